@@ -1,0 +1,5 @@
+//go:build !amd64 || purego
+
+package asm
+
+func supported() []ISA { return []ISA{Generic} }
