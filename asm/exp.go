@@ -1,0 +1,23 @@
+package asm
+
+// Exp computes dst[i] = exp(x[i]) with an error of at most 1 ULP, subnormal
+// results included. Exp(+Inf) is +Inf, Exp(-Inf) is 0 and Exp(NaN) is NaN; a
+// result beyond the range of float32 is +Inf. dst may be x.
+func Exp(dst, x []float32) {
+	checkLen("exp", "x", len(x), len(dst))
+	exp(dst, x)
+}
+
+// sumBlock bounds the number of terms that kernels add up in float32; longer
+// sums are continued in float64. A block fits in the L1 cache twice.
+const sumBlock = 4096
+
+// expSumBlocks computes y[i] = exp(scale*x[i] + shift) and returns the sum.
+func expSumBlocks(y, x []float32, scale, shift float32) float64 {
+	var s float64
+	for len(x) > sumBlock {
+		s += float64(expSum(y[:sumBlock], x[:sumBlock], scale, shift))
+		y, x = y[sumBlock:], x[sumBlock:]
+	}
+	return s + float64(expSum(y, x, scale, shift))
+}

@@ -1,0 +1,82 @@
+package asm
+
+import (
+	"fmt"
+	"math"
+)
+
+// LayerNorm normalises every row of x [rows, cols] and scales and shifts it:
+//
+//	y[i,j] = (x[i,j] - mean[i]) * rstd[i] * gamma[j] + beta[j]
+//
+// where mean[i] is the mean of row i and rstd[i] is 1/sqrt(variance + eps),
+// with the variance that divides by cols, computed from the differences to the
+// mean. mean and rstd, of length rows, are outputs for LayerNormBackward.
+// y may be x.
+func LayerNorm(y, mean, rstd, x, gamma, beta []float32, rows, cols int, eps float32) {
+	const op = "layer norm"
+	checkMatrix(op, rows, cols)
+	checkLen(op, "x", len(x), rows*cols)
+	checkLen(op, "y", len(y), rows*cols)
+	checkLen(op, "mean", len(mean), rows)
+	checkLen(op, "rstd", len(rstd), rows)
+	checkLen(op, "gamma", len(gamma), cols)
+	checkLen(op, "beta", len(beta), cols)
+	n := float64(cols)
+	for i := range rows {
+		xi := x[i*cols : (i+1)*cols]
+		m := float32(sum(xi) / n)
+		r := float32(1 / math.Sqrt(float64(sumSquaresFrom(xi, m))/n+float64(eps)))
+		normalize(y[i*cols:(i+1)*cols], xi, gamma, beta, m, r)
+		mean[i], rstd[i] = m, r
+	}
+}
+
+// LayerNormBackward computes the gradients of LayerNorm from the gradient dy
+// of its result and the mean and rstd that it returned. With
+// xhat = (x - mean)*rstd and g = dy*gamma, per row
+//
+//	dx      = rstd * (g - mean(g) - xhat*mean(g*xhat))
+//	dgamma += dy * xhat
+//	dbeta  += dy
+//
+// If accumulate is set, it adds to dx instead. dgamma, dbeta and dx may be nil
+// where they are not wanted. dx may be dy or x.
+func LayerNormBackward(dx, dgamma, dbeta, dy, x, gamma, mean, rstd []float32, rows, cols int, accumulate bool) {
+	const op = "layer norm backward"
+	checkMatrix(op, rows, cols)
+	checkLen(op, "dy", len(dy), rows*cols)
+	checkLen(op, "x", len(x), rows*cols)
+	checkLen(op, "gamma", len(gamma), cols)
+	checkLen(op, "mean", len(mean), rows)
+	checkLen(op, "rstd", len(rstd), rows)
+	if dx != nil {
+		checkLen(op, "dx", len(dx), rows*cols)
+	}
+	if dgamma != nil {
+		checkLen(op, "dgamma", len(dgamma), cols)
+	}
+	if dbeta != nil {
+		checkLen(op, "dbeta", len(dbeta), cols)
+	}
+	n := float32(cols)
+	for i := range rows {
+		dyi, xi := dy[i*cols:(i+1)*cols], x[i*cols:(i+1)*cols]
+		if dgamma != nil {
+			addNormalizedProduct(dgamma, dyi, xi, mean[i], rstd[i])
+		}
+		if dbeta != nil {
+			add(dbeta, dbeta, dyi)
+		}
+		if dx != nil {
+			g, gx := normalizedSums(dyi, xi, gamma, mean[i], rstd[i])
+			normalizeBackward(dx[i*cols:(i+1)*cols], dyi, xi, gamma, mean[i], rstd[i], g/n, gx/n, accumulate)
+		}
+	}
+}
+
+func checkMatrix(op string, rows, cols int) {
+	if rows < 0 || cols < 0 {
+		panic(fmt.Sprintf("%s: %d rows of %d columns", op, rows, cols))
+	}
+}

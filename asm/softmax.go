@@ -1,0 +1,165 @@
+package asm
+
+import (
+	"fmt"
+	"math"
+)
+
+var negInf = float32(math.Inf(-1))
+
+// Softmax computes the softmax of one row of attention scores
+//
+//	s[j] = scale*x[j] + bias[segment of j]
+//	y[j] = exp(s[j] - lse), lse = log(sum of exp(s[j]))
+//
+// and returns lse. offsets has one entry more than there are segments and
+// ascends from 0 to len(x); segment k is x[offsets[k]:offsets[k+1]]. Nil
+// offsets mean one segment. Nil bias adds nothing. A bias of -Inf masks its
+// segment: y is 0 there, whatever x is. Where everything is masked, or x is
+// empty, y is 0 and lse is -Inf. y may be x.
+func Softmax(y, x []float32, scale float32, bias []float32, offsets []int32) (lse float32) {
+	const op = "softmax"
+	checkLen(op, "y", len(y), len(x))
+	segs := segments(op, len(x), bias, offsets)
+
+	// The greatest score.
+	m := negInf
+	for k := range segs.n {
+		lo, hi, b := segs.at(k)
+		if b != negInf && lo < hi {
+			m = max(m, maxScaled(x[lo:hi], scale)+b)
+		}
+	}
+	if m == negInf {
+		clear(y)
+		return negInf
+	}
+
+	// Exponentials relative to it, and their sum.
+	var sum float64
+	for k := range segs.n {
+		lo, hi, b := segs.at(k)
+		if b == negInf {
+			clear(y[lo:hi])
+			continue
+		}
+		sum += expSumBlocks(y[lo:hi], x[lo:hi], scale, b-m)
+	}
+	Scale(y, float32(1/sum), y)
+	return float32(float64(m) + math.Log(sum))
+}
+
+// SoftmaxFromLSE recomputes the result of Softmax from the log-sum-exp that it
+// returned: p[j] = exp(scale*x[j] + bias[segment of j] - lse), 0 where the
+// bias or lse is -Inf. p may be x.
+func SoftmaxFromLSE(p, x []float32, scale float32, bias []float32, offsets []int32, lse float32) {
+	const op = "softmax from lse"
+	checkLen(op, "p", len(p), len(x))
+	segs := segments(op, len(x), bias, offsets)
+	for k := range segs.n {
+		lo, hi, b := segs.at(k)
+		if b == negInf || lse == negInf {
+			clear(p[lo:hi])
+			continue
+		}
+		expSum(p[lo:hi], x[lo:hi], scale, b-lse)
+	}
+}
+
+// SoftmaxBackward computes the gradient of the biased scores of one row from
+// the probabilities p, their gradient dp and delta, the sum of p[j]*dp[j]:
+//
+//	ds[j] = p[j] * (dp[j] - delta)
+//	dbias[k] += sum of ds over segment k
+//
+// The gradient of x is scale*ds. dbias may be nil. Segments are those of
+// Softmax. ds may be p or dp.
+func SoftmaxBackward(ds, p, dp []float32, delta float32, dbias []float32, offsets []int32) {
+	const op = "softmax backward"
+	checkLen(op, "p", len(p), len(ds))
+	checkLen(op, "dp", len(dp), len(ds))
+	if dbias == nil {
+		softmaxBackward(ds, p, dp, delta)
+		return
+	}
+	segs := segments(op, len(ds), dbias, offsets)
+	for k := range segs.n {
+		lo, hi, _ := segs.at(k)
+		var sum float64
+		for ; lo < hi; lo += sumBlock {
+			end := min(lo+sumBlock, hi)
+			sum += float64(softmaxBackward(ds[lo:end], p[lo:end], dp[lo:end], delta))
+		}
+		dbias[k] += float32(sum)
+	}
+}
+
+// LogSumExp returns log(sum of exp(x[i])): -Inf if x is empty.
+func LogSumExp(x []float32) float32 {
+	lse, _ := logSumExp(x, false)
+	return lse
+}
+
+// logSumExp returns the log-sum-exp of x and, if wanted, the sum of x. It
+// makes one pass over memory: every block is in the L1 cache when its
+// exponentials are taken.
+func logSumExp(x []float32, wantSum bool) (lse float32, total float64) {
+	m, s := negInf, 0.0 // log-sum-exp so far is m + log(s)
+	for i := 0; i < len(x); i += sumBlock {
+		block := x[i:min(i+sumBlock, len(x))]
+		bm := maxScaled(block, 1)
+		if bm != bm || bm == float32(math.Inf(1)) {
+			m, s = max(m, bm), 1
+		} else if bm > m {
+			s *= math.Exp(float64(m) - float64(bm))
+			m = bm
+		}
+		if m != negInf && m <= math.MaxFloat32 {
+			s += float64(sumExp(block, -m))
+		}
+		if wantSum {
+			total += sum(block)
+		}
+	}
+	return float32(float64(m) + math.Log(s)), total
+}
+
+// segmentation is the parts of a row that have a bias each.
+type segmentation struct {
+	n       int // number of segments
+	len     int // of the row
+	bias    []float32
+	offsets []int32
+}
+
+// segments checks and returns the segmentation of a row of length n.
+func segments(op string, n int, bias []float32, offsets []int32) segmentation {
+	s := segmentation{n: 1, len: n, bias: bias, offsets: offsets}
+	if offsets != nil {
+		s.n = len(offsets) - 1
+		if s.n < 0 || offsets[0] != 0 || int(offsets[s.n]) != n {
+			panic(fmt.Sprintf("%s: offsets %v do not run from 0 to %d", op, offsets, n))
+		}
+		for k := range s.n {
+			if offsets[k] > offsets[k+1] {
+				panic(fmt.Sprintf("%s: offsets %v do not ascend", op, offsets))
+			}
+		}
+	}
+	if bias != nil {
+		checkLen(op, "bias", len(bias), s.n)
+	}
+	return s
+}
+
+// at returns the bounds and the bias of segment k.
+func (s *segmentation) at(k int) (lo, hi int, bias float32) {
+	hi = s.len
+	if s.offsets != nil {
+		lo, hi = int(s.offsets[k]), int(s.offsets[k+1])
+	}
+	if s.bias != nil {
+		bias = s.bias[k]
+	}
+	return lo, hi, bias
+}

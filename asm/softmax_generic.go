@@ -1,0 +1,12 @@
+package asm
+
+// softmaxBackwardGeneric computes ds[i] = p[i]*(dp[i]-delta) and returns the
+// sum.
+func softmaxBackwardGeneric(ds, p, dp []float32, delta float32) float32 {
+	var s float64
+	for i, v := range p {
+		ds[i] = v * (dp[i] - delta)
+		s += float64(ds[i])
+	}
+	return float32(s)
+}

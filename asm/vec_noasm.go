@@ -1,0 +1,52 @@
+package asm
+
+func add(dst, a, b []float32)                         { addGeneric(dst, a, b) }
+func mul(dst, a, b []float32)                         { mulGeneric(dst, a, b) }
+func axpy(alpha float32, x, y []float32)              { axpyGeneric(alpha, x, y) }
+func scale(dst []float32, alpha float32, x []float32) { scaleGeneric(dst, alpha, x) }
+func addRows4(dst, x []float32, ld int)               { addRows4Generic(dst, x, ld) }
+
+func sum(x []float32) float64                      { return sumGeneric(x) }
+func sumSquares(x []float32) float64               { return sumSquaresGeneric(x) }
+func dot(x, y []float32) float32                   { return dotGeneric(x, y) }
+func maxScaled(x []float32, alpha float32) float32 { return maxScaledGeneric(x, alpha) }
+
+func exp(dst, x []float32) { expGeneric(dst, x) }
+func expSum(y, x []float32, scale, shift float32) float32 {
+	return expSumGeneric(y, x, scale, shift)
+}
+func sumExp(x []float32, shift float32) float32 { return sumExpGeneric(x, shift) }
+func expAffine(y, x []float32, shift, alpha, beta float32) {
+	expAffineGeneric(y, x, shift, alpha, beta)
+}
+func softmaxBackward(ds, p, dp []float32, delta float32) float32 {
+	return softmaxBackwardGeneric(ds, p, dp, delta)
+}
+
+func erf(dst, x []float32)  { erfGeneric(dst, x) }
+func tanh(dst, x []float32) { tanhGeneric(dst, x) }
+func gelu(dst, x []float32) { geluGeneric(dst, x) }
+func geluBackward(dx, dy, x []float32, accumulate bool) {
+	geluBackwardGeneric(dx, dy, x, accumulate)
+}
+
+func sumSquaresFrom(x []float32, mean float32) float32 { return sumSquaresFromGeneric(x, mean) }
+func normalize(y, x, gamma, beta []float32, mean, rstd float32) {
+	normalizeGeneric(y, x, gamma, beta, mean, rstd)
+}
+func addNormalizedProduct(dst, dy, x []float32, mean, rstd float32) {
+	addNormalizedProductGeneric(dst, dy, x, mean, rstd)
+}
+func normalizedSums(dy, x, gamma []float32, mean, rstd float32) (sumG, sumGX float32) {
+	return normalizedSumsGeneric(dy, x, gamma, mean, rstd)
+}
+func normalizeBackward(dx, dy, x, gamma []float32, mean, rstd, meanG, meanGX float32, accumulate bool) {
+	normalizeBackwardGeneric(dx, dy, x, gamma, mean, rstd, meanG, meanGX, accumulate)
+}
+
+func adamW(p, g, m, v []float32, c *adamWCoef) { adamWGeneric(p, g, m, v, c) }
+func dropout(dst, x []float32, inv float32, threshold, counter, key uint32) {
+	dropoutGeneric(dst, x, inv, threshold, counter, key)
+}
+func toBF16(dst []uint16, x []float32)   { toBF16Generic(dst, x) }
+func fromBF16(dst []float32, x []uint16) { fromBF16Generic(dst, x) }
