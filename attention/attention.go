@@ -1,0 +1,86 @@
+// Package attention holds multi-head attention over packed documents: within
+// each document, causal or not, and from target documents to evidence
+// documents with a relevance bias.
+package attention
+
+import (
+	"math"
+	"math/rand/v2"
+
+	"github.com/marge-go/marge/nn"
+	"github.com/marge-go/marge/tensor"
+)
+
+// MultiHead is multi-head attention (Vaswani et al. 2017): queries, keys and
+// values are projected, split in Heads heads of width/Heads columns, attended
+// with scores scaled by 1/sqrt(width/Heads), and projected back. Its gradient
+// is computed without keeping a matrix of scores.
+type MultiHead struct {
+	Q, K, V, Out *nn.Linear
+	Heads        int
+	Dropout      float32 // of the attention weights
+}
+
+// NewMultiHead returns attention of the given width, all zeros.
+func NewMultiHead(b tensor.Backend, width, heads int) *MultiHead {
+	return &MultiHead{
+		Q: nn.NewLinear(b, width, width), K: nn.NewLinear(b, width, width),
+		V: nn.NewLinear(b, width, width), Out: nn.NewLinear(b, width, width),
+		Heads: heads,
+	}
+}
+
+// Init draws the weights by XavierUniform; those of q, k and v with gain
+// 1/sqrt(2), as if they were one matrix.
+func (a *MultiHead) Init(rng *rand.Rand) {
+	for _, l := range []*nn.Linear{a.Q, a.K, a.V} {
+		l.Init(rng, math.Sqrt2/2)
+	}
+	a.Out.Init(rng, 1)
+}
+
+// Self returns the attention of the tokens x [n, width] of packed documents,
+// document i being the rows offsets[i]:offsets[i+1], each to the tokens of its
+// own document, or, if causal, to those up to itself.
+func (a *MultiHead) Self(tp *tensor.Tape, x *tensor.Tensor, offsets []int32, causal bool) *tensor.Tensor {
+	return a.attend(tp, x, a.K.Forward(tp, x), a.V.Forward(tp, x), nil, offsets, offsets, causal)
+}
+
+// Evidence is a set of evidence documents as a cross-attention layer sees it:
+// projected once for all targets, and for all steps of generation.
+type Evidence struct {
+	K, V    *tensor.Tensor // [tokens, width]
+	Offsets []int32        // of the documents
+}
+
+// Project returns the keys and values of evidence documents z [tokens, width].
+func (a *MultiHead) Project(tp *tensor.Tape, z *tensor.Tensor, offsets []int32) Evidence {
+	return Evidence{K: a.K.Forward(tp, z), V: a.V.Forward(tp, z), Offsets: offsets}
+}
+
+// Cross returns the attention of target tokens x [n, width], packed by
+// offsets, to all tokens of all evidence documents. bias [targets, evidence]
+// is added to the scores of every head (arXiv:2006.15020, eq. 4): beta times
+// the relevance, or -Inf for a document that the target must not see. A target
+// that sees none gets the output of attending to zeros.
+func (a *MultiHead) Cross(tp *tensor.Tape, x *tensor.Tensor, offsets []int32, z Evidence, bias *tensor.Tensor) *tensor.Tensor {
+	return a.attend(tp, x, z.K, z.V, bias, offsets, z.Offsets, false)
+}
+
+func (a *MultiHead) attend(tp *tensor.Tape, x, k, v, bias *tensor.Tensor, qOffsets, kOffsets []int32, causal bool) *tensor.Tensor {
+	q := a.Q.Forward(tp, x)
+	y := tp.Attention(q, k, v, bias, tensor.AttentionOptions{
+		Heads: a.Heads, QOffsets: qOffsets, KOffsets: kOffsets, Causal: causal,
+		Scale:   float32(1 / math.Sqrt(float64(q.Dim(1)/a.Heads))),
+		Dropout: a.Dropout,
+	})
+	return a.Out.Forward(tp, y)
+}
+
+// Parameters implements nn.Layer: q_proj, k_proj, v_proj, out_proj.
+func (a *MultiHead) Parameters(list []nn.Parameter, prefix string) []nn.Parameter {
+	list = a.Q.Parameters(list, prefix+"q_proj.")
+	list = a.K.Parameters(list, prefix+"k_proj.")
+	list = a.V.Parameters(list, prefix+"v_proj.")
+	return a.Out.Parameters(list, prefix+"out_proj.")
+}

@@ -1,0 +1,96 @@
+// Package optim holds optimisers and learning rate schedules.
+package optim
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/marge-go/marge/nn"
+	"github.com/marge-go/marge/tensor"
+)
+
+// AdamW is Adam with decoupled weight decay (Loshchilov and Hutter 2019):
+//
+//	p -= lr * weight_decay * p
+//	m  = beta1*m + (1-beta1)*g
+//	v  = beta2*v + (1-beta2)*g*g
+//	p -= lr * m/(1-beta1^t) / (sqrt(v/(1-beta2^t)) + eps)
+type AdamW struct {
+	Beta1, Beta2, Eps float32
+	WeightDecay       float32 // of matrices; vectors and scalars are never decayed
+	// LRScale, if not nil, multiplies the learning rate of a parameter.
+	LRScale func(name string) float32
+
+	params []nn.Parameter
+	m, v   []*tensor.Tensor
+	step   int
+}
+
+// NewAdamW returns an optimiser of the parameters with beta1 0.9, beta2 0.98,
+// eps 1e-6 and weight decay 0.01.
+func NewAdamW(params []nn.Parameter) *AdamW {
+	o := &AdamW{Beta1: 0.9, Beta2: 0.98, Eps: 1e-6, WeightDecay: 0.01, params: params}
+	for _, p := range params {
+		o.m = append(o.m, tensor.New(p.Backend(), tensor.Float32, p.Shape()...))
+		o.v = append(o.v, tensor.New(p.Backend(), tensor.Float32, p.Shape()...))
+	}
+	return o
+}
+
+// Steps returns the number of updates made.
+func (o *AdamW) Steps() int { return o.step }
+
+// SetSteps tells the number of updates made, for resuming.
+func (o *AdamW) SetSteps(n int) { o.step = n }
+
+// State returns the moments, named "m." and "v." before the name of their
+// parameter, for checkpoints. Writing to the tensors changes the optimiser.
+func (o *AdamW) State() []nn.Parameter {
+	var list []nn.Parameter
+	for i, p := range o.params {
+		list = append(list, nn.Parameter{Name: "m." + p.Name, Tensor: o.m[i]}, nn.Parameter{Name: "v." + p.Name, Tensor: o.v[i]})
+	}
+	return list
+}
+
+// Step updates every parameter with its gradient, times gradScale, at
+// learning rate lr.
+func (o *AdamW) Step(lr float64, gradScale float32) {
+	o.step++
+	for i, p := range o.params {
+		opt := tensor.AdamWOptions{
+			LR: float32(lr), Beta1: o.Beta1, Beta2: o.Beta2, Eps: o.Eps,
+			Step: o.step, GradScale: gradScale,
+		}
+		if len(p.Shape()) > 1 {
+			opt.WeightDecay = o.WeightDecay
+		}
+		if o.LRScale != nil {
+			opt.LR *= o.LRScale(p.Name)
+		}
+		p.Backend().AdamW(p.Tensor, p.Grad(), o.m[i], o.v[i], opt)
+	}
+}
+
+// GradNorm returns the Euclidean norm of all gradients together. It is an
+// error if it is not finite; the error names the first parameter at fault.
+func GradNorm(params []nn.Parameter) (float64, error) {
+	sum := 0.0
+	for _, p := range params {
+		s := p.Backend().SumSquares(p.Grad())
+		if math.IsNaN(s) || math.IsInf(s, 0) {
+			return math.NaN(), fmt.Errorf("optim: gradient of %s is not finite", p.Name)
+		}
+		sum += s
+	}
+	return math.Sqrt(sum), nil
+}
+
+// ClipScale returns what to multiply gradients of the given norm with so that
+// the norm is at most limit; no limit if limit is 0.
+func ClipScale(norm, limit float64) float32 {
+	if limit <= 0 || norm <= limit {
+		return 1
+	}
+	return float32(limit / norm)
+}

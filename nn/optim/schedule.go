@@ -1,0 +1,28 @@
+package optim
+
+// Schedule gives the learning rate as a function of the number of the update,
+// from 1.
+type Schedule interface {
+	LR(step int) float64
+}
+
+// LinearDecay rises linearly from 0 to Peak during the first Warmup updates
+// and falls linearly to 0 at update Total (arXiv:2006.15020, section 3). With Total 0 it
+// stays at Peak.
+type LinearDecay struct {
+	Peak          float64
+	Warmup, Total int
+}
+
+// LR implements Schedule.
+func (s LinearDecay) LR(step int) float64 {
+	switch {
+	case step < s.Warmup:
+		return s.Peak * float64(step) / float64(s.Warmup)
+	case s.Total <= 0:
+		return s.Peak
+	case step >= s.Total:
+		return 0
+	}
+	return s.Peak * float64(s.Total-step) / float64(s.Total-min(s.Warmup, s.Total))
+}

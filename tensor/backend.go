@@ -1,0 +1,151 @@
+package tensor
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+)
+
+// Backend is where tensors live and operations run: the processor, or a GPU.
+// All that a model needs runs through it. Matrices are row-major with unit
+// stride along the last dimension; "contiguous" arguments have no gaps
+// between rows either. A method may return before its work is done, as long
+// as later methods and Download see the results in order.
+type Backend interface {
+	// Name is the name under which the backend is registered.
+	Name() string
+
+	// NewStorage returns zeroed memory for n elements.
+	NewStorage(dt DType, n int) *Storage
+	// Upload copies host data to a contiguous tensor: f to a float32 tensor, i to an int32 tensor.
+	Upload(dst *Tensor, f []float32, i []int32)
+	// Download copies a contiguous float32 tensor to the host.
+	Download(dst []float32, src *Tensor)
+
+	// Fill sets every element of a contiguous tensor.
+	Fill(dst *Tensor, value float32)
+	// Add sets dst = a + b, all contiguous.
+	Add(dst, a, b *Tensor)
+	// Axpy adds alpha*x to y, both contiguous.
+	Axpy(alpha float32, x, y *Tensor)
+	// Scale sets dst = alpha * x, contiguous.
+	Scale(dst *Tensor, alpha float32, x *Tensor)
+	// MulScalar sets (or, with accumulate, adds) dst = s[0] * x.
+	MulScalar(dst, x, s *Tensor, accumulate bool)
+	// AddDot adds the inner product of x and y to the one element of dst.
+	AddDot(dst, x, y *Tensor)
+	// AddRows adds the sum of the rows of x [n, d] to dst [d].
+	AddRows(dst, x *Tensor)
+	// SumSquares returns the sum of the squares of a contiguous tensor, accumulated in float64.
+	SumSquares(x *Tensor) float64
+
+	// Gemm sets C = act(alpha*op(A)*op(B) + beta*C + bias).
+	Gemm(c, a, b *Tensor, o GemmOptions)
+	// GELU sets dst = x*Phi(x), exact (erf) form.
+	GELU(dst, x *Tensor)
+	// GELUBackward sets (adds) dx = dy * d GELU(x)/dx.
+	GELUBackward(dx, dy, x *Tensor, accumulate bool)
+	// LayerNorm normalises the rows of x [n, d]; mean and rstd [n] are kept for the backward pass.
+	LayerNorm(y, mean, rstd, x, gamma, beta *Tensor, eps float32)
+	// LayerNormBackward sets (adds) dx and adds to dgamma and dbeta. Each of the three may be nil.
+	LayerNormBackward(dx, dgamma, dbeta, dy, x, gamma, mean, rstd *Tensor, accumulate bool)
+	// Dropout zeroes elements with probability p, by a counter-based generator, and scales the rest by 1/(1-p).
+	Dropout(dst, x *Tensor, p float32, seed, stream uint64)
+
+	// Gather sets (adds) row i of dst to scale * table[rows[i]].
+	Gather(dst, table, rows *Tensor, scale float32, accumulate bool)
+	// ScatterAdd adds scale * src[i] to row rows[i] of dst, in order of i.
+	ScatterAdd(dst, src, rows *Tensor, scale float32)
+	// SegmentMean sets row s of dst to the mean of the rows offsets[s]:offsets[s+1] of x (zero for none).
+	SegmentMean(dst, x *Tensor, offsets []int32)
+	// SegmentMeanBackward adds dy[s]/n to the rows of segment s of dx.
+	SegmentMeanBackward(dx, dy *Tensor, offsets []int32)
+	// Normalize divides the rows of x by their Euclidean norms, kept in norm [n].
+	Normalize(y, norm, x *Tensor)
+	// NormalizeBackward adds (dy - y*(y.dy))/norm to dx.
+	NormalizeBackward(dx, dy, y, norm *Tensor)
+
+	// Attention computes multi-head attention; lse [heads, rows of q] is kept for the backward pass.
+	Attention(out, lse, q, k, v, bias *Tensor, o *AttentionOptions)
+	// AttentionBackward adds to dq, dk, dv and, unless nil, dbias.
+	AttentionBackward(dq, dk, dv, dbias, dout, out, lse, q, k, v, bias *Tensor, o *AttentionOptions)
+
+	// CrossEntropy sets nll[i], the label-smoothed negative log-likelihood of targets[i]
+	// under softmax(hidden[i] * table^T), and loss[0] = scale * sum of nll. Unless dhidden is nil it also sets dhidden
+	// and adds to dtable (unless nil) the gradients of loss[0]. At most one block of the logits exists at a time.
+	CrossEntropy(loss, nll, dhidden, dtable, hidden, table, targets *Tensor, smoothing, scale float32)
+
+	// AdamW updates parameter p and moments m, v with gradient g in one pass.
+	AdamW(p, g, m, v *Tensor, o AdamWOptions)
+}
+
+// GemmOptions describes a matrix product, see Backend.Gemm.
+type GemmOptions struct {
+	TransA, TransB bool
+	Alpha, Beta    float32
+	Bias           *Tensor // [n], added to every row
+	GELU           bool
+	PreActivation  *Tensor // shape of C: receives the value before GELU
+}
+
+// AttentionOptions describes packed multi-head attention. Queries form
+// segments (documents) QOffsets[i]:QOffsets[i+1], keys and values segments
+// KOffsets[j]:KOffsets[j+1].
+//
+// Without a bias, query segment i attends to key segment i (self-attention of
+// each document on its own), up to its own position if Causal. With a bias
+// [query segments, key segments], every query segment attends to all keys, and
+// bias[i, j] is added to its scores against all tokens of key segment j; -Inf
+// masks the pair (arXiv:2006.15020, eq. 4). Where all is masked, or there are no keys, the
+// output is zero.
+type AttentionOptions struct {
+	Heads              int
+	QOffsets, KOffsets []int32
+	Causal             bool
+	Scale              float32 // multiplies the scores; 1/sqrt(head width)
+	Dropout            float32 // of attention weights
+	Seed, Stream       uint64  // of the dropout
+}
+
+// AdamWOptions are the settings of one AdamW update, see [nn/optim].
+type AdamWOptions struct {
+	LR, Beta1, Beta2, Eps, WeightDecay float32
+	Step                               int     // number of this update, from 1
+	GradScale                          float32 // multiplies the gradient (clipping)
+}
+
+var (
+	backendsMu sync.Mutex
+	backends   = map[string]func() (Backend, error){}
+)
+
+// Register makes a backend available under a name, as database/sql drivers
+// do. It panics when the name is taken.
+func Register(name string, open func() (Backend, error)) {
+	backendsMu.Lock()
+	defer backendsMu.Unlock()
+	if _, dup := backends[name]; dup {
+		panic("tensor: backend " + name + " registered twice")
+	}
+	backends[name] = open
+}
+
+// Open returns the backend registered under a name.
+func Open(name string) (Backend, error) {
+	backendsMu.Lock()
+	open, ok := backends[name]
+	var names []string
+	for n := range backends {
+		names = append(names, n)
+	}
+	backendsMu.Unlock()
+	if !ok {
+		slices.Sort(names)
+		return nil, fmt.Errorf("tensor: unknown backend %q (have %v; is its package imported?)", name, names)
+	}
+	b, err := open()
+	if err != nil {
+		return nil, fmt.Errorf("tensor: open backend %s: %w", name, err)
+	}
+	return b, nil
+}

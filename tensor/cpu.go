@@ -1,0 +1,229 @@
+package tensor
+
+import (
+	"fmt"
+	"sync"
+
+	"github.com/marge-go/marge/asm"
+)
+
+func init() {
+	Register("cpu", func() (Backend, error) { return NewCPU(0), nil })
+}
+
+// CPU is the backend that computes on the processor with the kernels of asm.
+// It is safe for use by several goroutines; those that find its threads taken
+// compute on their own.
+type CPU struct {
+	pool    *Pool
+	scratch scratches
+	gemms   sync.Pool
+}
+
+// NewCPU returns a CPU backend with the given number of threads; below 1:
+// runtime.GOMAXPROCS(0).
+func NewCPU(threads int) *CPU { return &CPU{pool: NewPool(threads)} }
+
+// Name returns "cpu".
+func (c *CPU) Name() string { return "cpu" }
+
+// Pool returns the threads of the backend.
+func (c *CPU) Pool() *Pool { return c.pool }
+
+// scratches keeps float32 buffers for reuse.
+type scratches struct{ free sync.Pool }
+
+type scratch struct{ data []float32 }
+
+func (s *scratches) get(n int) *scratch {
+	b, _ := s.free.Get().(*scratch)
+	if b == nil {
+		b = new(scratch)
+	}
+	if cap(b.data) < n {
+		b.data = make([]float32, n)
+	}
+	b.data = b.data[:n]
+	return b
+}
+
+func (s *scratches) put(b *scratch) { s.free.Put(b) }
+
+// elementGrain is how many elements of an element-wise operation form one
+// part: 64 KiB.
+const elementGrain = 1 << 14
+
+// rowGrain returns how many rows of the given width form one part.
+func rowGrain(width int) int { return max(1, elementGrain/max(width, 1)) }
+
+// matrix returns the elements of a float32 tensor from its first on, as rows
+// with unit stride along the last dimension, and the distance between rows.
+func matrix(t *Tensor) (data []float32, ld int) {
+	if t.rank != 2 || t.dtype != Float32 || t.strides[1] != 1 && t.shape[1] > 1 {
+		panic(fmt.Sprintf("tensor: %v with strides %v is no row-major matrix", t, t.Strides()))
+	}
+	data = t.store.F32[t.offset:]
+	if t.shape[0] > 0 && t.shape[1] > 0 {
+		data = data[: (t.shape[0]-1)*t.strides[0]+t.shape[1] : (t.shape[0]-1)*t.strides[0]+t.shape[1]]
+	}
+	return data, max(t.strides[0], 1)
+}
+
+// floatsOrNil is Float32s for arguments that may be missing.
+func floatsOrNil(t *Tensor) []float32 {
+	if t == nil {
+		return nil
+	}
+	return t.Float32s()
+}
+
+// NewStorage implements Backend.
+func (c *CPU) NewStorage(dt DType, n int) *Storage {
+	switch dt {
+	case Int32:
+		return &Storage{I32: make([]int32, n)}
+	case BFloat16:
+		return &Storage{BF16: make([]uint16, n)}
+	}
+	return &Storage{F32: make([]float32, n)}
+}
+
+// Upload implements Backend.
+func (c *CPU) Upload(dst *Tensor, f []float32, i []int32) {
+	if dst.dtype == Int32 {
+		copy(dst.Int32s(), i)
+	} else {
+		copy(dst.Float32s(), f)
+	}
+}
+
+// Download implements Backend.
+func (c *CPU) Download(dst []float32, src *Tensor) { copy(dst, src.Float32s()) }
+
+// elementArgs are the operands of an element-wise operation.
+type elementArgs struct {
+	dst, a, b    []float32
+	alpha        float32
+	accumulate   bool
+	seed, stream uint64
+}
+
+var elements spans[elementArgs]
+
+func (c *CPU) elementwise(n int, args elementArgs, fn func(a *elementArgs, lo, hi int)) {
+	elements.run(c.pool, n, elementGrain, args, fn)
+}
+
+// Fill implements Backend.
+func (c *CPU) Fill(dst *Tensor, value float32) {
+	c.elementwise(dst.Len(), elementArgs{dst: dst.Float32s(), alpha: value}, fill)
+}
+
+func fill(a *elementArgs, lo, hi int) {
+	dst := a.dst[lo:hi]
+	if a.alpha == 0 {
+		clear(dst)
+		return
+	}
+	for i := range dst {
+		dst[i] = a.alpha
+	}
+}
+
+// Add implements Backend.
+func (c *CPU) Add(dst, a, b *Tensor) {
+	c.elementwise(dst.Len(), elementArgs{dst: dst.Float32s(), a: a.Float32s(), b: b.Float32s()}, add)
+}
+
+func add(a *elementArgs, lo, hi int) { asm.Add(a.dst[lo:hi], a.a[lo:hi], a.b[lo:hi]) }
+
+// Axpy implements Backend.
+func (c *CPU) Axpy(alpha float32, x, y *Tensor) {
+	c.elementwise(y.Len(), elementArgs{dst: y.Float32s(), a: x.Float32s(), alpha: alpha}, axpy)
+}
+
+func axpy(a *elementArgs, lo, hi int) { asm.Axpy(a.alpha, a.a[lo:hi], a.dst[lo:hi]) }
+
+// Scale implements Backend.
+func (c *CPU) Scale(dst *Tensor, alpha float32, x *Tensor) {
+	c.elementwise(dst.Len(), elementArgs{dst: dst.Float32s(), a: x.Float32s(), alpha: alpha}, scale)
+}
+
+func scale(a *elementArgs, lo, hi int) { asm.Scale(a.dst[lo:hi], a.alpha, a.a[lo:hi]) }
+
+// MulScalar implements Backend.
+func (c *CPU) MulScalar(dst, x, s *Tensor, accumulate bool) {
+	if alpha := s.Float32s()[0]; accumulate {
+		c.Axpy(alpha, x, dst)
+	} else {
+		c.Scale(dst, alpha, x)
+	}
+}
+
+// GELU implements Backend.
+func (c *CPU) GELU(dst, x *Tensor) {
+	c.elementwise(dst.Len(), elementArgs{dst: dst.Float32s(), a: x.Float32s()}, gelu)
+}
+
+func gelu(a *elementArgs, lo, hi int) { asm.GELU(a.dst[lo:hi], a.a[lo:hi]) }
+
+// GELUBackward implements Backend.
+func (c *CPU) GELUBackward(dx, dy, x *Tensor, accumulate bool) {
+	c.elementwise(dx.Len(), elementArgs{dst: dx.Float32s(), a: dy.Float32s(), b: x.Float32s(), accumulate: accumulate}, geluGradient)
+}
+
+func geluGradient(a *elementArgs, lo, hi int) {
+	asm.GELUBackward(a.dst[lo:hi], a.a[lo:hi], a.b[lo:hi], a.accumulate)
+}
+
+// Dropout implements Backend.
+func (c *CPU) Dropout(dst, x *Tensor, p float32, seed, stream uint64) {
+	c.elementwise(dst.Len(), elementArgs{dst: dst.Float32s(), a: x.Float32s(), alpha: p, seed: seed, stream: stream}, dropout)
+}
+
+// streamShift separates the streams of one seed: each has 2^36 elements.
+const streamShift = 36
+
+func dropout(a *elementArgs, lo, hi int) {
+	asm.Dropout(a.dst[lo:hi], a.a[lo:hi], a.alpha, a.seed, a.stream<<streamShift+uint64(lo))
+}
+
+// adamArgs are the operands of an AdamW update.
+type adamArgs struct {
+	p, g, m, v []float32
+	params     asm.AdamWParams
+}
+
+var adams spans[adamArgs]
+
+// AdamW implements Backend.
+func (c *CPU) AdamW(p, g, m, v *Tensor, o AdamWOptions) {
+	adams.run(c.pool, p.Len(), elementGrain, adamArgs{p.Float32s(), g.Float32s(), m.Float32s(), v.Float32s(), asm.AdamWParams(o)}, adamW)
+}
+
+func adamW(a *adamArgs, lo, hi int) {
+	asm.AdamW(a.p[lo:hi], a.g[lo:hi], a.m[lo:hi], a.v[lo:hi], &a.params)
+}
+
+// Gemm implements Backend.
+func (c *CPU) Gemm(out, a, b *Tensor, o GemmOptions) {
+	g, _ := c.gemms.Get().(*asm.GemmArgs)
+	if g == nil {
+		g = new(asm.GemmArgs)
+	}
+	*g = asm.GemmArgs{TransA: o.TransA, TransB: o.TransB, Alpha: o.Alpha, Beta: o.Beta, Bias: floatsOrNil(o.Bias)}
+	g.M, g.N, g.K = out.shape[0], out.shape[1], a.shape[1]
+	if o.TransA {
+		g.K = a.shape[0]
+	}
+	g.A, g.LDA = matrix(a)
+	g.B, g.LDB = matrix(b)
+	g.C, g.LDC = matrix(out)
+	if o.GELU {
+		g.Activation = asm.GELUActivation
+		g.PreActivation = floatsOrNil(o.PreActivation)
+	}
+	asm.Gemm(c.pool, g)
+	*g = asm.GemmArgs{}
+	c.gemms.Put(g)
+}

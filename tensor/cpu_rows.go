@@ -1,0 +1,308 @@
+package tensor
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/marge-go/marge/asm"
+)
+
+// rowArgs are the operands of an operation on the rows of matrices.
+type rowArgs struct {
+	out, x, y        []float32
+	gamma, beta      []float32
+	mean, rstd       []float32
+	dgamma, dbeta    []float32 // one row a part
+	ids, offsets     []int32
+	width, rows, ld  int
+	grain            int
+	alpha            float32
+	accumulate       bool
+	sums             []float64
+	table, logits    []float32
+	targets          []int32
+	smoothing, scale float32
+}
+
+var rowSpans spans[rowArgs]
+
+// LayerNorm implements Backend.
+func (c *CPU) LayerNorm(y, mean, rstd, x, gamma, beta *Tensor, eps float32) {
+	d := x.shape[1]
+	rowSpans.run(c.pool, x.shape[0], rowGrain(d), rowArgs{
+		out: y.Float32s(), x: x.Float32s(), gamma: gamma.Float32s(), beta: beta.Float32s(),
+		mean: mean.Float32s(), rstd: rstd.Float32s(), width: d, alpha: eps,
+	}, layerNorm)
+}
+
+func layerNorm(a *rowArgs, lo, hi int) {
+	d := a.width
+	asm.LayerNorm(a.out[lo*d:hi*d], a.mean[lo:hi], a.rstd[lo:hi], a.x[lo*d:hi*d], a.gamma, a.beta, hi-lo, d, a.alpha)
+}
+
+// LayerNormBackward implements Backend. Every part sums the gradients of
+// gamma and beta over its own rows; the parts' sums are added in order.
+func (c *CPU) LayerNormBackward(dx, dgamma, dbeta, dy, x, gamma, mean, rstd *Tensor, accumulate bool) {
+	rows, d := x.shape[0], x.shape[1]
+	grain := rowGrain(d)
+	parts := (rows + grain - 1) / grain
+	a := rowArgs{
+		out: floatsOrNil(dx), x: x.Float32s(), y: dy.Float32s(), gamma: gamma.Float32s(),
+		mean: mean.Float32s(), rstd: rstd.Float32s(), width: d, grain: grain, accumulate: accumulate,
+	}
+	sums := c.scratch.get(2 * parts * d)
+	clear(sums.data)
+	if dgamma != nil {
+		a.dgamma = sums.data[:parts*d]
+	}
+	if dbeta != nil {
+		a.dbeta = sums.data[parts*d:]
+	}
+	rowSpans.run(c.pool, rows, grain, a, layerNormGradient)
+	if dgamma != nil {
+		asm.AddRows(dgamma.Float32s(), a.dgamma, parts, d, d)
+	}
+	if dbeta != nil {
+		asm.AddRows(dbeta.Float32s(), a.dbeta, parts, d, d)
+	}
+	c.scratch.put(sums)
+}
+
+func layerNormGradient(a *rowArgs, lo, hi int) {
+	d, part := a.width, lo/a.grain
+	var dx, dgamma, dbeta []float32
+	if a.out != nil {
+		dx = a.out[lo*d : hi*d]
+	}
+	if a.dgamma != nil {
+		dgamma = a.dgamma[part*d : (part+1)*d]
+	}
+	if a.dbeta != nil {
+		dbeta = a.dbeta[part*d : (part+1)*d]
+	}
+	asm.LayerNormBackward(dx, dgamma, dbeta, a.y[lo*d:hi*d], a.x[lo*d:hi*d], a.gamma, a.mean[lo:hi], a.rstd[lo:hi], hi-lo, d, a.accumulate)
+}
+
+// columnGrain is how many columns form one part where rows must be summed in
+// order.
+const columnGrain = 64
+
+// AddRows implements Backend.
+func (c *CPU) AddRows(dst, x *Tensor) {
+	data, ld := matrix(x)
+	rowSpans.run(c.pool, x.shape[1], columnGrain, rowArgs{out: dst.Float32s(), x: data, rows: x.shape[0], ld: ld}, addRows)
+}
+
+func addRows(a *rowArgs, lo, hi int) {
+	if a.rows > 0 {
+		asm.AddRows(a.out[lo:hi], a.x[lo:], a.rows, hi-lo, a.ld)
+	}
+}
+
+// AddDot implements Backend.
+func (c *CPU) AddDot(dst, x, y *Tensor) {
+	a, b, sum := x.Float32s(), y.Float32s(), 0.0
+	for lo := 0; lo < len(a); lo += elementGrain {
+		hi := min(lo+elementGrain, len(a))
+		sum += float64(asm.Dot(a[lo:hi], b[lo:hi]))
+	}
+	dst.Float32s()[0] += float32(sum)
+}
+
+// SumSquares implements Backend.
+func (c *CPU) SumSquares(x *Tensor) float64 {
+	data := x.Float32s()
+	parts := (len(data) + elementGrain - 1) / elementGrain
+	sums := make([]float64, parts)
+	rowSpans.run(c.pool, len(data), elementGrain, rowArgs{x: data, sums: sums}, sumSquares)
+	total := 0.0
+	for _, s := range sums {
+		total += s
+	}
+	return total
+}
+
+func sumSquares(a *rowArgs, lo, hi int) { a.sums[lo/elementGrain] = asm.SumSquares(a.x[lo:hi]) }
+
+// Gather implements Backend.
+func (c *CPU) Gather(dst, table, rows *Tensor, scale float32, accumulate bool) {
+	ids := rows.Int32s()
+	mustRows("gather", ids, table.shape[0])
+	d := table.shape[1]
+	rowSpans.run(c.pool, len(ids), rowGrain(d), rowArgs{
+		out: dst.Float32s(), table: table.Float32s(), ids: ids, width: d, alpha: scale, accumulate: accumulate,
+	}, gather)
+}
+
+func gather(a *rowArgs, lo, hi int) {
+	d := a.width
+	for i, id := range a.ids[lo:hi] {
+		dst, src := a.out[(lo+i)*d:(lo+i+1)*d], a.table[int(id)*d:(int(id)+1)*d]
+		switch {
+		case a.accumulate:
+			asm.Axpy(a.alpha, src, dst)
+		case a.alpha == 1:
+			copy(dst, src)
+		default:
+			asm.Scale(dst, a.alpha, src)
+		}
+	}
+}
+
+// ScatterAdd implements Backend.
+func (c *CPU) ScatterAdd(dst, src, rows *Tensor, scale float32) {
+	ids := rows.Int32s()
+	mustRows("scatteradd", ids, dst.shape[0])
+	d := dst.shape[1]
+	rowSpans.run(c.pool, d, columnGrain, rowArgs{
+		out: dst.Float32s(), x: src.Float32s(), ids: ids, width: d, alpha: scale,
+	}, scatterAdd)
+}
+
+func scatterAdd(a *rowArgs, lo, hi int) {
+	for i, id := range a.ids {
+		at := int(id) * a.width
+		asm.Axpy(a.alpha, a.x[i*a.width+lo:i*a.width+hi], a.out[at+lo:at+hi])
+	}
+}
+
+func mustRows(op string, ids []int32, n int) {
+	for i, id := range ids {
+		if id < 0 || int(id) >= n {
+			panic(fmt.Sprintf("%s: row %d of %d, at position %d", op, id, n, i))
+		}
+	}
+}
+
+// SegmentMean implements Backend.
+func (c *CPU) SegmentMean(dst, x *Tensor, offsets []int32) {
+	rowSpans.run(c.pool, len(offsets)-1, 1, rowArgs{out: dst.Float32s(), x: x.Float32s(), offsets: offsets, width: x.shape[1]}, segmentMean)
+}
+
+func segmentMean(a *rowArgs, lo, hi int) {
+	d := a.width
+	for s := lo; s < hi; s++ {
+		out, from, to := a.out[s*d:(s+1)*d], int(a.offsets[s]), int(a.offsets[s+1])
+		clear(out)
+		if from < to {
+			asm.AddRows(out, a.x[from*d:to*d], to-from, d, d)
+			asm.Scale(out, 1/float32(to-from), out)
+		}
+	}
+}
+
+// SegmentMeanBackward implements Backend.
+func (c *CPU) SegmentMeanBackward(dx, dy *Tensor, offsets []int32) {
+	rowSpans.run(c.pool, len(offsets)-1, 1, rowArgs{out: dx.Float32s(), y: dy.Float32s(), offsets: offsets, width: dx.shape[1]}, segmentMeanGradient)
+}
+
+func segmentMeanGradient(a *rowArgs, lo, hi int) {
+	d := a.width
+	for s := lo; s < hi; s++ {
+		from, to := int(a.offsets[s]), int(a.offsets[s+1])
+		for i := from; i < to; i++ {
+			asm.Axpy(1/float32(to-from), a.y[s*d:(s+1)*d], a.out[i*d:(i+1)*d])
+		}
+	}
+}
+
+// Normalize implements Backend.
+func (c *CPU) Normalize(y, norm, x *Tensor) {
+	d := x.shape[1]
+	rowSpans.run(c.pool, x.shape[0], rowGrain(d), rowArgs{out: y.Float32s(), x: x.Float32s(), mean: norm.Float32s(), width: d}, normalize)
+}
+
+func normalize(a *rowArgs, lo, hi int) {
+	d := a.width
+	for i := lo; i < hi; i++ {
+		x := a.x[i*d : (i+1)*d]
+		a.mean[i] = float32(math.Sqrt(asm.SumSquares(x)))
+		asm.Scale(a.out[i*d:(i+1)*d], inverse(a.mean[i]), x)
+	}
+}
+
+// inverse returns 1/x, or 0 for x = 0.
+func inverse(x float32) float32 {
+	if x == 0 {
+		return 0
+	}
+	return 1 / x
+}
+
+// NormalizeBackward implements Backend.
+func (c *CPU) NormalizeBackward(dx, dy, y, norm *Tensor) {
+	d := dx.shape[1]
+	rowSpans.run(c.pool, dx.shape[0], rowGrain(d), rowArgs{out: dx.Float32s(), x: y.Float32s(), y: dy.Float32s(), mean: norm.Float32s(), width: d}, normalizeGradient)
+}
+
+func normalizeGradient(a *rowArgs, lo, hi int) {
+	d := a.width
+	for i := lo; i < hi; i++ {
+		y, dy, dx := a.x[i*d:(i+1)*d], a.y[i*d:(i+1)*d], a.out[i*d:(i+1)*d]
+		inv := inverse(a.mean[i])
+		asm.Axpy(inv, dy, dx)
+		asm.Axpy(-inv*asm.Dot(y, dy), y, dx)
+	}
+}
+
+// logitsBlock is the size, in elements, that a block of logits has at most,
+// unless that were fewer than minLogitsRows rows.
+const (
+	logitsBlock   = 1 << 21
+	minLogitsRows = 128
+)
+
+// CrossEntropy implements Backend.
+func (c *CPU) CrossEntropy(loss, nll, dhidden, dtable, hidden, table, targets *Tensor, smoothing, scale float32) {
+	n, v := hidden.shape[0], table.shape[0]
+	ids := targets.Int32s()
+	mustRows("crossentropy: target", ids, v)
+	block := min(n, max(minLogitsRows, logitsBlock/v))
+	buf := c.scratch.get(block * v)
+	losses := nll.Float32s()
+	total := 0.0
+	for lo := 0; lo < n; lo += block {
+		rows := min(block, n-lo)
+		logits := Tensor{backend: c, store: &Storage{F32: buf.data}}
+		logits.init(c, Float32, []int{rows, v})
+		h := slice(hidden, lo, rows)
+		c.Gemm(&logits, &h, table, GemmOptions{TransB: true, Alpha: 1})
+		rowSpans.run(c.pool, rows, 4, rowArgs{
+			logits: buf.data, targets: ids[lo : lo+rows], out: losses[lo : lo+rows], width: v,
+			smoothing: smoothing, scale: scale, accumulate: dhidden != nil,
+		}, crossEntropy)
+		for _, l := range losses[lo : lo+rows] {
+			total += float64(l)
+		}
+		if dhidden != nil {
+			dh := slice(dhidden, lo, rows)
+			c.Gemm(&dh, &logits, table, GemmOptions{Alpha: 1})
+		}
+		if dhidden != nil && dtable != nil {
+			c.Gemm(dtable, &logits, &h, GemmOptions{TransA: true, Alpha: 1, Beta: 1})
+		}
+	}
+	loss.Float32s()[0] = float32(total * float64(scale))
+	c.scratch.put(buf)
+}
+
+// crossEntropy sets the losses of rows of logits and, to go on with the
+// backward pass, replaces the logits by their gradients.
+func crossEntropy(a *rowArgs, lo, hi int) {
+	for i := lo; i < hi; i++ {
+		logits := a.logits[i*a.width : (i+1)*a.width]
+		loss, lse := asm.CrossEntropy(logits, int(a.targets[i]), a.smoothing)
+		a.out[i] = loss
+		if a.accumulate {
+			asm.CrossEntropyBackward(logits, logits, int(a.targets[i]), a.smoothing, lse, a.scale)
+		}
+	}
+}
+
+// slice is Tape.Rows without a tape.
+func slice(t *Tensor, lo, n int) Tensor {
+	s := *t
+	s.offset += lo * t.strides[0]
+	s.shape[0] = n
+	return s
+}

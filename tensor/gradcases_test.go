@@ -1,0 +1,190 @@
+package tensor
+
+import (
+	"fmt"
+	"math"
+)
+
+var (
+	negInf = float32(math.Inf(-1))
+	// three documents of 1, 5 and 4 tokens; two of evidence, of 3 and 2
+	threeDocs = []int32{0, 1, 6, 10}
+	twoDocs   = []int32{0, 3, 5}
+)
+
+func gradCases() []gradCase {
+	ids := []int32{4, 0, 4, 2, 2, 2, 1}
+	cases := []gradCase{
+		{name: "add", shapes: [][]int{{3, 4}, {3, 4}},
+			op:  func(tp *Tape, in []*Tensor) *Tensor { return tp.Add(in[0], in[1]) },
+			ref: func(in [][]float64) []float64 { return zip(in[0], in[1], func(a, b float64) float64 { return a + b }) }},
+		{name: "add twice the same", shapes: [][]int{{3, 4}},
+			op:  func(tp *Tape, in []*Tensor) *Tensor { return tp.Add(in[0], in[0]) },
+			ref: func(in [][]float64) []float64 { return each(in[0], func(a float64) float64 { return 2 * a }) }},
+		{name: "scale", shapes: [][]int{{5, 3}},
+			op:  func(tp *Tape, in []*Tensor) *Tensor { return tp.Add(tp.Scale(-2.5, in[0]), in[0]) },
+			ref: func(in [][]float64) []float64 { return each(in[0], func(a float64) float64 { return -1.5 * a }) }},
+		{name: "mulscalar", shapes: [][]int{{5, 3}, {1}},
+			op: func(tp *Tape, in []*Tensor) *Tensor { return tp.MulScalar(in[0], in[1]) },
+			ref: func(in [][]float64) []float64 {
+				return each(in[0], func(a float64) float64 { return in[1][0] * a })
+			}},
+		{name: "linear", shapes: [][]int{{5, 3}, {4, 3}, {4}},
+			op:  func(tp *Tape, in []*Tensor) *Tensor { return tp.Linear(in[0], in[1], in[2]) },
+			ref: func(in [][]float64) []float64 { return linearRef(in[0], in[1], in[2], 5, 3, 4) }},
+		{name: "linear without bias", shapes: [][]int{{5, 3}, {4, 3}},
+			op:  func(tp *Tape, in []*Tensor) *Tensor { return tp.Linear(in[0], in[1], nil) },
+			ref: func(in [][]float64) []float64 { return linearRef(in[0], in[1], make([]float64, 4), 5, 3, 4) }},
+		{name: "linear, weight used twice", shapes: [][]int{{5, 3}, {3, 3}, {3}},
+			op: func(tp *Tape, in []*Tensor) *Tensor {
+				return tp.Linear(tp.Linear(in[0], in[1], in[2]), in[1], in[2])
+			},
+			ref: func(in [][]float64) []float64 {
+				return linearRef(linearRef(in[0], in[1], in[2], 5, 3, 3), in[1], in[2], 5, 3, 3)
+			}},
+		{name: "linear of views", shapes: [][]int{{6, 8}, {4, 3}, {4}},
+			op: func(tp *Tape, in []*Tensor) *Tensor {
+				x := tp.Scale(1, in[0])
+				return tp.Linear(tp.Columns(tp.Rows(x, 1, 6), 4, 7), in[1], in[2])
+			},
+			ref: func(in [][]float64) []float64 {
+				var x []float64
+				for i := 1; i < 6; i++ {
+					x = append(x, in[0][i*8+4:i*8+7]...)
+				}
+				return linearRef(x, in[1], in[2], 5, 3, 4)
+			}},
+		{name: "linear gelu", shapes: [][]int{{5, 3}, {4, 3}, {4}},
+			op: func(tp *Tape, in []*Tensor) *Tensor { return tp.LinearGELU(in[0], in[1], in[2]) },
+			ref: func(in [][]float64) []float64 {
+				return each(linearRef(in[0], in[1], in[2], 5, 3, 4), geluRef)
+			}},
+		{name: "matmul", shapes: [][]int{{5, 3}, {3, 4}},
+			op:  func(tp *Tape, in []*Tensor) *Tensor { return tp.MatMul(in[0], in[1], false) },
+			ref: func(in [][]float64) []float64 { return matMulRef(in[0], in[1], 5, 3, 4) }},
+		{name: "matmul transposed", shapes: [][]int{{5, 3}, {4, 3}},
+			op:  func(tp *Tape, in []*Tensor) *Tensor { return tp.MatMul(in[0], in[1], true) },
+			ref: func(in [][]float64) []float64 { return linearRef(in[0], in[1], make([]float64, 4), 5, 3, 4) }},
+		{name: "matmul of views", shapes: [][]int{{7, 3}},
+			op: func(tp *Tape, in []*Tensor) *Tensor {
+				x := tp.Scale(1, in[0])
+				return tp.MatMul(tp.Rows(x, 5, 7), tp.Rows(x, 0, 5), true)
+			},
+			ref: func(in [][]float64) []float64 {
+				return linearRef(in[0][15:], in[0][:15], make([]float64, 5), 2, 3, 5)
+			}},
+		{name: "gelu", shapes: [][]int{{6, 3}},
+			op:  func(tp *Tape, in []*Tensor) *Tensor { return tp.GELU(in[0]) },
+			ref: func(in [][]float64) []float64 { return each(in[0], geluRef) }},
+		{name: "layernorm", shapes: [][]int{{6, 5}, {5}, {5}},
+			op:  func(tp *Tape, in []*Tensor) *Tensor { return tp.LayerNorm(in[0], in[1], in[2], 1e-5) },
+			ref: func(in [][]float64) []float64 { return layerNormRef(in[0], in[1], in[2], 5, 1e-5) }},
+		{name: "layernorm and residual", shapes: [][]int{{6, 5}, {5}, {5}},
+			op: func(tp *Tape, in []*Tensor) *Tensor {
+				x := tp.Scale(2, in[0])
+				return tp.Add(x, tp.LayerNorm(x, in[1], in[2], 1e-5))
+			},
+			ref: func(in [][]float64) []float64 {
+				x := each(in[0], func(a float64) float64 { return 2 * a })
+				return zip(x, layerNormRef(x, in[1], in[2], 5, 1e-5), func(a, b float64) float64 { return a + b })
+			}},
+		{name: "gather", shapes: [][]int{{5, 3}},
+			op:  func(tp *Tape, in []*Tensor) *Tensor { return tp.Gather(in[0], tp.Ints(ids), 1.5) },
+			ref: func(in [][]float64) []float64 { return gatherRef(in[0], ids, 3, 1.5) }},
+		{name: "segment mean", shapes: [][]int{{10, 3}},
+			op: func(tp *Tape, in []*Tensor) *Tensor { return tp.SegmentMean(in[0], []int32{0, 1, 1, 6, 10}) },
+			ref: func(in [][]float64) []float64 {
+				return segmentMeanRef(in[0], []int32{0, 1, 1, 6, 10}, 3)
+			}},
+		{name: "normalize", shapes: [][]int{{4, 5}},
+			op:  func(tp *Tape, in []*Tensor) *Tensor { return tp.Normalize(in[0]) },
+			ref: func(in [][]float64) []float64 { return normalizeRef(in[0], 5) }},
+		{name: "dropout", shapes: [][]int{{8, 7}}, mode: Training,
+			op: func(tp *Tape, in []*Tensor) *Tensor { return tp.Dropout(in[0], 0.4) },
+			ref: func(in [][]float64) []float64 {
+				return zip(in[0], dropoutMask(len(in[0]), 0.4, 1, 0), func(a, m float64) float64 { return a * m })
+			}},
+		{name: "dropout and residual", shapes: [][]int{{8, 7}}, mode: Training,
+			op: func(tp *Tape, in []*Tensor) *Tensor { return tp.Add(in[0], tp.Dropout(in[0], 0.4)) },
+			ref: func(in [][]float64) []float64 {
+				return zip(in[0], dropoutMask(len(in[0]), 0.4, 1, 0), func(a, m float64) float64 { return a + a*m })
+			}},
+	}
+	for _, smoothing := range []float64{0, 0.1} {
+		targets := []int32{3, 0, 8, 5}
+		cases = append(cases, gradCase{name: fmt.Sprintf("cross entropy, smoothing %v", smoothing), shapes: [][]int{{4, 3}, {9, 3}},
+			op: func(tp *Tape, in []*Tensor) *Tensor {
+				loss, _ := tp.CrossEntropy(tp.Scale(1, in[0]), in[1], tp.Ints(targets), float32(smoothing), 0.25)
+				return loss
+			},
+			ref: func(in [][]float64) []float64 {
+				return []float64{crossEntropyRef(in[0], in[1], targets, 3, 9, smoothing, 0.25)}
+			}})
+	}
+	return append(cases, attentionCases()...)
+}
+
+func attentionCases() []gradCase {
+	self := func(name string, causal bool, dropout float32) gradCase {
+		o := AttentionOptions{Heads: 2, QOffsets: threeDocs, KOffsets: threeDocs, Causal: causal, Scale: 0.7, Dropout: dropout}
+		return gradCase{name: name, shapes: [][]int{{10, 6}, {10, 6}, {10, 6}}, mode: Training,
+			op:  func(tp *Tape, in []*Tensor) *Tensor { return tp.Attention(in[0], in[1], in[2], nil, o) },
+			ref: func(in [][]float64) []float64 { return attentionRef(in[0], in[1], in[2], nil, 6, o) }}
+	}
+	o := AttentionOptions{Heads: 2, QOffsets: threeDocs, KOffsets: twoDocs, Scale: 0.7}
+	drop := o
+	drop.Dropout = 0.3
+	// The second target sees no evidence, the third only one document.
+	mask := []float32{0, 0, negInf, negInf, negInf, 0}
+	masked := func(in [][]float64) []float64 {
+		bias := zip(in[3], widen(mask), func(a, b float64) float64 { return a + b })
+		return attentionRef(in[0], in[1], in[2], bias, 6, o)
+	}
+	return []gradCase{
+		self("self-attention", false, 0),
+		self("causal attention", true, 0),
+		self("causal attention with dropout", true, 0.3),
+		{name: "cross-attention with bias", shapes: [][]int{{10, 6}, {5, 6}, {5, 6}, {3, 2}},
+			op:  func(tp *Tape, in []*Tensor) *Tensor { return tp.Attention(in[0], in[1], in[2], in[3], o) },
+			ref: func(in [][]float64) []float64 { return attentionRef(in[0], in[1], in[2], in[3], 6, o) }},
+		{name: "cross-attention with bias and dropout", shapes: [][]int{{10, 6}, {5, 6}, {5, 6}, {3, 2}}, mode: Training,
+			op:  func(tp *Tape, in []*Tensor) *Tensor { return tp.Attention(in[0], in[1], in[2], in[3], drop) },
+			ref: func(in [][]float64) []float64 { return attentionRef(in[0], in[1], in[2], in[3], 6, drop) }},
+		{name: "cross-attention with masked pairs", shapes: [][]int{{10, 6}, {5, 6}, {5, 6}, {3, 2}},
+			op: func(tp *Tape, in []*Tensor) *Tensor {
+				return tp.Attention(in[0], in[1], in[2], tp.Add(in[3], tp.Floats(mask, 3, 2)), o)
+			}, ref: masked},
+	}
+}
+
+// largeCases are large enough to be split in parts.
+func largeCases() []gradCase {
+	docs, evidence := []int32{0, 70, 71, 300, 513}, []int32{0, 129, 300}
+	wide := AttentionOptions{Heads: 4, QOffsets: docs, KOffsets: evidence, Scale: 0.2, Dropout: 0.1}
+	causal := AttentionOptions{Heads: 4, QOffsets: docs, KOffsets: docs, Scale: 0.2, Causal: true}
+	targets := make([]int32, 300)
+	for i := range targets {
+		targets[i] = int32(i * 7 % 997)
+	}
+	return []gradCase{
+		{name: "large linear gelu", shapes: [][]int{{513, 130}, {257, 130}, {257}},
+			op: func(tp *Tape, in []*Tensor) *Tensor { return tp.LinearGELU(in[0], in[1], in[2]) }},
+		{name: "large layernorm", shapes: [][]int{{700, 300}, {300}, {300}},
+			op: func(tp *Tape, in []*Tensor) *Tensor { return tp.LayerNorm(in[0], in[1], in[2], 1e-5) }},
+		{name: "large gather", shapes: [][]int{{1000, 300}},
+			op: func(tp *Tape, in []*Tensor) *Tensor { return tp.Gather(in[0], tp.Ints(targets), 2) }},
+		{name: "large dropout", shapes: [][]int{{300, 200}}, mode: Training,
+			op: func(tp *Tape, in []*Tensor) *Tensor { return tp.Dropout(in[0], 0.1) }},
+		{name: "large cross-attention", shapes: [][]int{{513, 64}, {300, 64}, {300, 64}, {4, 2}}, mode: Training,
+			op: func(tp *Tape, in []*Tensor) *Tensor { return tp.Attention(in[0], in[1], in[2], in[3], wide) }},
+		{name: "large causal attention", shapes: [][]int{{513, 64}, {513, 64}, {513, 64}},
+			op: func(tp *Tape, in []*Tensor) *Tensor { return tp.Attention(in[0], in[1], in[2], nil, causal) }},
+		{name: "large cross entropy", shapes: [][]int{{300, 32}, {20000, 32}},
+			op: func(tp *Tape, in []*Tensor) *Tensor {
+				loss, _ := tp.CrossEntropy(in[0], in[1], tp.Ints(targets), 0.1, 0.01)
+				return loss
+			}},
+		{name: "large normalize", shapes: [][]int{{300, 200}},
+			op: func(tp *Tape, in []*Tensor) *Tensor { return tp.Normalize(in[0]) }},
+	}
+}

@@ -1,0 +1,400 @@
+package tensor
+
+import (
+	"fmt"
+	"math"
+)
+
+// Add returns a + b; the shapes must be equal.
+func (tp *Tape) Add(a, b *Tensor) *Tensor {
+	if a.rank != b.rank || a.shape != b.shape {
+		panic(fmt.Sprintf("add: %v and %v", a, b))
+	}
+	out := tp.New(a.Shape()...)
+	tp.backend.Add(out, a, b)
+	if tp.result(out, a, b) {
+		r := tp.push()
+		r.backward, r.out, r.in = addBackward, out, [4]*Tensor{a, b}
+	}
+	return out
+}
+
+func addBackward(tp *Tape, r *record) {
+	for _, in := range r.in[:2] {
+		if g, accumulate := tp.gradient(in); g == nil {
+			continue
+		} else if accumulate {
+			tp.backend.Axpy(1, r.out.grad, g)
+		} else {
+			tp.backend.Scale(g, 1, r.out.grad)
+		}
+	}
+}
+
+// Scale returns alpha * x.
+func (tp *Tape) Scale(alpha float32, x *Tensor) *Tensor {
+	out := tp.New(x.Shape()...)
+	tp.backend.Scale(out, alpha, x)
+	if tp.result(out, x) {
+		r := tp.push()
+		r.backward, r.out, r.in, r.f = scaleBackward, out, [4]*Tensor{x}, alpha
+	}
+	return out
+}
+
+func scaleBackward(tp *Tape, r *record) {
+	if g, accumulate := tp.gradient(r.in[0]); accumulate {
+		tp.backend.Axpy(r.f, r.out.grad, g)
+	} else {
+		tp.backend.Scale(g, r.f, r.out.grad)
+	}
+}
+
+// MulScalar returns s[0] * x for a tensor s of one element, trainable or not.
+func (tp *Tape) MulScalar(x, s *Tensor) *Tensor {
+	mustShape("mulscalar", "s", s, Float32, 1)
+	out := tp.New(x.Shape()...)
+	tp.backend.MulScalar(out, x, s, false)
+	if tp.result(out, x, s) {
+		r := tp.push()
+		r.backward, r.out, r.in = mulScalarBackward, out, [4]*Tensor{x, s}
+	}
+	return out
+}
+
+func mulScalarBackward(tp *Tape, r *record) {
+	if g, accumulate := tp.gradient(r.in[0]); g != nil {
+		tp.backend.MulScalar(g, r.out.grad, r.in[1], accumulate)
+	}
+	if g := tp.sum(r.in[1]); g != nil {
+		tp.backend.AddDot(g, r.out.grad, r.in[0])
+	}
+}
+
+// Linear returns x W^T + b for x [n, in], W [out, in] and b [out] or nil.
+func (tp *Tape) Linear(x, w, b *Tensor) *Tensor {
+	out := tp.linear(x, w, b, nil)
+	if tp.result(out, x, w, b) {
+		r := tp.push()
+		r.backward, r.out, r.in = linearBackward, out, [4]*Tensor{x, w, b}
+	}
+	return out
+}
+
+// LinearGELU returns GELU(x W^T + b), as Linear followed by GELU, in one pass.
+func (tp *Tape) LinearGELU(x, w, b *Tensor) *Tensor {
+	var pre *Tensor
+	if tp.recording {
+		pre = tp.New(x.shape[0], w.shape[0])
+	}
+	out := tp.linear(x, w, b, &pre)
+	if tp.result(out, x, w, b) {
+		r := tp.push()
+		r.backward, r.out, r.in, r.saved[0] = linearGELUBackward, out, [4]*Tensor{x, w, b}, pre
+	}
+	return out
+}
+
+// linear computes x W^T + b, with GELU if pre is not nil; *pre, if not nil,
+// receives the value before GELU.
+func (tp *Tape) linear(x, w, b *Tensor, pre **Tensor) *Tensor {
+	mustShape("linear", "x", x, Float32, -1, -1)
+	mustShape("linear", "weight", w, Float32, -1, x.shape[1])
+	o := GemmOptions{TransB: true, Alpha: 1, Bias: b, GELU: pre != nil}
+	if b != nil {
+		mustShape("linear", "bias", b, Float32, w.shape[0])
+	}
+	if pre != nil {
+		o.PreActivation = *pre
+	}
+	out := tp.New(x.shape[0], w.shape[0])
+	tp.backend.Gemm(out, x, w, o)
+	return out
+}
+
+func linearBackward(tp *Tape, r *record) { tp.linearGradients(r, r.out.grad) }
+
+func linearGELUBackward(tp *Tape, r *record) {
+	// The gradient of the output is of no use to anyone else: overwrite it.
+	dy := r.out.grad
+	tp.backend.GELUBackward(dy, dy, r.saved[0], false)
+	tp.linearGradients(r, dy)
+}
+
+func (tp *Tape) linearGradients(r *record, dy *Tensor) {
+	x, w, b := r.in[0], r.in[1], r.in[2]
+	tp.productGradient(x, dy, w, false, false)
+	tp.productGradient(w, dy, x, true, false)
+	if g := tp.sum(b); g != nil {
+		tp.backend.AddRows(g, dy)
+	}
+}
+
+// productGradient adds op(a) op(b) to the gradient of t.
+func (tp *Tape) productGradient(t, a, b *Tensor, transA, transB bool) {
+	g, accumulate := tp.gradient(t)
+	if g == nil {
+		return
+	}
+	o := GemmOptions{TransA: transA, TransB: transB, Alpha: 1}
+	if accumulate {
+		o.Beta = 1
+	}
+	tp.backend.Gemm(g, a, b, o)
+}
+
+// MatMul returns a b for a [m, k] and b [k, n], or a b^T for b [n, k] if
+// transB.
+func (tp *Tape) MatMul(a, b *Tensor, transB bool) *Tensor {
+	mustShape("matmul", "a", a, Float32, -1, -1)
+	mustShape("matmul", "b", b, Float32, -1, -1)
+	k, n := b.shape[0], b.shape[1]
+	if transB {
+		k, n = n, k
+	}
+	if a.shape[1] != k {
+		panic(fmt.Sprintf("matmul: inner dimensions differ: %v x %v (transB %v)", a, b, transB))
+	}
+	out := tp.New(a.shape[0], n)
+	tp.backend.Gemm(out, a, b, GemmOptions{TransB: transB, Alpha: 1})
+	if tp.result(out, a, b) {
+		r := tp.push()
+		r.backward, r.out, r.in, r.flag = matMulBackward, out, [4]*Tensor{a, b}, transB
+	}
+	return out
+}
+
+func matMulBackward(tp *Tape, r *record) {
+	a, b, dy := r.in[0], r.in[1], r.out.grad
+	tp.productGradient(a, dy, b, false, !r.flag)
+	if r.flag {
+		tp.productGradient(b, dy, a, true, false)
+	} else {
+		tp.productGradient(b, a, dy, true, false)
+	}
+}
+
+// GELU returns x*Phi(x), Phi being the normal distribution function (the
+// exact form, by erf).
+func (tp *Tape) GELU(x *Tensor) *Tensor {
+	out := tp.New(x.Shape()...)
+	tp.backend.GELU(out, x)
+	if tp.result(out, x) {
+		r := tp.push()
+		r.backward, r.out, r.in = geluBackward, out, [4]*Tensor{x}
+	}
+	return out
+}
+
+func geluBackward(tp *Tape, r *record) {
+	g, accumulate := tp.gradient(r.in[0])
+	tp.backend.GELUBackward(g, r.out.grad, r.in[0], accumulate)
+}
+
+// LayerNorm returns (x - mean)/sqrt(var + eps)*gamma + beta for every row of
+// x [n, d]; var is the biased variance.
+func (tp *Tape) LayerNorm(x, gamma, beta *Tensor, eps float32) *Tensor {
+	mustShape("layernorm", "x", x, Float32, -1, -1)
+	mustShape("layernorm", "gamma", gamma, Float32, x.shape[1])
+	mustShape("layernorm", "beta", beta, Float32, x.shape[1])
+	out := tp.New(x.Shape()...)
+	mean, rstd := tp.New(x.shape[0]), tp.New(x.shape[0])
+	tp.backend.LayerNorm(out, mean, rstd, x, gamma, beta, eps)
+	if tp.result(out, x, gamma, beta) {
+		r := tp.push()
+		r.backward, r.out, r.in = layerNormBackward, out, [4]*Tensor{x, gamma, beta}
+		r.saved = [3]*Tensor{mean, rstd}
+	}
+	return out
+}
+
+func layerNormBackward(tp *Tape, r *record) {
+	x, gamma, beta := r.in[0], r.in[1], r.in[2]
+	dgamma, dbeta := tp.sum(gamma), tp.sum(beta)
+	dx, accumulate := tp.gradient(x)
+	tp.backend.LayerNormBackward(dx, dgamma, dbeta, r.out.grad, x, gamma, r.saved[0], r.saved[1], accumulate)
+}
+
+// Dropout zeroes each element with probability p and multiplies the others by
+// 1/(1-p) on a training tape; otherwise it returns x. Which elements are
+// dropped depends on the tape's seed and on the number of dropouts before
+// this one.
+func (tp *Tape) Dropout(x *Tensor, p float32) *Tensor {
+	if p < 0 || p >= 1 || math.IsNaN(float64(p)) {
+		panic(fmt.Sprintf("dropout: probability %v, want [0, 1)", p))
+	}
+	if !tp.training || p == 0 {
+		return x
+	}
+	out := tp.New(x.Shape()...)
+	stream := tp.stream()
+	tp.backend.Dropout(out, x, p, tp.seed, stream)
+	if tp.result(out, x) {
+		r := tp.push()
+		r.backward, r.out, r.in = dropoutBackward, out, [4]*Tensor{x}
+		r.f, r.seed, r.stream = p, tp.seed, stream
+	}
+	return out
+}
+
+func (tp *Tape) stream() uint64 {
+	tp.streams++
+	return tp.streams
+}
+
+func dropoutBackward(tp *Tape, r *record) {
+	g, accumulate := tp.gradient(r.in[0])
+	if !accumulate {
+		tp.backend.Dropout(g, r.out.grad, r.f, r.seed, r.stream)
+		return
+	}
+	dy := r.out.grad
+	tp.backend.Dropout(dy, dy, r.f, r.seed, r.stream)
+	tp.backend.Axpy(1, dy, g)
+}
+
+// Gather returns scale times the rows of table [v, d] that rows [n] names
+// (an embedding look-up).
+func (tp *Tape) Gather(table, rows *Tensor, scale float32) *Tensor {
+	mustShape("gather", "table", table, Float32, -1, -1)
+	mustShape("gather", "rows", rows, Int32, -1)
+	out := tp.New(rows.shape[0], table.shape[1])
+	tp.backend.Gather(out, table, rows, scale, false)
+	if tp.result(out, table) {
+		r := tp.push()
+		r.backward, r.out, r.in, r.f = gatherBackward, out, [4]*Tensor{table, rows}, scale
+	}
+	return out
+}
+
+func gatherBackward(tp *Tape, r *record) {
+	tp.backend.ScatterAdd(tp.sum(r.in[0]), r.out.grad, r.in[1], r.f)
+}
+
+// SegmentMean returns, for each segment s, the mean of the rows
+// offsets[s]:offsets[s+1] of x [n, d]: [segments, d]. An empty segment has
+// mean zero.
+func (tp *Tape) SegmentMean(x *Tensor, offsets []int32) *Tensor {
+	mustShape("segmentmean", "x", x, Float32, -1, -1)
+	mustOffsets("segmentmean", offsets, x.shape[0])
+	out := tp.New(len(offsets)-1, x.shape[1])
+	tp.backend.SegmentMean(out, x, offsets)
+	if tp.result(out, x) {
+		r := tp.push()
+		r.backward, r.out, r.in, r.offsets = segmentMeanBackward, out, [4]*Tensor{x}, offsets
+	}
+	return out
+}
+
+func segmentMeanBackward(tp *Tape, r *record) {
+	tp.backend.SegmentMeanBackward(tp.sum(r.in[0]), r.out.grad, r.offsets)
+}
+
+// Normalize returns the rows of x [n, d] divided by their Euclidean norms; a
+// zero row stays zero.
+func (tp *Tape) Normalize(x *Tensor) *Tensor {
+	mustShape("normalize", "x", x, Float32, -1, -1)
+	out, norm := tp.New(x.Shape()...), tp.New(x.shape[0])
+	tp.backend.Normalize(out, norm, x)
+	if tp.result(out, x) {
+		r := tp.push()
+		r.backward, r.out, r.in, r.saved[0] = normalizeBackward, out, [4]*Tensor{x}, norm
+	}
+	return out
+}
+
+func normalizeBackward(tp *Tape, r *record) {
+	tp.backend.NormalizeBackward(tp.sum(r.in[0]), r.out.grad, r.out, r.saved[0])
+}
+
+// Attention returns multi-head attention of packed documents: q [m, d],
+// k and v [n, d] are split in o.Heads heads of d/heads columns; bias is nil or
+// [query segments, key segments]. See AttentionOptions. Nothing of the size of
+// the score matrix is kept for the backward pass, which computes the scores
+// again, block by block.
+func (tp *Tape) Attention(q, k, v, bias *Tensor, o AttentionOptions) *Tensor {
+	mustShape("attention", "q", q, Float32, -1, -1)
+	d := q.shape[1]
+	mustShape("attention", "k", k, Float32, -1, d)
+	mustShape("attention", "v", v, Float32, k.shape[0], d)
+	if o.Heads < 1 || d%o.Heads != 0 {
+		panic(fmt.Sprintf("attention: width %d in %d heads", d, o.Heads))
+	}
+	mustOffsets("attention", o.QOffsets, q.shape[0])
+	mustOffsets("attention", o.KOffsets, k.shape[0])
+	if bias != nil {
+		mustShape("attention", "bias", bias, Float32, len(o.QOffsets)-1, len(o.KOffsets)-1)
+	} else if len(o.QOffsets) != len(o.KOffsets) {
+		panic(fmt.Sprintf("attention: %d query segments and %d key segments without a bias", len(o.QOffsets)-1, len(o.KOffsets)-1))
+	}
+	if o.Causal && bias != nil {
+		panic("attention: causal attention with a bias between documents")
+	}
+	opt := tp.attention.get()
+	*opt = o
+	if !tp.training {
+		opt.Dropout = 0
+	} else if o.Dropout > 0 {
+		opt.Seed, opt.Stream = tp.seed, tp.stream()
+	}
+	out, lse := tp.New(q.Shape()...), tp.New(o.Heads, q.shape[0])
+	tp.backend.Attention(out, lse, q, k, v, bias, opt)
+	if tp.result(out, q, k, v, bias) {
+		r := tp.push()
+		r.backward, r.out, r.in = attentionBackward, out, [4]*Tensor{q, k, v, bias}
+		r.saved[0], r.attn = lse, opt
+	}
+	return out
+}
+
+func attentionBackward(tp *Tape, r *record) {
+	q, k, v, bias := r.in[0], r.in[1], r.in[2], r.in[3]
+	tp.backend.AttentionBackward(tp.sum(q), tp.sum(k), tp.sum(v), tp.sum(bias), r.out.grad, r.out, r.saved[0], q, k, v, bias, r.attn)
+}
+
+// CrossEntropy returns scale times the sum over rows i of the negative
+// log-likelihood of targets[i] under softmax(hidden[i] table^T), for hidden
+// [n, d] and table [v, d], and the n summands without scale. With label
+// smoothing s a row counts (1-s) times its own term plus s times the mean term
+// over the vocabulary.
+//
+// On a recording tape the gradients are computed at once, block by block, so
+// that the logits are computed only once; table's is added to its gradient
+// here, not in Backward. The loss must therefore be what Backward starts from.
+func (tp *Tape) CrossEntropy(hidden, table, targets *Tensor, smoothing, scale float32) (loss, nll *Tensor) {
+	mustShape("crossentropy", "hidden", hidden, Float32, -1, -1)
+	mustShape("crossentropy", "table", table, Float32, -1, hidden.shape[1])
+	mustShape("crossentropy", "targets", targets, Int32, hidden.shape[0])
+	loss, nll = tp.New(1), tp.New(hidden.shape[0])
+	var dhidden, dtable *Tensor
+	if tp.result(loss, hidden, table) {
+		dhidden, dtable = tp.New(hidden.Shape()...), tp.sum(table)
+		r := tp.push()
+		r.backward, r.out, r.in, r.saved[0] = crossEntropyBackward, loss, [4]*Tensor{hidden}, dhidden
+	}
+	tp.backend.CrossEntropy(loss, nll, dhidden, dtable, hidden, table, targets, smoothing, scale)
+	return loss, nll
+}
+
+func crossEntropyBackward(tp *Tape, r *record) {
+	hidden, dhidden := r.in[0], r.saved[0]
+	if !hidden.requiresGrad {
+		return
+	}
+	if hidden.base == nil && !hidden.gradSet {
+		hidden.grad, hidden.gradSet = dhidden, true
+		return
+	}
+	tp.backend.Axpy(1, dhidden, tp.sum(hidden))
+}
+
+// mustOffsets panics unless offsets rise from 0 to n.
+func mustOffsets(op string, offsets []int32, n int) {
+	ok := len(offsets) > 0 && offsets[0] == 0 && int(offsets[len(offsets)-1]) == n
+	for i := 1; ok && i < len(offsets); i++ {
+		ok = offsets[i-1] <= offsets[i]
+	}
+	if !ok {
+		panic(fmt.Sprintf("%s: offsets do not rise from 0 to %d", op, n))
+	}
+}

@@ -1,0 +1,281 @@
+// Package tensor holds n-dimensional arrays, the operations on them, and
+// reverse-mode automatic differentiation.
+//
+// A [Tensor] is a strided view of storage that belongs to a [Backend]. A
+// [Tape] carries out operations through the backend, and, while it records,
+// remembers them so that [Tape.Backward] can compute gradients. Intermediate
+// results live in the tape's arena and are gone after [Tape.Reset];
+// parameters are created with [New] and stay.
+//
+// Documents of different lengths are packed: the tokens of all documents form
+// the rows of one matrix, and an array of offsets tells where each document
+// begins. Nothing is padded.
+//
+// Programming errors, such as shapes that do not fit, panic with the
+// operation and the shapes.
+package tensor
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// DType is the type of a tensor's elements.
+type DType uint8
+
+// The element types.
+const (
+	Float32  DType = iota
+	Int32          // token ids, row numbers
+	BFloat16       // storage only
+)
+
+// String returns the name of the type as PyTorch spells it.
+func (d DType) String() string {
+	switch d {
+	case Float32:
+		return "float32"
+	case Int32:
+		return "int32"
+	case BFloat16:
+		return "bfloat16"
+	}
+	return fmt.Sprintf("DType(%d)", uint8(d))
+}
+
+// Size returns the bytes that one element takes.
+func (d DType) Size() int {
+	if d == BFloat16 {
+		return 2
+	}
+	return 4
+}
+
+// MaxRank is the largest number of dimensions of a tensor.
+const MaxRank = 4
+
+// Storage is memory that a backend gave out. On the host exactly one of the
+// slices is set; a device backend keeps its handle in Device.
+type Storage struct {
+	F32    []float32
+	I32    []int32
+	BF16   []uint16
+	Device any
+}
+
+// Tensor is a view of storage: element (i, j, ...) stands at
+// offset + i*strides[0] + j*strides[1] + ...
+type Tensor struct {
+	backend Backend
+	store   *Storage
+	offset  int
+	rank    int
+	shape   [MaxRank]int
+	strides [MaxRank]int
+	dtype   DType
+
+	requiresGrad bool
+	gradSet      bool    // grad holds a sum; otherwise its content is undefined and counts as zero
+	grad         *Tensor // same shape, contiguous
+	base         *Tensor // the tensor that a view was taken of; it holds the gradient
+}
+
+// New returns a tensor of zeros that does not belong to a tape.
+func New(b Backend, dt DType, shape ...int) *Tensor {
+	t := &Tensor{}
+	t.init(b, dt, shape)
+	t.store = b.NewStorage(dt, t.Len())
+	return t
+}
+
+// FromFloat32s returns a float32 tensor that holds a copy of data.
+func FromFloat32s(b Backend, data []float32, shape ...int) *Tensor {
+	t := New(b, Float32, shape...)
+	t.SetFloat32s(data)
+	return t
+}
+
+// FromInt32s returns an int32 tensor that holds a copy of data.
+func FromInt32s(b Backend, data []int32, shape ...int) *Tensor {
+	t := New(b, Int32, shape...)
+	t.SetInt32s(data)
+	return t
+}
+
+func (t *Tensor) init(b Backend, dt DType, shape []int) {
+	if len(shape) == 0 || len(shape) > MaxRank {
+		panic(fmt.Sprintf("tensor: shape %v: want 1 to %d dimensions", slices.Clone(shape), MaxRank))
+	}
+	t.backend, t.dtype, t.rank = b, dt, len(shape)
+	stride := 1
+	for i := len(shape) - 1; i >= 0; i-- {
+		if shape[i] < 0 {
+			panic(fmt.Sprintf("tensor: shape %v has a negative dimension", slices.Clone(shape)))
+		}
+		t.shape[i], t.strides[i] = shape[i], stride
+		stride *= shape[i]
+	}
+}
+
+// Backend returns the backend that holds the tensor.
+func (t *Tensor) Backend() Backend { return t.backend }
+
+// DType returns the type of the elements.
+func (t *Tensor) DType() DType { return t.dtype }
+
+// Shape returns the dimensions. The slice must not be changed.
+func (t *Tensor) Shape() []int { return t.shape[:t.rank] }
+
+// Strides returns the distances, in elements, between neighbours along each
+// dimension. The slice must not be changed.
+func (t *Tensor) Strides() []int { return t.strides[:t.rank] }
+
+// Dim returns the size of dimension i; negative i counts from the last.
+func (t *Tensor) Dim(i int) int {
+	if i < 0 {
+		i += t.rank
+	}
+	return t.shape[:t.rank][i]
+}
+
+// Len returns the number of elements.
+func (t *Tensor) Len() int {
+	n := 1
+	for _, d := range t.Shape() {
+		n *= d
+	}
+	return n
+}
+
+// Rows returns the product of all dimensions but the last.
+func (t *Tensor) Rows() int {
+	n := 1
+	for _, d := range t.shape[:t.rank-1] {
+		n *= d
+	}
+	return n
+}
+
+// Storage returns the memory behind the tensor and the index of its first
+// element there. It is for backends.
+func (t *Tensor) Storage() (*Storage, int) { return t.store, t.offset }
+
+// Contiguous reports whether the elements stand in memory in row-major order
+// without gaps.
+func (t *Tensor) Contiguous() bool {
+	stride := 1
+	for i := t.rank - 1; i >= 0; i-- {
+		if t.shape[i] != 1 && t.strides[i] != stride {
+			return false
+		}
+		stride *= t.shape[i]
+	}
+	return true
+}
+
+// Float32s returns the elements of a contiguous float32 tensor on the host,
+// without a copy.
+func (t *Tensor) Float32s() []float32 {
+	t.check(Float32)
+	return t.store.F32[t.offset : t.offset+t.Len() : t.offset+t.Len()]
+}
+
+// Int32s returns the elements of a contiguous int32 tensor on the host,
+// without a copy.
+func (t *Tensor) Int32s() []int32 {
+	t.check(Int32)
+	return t.store.I32[t.offset : t.offset+t.Len() : t.offset+t.Len()]
+}
+
+func (t *Tensor) check(dt DType) {
+	if t.dtype != dt {
+		panic(fmt.Sprintf("tensor: %v used as %v", t, dt))
+	}
+	if !t.Contiguous() {
+		panic(fmt.Sprintf("tensor: %v with strides %v is not contiguous", t, t.Strides()))
+	}
+}
+
+// SetFloat32s copies data, in row-major order, into a contiguous tensor.
+func (t *Tensor) SetFloat32s(data []float32) {
+	t.check(Float32)
+	if len(data) != t.Len() {
+		panic(fmt.Sprintf("tensor: %d values for %v", len(data), t))
+	}
+	t.backend.Upload(t, data, nil)
+}
+
+// SetInt32s copies data, in row-major order, into a contiguous tensor.
+func (t *Tensor) SetInt32s(data []int32) {
+	t.check(Int32)
+	if len(data) != t.Len() {
+		panic(fmt.Sprintf("tensor: %d values for %v", len(data), t))
+	}
+	t.backend.Upload(t, nil, data)
+}
+
+// CopyTo copies the elements of a contiguous float32 tensor to host memory.
+func (t *Tensor) CopyTo(dst []float32) {
+	t.check(Float32)
+	if len(dst) != t.Len() {
+		panic(fmt.Sprintf("tensor: %v copied to %d values", t, len(dst)))
+	}
+	t.backend.Download(dst, t)
+}
+
+// String returns type and shape, for messages.
+func (t *Tensor) String() string {
+	if t == nil {
+		return "nil"
+	}
+	return t.dtype.String() + strings.Join(strings.Fields(fmt.Sprint(t.Shape())), " ")
+}
+
+// SetRequiresGrad marks a tensor made by New as a parameter: operations on a
+// recording tape add to its gradient.
+func (t *Tensor) SetRequiresGrad(on bool) { t.requiresGrad = on }
+
+// RequiresGrad reports whether gradients flow to the tensor.
+func (t *Tensor) RequiresGrad() bool { return t.requiresGrad }
+
+// Grad returns the gradient of a parameter, of the parameter's shape: the sum
+// over all backward passes since ZeroGrad. It is zero-filled where nothing
+// flowed.
+func (t *Tensor) Grad() *Tensor {
+	if t.base != nil || !t.requiresGrad {
+		panic(fmt.Sprintf("tensor: %v is no parameter: it holds no gradient", t))
+	}
+	if t.grad == nil {
+		t.grad = New(t.backend, Float32, t.Shape()...)
+	} else if !t.gradSet {
+		t.backend.Fill(t.grad, 0)
+	}
+	t.gradSet = true
+	return t.grad
+}
+
+// ZeroGrad forgets the gradient. Its memory is kept.
+func (t *Tensor) ZeroGrad() { t.gradSet = false }
+
+// view fills v as a view of t that begins at element offset.
+func (t *Tensor) view(v *Tensor, offset int) {
+	*v = *t
+	v.offset += offset
+	v.grad, v.gradSet = nil, false
+	if t.base == nil {
+		v.base = t
+	}
+}
+
+// mustShape panics unless t is a tensor of the given type and dimensions
+// (-1: any).
+func mustShape(op, name string, t *Tensor, dt DType, dims ...int) {
+	ok := t != nil && t.dtype == dt && t.rank == len(dims)
+	for i := 0; ok && i < len(dims); i++ {
+		ok = dims[i] < 0 || t.shape[i] == dims[i]
+	}
+	if !ok {
+		panic(fmt.Sprintf("%s: %s is %v, want %v%v", op, name, t, dt, slices.Clone(dims)))
+	}
+}
