@@ -19,7 +19,7 @@ import (
 func contents(step int) map[string][]byte {
 	return map[string][]byte{
 		"config.json":       fmt.Appendf(nil, `{"step":%d}`, step),
-		"model.safetensors": bytes.Repeat([]byte{byte(step), 1, 2}, 300_000),
+		"model.safetensors": bytes.Repeat([]byte{byte(step), 1, 2}, 100_000),
 		"empty":             {},
 	}
 }
