@@ -2,45 +2,68 @@ package asm
 
 import "math"
 
-// Gemm computes g on the threads of run; nil means Serial. The result does not
-// depend on the number of threads. It panics if the shapes and slices of g do
-// not fit together.
-func Gemm(run Runner, g *GemmArgs) {
-	g.check()
-	for b := range max(g.Batch, 1) {
-		for i := range g.M {
-			for j := range g.N {
-				var acc float32
-				for k := range g.K {
-					ai, bi := i*g.LDA+k, k*g.LDB+j
-					if g.TransA {
-						ai = k*g.LDA + i
-					}
-					if g.TransB {
-						bi = j*g.LDB + k
-					}
-					acc += g.A[b*g.StrideA+ai] * g.B[b*g.StrideB+bi]
-				}
-				acc *= g.Alpha
-				c := &g.C[b*g.StrideC+i*g.LDC+j]
-				if g.Beta != 0 {
-					acc += g.Beta * *c
-				}
-				if g.Bias != nil {
-					acc += g.Bias[j]
-				}
-				*c = acc
-			}
-			if g.N == 0 || g.Activation == NoActivation {
-				continue
-			}
-			at := b*g.StrideC + i*g.LDC
-			row := g.C[at : at+g.N]
-			if g.PreActivation != nil {
-				copy(g.PreActivation[at:], row)
-			}
-			gemmGELU(row, row)
+// gemmGeneric multiplies with tiles of 2x4, which fit in 16 scalar registers.
+var gemmGeneric = gemmKernels{
+	mr: 2, nr: 4, kc: 256,
+	tile:      []gemmTile{1: gemmTile1x4, 2: gemmTile2x4},
+	transpose: gemmTransposeGeneric,
+	copyRows:  gemmCopyRowsGeneric,
+}
+
+func gemmTile1x4(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int) {
+	var x [4]float32
+	for p := range k {
+		a0, b := a[p*acs], b[p*brs:p*brs+4]
+		x[0] += a0 * b[0]
+		x[1] += a0 * b[1]
+		x[2] += a0 * b[2]
+		x[3] += a0 * b[3]
+	}
+	gemmStoreRow(c, &x, bias, alpha, beta, cols)
+}
+
+func gemmTile2x4(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int) {
+	var x0, x1, x2, x3, y0, y1, y2, y3 float32
+	for p := range k {
+		a0, a1, b := a[p*acs], a[p*acs+ars], b[p*brs:p*brs+4]
+		x0 += a0 * b[0]
+		x1 += a0 * b[1]
+		x2 += a0 * b[2]
+		x3 += a0 * b[3]
+		y0 += a1 * b[0]
+		y1 += a1 * b[1]
+		y2 += a1 * b[2]
+		y3 += a1 * b[3]
+	}
+	gemmStoreRow(c, &[4]float32{x0, x1, x2, x3}, bias, alpha, beta, cols)
+	gemmStoreRow(c[ldc:], &[4]float32{y0, y1, y2, y3}, bias, alpha, beta, cols)
+}
+
+// gemmStoreRow ends a row of a tile: c = alpha*x + beta*c + bias.
+func gemmStoreRow(c []float32, x *[4]float32, bias []float32, alpha, beta float32, cols int) {
+	for j, v := range x[:cols] {
+		v *= alpha
+		if beta != 0 {
+			v += beta * c[j]
 		}
+		if bias != nil {
+			v += bias[j]
+		}
+		c[j] = v
+	}
+}
+
+func gemmTransposeGeneric(dst []float32, width int, src []float32, ld, rows, count int) {
+	for i := range rows {
+		for k, v := range src[i*ld : i*ld+count] {
+			dst[k*width+i] = v
+		}
+	}
+}
+
+func gemmCopyRowsGeneric(dst []float32, width int, src []float32, ld, cols, rows int) {
+	for k := range rows {
+		copy(dst[k*width:], src[k*ld:k*ld+cols])
 	}
 }
 

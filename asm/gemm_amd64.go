@@ -1,0 +1,216 @@
+//go:build amd64 && !purego
+
+package asm
+
+import "github.com/klauspost/cpuid/v2"
+
+// The micro-kernels accumulate one tile in registers; rows is the number in
+// the name, and columns beyond cols are computed but neither read nor written
+// in c:
+//
+//	for i := range rows {
+//		for j := range cols {
+//			var x float32
+//			for p := range k {
+//				x = fma(a[i*ars+p*acs], b[p*brs+j], x)
+//			}
+//			x *= alpha
+//			if beta != 0 {
+//				x = fma(beta, c[i*ldc+j], x)
+//			}
+//			if bias != nil {
+//				x += bias[j]
+//			}
+//			c[i*ldc+j] = x
+//		}
+//	}
+//
+// k and cols are at least 1; every row of b has the full width of the tile.
+
+//go:noescape
+func gemm1x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
+
+//go:noescape
+func gemm2x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
+
+//go:noescape
+func gemm3x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
+
+//go:noescape
+func gemm4x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
+
+//go:noescape
+func gemm5x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
+
+//go:noescape
+func gemm6x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
+
+//go:noescape
+func gemm7x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
+
+//go:noescape
+func gemm8x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
+
+//go:noescape
+func gemm9x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
+
+//go:noescape
+func gemm10x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
+
+//go:noescape
+func gemm11x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
+
+//go:noescape
+func gemm12x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
+
+//go:noescape
+func gemm13x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
+
+//go:noescape
+func gemm14x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
+
+//go:noescape
+func gemm1x16avx2(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
+
+//go:noescape
+func gemm2x16avx2(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
+
+//go:noescape
+func gemm3x16avx2(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
+
+//go:noescape
+func gemm4x16avx2(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
+
+//go:noescape
+func gemm5x16avx2(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
+
+//go:noescape
+func gemm6x16avx2(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
+
+// gemmPackCols8 transposes; count is a positive multiple of 8. Where rows is
+// less than 8, lanes rows to 7 are set as well, to anything.
+//
+//	for k := range count {
+//		for i := range min(rows, 8) {
+//			dst[k*width+i] = src[i*ld+k]
+//		}
+//	}
+//
+//go:noescape
+func gemmPackCols8(dst []float32, width int, src []float32, ld, rows, count int)
+
+// gemmCopyRows8 copies rows of 8 values, in ascending order.
+//
+//	for k := range rows {
+//		copy(dst[k*width:], src[k*ld:k*ld+8])
+//	}
+//
+//go:noescape
+func gemmCopyRows8(dst []float32, width int, src []float32, ld, rows int)
+
+// gemmCopyRows16 is gemmCopyRows8 for rows of 16 values.
+//
+//go:noescape
+func gemmCopyRows16(dst []float32, width int, src []float32, ld, rows int)
+
+var gemmAVX512 = gemmKernels{
+	mr: 14, nr: 32, kc: 256,
+	tile: []gemmTile{
+		nil,
+		gemm1x32avx512,
+		gemm2x32avx512,
+		gemm3x32avx512,
+		gemm4x32avx512,
+		gemm5x32avx512,
+		gemm6x32avx512,
+		gemm7x32avx512,
+		gemm8x32avx512,
+		gemm9x32avx512,
+		gemm10x32avx512,
+		gemm11x32avx512,
+		gemm12x32avx512,
+		gemm13x32avx512,
+		gemm14x32avx512,
+	},
+	transpose: gemmTransposeAVX2,
+	copyRows:  gemmCopyRowsAVX2,
+}
+
+var gemmAVX2 = gemmKernels{
+	mr: 6, nr: 16, kc: 256,
+	tile: []gemmTile{
+		nil,
+		gemm1x16avx2,
+		gemm2x16avx2,
+		gemm3x16avx2,
+		gemm4x16avx2,
+		gemm5x16avx2,
+		gemm6x16avx2,
+	},
+	transpose: gemmTransposeAVX2,
+	copyRows:  gemmCopyRowsAVX2,
+}
+
+func gemmKernelsOf(isa ISA) *gemmKernels {
+	switch isa {
+	case AVX512:
+		return &gemmAVX512
+	case AVX2:
+		return &gemmAVX2
+	}
+	return &gemmGeneric
+}
+
+// gemmCacheSizes returns the bytes of a core's second-level cache and of the
+// third-level cache.
+func gemmCacheSizes() (l2, l3 int) {
+	l2, l3 = cpuid.CPU.Cache.L2, cpuid.CPU.Cache.L3
+	if l2 <= 0 {
+		l2 = 512 << 10
+	}
+	if l3 <= 0 {
+		l3 = 8 << 20
+	}
+	return l2, l3
+}
+
+func gemmTransposeAVX2(dst []float32, width int, src []float32, ld, rows, count int) {
+	blocks := count &^ 7
+	if blocks > 0 {
+		if rows < 8 {
+			gemmPackCols8(dst, width, src, ld, rows, blocks)
+		}
+		// The last eight rows may overlap the eight before them.
+		for i := 0; i < rows && rows >= 8; i += 8 {
+			i := min(i, rows-8)
+			gemmPackCols8(dst[i:], width, src[i*ld:], ld, 8, blocks)
+		}
+	}
+	for i := range rows {
+		for k, v := range src[i*ld+blocks : i*ld+count] {
+			dst[(blocks+k)*width+i] = v
+		}
+	}
+}
+
+func gemmCopyRowsAVX2(dst []float32, width int, src []float32, ld, cols, rows int) {
+	for from := 0; from < cols; {
+		kernel, lanes := gemmCopyRows8, 8
+		if cols-from > 8 {
+			kernel, lanes = gemmCopyRows16, 16
+		}
+		dst, src := dst[from:], src[from:]
+		// Whole vectors where src has them behind the columns asked for.
+		whole := 0
+		if len(src) >= lanes {
+			whole = min(rows, (len(src)-lanes)/ld+1)
+		}
+		if whole > 0 {
+			kernel(dst, width, src, ld, whole)
+		}
+		for k := whole; k < rows; k++ {
+			copy(dst[k*width:k*width+min(cols-from, width)], src[k*ld:])
+		}
+		from += lanes
+	}
+}

@@ -1,0 +1,196 @@
+//go:build amd64 && !purego
+
+#include "textflag.h"
+
+// The GEMM micro-kernels: a tile of 1 to 14 rows and 32 columns of C. Row i
+// accumulates in Z(2i) and Z(2i+1); see gemm_amd64.go for the arguments.
+
+#define C     DI  // the current row of C
+#define LDC   DX  // bytes between rows of C
+#define A     SI  // rows 0-2 of A at the current k
+#define A3    R10 // rows 3-5
+#define A6    R11 // rows 6-8
+#define A9    R12 // rows 9-11
+#define A12   R13 // rows 12-13
+#define AROW  R8  // bytes between rows of A
+#define ACOL  R9  // bytes between columns of A
+#define B     BX  // the current row of the panel of B
+#define BROW  R15 // bytes between rows of B
+#define K     CX
+#define BIAS  AX
+#define B0    Z28
+#define B1    Z29
+#define A0    Z30
+#define A1    Z31
+#define MASK0 K1
+#define MASK1 K2
+
+// ROWSn(OP) expands to OP(address in A, accumulators) for each of n rows.
+#define ROWS1(OP) OP((A), Z0, Z1)
+#define ROWS2(OP) ROWS1(OP); OP((A)(AROW*1), Z2, Z3)
+#define ROWS3(OP) ROWS2(OP); OP((A)(AROW*2), Z4, Z5)
+#define ROWS4(OP) ROWS3(OP); OP((A3), Z6, Z7)
+#define ROWS5(OP) ROWS4(OP); OP((A3)(AROW*1), Z8, Z9)
+#define ROWS6(OP) ROWS5(OP); OP((A3)(AROW*2), Z10, Z11)
+#define ROWS7(OP) ROWS6(OP); OP((A6), Z12, Z13)
+#define ROWS8(OP) ROWS7(OP); OP((A6)(AROW*1), Z14, Z15)
+#define ROWS9(OP) ROWS8(OP); OP((A6)(AROW*2), Z16, Z17)
+#define ROWS10(OP) ROWS9(OP); OP((A9), Z18, Z19)
+#define ROWS11(OP) ROWS10(OP); OP((A9)(AROW*1), Z20, Z21)
+#define ROWS12(OP) ROWS11(OP); OP((A9)(AROW*2), Z22, Z23)
+#define ROWS13(OP) ROWS12(OP); OP((A12), Z24, Z25)
+#define ROWS14(OP) ROWS13(OP); OP((A12)(AROW*1), Z26, Z27)
+
+#define ZERO(a, c0, c1) \
+	VPXORD c0, c0, c0 \
+	VPXORD c1, c1, c1
+
+// c += a[k] * b[k][:]
+#define MULADD(a, c0, c1) \
+	VBROADCASTSS a, A0 \
+	VFMADD231PS B0, A0, c0 \
+	VFMADD231PS B1, A0, c1
+
+// c *= alpha, with alpha in A0
+#define SCALE(a, c0, c1) \
+	VMULPS A0, c0, c0 \
+	VMULPS A0, c1, c1
+
+// c += beta * C[row], with beta in A0 and the row at R8
+#define ADDC(a, c0, c1) \
+	VMOVUPS.Z (R8), MASK0, B0 \
+	VMOVUPS.Z 64(R8), MASK1, B1 \
+	VFMADD231PS B0, A0, c0 \
+	VFMADD231PS B1, A0, c1 \
+	ADDQ LDC, R8
+
+// c += bias, with bias in B0 and B1
+#define ADDBIAS(a, c0, c1) \
+	VADDPS B0, c0, c0 \
+	VADDPS B1, c1, c1
+
+#define STORE(a, c0, c1) \
+	VMOVUPS c0, MASK0, (C) \
+	VMOVUPS c1, MASK1, 64(C) \
+	ADDQ LDC, C
+
+// TILE is the body of a kernel; ROWS is one of ROWS1 to ROWS14.
+#define TILE(ROWS) \
+	MOVQ c_base+0(FP), C \
+	MOVQ ldc+24(FP), LDC \
+	MOVQ a_base+32(FP), A \
+	MOVQ ars+56(FP), AROW \
+	MOVQ acs+64(FP), ACOL \
+	MOVQ b_base+72(FP), B \
+	MOVQ brs+96(FP), BROW \
+	MOVQ k+104(FP), K \
+	SHLQ $2, LDC \
+	SHLQ $2, AROW \
+	SHLQ $2, ACOL \
+	SHLQ $2, BROW \
+	LEAQ (A)(AROW*2), A3 \
+	ADDQ AROW, A3 \
+	LEAQ (A3)(AROW*2), A6 \
+	ADDQ AROW, A6 \
+	LEAQ (A6)(AROW*2), A9 \
+	ADDQ AROW, A9 \
+	LEAQ (A9)(AROW*2), A12 \
+	ADDQ AROW, A12 \
+	ROWS(ZERO) \
+	PCALIGN $64 \
+loop: \
+	VMOVUPS (B), B0 \
+	VMOVUPS 64(B), B1 \
+	ROWS(MULADD) \
+	ADDQ ACOL, A \
+	ADDQ ACOL, A3 \
+	ADDQ ACOL, A6 \
+	ADDQ ACOL, A9 \
+	ADDQ ACOL, A12 \
+	ADDQ BROW, B \
+	DECQ K \
+	JNZ loop \
+	MOVQ cols+144(FP), CX \
+	MOVQ $-1, R8 \
+	SHLQ CX, R8 \
+	NOTQ R8 \
+	KMOVW R8, MASK0 \
+	SHRQ $16, R8 \
+	KMOVW R8, MASK1 \
+	CMPL alpha+136(FP), $0x3f800000 \
+	JEQ scaled \
+	VBROADCASTSS alpha+136(FP), A0 \
+	ROWS(SCALE) \
+scaled: \
+	CMPL beta+140(FP), $0 \
+	JEQ added \
+	VBROADCASTSS beta+140(FP), A0 \
+	MOVQ C, R8 \
+	ROWS(ADDC) \
+added: \
+	MOVQ bias_base+112(FP), BIAS \
+	TESTQ BIAS, BIAS \
+	JZ biased \
+	VMOVUPS.Z (BIAS), MASK0, B0 \
+	VMOVUPS.Z 64(BIAS), MASK1, B1 \
+	ROWS(ADDBIAS) \
+biased: \
+	ROWS(STORE) \
+	VZEROUPPER \
+	RET
+
+// func gemm1x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
+TEXT ·gemm1x32avx512(SB), NOSPLIT, $0-152
+	TILE(ROWS1)
+
+// func gemm2x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
+TEXT ·gemm2x32avx512(SB), NOSPLIT, $0-152
+	TILE(ROWS2)
+
+// func gemm3x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
+TEXT ·gemm3x32avx512(SB), NOSPLIT, $0-152
+	TILE(ROWS3)
+
+// func gemm4x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
+TEXT ·gemm4x32avx512(SB), NOSPLIT, $0-152
+	TILE(ROWS4)
+
+// func gemm5x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
+TEXT ·gemm5x32avx512(SB), NOSPLIT, $0-152
+	TILE(ROWS5)
+
+// func gemm6x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
+TEXT ·gemm6x32avx512(SB), NOSPLIT, $0-152
+	TILE(ROWS6)
+
+// func gemm7x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
+TEXT ·gemm7x32avx512(SB), NOSPLIT, $0-152
+	TILE(ROWS7)
+
+// func gemm8x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
+TEXT ·gemm8x32avx512(SB), NOSPLIT, $0-152
+	TILE(ROWS8)
+
+// func gemm9x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
+TEXT ·gemm9x32avx512(SB), NOSPLIT, $0-152
+	TILE(ROWS9)
+
+// func gemm10x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
+TEXT ·gemm10x32avx512(SB), NOSPLIT, $0-152
+	TILE(ROWS10)
+
+// func gemm11x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
+TEXT ·gemm11x32avx512(SB), NOSPLIT, $0-152
+	TILE(ROWS11)
+
+// func gemm12x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
+TEXT ·gemm12x32avx512(SB), NOSPLIT, $0-152
+	TILE(ROWS12)
+
+// func gemm13x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
+TEXT ·gemm13x32avx512(SB), NOSPLIT, $0-152
+	TILE(ROWS13)
+
+// func gemm14x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
+TEXT ·gemm14x32avx512(SB), NOSPLIT, $0-152
+	TILE(ROWS14)

@@ -1,0 +1,390 @@
+package asm
+
+import (
+	"sync"
+	"unsafe"
+)
+
+// gemmTile computes a tile of C; gemm_amd64.go gives the loop.
+type gemmTile func(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
+
+// gemmKernels is what GEMM needs of an instruction set.
+type gemmKernels struct {
+	mr, nr int // rows and columns of the largest tile
+	// kc is the number of products that a tile sums up before it is added to C.
+	// It fixes the order of additions, so it is the same on every machine.
+	kc   int
+	tile []gemmTile // by number of rows, 1 to mr
+
+	// transpose packs columns: dst[k*width+i] = src[i*ld+k] for i < rows and
+	// k < count. It may write up to gemmSlack values behind a row before it
+	// writes the next row.
+	transpose func(dst []float32, width int, src []float32, ld, rows, count int)
+	// copyRows packs rows: dst[k*width+j] = src[k*ld+j] for j < cols and
+	// k < rows, with the same slack.
+	copyRows func(dst []float32, width int, src []float32, ld, cols, rows int)
+}
+
+// gemmSlack is the number of values that packing may write behind its panel.
+const gemmSlack = 16
+
+// gemmTask is one call of Gemm. Its parts are rectangles of C.
+//
+// Within a part the loops are, from the outside: blocks of kc products, blocks
+// of rows of A that fit the second-level cache when packed, panels of nr
+// columns of B that fit the first-level cache, and tiles of mr rows.
+type gemmTask struct {
+	GemmArgs
+	kern    *gemmKernels
+	mc      int  // rows of A packed at a time
+	kblocks int  // K is cut in kblocks even blocks
+	pm, pn  int  // C is cut in pm x pn parts
+	perPart bool // parts are problems of the batch, not rectangles of C
+	parts   int
+	packA   bool
+	packB   bool
+	work    []gemmWork
+
+	// In the shared mode the parts pack a slab of B together, columns n0 to n1
+	// of the blocks kb0 to kb1, before they multiply with it.
+	shared           bool
+	packing          bool
+	slab             []float32
+	n0, n1, kb0, kb1 int
+}
+
+// gemmWork holds the pack buffers of one part.
+type gemmWork struct{ a, b []float32 }
+
+// gemmTasks keeps used tasks with their buffers, the last used on top.
+var gemmTasks struct {
+	sync.Mutex
+	free []*gemmTask
+}
+
+func newGemmTask() *gemmTask {
+	gemmTasks.Lock()
+	defer gemmTasks.Unlock()
+	if n := len(gemmTasks.free); n > 0 {
+		t := gemmTasks.free[n-1]
+		gemmTasks.free = gemmTasks.free[:n-1]
+		return t
+	}
+	return new(gemmTask)
+}
+
+func (t *gemmTask) release() {
+	t.GemmArgs = GemmArgs{}
+	gemmTasks.Lock()
+	defer gemmTasks.Unlock()
+	gemmTasks.free = append(gemmTasks.free, t)
+}
+
+// grow makes buf at least n values long, on a cache line; its contents are lost.
+func grow(buf *[]float32, n int) {
+	const line = 16
+	if len(*buf) >= n {
+		return
+	}
+	mem := make([]float32, n+line)
+	off := int(-(uintptr(unsafe.Pointer(unsafe.SliceData(mem))) / 4)) & (line - 1)
+	*buf = mem[off : off+n]
+}
+
+// span cuts n into parts of sizes that differ by at most 1 and returns the
+// bounds of part i.
+func span(n, parts, i int) (from, to int) {
+	return n * i / parts, n * (i + 1) / parts
+}
+
+func ceilDiv(a, b int) int { return (a + b - 1) / b }
+
+// gemmPartWork is the number of multiplications that is worth a thread.
+const gemmPartWork = 1 << 19
+
+// Gemm computes g on the threads of run; nil means Serial. The result does not
+// depend on the number of threads. It panics if the shapes and slices of g do
+// not fit together.
+func Gemm(run Runner, g *GemmArgs) {
+	g.check()
+	if g.M == 0 || g.N == 0 {
+		return
+	}
+	if run == nil {
+		run = Serial
+	}
+	t := newGemmTask()
+	defer t.release()
+	t.GemmArgs = *g
+	t.Batch = max(t.Batch, 1)
+	if t.K == 0 {
+		t.noProducts()
+		return
+	}
+	t.plan(run.Threads())
+	switch {
+	case t.shared:
+		t.runShared(run)
+	case t.parts == 1:
+		t.Do(0)
+	default:
+		run.Run(t.parts, t)
+	}
+}
+
+// plan decides how t is blocked and divided. Nothing here changes the order of
+// additions: that depends on K and the kernels only.
+func (t *gemmTask) plan(threads int) {
+	t.kern = gemmKernelsOf(isa)
+	k := t.kern
+	t.kblocks = ceilDiv(t.K, k.kc)
+	kc := ceilDiv(t.K, t.kblocks)
+	l2, l3 := gemmCacheSizes()
+	t.mc = min(max(l2/2/4/kc/k.mr, 4)*k.mr, 1024)
+	t.packA, t.packB = true, true
+
+	work := t.M * t.N * t.K
+	t.parts = max(min(threads, work*t.Batch/gemmPartWork), 1)
+	t.perPart = t.Batch >= 2*t.parts || t.Batch%t.parts == 0
+	t.pm, t.pn = 1, 1
+	if !t.perPart {
+		t.pm, t.pn = t.cut(t.parts)
+	}
+	t.shared = !t.perPart && t.Batch == 1 && t.pm > 1
+	if t.shared {
+		// Half of the third-level cache for the slab; even slabs.
+		panels := ceilDiv(t.N, k.nr)
+		budget := max(l3/8/4/(kc*k.nr), 1) // panels of one block
+		t.kb1 = min(t.kblocks, max(budget/min(panels, 64), 1))
+		t.n1 = min(max(budget/t.kb1, 1), panels) * k.nr
+	}
+	for len(t.work) < t.parts {
+		t.work = append(t.work, gemmWork{})
+	}
+	rows := min(t.mc, t.M)
+	for i := range t.work[:t.parts] {
+		w := &t.work[i]
+		grow(&w.a, rows*kc+gemmSlack)
+		grow(&w.b, kc*k.nr+gemmSlack)
+	}
+}
+
+// cut returns pm*pn = parts such that the slowest part has the least to do:
+// a row of a panel costs one unit, packing a row of A or a panel of B about
+// 0.3 and 10.
+func (t *gemmTask) cut(parts int) (pm, pn int) {
+	best := -1
+	for m := 1; m <= parts; m++ {
+		if parts%m != 0 {
+			continue
+		}
+		rows := ceilDiv(t.M, m)
+		panels := ceilDiv(ceilDiv(t.N, t.kern.nr), parts/m)
+		if cost := 10*rows*panels + 3*rows + 100*panels; best < 0 || cost < best {
+			best, pm, pn = cost, m, parts/m
+		}
+	}
+	return pm, pn
+}
+
+// runShared goes through B slab by slab: all parts pack, then all multiply.
+func (t *gemmTask) runShared(run Runner) {
+	cols, blocks := t.n1, t.kb1
+	kc := ceilDiv(t.K, t.kblocks)
+	grow(&t.slab, cols*blocks*kc+gemmSlack)
+	for t.n0 = 0; t.n0 < t.N; t.n0 += cols {
+		t.n1 = min(t.n0+cols, t.N)
+		for t.kb0 = 0; t.kb0 < t.kblocks; t.kb0 += blocks {
+			t.kb1 = min(t.kb0+blocks, t.kblocks)
+			t.packing = true
+			run.Run(t.parts, t)
+			t.packing = false
+			run.Run(t.parts, t)
+		}
+	}
+}
+
+// Do computes part p.
+func (t *gemmTask) Do(p int) {
+	w := &t.work[p]
+	switch {
+	case t.packing:
+		t.packSlab(p)
+	case t.shared:
+		r0, r1 := span(t.M, t.pm, p%t.pm)
+		n0, n1 := t.columns(t.n0, t.n1, p/t.pm)
+		t.multiply(w, t.problem(0), r0, r1, n0, n1, t.kb0, t.kb1)
+	case t.perPart:
+		from, to := span(t.Batch, t.parts, p)
+		for b := from; b < to; b++ {
+			t.multiply(w, t.problem(b), 0, t.M, 0, t.N, 0, t.kblocks)
+		}
+	default:
+		r0, r1 := span(t.M, t.pm, p%t.pm)
+		n0, n1 := t.columns(0, t.N, p/t.pm)
+		for b := range t.Batch {
+			t.multiply(w, t.problem(b), r0, r1, n0, n1, 0, t.kblocks)
+		}
+	}
+}
+
+// columns returns the share of column part i in columns n0 to n1, in whole panels.
+func (t *gemmTask) columns(n0, n1, i int) (from, to int) {
+	nr := t.kern.nr
+	from, to = span(ceilDiv(n1-n0, nr), t.pn, i)
+	return n0 + from*nr, min(n0+to*nr, n1)
+}
+
+// gemmProblem holds the operands of one problem of the batch.
+type gemmProblem struct{ a, b, c, pre []float32 }
+
+func (t *gemmTask) problem(b int) gemmProblem {
+	p := gemmProblem{a: t.A[b*t.StrideA:], b: t.B[b*t.StrideB:], c: t.C[b*t.StrideC:]}
+	if t.PreActivation != nil {
+		p.pre = t.PreActivation[b*t.StrideC:]
+	}
+	return p
+}
+
+// packSlab packs the panels of part p of the slab. The slab holds its blocks
+// one after the other, in each the panels one after the other.
+func (t *gemmTask) packSlab(p int) {
+	nr := t.kern.nr
+	panels := ceilDiv(t.n1-t.n0, nr)
+	from, to := span(panels*(t.kb1-t.kb0), t.parts, p)
+	for u := from; u < to; u++ {
+		k0, k1 := span(t.K, t.kblocks, t.kb0+u/panels)
+		j := t.n0 + u%panels*nr
+		t.packPanel(t.panel(k0, k1, j), t.B, k0, k1, j)
+	}
+}
+
+// panel returns the place in the slab of the panel of B that starts at column j.
+func (t *gemmTask) panel(k0, k1, j int) []float32 {
+	nr := t.kern.nr
+	first, _ := span(t.K, t.kblocks, t.kb0)
+	width := ceilDiv(t.n1-t.n0, nr) * nr
+	return t.slab[(k0-first)*width+(j-t.n0)*(k1-k0):]
+}
+
+// packPanel packs rows k0 to k1 of the panel of b that starts at column j.
+func (t *gemmTask) packPanel(dst, b []float32, k0, k1, j int) {
+	nr := t.kern.nr
+	cols := min(nr, t.N-j)
+	if cols < nr {
+		clear(dst[:(k1-k0)*nr])
+	}
+	if t.TransB {
+		t.kern.transpose(dst, nr, b[j*t.LDB+k0:], t.LDB, cols, k1-k0)
+	} else {
+		t.kern.copyRows(dst, nr, b[k0*t.LDB+j:], t.LDB, cols, k1-k0)
+	}
+}
+
+// multiply computes rows r0 to r1 and columns n0 to n1 of C, as far as blocks
+// kb0 to kb1 go.
+func (t *gemmTask) multiply(w *gemmWork, p gemmProblem, r0, r1, n0, n1, kb0, kb1 int) {
+	if r0 >= r1 || n0 >= n1 {
+		return
+	}
+	rowBlocks := ceilDiv(r1-r0, t.mc)
+	for kb := kb0; kb < kb1; kb++ {
+		for rb := range rowBlocks {
+			from, to := span(r1-r0, rowBlocks, rb)
+			t.multiplyRows(w, p, r0+from, r0+to, n0, n1, kb)
+		}
+	}
+}
+
+// gemmHot is the number of values of C that are taken to be still in the
+// second-level cache when the activation is applied.
+const gemmHot = 1 << 15
+
+// multiplyRows is one step of multiply: block kb of rows i0 to i1, which are
+// at most mc.
+func (t *gemmTask) multiplyRows(w *gemmWork, p gemmProblem, i0, i1, n0, n1, kb int) {
+	kern := t.kern
+	k0, k1 := span(t.K, t.kblocks, kb)
+	last := kb == t.kblocks-1
+	tiles := ceilDiv(i1-i0, kern.mr)
+	for tile := range tiles {
+		from, to := span(i1-i0, tiles, tile)
+		t.packRows(w.a[from*(k1-k0):], p.a, i0+from, i0+to, k0, k1)
+	}
+	beta := t.Beta
+	if kb > 0 {
+		beta = 1
+	} else if beta == 0 {
+		beta = 0 // and not -0
+	}
+	done := n0 // columns with their activation
+	for j := n0; j < n1; j += kern.nr {
+		panel := w.b
+		if t.shared {
+			panel = t.panel(k0, k1, j)
+		} else {
+			t.packPanel(panel, p.b, k0, k1, j)
+		}
+		cols := min(kern.nr, n1-j)
+		var bias []float32
+		if last && t.Bias != nil {
+			bias = t.Bias[j : j+cols]
+		}
+		for tile := range tiles {
+			from, to := span(i1-i0, tiles, tile)
+			rows := to - from
+			kern.tile[rows](p.c[(i0+from)*t.LDC+j:], t.LDC, w.a[from*(k1-k0):], 1, rows,
+				panel, kern.nr, k1-k0, bias, t.Alpha, beta, cols)
+		}
+		if last && t.Activation != NoActivation && (j+cols == n1 || (j+cols-done)*(i1-i0) >= gemmHot) {
+			t.activate(p, i0, i1, done, j+cols)
+			done = j + cols
+		}
+	}
+}
+
+// packRows packs columns k0 to k1 of rows i0 to i1 of op(A).
+func (t *gemmTask) packRows(dst, a []float32, i0, i1, k0, k1 int) {
+	if t.TransA {
+		t.kern.copyRows(dst, i1-i0, a[k0*t.LDA+i0:], t.LDA, i1-i0, k1-k0)
+	} else {
+		t.kern.transpose(dst, i1-i0, a[i0*t.LDA+k0:], t.LDA, i1-i0, k1-k0)
+	}
+}
+
+// activate applies the activation to rows i0 to i1 and columns n0 to n1 of C.
+func (t *gemmTask) activate(p gemmProblem, i0, i1, n0, n1 int) {
+	for i := i0; i < i1; i++ {
+		row := p.c[i*t.LDC+n0 : i*t.LDC+n1]
+		if p.pre != nil {
+			copy(p.pre[i*t.LDC+n0:], row)
+		}
+		gemmGELU(row, row)
+	}
+}
+
+// noProducts computes C = act(beta*C + bias), which is left when K is 0.
+func (t *gemmTask) noProducts() {
+	for b := range t.Batch {
+		p := gemmProblem{c: t.C[b*t.StrideC:]}
+		if t.PreActivation != nil {
+			p.pre = t.PreActivation[b*t.StrideC:]
+		}
+		for i := range t.M {
+			row := p.c[i*t.LDC : i*t.LDC+t.N]
+			for j := range row {
+				var v float32
+				if t.Beta != 0 {
+					v = t.Beta * row[j]
+				}
+				if t.Bias != nil {
+					v += t.Bias[j]
+				}
+				row[j] = v
+			}
+		}
+		if t.Activation != NoActivation {
+			t.activate(p, 0, t.M, 0, t.N)
+		}
+	}
+}

@@ -1,0 +1,35 @@
+package asm
+
+import "fmt"
+
+// FMAPeak carries out iters rounds of independent multiply-adds in registers,
+// with the widest vectors of the instruction set in use, and returns the
+// number of floating-point operations that it did. Benchmarks time it to state
+// the ceiling of one core beside their own figures.
+func FMAPeak(iters int) (flops float64) {
+	if iters <= 0 {
+		panic(fmt.Sprintf("asm: FMAPeak of %d rounds", iters))
+	}
+	return float64(iters) * fmaPeak(iters)
+}
+
+// fmaPeakSink keeps the compiler from dropping the portable loop.
+var fmaPeakSink float32
+
+// fmaPeakGeneric is the portable version of fmaPeak.
+func fmaPeakGeneric(iters int) (flopsPerRound float64) {
+	var a, b, c, d, e, f, g, h float32
+	x := fmaPeakSink
+	for range iters {
+		a += x * x
+		b += x * x
+		c += x * x
+		d += x * x
+		e += x * x
+		f += x * x
+		g += x * x
+		h += x * x
+	}
+	fmaPeakSink = (a + b + c + d + e + f + g + h) * 0
+	return 16
+}

@@ -1,0 +1,117 @@
+package index
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/marge-go/marge/asm"
+)
+
+// naiveSearch is Search by definition, in float64.
+func naiveSearch(vectors, queries []float32, dim, k int) (ids []int32, scores []float32) {
+	n := len(vectors) / dim
+	for q := range len(queries) / dim {
+		order := make([]int32, n)
+		exact := make([]float64, n)
+		for i := range order {
+			order[i] = int32(i)
+			exact[i] = dot64(queries[q*dim:(q+1)*dim], vectors[i*dim:(i+1)*dim])
+		}
+		slices.SortFunc(order, func(a, b int32) int {
+			return cmp.Or(cmp.Compare(exact[b], exact[a]), cmp.Compare(a, b))
+		})
+		for i := range k {
+			if i < n {
+				ids, scores = append(ids, order[i]), append(scores, float32(exact[order[i]]))
+			} else {
+				ids, scores = append(ids, -1), append(scores, float32(math.Inf(-1)))
+			}
+		}
+	}
+	return ids, scores
+}
+
+func TestSearchAgainstNaive(t *testing.T) {
+	r := rand.New(rand.NewPCG(9, 1))
+	for _, n := range []int{0, 1, 5, evidenceBlock - 1, evidenceBlock, evidenceBlock + 1, 3 * 4 * evidenceBlock} {
+		for _, q := range []int{0, 1, 3, targetBlock, targetBlock + 1} {
+			if n > 2000 && q > 3 {
+				continue
+			}
+			for _, k := range []int{0, 1, 2, 7, n, n + 3} {
+				dim := 1 + r.IntN(4)
+				vectors, queries := smallIntegers(r, n, dim), smallIntegers(r, q, dim)
+				f := NewFlat(dim)
+				f.Add(vectors[:n/2*dim])
+				f.Add(vectors[n/2*dim:])
+				if f.Len() != n || f.Dim() != dim {
+					t.Fatalf("%d vectors of dimension %d, want %d of %d", f.Len(), f.Dim(), n, dim)
+				}
+				wantIDs, wantScores := naiveSearch(vectors, queries, dim, k)
+				for _, run := range runners {
+					ids, scores := f.Search(run, queries, k)
+					if !slices.Equal(ids, wantIDs) || !slices.Equal(scores, wantScores) {
+						t.Fatalf("%d vectors, %d queries, k %d, %d threads: differs from the reference", n, q, k, run.Threads())
+					}
+				}
+			}
+		}
+	}
+}
+
+// TestSearchThreads has scores that round, and an index that is cut in segments.
+func TestSearchThreads(t *testing.T) {
+	r := rand.New(rand.NewPCG(10, 1))
+	const n, dim, k = 20000, 16, 10
+	f := NewFlat(dim)
+	f.Add(gaussian(r, n, dim))
+	queries := gaussian(r, 150, dim)
+	ids, scores := f.Search(asm.Serial, queries, k)
+	for _, run := range runners[1:] {
+		otherIDs, otherScores := f.Search(run, queries, k)
+		if !slices.Equal(ids, otherIDs) || !slices.Equal(scores, otherScores) {
+			t.Errorf("%d threads give other results than one", run.Threads())
+		}
+	}
+}
+
+func TestFlatPanics(t *testing.T) {
+	mustPanic(t, "dimension 0", func() { NewFlat(0) })
+	f := NewFlat(3)
+	mustPanic(t, "4 values are not rows of dimension 3", func() { f.Add(make([]float32, 4)) })
+	mustPanic(t, "search: 5 values are not rows of dimension 3", func() { f.Search(asm.Serial, make([]float32, 5), 1) })
+	mustPanic(t, "k is -1", func() { f.Search(asm.Serial, nil, -1) })
+	vectors := make([]float32, 3*5000)
+	vectors[3*4000] = float32(math.NaN())
+	f.Add(vectors)
+	for _, run := range runners {
+		mustPanic(t, "query 0 and vector 4000 is not a number", func() { f.Search(run, make([]float32, 6), 2) })
+	}
+}
+
+func ExampleFlat() {
+	f := NewFlat(2)
+	f.Add([]float32{1, 0, 0, 1, 0.6, 0.8})
+	ids, scores := f.Search(asm.Serial, []float32{0, 1}, 2)
+	fmt.Println(ids, scores)
+	// Output: [1 2] [1 0.8]
+}
+
+func BenchmarkSearch(b *testing.B) {
+	r := rand.New(rand.NewPCG(11, 1))
+	const n, dim = 20000, 256
+	f := NewFlat(dim)
+	f.Add(gaussian(r, n, dim))
+	for _, q := range []int{1, 128} {
+		queries := gaussian(r, q, dim)
+		b.Run(fmt.Sprintf("queries=%d", q), func(b *testing.B) {
+			for b.Loop() {
+				f.Search(asm.Serial, queries, 10)
+			}
+		})
+	}
+}

@@ -1,0 +1,222 @@
+package index
+
+import (
+	"cmp"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/marge-go/marge/asm"
+)
+
+// naiveLinks is Links by definition, in float64.
+func naiveLinks(vectors []float32, dim int, items []Item, opt LinkOptions) []Pair {
+	var mono, cross []Pair
+	targets := 0
+	for t, target := range items {
+		if !target.Target {
+			continue
+		}
+		targets++
+		for e, evidence := range items {
+			if evidence.Source == target.Source {
+				continue
+			}
+			p := Pair{int32(t), int32(e), float32(dot64(vectors[t*dim:(t+1)*dim], vectors[e*dim:(e+1)*dim]))}
+			if evidence.Lang == target.Lang {
+				mono = append(mono, p)
+			} else {
+				cross = append(cross, p)
+			}
+		}
+	}
+	byScore := func(a, b Pair) int {
+		return cmp.Or(cmp.Compare(b.Score, a.Score), cmp.Compare(a.Target, b.Target), cmp.Compare(a.Evidence, b.Evidence))
+	}
+	slices.SortFunc(mono, byScore)
+	slices.SortFunc(cross, byScore)
+	mono = mono[:min(len(mono), int(min(math.Round(opt.Mono*float64(targets)), 1e9)))]
+	cross = cross[:min(len(cross), int(min(math.Round(opt.Cross*float64(targets)), 1e9)))]
+	pairs := append(slices.Clone(mono), cross...)
+	slices.SortFunc(pairs, byScore)
+	return pairs
+}
+
+func TestLinksAgainstNaive(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 1))
+	sizes := []int{0, 1, 2, 3, 17, 60, targetBlock - 1, targetBlock, targetBlock + 1, evidenceBlock - 1, evidenceBlock, evidenceBlock + 1, 1100}
+	options := []LinkOptions{{4, 4}, {0.3, 2.5}, {0, 4}, {4, 0}, {0, 0}, {1e-9, 1e-9}, {1e30, 3}}
+	for _, n := range sizes {
+		for _, share := range []float64{0, 0.3, 1} {
+			items := randomItems(r, n, share)
+			dim := 1 + r.IntN(5)
+			vectors := smallIntegers(r, n, dim)
+			opt := options[r.IntN(len(options))]
+			want := naiveLinks(vectors, dim, items, opt)
+			for _, run := range runners {
+				if got := Links(run, vectors, dim, items, opt); !slices.Equal(got, want) {
+					t.Fatalf("%d items, share of targets %v, %+v, %d threads: %d pairs differ from the %d of the reference",
+						n, share, opt, run.Threads(), len(got), len(want))
+				}
+			}
+		}
+	}
+}
+
+func TestLinksOptions(t *testing.T) {
+	r := rand.New(rand.NewPCG(2, 1))
+	items := randomItems(r, 200, 0.5)
+	vectors := smallIntegers(r, 200, 4)
+	for _, opt := range []LinkOptions{{4, 4}, {0.3, 2.5}, {0, 4}, {4, 0}, {0, 0}, {1e-9, 1e-9}, {1e30, 3}, {1e300, 1e300}} {
+		got, want := Links(threads(3), vectors, 4, items, opt), naiveLinks(vectors, 4, items, opt)
+		if !slices.Equal(got, want) {
+			t.Errorf("%+v: %d pairs differ from the %d of the reference", opt, len(got), len(want))
+		}
+	}
+}
+
+// TestLinksTies has equal scores only, more of them than a selector holds, so
+// that the position decides after a threshold is set.
+func TestLinksTies(t *testing.T) {
+	const n = 1100
+	vectors, items := make([]float32, n), make([]Item, n)
+	for i := range n {
+		vectors[i] = 1
+		items[i] = Item{Source: i, Lang: i % 2, Target: true}
+	}
+	opt := LinkOptions{4, 4}
+	want := naiveLinks(vectors, 1, items, opt)
+	for _, run := range runners {
+		if got := Links(run, vectors, 1, items, opt); !slices.Equal(got, want) {
+			t.Errorf("%d threads: differs from the reference", run.Threads())
+		}
+	}
+}
+
+// TestLinksThreads has scores that round, where the naive reference cannot be
+// compared bit by bit.
+func TestLinksThreads(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 1))
+	const n, dim = 1500, 24
+	items, vectors := randomItems(r, n, 0.7), gaussian(r, n, dim)
+	want := Links(asm.Serial, vectors, dim, items, LinkOptions{4, 4})
+	for _, run := range runners[1:] {
+		if !slices.Equal(Links(run, vectors, dim, items, LinkOptions{4, 4}), want) {
+			t.Errorf("%d threads give other links than one", run.Threads())
+		}
+	}
+	targets := 0
+	for _, item := range items {
+		if item.Target {
+			targets++
+		}
+	}
+	if len(want) != 8*targets {
+		t.Errorf("%d links for %d targets", len(want), targets)
+	}
+	for _, p := range want {
+		exact := dot64(vectors[int(p.Target)*dim:][:dim], vectors[int(p.Evidence)*dim:][:dim])
+		if math.Abs(float64(p.Score)-exact) > dim*0x1p-24 {
+			t.Fatalf("target %d, evidence %d: score %v, in float64 %v", p.Target, p.Evidence, p.Score, exact)
+		}
+	}
+}
+
+func TestLinksPanics(t *testing.T) {
+	r := rand.New(rand.NewPCG(4, 1))
+	const n, dim = 700, 3
+	items, vectors := randomItems(r, n, 1), smallIntegers(r, n, dim)
+	for i := range items {
+		items[i].Source = i
+	}
+	vectors[333*dim+1] = float32(math.NaN())
+	for _, run := range runners {
+		mustPanic(t, "target 0 and evidence 333 is not a number", func() { Links(run, vectors, dim, items, LinkOptions{1, 1}) })
+	}
+	vectors[620*dim+2] = float32(math.NaN())
+	vectors[20*dim] = float32(math.NaN())
+	items[20].Target = false
+	for _, run := range runners {
+		mustPanic(t, "target 0 and evidence 20 is not a number", func() { Links(run, vectors, dim, items, LinkOptions{1, 1}) })
+	}
+	mustPanic(t, "2100 vector values for 699 items of dimension 3", func() { Links(asm.Serial, vectors, dim, items[1:], LinkOptions{1, 1}) })
+	mustPanic(t, "dimension 0", func() { Links(asm.Serial, nil, 0, nil, LinkOptions{1, 1}) })
+	mustPanic(t, "Mono is -1", func() { Links(asm.Serial, vectors, dim, items, LinkOptions{-1, 1}) })
+	mustPanic(t, "Cross is NaN", func() { Links(asm.Serial, vectors, dim, items, LinkOptions{1, math.NaN()}) })
+}
+
+// TestLinksIneligible has scores that are not numbers, but of a pair within one
+// source.
+func TestLinksIneligible(t *testing.T) {
+	nan := float32(math.NaN())
+	items := []Item{{Source: 1, Target: true}, {Source: 1, Lang: 1}}
+	if got := Links(asm.Serial, []float32{nan, 1}, 1, items, LinkOptions{1, 1}); len(got) != 0 {
+		t.Errorf("linked %v within one source", got)
+	}
+}
+
+func TestSelector(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 1))
+	orders := map[string]func(i, n int) float32{
+		"ascending":  func(i, n int) float32 { return float32(i) },
+		"descending": func(i, n int) float32 { return float32(-i) },
+		"equal":      func(i, n int) float32 { return 1 },
+		"organ pipe": func(i, n int) float32 { return float32(min(i, n-i)) },
+		"few values": func(i, n int) float32 { return float32(r.IntN(3)) },
+		"random":     func(i, n int) float32 { return r.Float32() },
+	}
+	for name, score := range orders {
+		for _, n := range []int{1, 31, 33, 1000, 50000} {
+			all := make([]Pair, n)
+			for i := range all {
+				all[i] = Pair{int32(i % 7), int32(i), score(i, n)}
+			}
+			sorted := slices.SortedFunc(slices.Values(all), comparePairs)
+			for _, k := range []int{0, 1, 2, n / 3, n - 1, n, n + 1} {
+				got := slices.Clone(selectBest(slices.Clone(all), k))
+				slices.SortFunc(got, comparePairs)
+				if !slices.Equal(got, sorted[:min(k, n)]) {
+					t.Errorf("%s: wrong best %d of %d", name, k, n)
+				}
+				s := newSelector(k)
+				s.limit = k + 40
+				for part := range slices.Chunk(all, 17) {
+					s.add(slices.DeleteFunc(slices.Clone(part), func(p Pair) bool { return p.Score < s.threshold() }))
+				}
+				got = slices.Clone(s.best())
+				slices.SortFunc(got, comparePairs)
+				if !slices.Equal(got, sorted[:min(k, n)]) {
+					t.Errorf("%s: selector: wrong best %d of %d", name, k, n)
+				}
+				if n > 10000 {
+					break
+				}
+			}
+		}
+	}
+}
+
+func TestLinkStats(t *testing.T) {
+	items := []Item{{Lang: 1, Target: true}, {Lang: 2, Target: true}, {Lang: 1, Target: true}, {Lang: 1}}
+	got := LinkStats([]Pair{{0, 1, 1}, {0, 3, 1}, {0, 2, 1}, {1, 0, 0.5}}, items)
+	if want := (Stats{Targets: 3, Links: 4, Cross: 2, Unlinked: 1, MaxLinks: 3}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	if got.CrossShare() != 0.5 || got.LinksPerTarget() != 4.0/3 {
+		t.Errorf("cross share %v, links per target %v", got.CrossShare(), got.LinksPerTarget())
+	}
+	if empty := LinkStats(nil, nil); empty.CrossShare() != 0 || empty.LinksPerTarget() != 0 {
+		t.Errorf("without links: %v, %v", empty.CrossShare(), empty.LinksPerTarget())
+	}
+}
+
+func BenchmarkLinks(b *testing.B) {
+	r := rand.New(rand.NewPCG(6, 1))
+	const n, dim = 5000, 256
+	items, vectors := randomItems(r, n, 1), gaussian(r, n, dim)
+	for b.Loop() {
+		Links(asm.Serial, vectors, dim, items, LinkOptions{4, 4})
+	}
+	b.ReportMetric(float64(n)*n*float64(b.N)/b.Elapsed().Seconds(), "pairs/s")
+}
