@@ -1,0 +1,139 @@
+// The vocabulary of the vector kernels (vec_*_amd64.h) for AVX2 and FMA.
+//
+// Kernels are written once, on registers V0 to V15, and assembled for each
+// instruction set with the definitions of avx2_amd64.h or avx512_amd64.h.
+// Register use common to all kernels: AX index, BX end of the whole vectors,
+// CX length, later length of the tail; R8 scratch; V13 (and K1) tail mask.
+
+#define LANES 8
+#define VBYTES 32 // bytes of a vector
+#define HBYTES 16 // bytes of half a vector
+
+#define V0 Y0
+#define V1 Y1
+#define V2 Y2
+#define V3 Y3
+#define V4 Y4
+#define V5 Y5
+#define V6 Y6
+#define V7 Y7
+#define V8 Y8
+#define V9 Y9
+#define V10 Y10
+#define V11 Y11
+#define V12 Y12
+#define V14 Y14
+#define V15 Y15
+
+// Lower halves.
+#define H0 X0
+#define H1 X1
+
+// v = 0
+#define ZERO(v) VXORPS v, v, v
+
+// The mask of the CX < 8 first lanes, by a sliding window over 8 ones and 8
+// zeros.
+#define TAIL_MASK \
+	LEAQ    ·vecMask+32(SB), R8 \
+	SHLQ    $2, CX              \
+	SUBQ    CX, R8              \
+	VMOVUPS (R8), Y13
+
+#define LOAD_TAIL(mem, v) VMASKMOVPS mem, Y13, v
+#define STORE_TAIL(v, mem) VMASKMOVPS v, Y13, mem
+
+// Lanes of v beyond the tail become 0, or those of other.
+#define TAIL_ZERO(v) VANDPS Y13, v, v
+#define TAIL_ELSE(v, other) VBLENDVPS Y13, v, other, v
+
+// dst = x is negative ? a : b
+#define SELECT_SIGN(x, a, b, dst) VBLENDVPS x, a, b, dst
+
+// dst = x < y ? a : b; t is scratch.
+#define SELECT_LESS(x, y, a, b, dst, t) \
+	VCMPPS    $17, y, x, t \
+	VBLENDVPS t, a, b, dst
+
+// v = v, or other where x is NaN; t is scratch.
+#define IF_NAN(x, other, v, t) \
+	VCMPPS    $3, x, x, t     \
+	VBLENDVPS t, other, v, v
+
+// v = v where the unsigned lanes of h >= limit, else 0; t is scratch.
+#define KEEP_NOT_BELOW(h, limit, v, t) \
+	VPMAXUD  limit, h, t \
+	VPCMPEQD t, h, t     \
+	VANDPS   t, v, v
+
+// Whether any lane so far was NaN, in V7; t is scratch.
+#define NAN_CLEAR ZERO(V7)
+#define NAN_TRACK(a, b, t) \
+	VCMPPS $3, a, b, t  \
+	VORPS  t, V7, V7
+#define NAN_FLAG(r) VMOVMSKPS V7, r
+
+// p *= 2**n for integral n in [-252, 254], in two steps, so that a subnormal
+// result is rounded once; t is scratch.
+#define SCALE2(p, n, t) \
+	VCVTPS2DQ n, n          \
+	VPSRAD    $1, n, t      \
+	VPSUBD    t, n, n       \
+	VPSLLD    $23, t, t     \
+	VPADDD    t, p, p       \
+	VPSLLD    $23, n, n     \
+	VPADDD    C_ONE, n, n   \
+	VMULPS    n, p, p
+
+// The lanes of v as 16-bit words, from unsigned 32-bit lanes < 65536.
+#define STORE_WORDS(v, x, mem) \
+	VPACKUSDW v, v, v       \
+	VPERMQ    $0xd8, v, v   \
+	VMOVDQU   x, mem
+
+// The upper half of V0 in H1.
+#define UPPER_HALF VEXTRACTF128 $1, Y0, X1
+
+// Reductions of V0 to lane 0; V1 is scratch.
+#define FOLD_PS(op)
+#define FOLD_PD
+
+// p = p*x + c with a constant in memory.
+#define FMADD_MEM(c, x, p) VFMADD213PS c, x, p
+
+// Constants are memory operands, but for those that must be registers.
+#define CONSTANT(i) ·vecConst+(32*i)(SB)
+#define C_LOG2E  CONSTANT(0)
+#define C_MAGIC  CONSTANT(1)
+#define C_NLN2HI CONSTANT(2)
+#define C_NLN2LO CONSTANT(3)
+#define C_E2     CONSTANT(4)
+#define C_E3     CONSTANT(5)
+#define C_E4     CONSTANT(6)
+#define C_E5     CONSTANT(7)
+#define C_E6     CONSTANT(8)
+#define C_ONE    CONSTANT(9)
+#define EXP_CONSTS
+
+#define C_EXPHI Y15
+#define C_EXPLO Y14
+#define EXP_RANGE \
+	VMOVUPS CONSTANT(10), C_EXPHI \
+	VMOVUPS CONSTANT(11), C_EXPLO
+
+#define C_ABS   CONSTANT(12)
+#define C_TMAX  Y15
+#define C_FOUR  CONSTANT(14)
+#define C_NHALF CONSTANT(15)
+#define C_S0    CONSTANT(16)
+#define C_S1    CONSTANT(17)
+#define C_S2    CONSTANT(18)
+#define C_S3    CONSTANT(19)
+#define C_S4    CONSTANT(20)
+#define C_S5    CONSTANT(21)
+#define C_S6    CONSTANT(22)
+#define C_S7    CONSTANT(23)
+#define C_S8    CONSTANT(24)
+#define C_S9    CONSTANT(25)
+#define C_DENSITY CONSTANT(26)
+#define GELU_CONSTS VMOVUPS CONSTANT(13), C_TMAX

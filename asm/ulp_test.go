@@ -1,0 +1,118 @@
+package asm
+
+import (
+	"math"
+	"testing"
+)
+
+// edgeLengths are the lengths at which kernels change what they do.
+var edgeLengths = []int{0, 1, 2, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 100, 127, 128, 129, 1000}
+
+// onEachISA runs a test on every instruction set of this machine.
+func onEachISA(t *testing.T, f func(t *testing.T)) {
+	t.Helper()
+	before := Current()
+	defer func() { isa = before }()
+	for _, i := range Supported() {
+		t.Run(i.String(), func(t *testing.T) {
+			if err := Use(i); err != nil {
+				t.Fatal(err)
+			}
+			f(t)
+		})
+	}
+}
+
+// ulps returns the error of got in units in the last place of float32 at want.
+func ulps(got float32, want float64) float64 {
+	rounded := float32(want)
+	switch {
+	case math.IsNaN(want):
+		if got != got {
+			return 0
+		}
+		return math.Inf(1)
+	case math.IsInf(float64(rounded), 0) || math.IsInf(float64(got), 0):
+		if got == rounded {
+			return 0
+		}
+		return math.Inf(1)
+	case got != got:
+		return math.Inf(1)
+	}
+	_, e := math.Frexp(want)
+	unit := math.Ldexp(1, max(e-24, -149))
+	return math.Abs(float64(got)-want) / unit
+}
+
+// floatGrid returns every stride-th float32, both signs, infinities and NaN.
+func floatGrid(stride uint32) []float32 {
+	special := []float32{0, float32(math.Copysign(0, -1)), float32(math.Inf(1)), float32(math.Inf(-1)), float32(math.NaN()),
+		math.MaxFloat32, -math.MaxFloat32, math.SmallestNonzeroFloat32, -math.SmallestNonzeroFloat32}
+	grid := special
+	for u := uint64(0); u < 1<<32; u += uint64(stride) {
+		grid = append(grid, math.Float32frombits(uint32(u)))
+	}
+	return grid
+}
+
+// lineGrid returns n values from lo to hi, evenly spaced.
+func lineGrid(lo, hi float64, n int) []float32 {
+	grid := make([]float32, n)
+	for i := range grid {
+		grid[i] = float32(lo + (hi-lo)*float64(i)/float64(n-1))
+	}
+	return grid
+}
+
+// checkFunction compares a vector function with its float64 reference on x and
+// reports the greatest error, which must not exceed bound ULP.
+func checkFunction(t *testing.T, f func(dst, x []float32), ref func(float64) float64, x []float32, bound float64) {
+	t.Helper()
+	got := make([]float32, len(x))
+	f(got, x)
+	worst, at := -1.0, 0
+	for i, v := range x {
+		if e := ulps(got[i], ref(float64(v))); e > worst {
+			worst, at = e, i
+		}
+	}
+	v := float64(x[at])
+	t.Logf("greatest error %.3f ULP at %g (%#08x): %g, want %g", worst, v, math.Float32bits(x[at]), got[at], ref(v))
+	if worst > bound {
+		t.Errorf("error %.3f ULP at %g: %g, want %g; bound %g", worst, v, got[at], ref(v), bound)
+	}
+}
+
+func refGELU(x float64) float64 {
+	if math.IsInf(x, -1) {
+		return 0
+	}
+	return x * 0.5 * math.Erfc(-x/math.Sqrt2)
+}
+
+func TestFunctionErrors(t *testing.T) {
+	stride := uint32(20011)
+	if testing.Short() {
+		stride = 200003
+	}
+	grid := append(floatGrid(stride), lineGrid(-20, 20, 200_000)...)
+	grid = append(grid, lineGrid(-105, -86, 50_000)...)
+	grid = append(grid, lineGrid(86, 89, 50_000)...)
+	grid = append(grid, lineGrid(-1, 1, 50_000)...)
+	for _, c := range []struct {
+		name  string
+		f     func(dst, x []float32)
+		ref   func(float64) float64
+		bound float64
+	}{
+		{"Exp", Exp, math.Exp, 1},
+		{"Erf", Erf, math.Erf, 1},
+		{"Tanh", Tanh, math.Tanh, 1},
+		{"GELU", GELU, refGELU, 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			onEachISA(t, func(t *testing.T) { checkFunction(t, c.f, c.ref, grid, c.bound) })
+		})
+	}
+}

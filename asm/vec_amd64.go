@@ -1,0 +1,470 @@
+//go:build amd64 && !purego
+
+package asm
+
+// The kernels for AVX2 and AVX-512 are in vec_*_amd64.h; the comment on each
+// there is the loop that it computes, the portable version in *_generic.go its
+// specification.
+
+//go:noescape
+func addAVX2(dst, a, b []float32)
+
+//go:noescape
+func addAVX512(dst, a, b []float32)
+
+func add(dst, a, b []float32) {
+	switch isa {
+	case AVX512:
+		addAVX512(dst, a, b)
+	case AVX2:
+		addAVX2(dst, a, b)
+	default:
+		addGeneric(dst, a, b)
+	}
+}
+
+//go:noescape
+func mulAVX2(dst, a, b []float32)
+
+//go:noescape
+func mulAVX512(dst, a, b []float32)
+
+func mul(dst, a, b []float32) {
+	switch isa {
+	case AVX512:
+		mulAVX512(dst, a, b)
+	case AVX2:
+		mulAVX2(dst, a, b)
+	default:
+		mulGeneric(dst, a, b)
+	}
+}
+
+//go:noescape
+func axpyAVX2(alpha float32, x, y []float32)
+
+//go:noescape
+func axpyAVX512(alpha float32, x, y []float32)
+
+func axpy(alpha float32, x, y []float32) {
+	switch isa {
+	case AVX512:
+		axpyAVX512(alpha, x, y)
+	case AVX2:
+		axpyAVX2(alpha, x, y)
+	default:
+		axpyGeneric(alpha, x, y)
+	}
+}
+
+//go:noescape
+func scaleAVX2(dst []float32, alpha float32, x []float32)
+
+//go:noescape
+func scaleAVX512(dst []float32, alpha float32, x []float32)
+
+func scale(dst []float32, alpha float32, x []float32) {
+	switch isa {
+	case AVX512:
+		scaleAVX512(dst, alpha, x)
+	case AVX2:
+		scaleAVX2(dst, alpha, x)
+	default:
+		scaleGeneric(dst, alpha, x)
+	}
+}
+
+//go:noescape
+func addRows4AVX2(dst, x []float32, ld int)
+
+//go:noescape
+func addRows4AVX512(dst, x []float32, ld int)
+
+func addRows4(dst, x []float32, ld int) {
+	switch isa {
+	case AVX512:
+		addRows4AVX512(dst, x, ld)
+	case AVX2:
+		addRows4AVX2(dst, x, ld)
+	default:
+		addRows4Generic(dst, x, ld)
+	}
+}
+
+//go:noescape
+func sumAVX2(x []float32) float64
+
+//go:noescape
+func sumAVX512(x []float32) float64
+
+func sum(x []float32) float64 {
+	switch isa {
+	case AVX512:
+		return sumAVX512(x)
+	case AVX2:
+		return sumAVX2(x)
+	default:
+		return sumGeneric(x)
+	}
+}
+
+//go:noescape
+func sumSquaresAVX2(x []float32) float64
+
+//go:noescape
+func sumSquaresAVX512(x []float32) float64
+
+func sumSquares(x []float32) float64 {
+	switch isa {
+	case AVX512:
+		return sumSquaresAVX512(x)
+	case AVX2:
+		return sumSquaresAVX2(x)
+	default:
+		return sumSquaresGeneric(x)
+	}
+}
+
+//go:noescape
+func dotAVX2(x, y []float32) float32
+
+//go:noescape
+func dotAVX512(x, y []float32) float32
+
+func dot(x, y []float32) float32 {
+	switch isa {
+	case AVX512:
+		return dotAVX512(x, y)
+	case AVX2:
+		return dotAVX2(x, y)
+	default:
+		return dotGeneric(x, y)
+	}
+}
+
+//go:noescape
+func maxScaledAVX2(x []float32, alpha float32) float32
+
+//go:noescape
+func maxScaledAVX512(x []float32, alpha float32) float32
+
+func maxScaled(x []float32, alpha float32) float32 {
+	switch isa {
+	case AVX512:
+		return maxScaledAVX512(x, alpha)
+	case AVX2:
+		return maxScaledAVX2(x, alpha)
+	default:
+		return maxScaledGeneric(x, alpha)
+	}
+}
+
+//go:noescape
+func expAVX2(dst, x []float32)
+
+//go:noescape
+func expAVX512(dst, x []float32)
+
+func exp(dst, x []float32) {
+	switch isa {
+	case AVX512:
+		expAVX512(dst, x)
+	case AVX2:
+		expAVX2(dst, x)
+	default:
+		expGeneric(dst, x)
+	}
+}
+
+//go:noescape
+func expSumAVX2(y, x []float32, scale, shift float32) float32
+
+//go:noescape
+func expSumAVX512(y, x []float32, scale, shift float32) float32
+
+func expSum(y, x []float32, scale, shift float32) float32 {
+	switch isa {
+	case AVX512:
+		return expSumAVX512(y, x, scale, shift)
+	case AVX2:
+		return expSumAVX2(y, x, scale, shift)
+	default:
+		return expSumGeneric(y, x, scale, shift)
+	}
+}
+
+//go:noescape
+func sumExpAVX2(x []float32, shift float32) float32
+
+//go:noescape
+func sumExpAVX512(x []float32, shift float32) float32
+
+func sumExp(x []float32, shift float32) float32 {
+	switch isa {
+	case AVX512:
+		return sumExpAVX512(x, shift)
+	case AVX2:
+		return sumExpAVX2(x, shift)
+	default:
+		return sumExpGeneric(x, shift)
+	}
+}
+
+//go:noescape
+func expAffineAVX2(y, x []float32, shift, alpha, beta float32)
+
+//go:noescape
+func expAffineAVX512(y, x []float32, shift, alpha, beta float32)
+
+func expAffine(y, x []float32, shift, alpha, beta float32) {
+	switch isa {
+	case AVX512:
+		expAffineAVX512(y, x, shift, alpha, beta)
+	case AVX2:
+		expAffineAVX2(y, x, shift, alpha, beta)
+	default:
+		expAffineGeneric(y, x, shift, alpha, beta)
+	}
+}
+
+//go:noescape
+func softmaxBackwardAVX2(ds, p, dp []float32, delta float32) float32
+
+//go:noescape
+func softmaxBackwardAVX512(ds, p, dp []float32, delta float32) float32
+
+func softmaxBackward(ds, p, dp []float32, delta float32) float32 {
+	switch isa {
+	case AVX512:
+		return softmaxBackwardAVX512(ds, p, dp, delta)
+	case AVX2:
+		return softmaxBackwardAVX2(ds, p, dp, delta)
+	default:
+		return softmaxBackwardGeneric(ds, p, dp, delta)
+	}
+}
+
+//go:noescape
+func erfAVX2(dst, x []float32)
+
+//go:noescape
+func erfAVX512(dst, x []float32)
+
+func erf(dst, x []float32) {
+	switch isa {
+	case AVX512:
+		erfAVX512(dst, x)
+	case AVX2:
+		erfAVX2(dst, x)
+	default:
+		erfGeneric(dst, x)
+	}
+}
+
+//go:noescape
+func tanhAVX2(dst, x []float32)
+
+//go:noescape
+func tanhAVX512(dst, x []float32)
+
+func tanh(dst, x []float32) {
+	switch isa {
+	case AVX512:
+		tanhAVX512(dst, x)
+	case AVX2:
+		tanhAVX2(dst, x)
+	default:
+		tanhGeneric(dst, x)
+	}
+}
+
+//go:noescape
+func geluAVX2(dst, x []float32)
+
+//go:noescape
+func geluAVX512(dst, x []float32)
+
+func gelu(dst, x []float32) {
+	switch isa {
+	case AVX512:
+		geluAVX512(dst, x)
+	case AVX2:
+		geluAVX2(dst, x)
+	default:
+		geluGeneric(dst, x)
+	}
+}
+
+//go:noescape
+func geluBackwardAVX2(dx, dy, x []float32, accumulate bool)
+
+//go:noescape
+func geluBackwardAVX512(dx, dy, x []float32, accumulate bool)
+
+func geluBackward(dx, dy, x []float32, accumulate bool) {
+	switch isa {
+	case AVX512:
+		geluBackwardAVX512(dx, dy, x, accumulate)
+	case AVX2:
+		geluBackwardAVX2(dx, dy, x, accumulate)
+	default:
+		geluBackwardGeneric(dx, dy, x, accumulate)
+	}
+}
+
+//go:noescape
+func sumSquaresFromAVX2(x []float32, mean float32) float32
+
+//go:noescape
+func sumSquaresFromAVX512(x []float32, mean float32) float32
+
+func sumSquaresFrom(x []float32, mean float32) float32 {
+	switch isa {
+	case AVX512:
+		return sumSquaresFromAVX512(x, mean)
+	case AVX2:
+		return sumSquaresFromAVX2(x, mean)
+	default:
+		return sumSquaresFromGeneric(x, mean)
+	}
+}
+
+//go:noescape
+func normalizeAVX2(y, x, gamma, beta []float32, mean, rstd float32)
+
+//go:noescape
+func normalizeAVX512(y, x, gamma, beta []float32, mean, rstd float32)
+
+func normalize(y, x, gamma, beta []float32, mean, rstd float32) {
+	switch isa {
+	case AVX512:
+		normalizeAVX512(y, x, gamma, beta, mean, rstd)
+	case AVX2:
+		normalizeAVX2(y, x, gamma, beta, mean, rstd)
+	default:
+		normalizeGeneric(y, x, gamma, beta, mean, rstd)
+	}
+}
+
+//go:noescape
+func addNormalizedProductAVX2(dst, dy, x []float32, mean, rstd float32)
+
+//go:noescape
+func addNormalizedProductAVX512(dst, dy, x []float32, mean, rstd float32)
+
+func addNormalizedProduct(dst, dy, x []float32, mean, rstd float32) {
+	switch isa {
+	case AVX512:
+		addNormalizedProductAVX512(dst, dy, x, mean, rstd)
+	case AVX2:
+		addNormalizedProductAVX2(dst, dy, x, mean, rstd)
+	default:
+		addNormalizedProductGeneric(dst, dy, x, mean, rstd)
+	}
+}
+
+//go:noescape
+func normalizedSumsAVX2(dy, x, gamma []float32, mean, rstd float32) (sumG, sumGX float32)
+
+//go:noescape
+func normalizedSumsAVX512(dy, x, gamma []float32, mean, rstd float32) (sumG, sumGX float32)
+
+func normalizedSums(dy, x, gamma []float32, mean, rstd float32) (sumG, sumGX float32) {
+	switch isa {
+	case AVX512:
+		return normalizedSumsAVX512(dy, x, gamma, mean, rstd)
+	case AVX2:
+		return normalizedSumsAVX2(dy, x, gamma, mean, rstd)
+	default:
+		return normalizedSumsGeneric(dy, x, gamma, mean, rstd)
+	}
+}
+
+//go:noescape
+func normalizeBackwardAVX2(dx, dy, x, gamma []float32, mean, rstd, meanG, meanGX float32, accumulate bool)
+
+//go:noescape
+func normalizeBackwardAVX512(dx, dy, x, gamma []float32, mean, rstd, meanG, meanGX float32, accumulate bool)
+
+func normalizeBackward(dx, dy, x, gamma []float32, mean, rstd, meanG, meanGX float32, accumulate bool) {
+	switch isa {
+	case AVX512:
+		normalizeBackwardAVX512(dx, dy, x, gamma, mean, rstd, meanG, meanGX, accumulate)
+	case AVX2:
+		normalizeBackwardAVX2(dx, dy, x, gamma, mean, rstd, meanG, meanGX, accumulate)
+	default:
+		normalizeBackwardGeneric(dx, dy, x, gamma, mean, rstd, meanG, meanGX, accumulate)
+	}
+}
+
+//go:noescape
+func adamWAVX2(p, g, m, v []float32, c *adamWCoef)
+
+//go:noescape
+func adamWAVX512(p, g, m, v []float32, c *adamWCoef)
+
+func adamW(p, g, m, v []float32, c *adamWCoef) {
+	switch isa {
+	case AVX512:
+		adamWAVX512(p, g, m, v, c)
+	case AVX2:
+		adamWAVX2(p, g, m, v, c)
+	default:
+		adamWGeneric(p, g, m, v, c)
+	}
+}
+
+//go:noescape
+func dropoutAVX2(dst, x []float32, inv float32, threshold, counter, key uint32)
+
+//go:noescape
+func dropoutAVX512(dst, x []float32, inv float32, threshold, counter, key uint32)
+
+func dropout(dst, x []float32, inv float32, threshold, counter, key uint32) {
+	switch isa {
+	case AVX512:
+		dropoutAVX512(dst, x, inv, threshold, counter, key)
+	case AVX2:
+		dropoutAVX2(dst, x, inv, threshold, counter, key)
+	default:
+		dropoutGeneric(dst, x, inv, threshold, counter, key)
+	}
+}
+
+//go:noescape
+func toBF16AVX2(dst []uint16, x []float32)
+
+//go:noescape
+func toBF16AVX512(dst []uint16, x []float32)
+
+func toBF16(dst []uint16, x []float32) {
+	n := 0
+	switch isa {
+	case AVX512:
+		n = len(dst) &^ 15
+		toBF16AVX512(dst[:n], x[:n])
+	case AVX2:
+		n = len(dst) &^ 7
+		toBF16AVX2(dst[:n], x[:n])
+	}
+	toBF16Generic(dst[n:], x[n:])
+}
+
+//go:noescape
+func fromBF16AVX2(dst []float32, x []uint16)
+
+//go:noescape
+func fromBF16AVX512(dst []float32, x []uint16)
+
+func fromBF16(dst []float32, x []uint16) {
+	n := 0
+	switch isa {
+	case AVX512:
+		n = len(dst) &^ 15
+		fromBF16AVX512(dst[:n], x[:n])
+	case AVX2:
+		n = len(dst) &^ 7
+		fromBF16AVX2(dst[:n], x[:n])
+	}
+	fromBF16Generic(dst[n:], x[n:])
+}

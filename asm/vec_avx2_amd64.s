@@ -1,0 +1,38 @@
+//go:build amd64 && !purego
+
+#include "textflag.h"
+#include "avx2_amd64.h"
+#include "vec_loop_amd64.h"
+
+#define ADD ·addAVX2
+#define MUL ·mulAVX2
+#define AXPY ·axpyAVX2
+#define SCALE ·scaleAVX2
+#define ADD_ROWS4 ·addRows4AVX2
+#define SUM ·sumAVX2
+#define SUM_SQUARES ·sumSquaresAVX2
+#define DOT ·dotAVX2
+#define MAX_SCALED ·maxScaledAVX2
+#include "vec_basic_amd64.h"
+
+#define EXP ·expAVX2
+#define EXP_SUM ·expSumAVX2
+#define SUM_EXP ·sumExpAVX2
+#define EXP_AFFINE ·expAffineAVX2
+#define SOFTMAX_BACKWARD ·softmaxBackwardAVX2
+#define GELU ·geluAVX2
+#define GELU_BACKWARD ·geluBackwardAVX2
+#define ERF ·erfAVX2
+#define TANH ·tanhAVX2
+#include "vec_exp_amd64.h"
+
+#define SUM_SQUARES_FROM ·sumSquaresFromAVX2
+#define NORMALIZE ·normalizeAVX2
+#define ADD_NORMALIZED_PRODUCT ·addNormalizedProductAVX2
+#define NORMALIZED_SUMS ·normalizedSumsAVX2
+#define NORMALIZE_BACKWARD ·normalizeBackwardAVX2
+#define ADAMW ·adamWAVX2
+#define DROPOUT ·dropoutAVX2
+#define TO_BF16 ·toBF16AVX2
+#define FROM_BF16 ·fromBF16AVX2
+#include "vec_train_amd64.h"

@@ -1,0 +1,38 @@
+//go:build amd64 && !purego
+
+#include "textflag.h"
+#include "avx512_amd64.h"
+#include "vec_loop_amd64.h"
+
+#define ADD ·addAVX512
+#define MUL ·mulAVX512
+#define AXPY ·axpyAVX512
+#define SCALE ·scaleAVX512
+#define ADD_ROWS4 ·addRows4AVX512
+#define SUM ·sumAVX512
+#define SUM_SQUARES ·sumSquaresAVX512
+#define DOT ·dotAVX512
+#define MAX_SCALED ·maxScaledAVX512
+#include "vec_basic_amd64.h"
+
+#define EXP ·expAVX512
+#define EXP_SUM ·expSumAVX512
+#define SUM_EXP ·sumExpAVX512
+#define EXP_AFFINE ·expAffineAVX512
+#define SOFTMAX_BACKWARD ·softmaxBackwardAVX512
+#define GELU ·geluAVX512
+#define GELU_BACKWARD ·geluBackwardAVX512
+#define ERF ·erfAVX512
+#define TANH ·tanhAVX512
+#include "vec_exp_amd64.h"
+
+#define SUM_SQUARES_FROM ·sumSquaresFromAVX512
+#define NORMALIZE ·normalizeAVX512
+#define ADD_NORMALIZED_PRODUCT ·addNormalizedProductAVX512
+#define NORMALIZED_SUMS ·normalizedSumsAVX512
+#define NORMALIZE_BACKWARD ·normalizeBackwardAVX512
+#define ADAMW ·adamWAVX512
+#define DROPOUT ·dropoutAVX512
+#define TO_BF16 ·toBF16AVX512
+#define FROM_BF16 ·fromBF16AVX512
+#include "vec_train_amd64.h"

@@ -1,0 +1,244 @@
+// Elementwise operations and reductions, for either instruction set.
+
+// for i := range dst { dst[i] = a[i] + b[i] }
+TEXT ADD(SB), NOSPLIT, $0-72
+	MOVQ dst_base+0(FP), DI
+	MOVQ dst_len+8(FP), CX
+	MOVQ a_base+24(FP), SI
+	MOVQ b_base+48(FP), DX
+	LOOP
+	VMOVUPS (SI)(AX*4), V0
+	VADDPS  (DX)(AX*4), V0, V0
+	VMOVUPS V0, (DI)(AX*4)
+	TAIL
+	LOAD_TAIL((SI)(AX*4), V0)
+	LOAD_TAIL((DX)(AX*4), V1)
+	VADDPS V1, V0, V0
+	STORE_TAIL(V0, (DI)(AX*4))
+done:
+	RETURN
+
+// for i := range dst { dst[i] = a[i] * b[i] }
+TEXT MUL(SB), NOSPLIT, $0-72
+	MOVQ dst_base+0(FP), DI
+	MOVQ dst_len+8(FP), CX
+	MOVQ a_base+24(FP), SI
+	MOVQ b_base+48(FP), DX
+	LOOP
+	VMOVUPS (SI)(AX*4), V0
+	VMULPS  (DX)(AX*4), V0, V0
+	VMOVUPS V0, (DI)(AX*4)
+	TAIL
+	LOAD_TAIL((SI)(AX*4), V0)
+	LOAD_TAIL((DX)(AX*4), V1)
+	VMULPS V1, V0, V0
+	STORE_TAIL(V0, (DI)(AX*4))
+done:
+	RETURN
+
+// for i := range y { y[i] += alpha * x[i] }
+TEXT AXPY(SB), NOSPLIT, $0-56
+	VBROADCASTSS alpha+0(FP), V8
+	MOVQ x_base+8(FP), SI
+	MOVQ y_base+32(FP), DI
+	MOVQ y_len+40(FP), CX
+	LOOP
+	VMOVUPS     (DI)(AX*4), V0
+	VFMADD231PS (SI)(AX*4), V8, V0
+	VMOVUPS     V0, (DI)(AX*4)
+	TAIL
+	LOAD_TAIL((DI)(AX*4), V0)
+	LOAD_TAIL((SI)(AX*4), V1)
+	VFMADD231PS V1, V8, V0
+	STORE_TAIL(V0, (DI)(AX*4))
+done:
+	RETURN
+
+// for i := range dst { dst[i] = alpha * x[i] }
+TEXT SCALE(SB), NOSPLIT, $0-56
+	MOVQ dst_base+0(FP), DI
+	MOVQ dst_len+8(FP), CX
+	VBROADCASTSS alpha+24(FP), V8
+	MOVQ x_base+32(FP), SI
+	LOOP
+	VMULPS  (SI)(AX*4), V8, V0
+	VMOVUPS V0, (DI)(AX*4)
+	TAIL
+	LOAD_TAIL((SI)(AX*4), V0)
+	VMULPS V0, V8, V0
+	STORE_TAIL(V0, (DI)(AX*4))
+done:
+	RETURN
+
+// for i := range dst { dst[i] = dst[i] + x[i] + x[ld+i] + x[2*ld+i] + x[3*ld+i] }
+TEXT ADD_ROWS4(SB), NOSPLIT, $0-56
+	MOVQ dst_base+0(FP), DI
+	MOVQ dst_len+8(FP), CX
+	MOVQ x_base+24(FP), SI
+	MOVQ ld+48(FP), DX
+	LEAQ (SI)(DX*4), R9
+	LEAQ (R9)(DX*4), R10
+	LEAQ (R10)(DX*4), R11
+	LOOP
+	VMOVUPS (DI)(AX*4), V0
+	VADDPS  (SI)(AX*4), V0, V0
+	VADDPS  (R9)(AX*4), V0, V0
+	VADDPS  (R10)(AX*4), V0, V0
+	VADDPS  (R11)(AX*4), V0, V0
+	VMOVUPS V0, (DI)(AX*4)
+	TAIL
+	LOAD_TAIL((DI)(AX*4), V0)
+	LOAD_TAIL((SI)(AX*4), V1)
+	LOAD_TAIL((R9)(AX*4), V2)
+	LOAD_TAIL((R10)(AX*4), V3)
+	LOAD_TAIL((R11)(AX*4), V4)
+	VADDPS V1, V0, V0
+	VADDPS V2, V0, V0
+	VADDPS V3, V0, V0
+	VADDPS V4, V0, V0
+	STORE_TAIL(V0, (DI)(AX*4))
+done:
+	RETURN
+
+// V0, V2 += the lanes of one vector, as float64.
+#define ADD_DOUBLES(offset, a, b, lo, hi) \
+	VCVTPS2PD offset(SI)(AX*4), lo          \
+	VCVTPS2PD (offset+HBYTES)(SI)(AX*4), hi \
+	VADDPD    lo, a, a                      \
+	VADDPD    hi, b, b
+
+// for i := range x { ret += float64(x[i]) }
+TEXT SUM(SB), NOSPLIT, $0-32
+	MOVQ x_base+0(FP), SI
+	MOVQ x_len+8(FP), CX
+	ZERO(V2)
+	ZERO(V3)
+	ZERO(V4)
+	ZERO(V5)
+	UNROLLED(2)
+	ADD_DOUBLES(0, V2, V3, V6, V7)
+	ADD_DOUBLES(VBYTES, V4, V5, V8, V9)
+	LOOP_REST(2)
+	ADD_DOUBLES(0, V2, V3, V6, V7)
+	TAIL
+	LOAD_TAIL((SI)(AX*4), V0)
+	UPPER_HALF
+	VCVTPS2PD H0, V6
+	VCVTPS2PD H1, V7
+	VADDPD    V6, V2, V2
+	VADDPD    V7, V3, V3
+done:
+	VADDPD V4, V2, V2
+	VADDPD V5, V3, V3
+	VADDPD V3, V2, V0
+	SUM_DOUBLES
+	VMOVSD X0, ret+24(FP)
+	RETURN
+
+#define ADD_SQUARES(offset, a, b, lo, hi) \
+	VCVTPS2PD   offset(SI)(AX*4), lo          \
+	VCVTPS2PD   (offset+HBYTES)(SI)(AX*4), hi \
+	VFMADD231PD lo, lo, a                     \
+	VFMADD231PD hi, hi, b
+
+// for i := range x { ret += float64(x[i]) * float64(x[i]) }
+TEXT SUM_SQUARES(SB), NOSPLIT, $0-32
+	MOVQ x_base+0(FP), SI
+	MOVQ x_len+8(FP), CX
+	ZERO(V2)
+	ZERO(V3)
+	ZERO(V4)
+	ZERO(V5)
+	UNROLLED(2)
+	ADD_SQUARES(0, V2, V3, V6, V7)
+	ADD_SQUARES(VBYTES, V4, V5, V8, V9)
+	LOOP_REST(2)
+	ADD_SQUARES(0, V2, V3, V6, V7)
+	TAIL
+	LOAD_TAIL((SI)(AX*4), V0)
+	UPPER_HALF
+	VCVTPS2PD   H0, V6
+	VCVTPS2PD   H1, V7
+	VFMADD231PD V6, V6, V2
+	VFMADD231PD V7, V7, V3
+done:
+	VADDPD V4, V2, V2
+	VADDPD V5, V3, V3
+	VADDPD V3, V2, V0
+	SUM_DOUBLES
+	VMOVSD X0, ret+24(FP)
+	RETURN
+
+// for i := range x { ret += x[i] * y[i] }
+TEXT DOT(SB), NOSPLIT, $0-52
+	MOVQ x_base+0(FP), SI
+	MOVQ x_len+8(FP), CX
+	MOVQ y_base+24(FP), DI
+	ZERO(V0)
+	ZERO(V2)
+	ZERO(V3)
+	ZERO(V4)
+	UNROLLED(4)
+	VMOVUPS     (SI)(AX*4), V5
+	VMOVUPS     VBYTES(SI)(AX*4), V6
+	VMOVUPS     (2*VBYTES)(SI)(AX*4), V7
+	VMOVUPS     (3*VBYTES)(SI)(AX*4), V8
+	VFMADD231PS (DI)(AX*4), V5, V0
+	VFMADD231PS VBYTES(DI)(AX*4), V6, V2
+	VFMADD231PS (2*VBYTES)(DI)(AX*4), V7, V3
+	VFMADD231PS (3*VBYTES)(DI)(AX*4), V8, V4
+	LOOP_REST(4)
+	VMOVUPS     (SI)(AX*4), V5
+	VFMADD231PS (DI)(AX*4), V5, V0
+	TAIL
+	LOAD_TAIL((SI)(AX*4), V5)
+	LOAD_TAIL((DI)(AX*4), V6)
+	VFMADD231PS V6, V5, V2
+done:
+	VADDPS V3, V2, V2
+	VADDPS V4, V0, V0
+	VADDPS V2, V0, V0
+	SUM_LANES
+	VMOVSS X0, ret+48(FP)
+	RETURN
+
+// ret = -Inf; for i := range x { ret = max(ret, alpha*x[i]) }; NaN if any product is
+TEXT MAX_SCALED(SB), NOSPLIT, $0-36
+	MOVQ x_base+0(FP), SI
+	MOVQ x_len+8(FP), CX
+	VBROADCASTSS alpha+24(FP), V8
+	VBROADCASTSS ·vecNegInf(SB), V0
+	VMOVAPS V0, V2
+	VMOVAPS V0, V9
+	NAN_CLEAR
+	UNROLLED(4)
+	VMULPS (SI)(AX*4), V8, V3
+	VMULPS VBYTES(SI)(AX*4), V8, V4
+	VMULPS (2*VBYTES)(SI)(AX*4), V8, V5
+	VMULPS (3*VBYTES)(SI)(AX*4), V8, V6
+	NAN_TRACK(V3, V4, V1)
+	NAN_TRACK(V5, V6, V1)
+	VMAXPS V3, V4, V3
+	VMAXPS V5, V6, V5
+	VMAXPS V3, V0, V0
+	VMAXPS V5, V2, V2
+	LOOP_REST(4)
+	VMULPS (SI)(AX*4), V8, V3
+	NAN_TRACK(V3, V3, V1)
+	VMAXPS V3, V0, V0
+	TAIL
+	LOAD_TAIL((SI)(AX*4), V3)
+	VMULPS V3, V8, V3
+	TAIL_ELSE(V3, V9)
+	NAN_TRACK(V3, V3, V1)
+	VMAXPS V3, V0, V0
+done:
+	VMAXPS V2, V0, V0
+	MAX_LANES
+	NAN_FLAG(R8)
+	TESTL  R8, R8
+	JZ     store
+	VMOVSS ·vecNaN(SB), X0
+store:
+	VMOVSS X0, ret+32(FP)
+	RETURN

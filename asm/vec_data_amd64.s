@@ -1,0 +1,93 @@
+//go:build amd64 && !purego
+
+#include "textflag.h"
+
+// Data of the vector kernels.
+
+// Constants, 8 lanes each. Rows are numbered in avx2_amd64.h; the polynomials
+// are described in vec_exp_amd64.h.
+#define ROW(i, x) \
+	DATA ·vecConst+(32*i+0)(SB)/8, $(x<<32|x)  \
+	DATA ·vecConst+(32*i+8)(SB)/8, $(x<<32|x)  \
+	DATA ·vecConst+(32*i+16)(SB)/8, $(x<<32|x) \
+	DATA ·vecConst+(32*i+24)(SB)/8, $(x<<32|x)
+
+ROW(0, 0x3fb8aa3b) // log2(e)
+ROW(1, 0x4b400000) // 1.5 * 2**23: adding it rounds to an integer
+ROW(2, 0xbf317218) // -ln(2), upper part
+ROW(3, 0x3102e308) // -ln(2), lower part
+ROW(4, 0x3efffffe) // E2
+ROW(5, 0x3e2aaa48) // E3
+ROW(6, 0x3d2aac51) // E4
+ROW(7, 0x3c091d64) // E5
+ROW(8, 0x3ab52f01) // E6
+ROW(9, 0x3f800000) // 1
+ROW(10, 0x42b20000) // 89: exp overflows
+ROW(11, 0xc2d00000) // -104: exp underflows to 0
+ROW(12, 0x7fffffff) // all bits but the sign
+ROW(13, 0x41700000) // 15: GELU(-15) is 0
+ROW(14, 0x40800000) // 4
+ROW(15, 0xbf000000) // -0.5
+ROW(16, 0x3f415a5e) // S0
+ROW(17, 0xbf1b9f1c) // S1
+ROW(18, 0x3ec636c7) // S2
+ROW(19, 0xbe3f001a) // S3
+ROW(20, 0x3d776b93) // S4
+ROW(21, 0xbbf68365) // S5
+ROW(22, 0xbb665ff3) // S6
+ROW(23, 0x3acd291b) // S7
+ROW(24, 0x393c0edf) // S8
+ROW(25, 0xb908fd96) // S9
+ROW(26, 0x3ecc422a) // 1/sqrt(2*pi)
+ROW(27, 0x3e0375d4) // P0
+ROW(28, 0xbec093a1) // P1
+ROW(29, 0x3de716fd) // P2
+ROW(30, 0xbcdc0774) // P3
+ROW(31, 0x3baa6ad1) // P4
+ROW(32, 0xba557e85) // P5
+ROW(33, 0x38afffa6) // P6
+ROW(34, 0xb92e09ee) // Q0
+ROW(35, 0xbf905bbb) // Q1
+ROW(36, 0xbf23109a) // Q2
+ROW(37, 0xbdd53b9c) // Q3
+ROW(38, 0x3cb6d2d4) // Q4
+ROW(39, 0xbb48f060) // Q5
+ROW(40, 0x394feb7f) // Q6
+ROW(41, 0x40800000) // 4: erf(4) rounds to 1
+ROW(42, 0x3f666666) // 0.9
+ROW(43, 0x41200000) // 10: tanh(10) rounds to 1
+ROW(44, 0x40000000) // 2
+ROW(45, 0x00000001) // bf16: the last bit that stays
+ROW(46, 0x00007fff) // bf16: just below half of it
+ROW(47, 0x00000040) // bf16: quiet NaN
+ROW(48, 0x7feb352d) // dropout: multipliers
+ROW(49, 0x846ca68b)
+ROW(50, 0x9e3779b1)
+GLOBL ·vecConst(SB), RODATA|NOPTR, $1632
+
+// Eight ones and eight zeros: a window of 8 lanes is a mask of up to 8 lanes.
+DATA ·vecMask+0(SB)/8, $-1
+DATA ·vecMask+8(SB)/8, $-1
+DATA ·vecMask+16(SB)/8, $-1
+DATA ·vecMask+24(SB)/8, $-1
+DATA ·vecMask+32(SB)/8, $0
+DATA ·vecMask+40(SB)/8, $0
+DATA ·vecMask+48(SB)/8, $0
+DATA ·vecMask+56(SB)/8, $0
+GLOBL ·vecMask(SB), RODATA|NOPTR, $64
+
+// 0, 1, ... 15
+DATA ·vecIota+0(SB)/8, $0x0000000100000000
+DATA ·vecIota+8(SB)/8, $0x0000000300000002
+DATA ·vecIota+16(SB)/8, $0x0000000500000004
+DATA ·vecIota+24(SB)/8, $0x0000000700000006
+DATA ·vecIota+32(SB)/8, $0x0000000900000008
+DATA ·vecIota+40(SB)/8, $0x0000000b0000000a
+DATA ·vecIota+48(SB)/8, $0x0000000d0000000c
+DATA ·vecIota+56(SB)/8, $0x0000000f0000000e
+GLOBL ·vecIota(SB), RODATA|NOPTR, $64
+
+DATA ·vecNegInf+0(SB)/4, $0xff800000
+GLOBL ·vecNegInf(SB), RODATA|NOPTR, $4
+DATA ·vecNaN+0(SB)/4, $0x7fc00000
+GLOBL ·vecNaN(SB), RODATA|NOPTR, $4

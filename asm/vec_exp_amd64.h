@@ -1,0 +1,364 @@
+// Exponential and what is made of it: softmax, cross-entropy, GELU, erf, tanh.
+// For either instruction set.
+//
+// exp(x) = 2**n * exp(r), n = x/ln(2) rounded, r = x - n*ln(2) in two parts,
+// exp(r) = 1 + r + r**2*(E2 + ... + E6*r**4), a minimax polynomial on
+// |r| <= ln(2)/2 with a relative error of 3.2e-9.
+
+// n = x/ln(2) rounded, x = r.
+#define EXP_REDUCE(x, n) \
+	VMOVUPS     C_MAGIC, n      \
+	VFMADD231PS C_LOG2E, x, n   \
+	VSUBPS      C_MAGIC, n, n   \
+	VFMADD231PS C_NLN2HI, n, x  \
+	VFMADD231PS C_NLN2LO, n, x
+
+// p = E2 + ... + E6*r**4
+#define EXP_POLY(r, p) \
+	VMOVUPS     C_E6, p       \
+	VFMADD213PS C_E5, r, p    \
+	VFMADD213PS C_E4, r, p    \
+	VFMADD213PS C_E3, r, p    \
+	VFMADD213PS C_E2, r, p
+
+// p = exp(x); x, n, t are scratch. A NaN passes the VMINPS and VMAXPS because
+// x is their last source (in Go's syntax the first).
+#define EXP_VALUE(x, p, n, t) \
+	VMINPS      x, C_EXPHI, x  \
+	VMAXPS      x, C_EXPLO, x  \
+	EXP_REDUCE(x, n)           \
+	EXP_POLY(x, p)             \
+	VFMADD213PS C_ONE, x, p    \
+	VFMADD213PS C_ONE, x, p    \
+	SCALE2(p, n, t)
+
+// for i := range dst { dst[i] = exp(x[i]) }
+TEXT EXP(SB), NOSPLIT, $0-48
+	MOVQ dst_base+0(FP), DI
+	MOVQ dst_len+8(FP), CX
+	MOVQ x_base+24(FP), SI
+	EXP_CONSTS
+	EXP_RANGE
+	LOOP
+	VMOVUPS (SI)(AX*4), V0
+	EXP_VALUE(V0, V1, V2, V3)
+	VMOVUPS V1, (DI)(AX*4)
+	TAIL
+	LOAD_TAIL((SI)(AX*4), V0)
+	EXP_VALUE(V0, V1, V2, V3)
+	STORE_TAIL(V1, (DI)(AX*4))
+done:
+	RETURN
+
+// for i := range x { y[i] = exp(scale*x[i] + shift); ret += y[i] }
+TEXT EXP_SUM(SB), NOSPLIT, $0-60
+	MOVQ y_base+0(FP), DI
+	MOVQ x_base+24(FP), SI
+	MOVQ x_len+32(FP), CX
+	VBROADCASTSS scale+48(FP), V8
+	VBROADCASTSS shift+52(FP), V9
+	EXP_CONSTS
+	EXP_RANGE
+	ZERO(V4)
+	LOOP
+	VMOVUPS     (SI)(AX*4), V0
+	VFMADD213PS V9, V8, V0
+	EXP_VALUE(V0, V1, V2, V3)
+	VMOVUPS     V1, (DI)(AX*4)
+	VADDPS      V1, V4, V4
+	TAIL
+	LOAD_TAIL((SI)(AX*4), V0)
+	VFMADD213PS V9, V8, V0
+	EXP_VALUE(V0, V1, V2, V3)
+	STORE_TAIL(V1, (DI)(AX*4))
+	TAIL_ZERO(V1)
+	VADDPS      V1, V4, V4
+done:
+	VMOVAPS V4, V0
+	SUM_LANES
+	VMOVSS  X0, ret+56(FP)
+	RETURN
+
+// for i := range x { ret += exp(x[i] + shift) }
+TEXT SUM_EXP(SB), NOSPLIT, $0-36
+	MOVQ x_base+0(FP), SI
+	MOVQ x_len+8(FP), CX
+	VBROADCASTSS shift+24(FP), V9
+	EXP_CONSTS
+	EXP_RANGE
+	ZERO(V4)
+	LOOP
+	VADDPS (SI)(AX*4), V9, V0
+	EXP_VALUE(V0, V1, V2, V3)
+	VADDPS V1, V4, V4
+	TAIL
+	LOAD_TAIL((SI)(AX*4), V0)
+	VADDPS V0, V9, V0
+	EXP_VALUE(V0, V1, V2, V3)
+	TAIL_ZERO(V1)
+	VADDPS V1, V4, V4
+done:
+	VMOVAPS V4, V0
+	SUM_LANES
+	VMOVSS  X0, ret+32(FP)
+	RETURN
+
+// for i := range x { y[i] = alpha*exp(x[i] + shift) + beta }
+TEXT EXP_AFFINE(SB), NOSPLIT, $0-60
+	MOVQ y_base+0(FP), DI
+	MOVQ x_base+24(FP), SI
+	MOVQ x_len+32(FP), CX
+	VBROADCASTSS shift+48(FP), V8
+	VBROADCASTSS alpha+52(FP), V9
+	VBROADCASTSS beta+56(FP), V10
+	EXP_CONSTS
+	EXP_RANGE
+	LOOP
+	VADDPS      (SI)(AX*4), V8, V0
+	EXP_VALUE(V0, V1, V2, V3)
+	VFMADD213PS V10, V9, V1
+	VMOVUPS     V1, (DI)(AX*4)
+	TAIL
+	LOAD_TAIL((SI)(AX*4), V0)
+	VADDPS      V0, V8, V0
+	EXP_VALUE(V0, V1, V2, V3)
+	VFMADD213PS V10, V9, V1
+	STORE_TAIL(V1, (DI)(AX*4))
+done:
+	RETURN
+
+// for i := range p { ds[i] = p[i] * (dp[i] - delta); ret += ds[i] }
+TEXT SOFTMAX_BACKWARD(SB), NOSPLIT, $0-84
+	MOVQ ds_base+0(FP), DI
+	MOVQ p_base+24(FP), SI
+	MOVQ p_len+32(FP), CX
+	MOVQ dp_base+48(FP), DX
+	VBROADCASTSS delta+72(FP), V8
+	ZERO(V4)
+	LOOP
+	VMOVUPS (DX)(AX*4), V0
+	VSUBPS  V8, V0, V0
+	VMULPS  (SI)(AX*4), V0, V0
+	VMOVUPS V0, (DI)(AX*4)
+	VADDPS  V0, V4, V4
+	TAIL
+	LOAD_TAIL((DX)(AX*4), V0)
+	LOAD_TAIL((SI)(AX*4), V1)
+	VSUBPS  V8, V0, V0
+	VMULPS  V1, V0, V0
+	STORE_TAIL(V0, (DI)(AX*4))
+	TAIL_ZERO(V0)
+	VADDPS  V0, V4, V4
+done:
+	VMOVAPS V4, V0
+	SUM_LANES
+	VMOVSS  X0, ret+80(FP)
+	RETURN
+
+// The tail of the normal distribution, t = min(abs(x), 15):
+//
+//	Phi(-t) = R(t) * exp(-t*t/2)
+//	R(t) = (S0 + S1*u + ... + S9*u**9) / (t+4), u = (t-4)/(t+4)
+//
+// a minimax polynomial on 0 <= t <= 15 with a relative error of 2.1e-8.
+// exp(-t*t/2) takes the rounding error of t*t into account. The results are
+// t, r = R(t), and p and n with p*2**n = exp(-t*t/2); a is scratch.
+#define NORMAL_TAIL(x, t, r, p, n, a) \
+	VANDPS      C_ABS, x, t     \
+	VMINPS      t, C_TMAX, t    \
+	VADDPS      C_FOUR, t, p    \
+	VMOVUPS     C_ONE, r        \
+	VDIVPS      p, r, a         \
+	VSUBPS      C_FOUR, t, r    \
+	VMULPS      a, r, n         \
+	VFNMADD231PS p, n, r        \
+	VFMADD231PS a, r, n         \
+	VMOVUPS     C_S9, r         \
+	VFMADD213PS C_S8, n, r      \
+	VFMADD213PS C_S7, n, r      \
+	VFMADD213PS C_S6, n, r      \
+	VFMADD213PS C_S5, n, r      \
+	VFMADD213PS C_S4, n, r      \
+	VFMADD213PS C_S3, n, r      \
+	VFMADD213PS C_S2, n, r      \
+	VFMADD213PS C_S1, n, r      \
+	VFMADD213PS C_S0, n, r      \
+	VMULPS      a, r, r         \
+	VMULPS      t, t, a         \
+	VMOVAPS     a, p            \
+	VFMSUB231PS t, t, p         \
+	VMULPS      C_NHALF, a, a   \
+	EXP_REDUCE(a, n)            \
+	VFMADD231PS C_NHALF, p, a   \
+	EXP_POLY(a, p)              \
+	VFMADD213PS C_ONE, a, p     \
+	VFMADD213PS C_ONE, a, p
+
+// y = max(x, 0) - t*Phi(-t), in V0, from x in V0.
+#define GELU_VALUE \
+	NORMAL_TAIL(V0, V1, V3, V5, V2, V4) \
+	VMULPS V3, V5, V5  \
+	VMULPS V1, V5, V5  \
+	SCALE2(V5, V2, V4) \
+	ZERO(V1)           \
+	VMAXPS V1, V0, V0  \
+	VSUBPS V5, V0, V0
+
+// for i := range dst { dst[i] = x[i] * Phi(x[i]) }
+TEXT GELU(SB), NOSPLIT, $0-48
+	MOVQ dst_base+0(FP), DI
+	MOVQ dst_len+8(FP), CX
+	MOVQ x_base+24(FP), SI
+	EXP_CONSTS
+	GELU_CONSTS
+	LOOP
+	VMOVUPS (SI)(AX*4), V0
+	GELU_VALUE
+	VMOVUPS V0, (DI)(AX*4)
+	TAIL
+	LOAD_TAIL((SI)(AX*4), V0)
+	GELU_VALUE
+	STORE_TAIL(V0, (DI)(AX*4))
+done:
+	RETURN
+
+// The slope of GELU at x in V0, in V0: with d = (R(t) - t*DENSITY)*exp(-t*t/2),
+// that is Phi(-t) - t*phi(t), d where x is negative, else 1 - d.
+#define GELU_SLOPE \
+	NORMAL_TAIL(V0, V1, V3, V5, V2, V4)    \
+	VFNMADD231PS C_DENSITY, V1, V3         \
+	VMULPS       V3, V5, V5                \
+	SCALE2(V5, V2, V4)                     \
+	VMOVUPS      C_ONE, V1                 \
+	VSUBPS       V5, V1, V1                \
+	SELECT_SIGN(V0, V5, V1, V0)
+
+// for i := range dx { dx[i] = dy[i] * (Phi(x[i]) + x[i]*phi(x[i])) }, or dx[i] +=
+TEXT GELU_BACKWARD(SB), NOSPLIT, $0-73
+	MOVQ    dx_base+0(FP), DI
+	MOVQ    dx_len+8(FP), CX
+	MOVQ    dy_base+24(FP), DX
+	MOVQ    x_base+48(FP), SI
+	MOVBLZX accumulate+72(FP), R9
+	EXP_CONSTS
+	GELU_CONSTS
+	LOOP
+	VMOVUPS (SI)(AX*4), V0
+	GELU_SLOPE
+	VMULPS  (DX)(AX*4), V0, V0
+	TESTL   R9, R9
+	JZ      store
+	VADDPS  (DI)(AX*4), V0, V0
+store:
+	VMOVUPS V0, (DI)(AX*4)
+	TAIL
+	LOAD_TAIL((SI)(AX*4), V0)
+	GELU_SLOPE
+	LOAD_TAIL((DX)(AX*4), V1)
+	VMULPS  V1, V0, V0
+	TESTL   R9, R9
+	JZ      storeTail
+	LOAD_TAIL((DI)(AX*4), V1)
+	VADDPS  V1, V0, V0
+storeTail:
+	STORE_TAIL(V0, (DI)(AX*4))
+done:
+	RETURN
+
+// erf(x), in V0, from x in V0. With t = abs(x):
+//
+//	t < 0.9:  x + x*(P0 + ... + P6*t**12), relative error 9e-10
+//	else:     1 - exp(Q0 + ... + Q6*t**6) for t <= 4, with the sign of x
+#define ERF_VALUE \
+	VANDPS       ERF_ABS, V0, V1            \
+	VMULPS       V1, V1, V2                 \
+	VMOVUPS      V8, V3                     \
+	FMADD_MEM(CONSTANT(32), V2, V3)         \
+	FMADD_MEM(CONSTANT(31), V2, V3)         \
+	FMADD_MEM(CONSTANT(30), V2, V3)         \
+	FMADD_MEM(CONSTANT(29), V2, V3)         \
+	FMADD_MEM(CONSTANT(28), V2, V3)         \
+	FMADD_MEM(CONSTANT(27), V2, V3)         \
+	VFMADD213PS  V0, V0, V3                 \
+	VMINPS       V1, V10, V2                \
+	VMOVAPS      V9, V4                     \
+	FMADD_MEM(CONSTANT(39), V2, V4)         \
+	FMADD_MEM(CONSTANT(38), V2, V4)         \
+	FMADD_MEM(CONSTANT(37), V2, V4)         \
+	FMADD_MEM(CONSTANT(36), V2, V4)         \
+	FMADD_MEM(CONSTANT(35), V2, V4)         \
+	FMADD_MEM(CONSTANT(34), V2, V4)         \
+	EXP_REDUCE(V4, V2)                      \
+	EXP_POLY(V4, V5)                        \
+	VFMADD213PS  C_ONE, V4, V5              \
+	VFMADD213PS  C_ONE, V4, V5              \
+	SCALE2(V5, V2, V4)                      \
+	VMOVUPS      C_ONE, V2                  \
+	VSUBPS       V5, V2, V2                 \
+	VANDNPS      V0, ERF_ABS, V4            \
+	VORPS        V4, V2, V2                 \
+	SELECT_LESS(V1, V11, V3, V2, V0, V4)
+
+#define ERF_ABS V12
+
+// for i := range dst { dst[i] = erf(x[i]) }
+TEXT ERF(SB), NOSPLIT, $0-48
+	MOVQ dst_base+0(FP), DI
+	MOVQ dst_len+8(FP), CX
+	MOVQ x_base+24(FP), SI
+	EXP_CONSTS
+	VBROADCASTSS CONSTANT(33), V8  // P6
+	VBROADCASTSS CONSTANT(40), V9  // Q6
+	VBROADCASTSS CONSTANT(41), V10 // 4
+	VBROADCASTSS CONSTANT(42), V11 // 0.9
+	VBROADCASTSS CONSTANT(12), ERF_ABS
+	LOOP
+	VMOVUPS (SI)(AX*4), V0
+	ERF_VALUE
+	VMOVUPS V0, (DI)(AX*4)
+	TAIL
+	LOAD_TAIL((SI)(AX*4), V0)
+	ERF_VALUE
+	STORE_TAIL(V0, (DI)(AX*4))
+done:
+	RETURN
+
+// tanh(x), in V0, from x in V0: with e = exp(2*abs(x)) - 1, computed without
+// cancellation as 2**n*(exp(r)-1) + (2**n-1), it is e/(e+2).
+#define TANH_VALUE \
+	VANDPS      V12, V0, V1    \
+	VMINPS      V1, V10, V1    \
+	VADDPS      V1, V1, V1     \
+	EXP_REDUCE(V1, V2)         \
+	EXP_POLY(V1, V3)           \
+	VMULPS      V1, V1, V4     \
+	VFMADD213PS V1, V4, V3     \
+	VCVTPS2DQ   V2, V2         \
+	VPSLLD      $23, V2, V2    \
+	VPADDD      C_ONE, V2, V2  \
+	VSUBPS      C_ONE, V2, V4  \
+	VFMADD231PS V3, V2, V4     \
+	VADDPS      V11, V4, V3    \
+	VDIVPS      V3, V4, V4     \
+	VANDNPS     V0, V12, V0    \
+	VORPS       V4, V0, V0
+
+// for i := range dst { dst[i] = tanh(x[i]) }
+TEXT TANH(SB), NOSPLIT, $0-48
+	MOVQ dst_base+0(FP), DI
+	MOVQ dst_len+8(FP), CX
+	MOVQ x_base+24(FP), SI
+	EXP_CONSTS
+	VBROADCASTSS CONSTANT(43), V10 // 10: tanh(10) rounds to 1
+	VBROADCASTSS CONSTANT(44), V11 // 2
+	VBROADCASTSS CONSTANT(12), V12
+	LOOP
+	VMOVUPS (SI)(AX*4), V0
+	TANH_VALUE
+	VMOVUPS V0, (DI)(AX*4)
+	TAIL
+	LOAD_TAIL((SI)(AX*4), V0)
+	TANH_VALUE
+	STORE_TAIL(V0, (DI)(AX*4))
+done:
+	RETURN
