@@ -13,7 +13,7 @@ func ExampleDocuments() {
 	}
 	// Output:
 	// news/0/en 2001-01-02
-	// The data come from Bucharest: the company Heliora collected them. A new telescope went into operation in Rome in the city park at 9:50 am. The state supported the project with 30 million dollars. The work took 40 days. Project leader Janssen (39) said: “We checked everything twice”.
+	// Criticism came from Yerevan: the company Delmonda fears higher taxes. Citizens voted on a new metro line in Tunis in the south of the city at 9:50 am. The treasury is to pay 39 million dollars. The debate had lasted 90 days. Opposition leader Tanaka (35) said: “We must listen to the citizens”.
 	// news/0/de 2001-01-02
-	// In Rom benutzten um 9.50 Uhr Astronomen zum ersten Mal ein neues Teleskop. Die Firma Heliora aus Bukarest baute die Instrumente. Die Forscher hatten sich 40 Tage vorbereitet. Projektleiter Janssen (39) erklärte: „Wir haben alles zweimal geprüft“. 300 Freiwillige nahmen teil, und der Staat förderte das Projekt mit 30 Millionen Dollar.
+	// In Tunis fand um 9.50 Uhr ein Referendum über eine neue U-Bahn-Linie statt. Die Firma Delmonda aus Eriwan stellte die Technik. Die Menschen hatten 90 Tage darauf gewartet. Oppositionsführer Tanaka (35) erklärte: „Wir müssen den Bürgern zuhören“. 2.500 Bürger unterschrieben einen Aufruf, und die Staatskasse soll 39 Millionen Dollar zahlen.
 }

@@ -21,8 +21,8 @@ var english = language{
 	},
 	group: ",", decimal: ".",
 	millions: [2][3]string{
-		{"million euros", "million euros", "m euros"},
-		{"million dollars", "million dollars", "m dollars"},
+		{"million euros", "million euros", "mn euros"},
+		{"million dollars", "million dollars", "mn dollars"},
 	},
 	durations: [...]string{"two days", "three days", "four days", "five days", "six days", "a week", "two weeks",
 		"three months", "a year"},

@@ -12,9 +12,9 @@ var french = language{
 		"novembre", "décembre"},
 	date: "le {d} {month} {y}",
 	clock: func(hour, minute int) string {
-		s := "à " + strconv.Itoa(hour) + " h"
+		s := "à " + strconv.Itoa(hour) + "h"
 		if minute != 0 {
-			s += " " + twoDigits(minute)
+			s += twoDigits(minute)
 		}
 		return s
 	},

@@ -26,8 +26,8 @@ func TestGolden(t *testing.T) {
 		o    Options
 		want string
 	}{
-		{Options{Seed: 1, Events: 200}, "44a4c0deeeaa990c"},
-		{Options{Seed: 2, Events: 50, First: FirstHeldOut, PerEvent: 2, EventsPerDate: 20}, "ec8aa97a6898ef29"},
+		{Options{Seed: 1, Events: 200}, "8e80c84da814f19f"},
+		{Options{Seed: 2, Events: 50, First: FirstHeldOut, PerEvent: 2, EventsPerDate: 20}, "c10363cdf217303b"},
 	} {
 		if got := digest(c.o); got != c.want {
 			t.Errorf("%+v: digest %s, want %s", c.o, got, c.want)
@@ -313,7 +313,7 @@ func TestLexicon(t *testing.T) {
 			t.Errorf("%d takes another case in Russian", n)
 		}
 	}
-	for name, list := range map[string][]int{"counts": counts[:], "amounts": amounts[:], "clocks": clocks[:], "long durations": longDurations[:]} {
+	for name, list := range map[string][]int{"counts": counts, "amounts": amounts, "clocks": clocks, "long durations": longDurations[:]} {
 		if sorted := slices.Sorted(slices.Values(list)); len(slices.Compact(sorted)) != len(list) {
 			t.Errorf("%s repeat", name)
 		}
@@ -379,9 +379,9 @@ func TestScripts(t *testing.T) {
 func TestFormats(t *testing.T) {
 	date := time.Date(2019, time.March, 14, 0, 0, 0, 0, time.UTC)
 	want := map[string]string{
-		"en": "1,200|3.4 million euros|15 m dollars|at 7:30 pm|at 12 pm|on 14 March 2019|3 days|a week|25 days",
+		"en": "1,200|3.4 million euros|15 mn dollars|at 7:30 pm|at 12 pm|on 14 March 2019|3 days|a week|25 days",
 		"de": "1.200|3,4 Millionen Euro|15 Mio. Dollar|um 19.30 Uhr|um 12 Uhr|am 14. März 2019|3 Tage|eine Woche|25 Tage",
-		"fr": "1\u00a0200|3,4 millions d’euros|15 M de dollars|à 19 h 30|à 12 h|le 14 mars 2019|3 jours|une semaine|25 jours",
+		"fr": "1\u00a0200|3,4 millions d’euros|15 M de dollars|à 19h30|à 12h|le 14 mars 2019|3 jours|une semaine|25 jours",
 		"es": "1.200|3,4 millones de euros|15 mill. de dólares|a las 19:30|a las 12:00|el 14 de marzo de 2019|3 días|una semana|25 días",
 		"ru": "1\u00a0200|3,4 миллиона евро|15 млн долларов|в 19:30|в 12:00|14 марта 2019 года|3 дня|неделю|25 дней",
 		"el": "1.200|3,4 εκατομμύρια ευρώ|15 εκατ. δολάρια|στις 19:30|στις 12:00|στις 14 Μαρτίου 2019|3 ημέρες|μία εβδομάδα|25 ημέρες",

@@ -12,16 +12,16 @@ import (
 // of event always is there.
 const (
 	cityChance   = 0.93
-	placeChance  = 0.35
-	clockChance  = 0.75
-	countChance  = 0.90
-	amountChance = 0.90
+	placeChance  = 0.30
+	clockChance  = 0.85
+	countChance  = 0.92
+	amountChance = 0.92
 	orgChance    = 0.85
-	quoteChance  = 0.75
-	lastsChance  = 0.60
+	quoteChance  = 0.70
+	lastsChance  = 0.70
 
-	joinChance = 0.3 // that count and amount share a sentence without need
-	lastChance = 0.2 // that the lead follows another sentence
+	joinChance       = 0.3 // that count and amount share a sentence without need
+	leadSecondChance = 0.2 // that the lead follows another sentence
 )
 
 // version is an event told in one language.
@@ -77,7 +77,7 @@ func tell(e *event, l *language, seed uint64) version {
 	}
 	t.r.Shuffle(len(rest), func(i, j int) { rest[i], rest[j] = rest[j], rest[i] })
 	sentences := append([]string{lead}, rest...)
-	if t.r.Float64() < lastChance {
+	if t.r.Float64() < leadSecondChance {
 		sentences[0], sentences[1] = sentences[1], sentences[0]
 	}
 	return version{text: join(sentences), told: t.told}
@@ -107,7 +107,7 @@ func (t *teller) lead() string {
 	switch t.told[factDate] = true; t.r.IntN(8) {
 	case 0:
 		when = " " + t.l.fullDate(t.e.date)
-	case 1, 2, 3:
+	case 1, 2:
 		when = " " + t.l.weekdays[t.e.date.Weekday()]
 	default:
 		t.told[factDate] = false
