@@ -11,6 +11,7 @@
 #define LDF  R9 // bytes between rows of f
 #define F0   BX
 #define F3   R10
+#define F4   R11
 #define K    CX
 
 #define ARGS \
@@ -25,7 +26,8 @@
 	LEAQ (XROW)(LDX*2), XROW3 \
 	ADDQ LDX, XROW3 \
 	LEAQ (F0)(LDF*2), F3 \
-	ADDQ LDF, F3
+	ADDQ LDF, F3 \
+	LEAQ (F0)(LDF*4), F4
 
 // Four accumulators: one row of x with the rows of f.
 #define ZERO512(a, b, c, d) \
@@ -40,11 +42,17 @@
 	VXORPS c, c, c \
 	VXORPS d, d, d
 
+// LOADF also fetches the next four rows: hardware does not foresee the change
+// from one short row to the next.
 #define LOADF(f0, f1, f2, f3) \
 	VMOVUPS (F0), f0 \
 	VMOVUPS (F0)(LDF*1), f1 \
 	VMOVUPS (F0)(LDF*2), f2 \
-	VMOVUPS (F3), f3
+	VMOVUPS (F3), f3 \
+	PREFETCHT0 (F4) \
+	PREFETCHT0 (F4)(LDF*1) \
+	PREFETCHT0 (F4)(LDF*2) \
+	PREFETCHT0 (F3)(LDF*4)
 
 #define MULADD512(x, a, b, c, d) \
 	VMOVUPS x, Z20 \
@@ -66,6 +74,7 @@
 	ADDQ $(4*n), XROW3 \
 	ADDQ $(4*n), F0 \
 	ADDQ $(4*n), F3 \
+	ADDQ $(4*n), F4 \
 	SUBQ $n, K
 
 // FOLD adds the upper half of z to the lower, y.
