@@ -156,7 +156,7 @@ func (t *gemmTask) plan(threads int) {
 	kc := ceilDiv(t.K, t.kblocks)
 	l2, l3 := gemmCacheSizes()
 	t.mc = min(max(l2/2/4/kc/k.mr, 4)*k.mr, 1024)
-	t.thin = t.TransB && t.M <= gemmThinRows && t.K >= k.lanes
+	t.thin = t.TransB && t.M <= gemmThinRows && t.K >= t.M*gemmThinDepth
 	t.packA = t.N > gemmDirectCols*k.nr || t.TransA && t.M > k.mr
 	t.packB = t.TransB || t.M > gemmDirectRows*k.mr
 

@@ -1,8 +1,13 @@
 package asm
 
 // gemmThinRows is the largest number of rows of A that is multiplied with a
-// transposed B row by row, as dot products: B is read once, as it lies.
-const gemmThinRows = 8
+// transposed B row by row, as dot products: B is read once, as it lies. Below
+// gemmThinDepth products for each row of A, the sums over the lanes cost more
+// than packing.
+const (
+	gemmThinRows  = 8
+	gemmThinDepth = 32
+)
 
 // gemmDots computes the dot products of some rows of x with four rows of f:
 //
@@ -68,27 +73,36 @@ func (t *gemmTask) thinColumns(out *[16]float32, p gemmProblem, x []float32, ldx
 			}
 			dots[0].dots(out, x[i*ldx:], ldx, f, ldf, whole)
 			for r := range dots[0].rows {
-				for c := range cols {
-					v := out[r*4+c]
-					for k := whole; k < t.K; k++ {
-						v += x[(i+r)*ldx+k] * f[c*ldf+k]
+				row := out[r*4 : r*4+cols]
+				for k := whole; k < t.K; k++ {
+					v := x[(i+r)*ldx+k]
+					for c := range row {
+						row[c] += v * f[c*ldf+k]
 					}
-					t.finish(p.c[(i+r)*t.LDC:], j+c, v)
 				}
+				at := (i+r)*t.LDC + j
+				t.finish(p.c[at:at+cols], row, j)
 			}
 		}
 		j += cols
 	}
 }
 
-// finish stores the dot product v as element j of row.
-func (t *gemmTask) finish(row []float32, j int, v float32) {
-	v *= t.Alpha
-	if t.Beta != 0 {
-		v += t.Beta * row[j]
+// finish sets c = alpha*x + beta*c + bias for a piece of a row of C that
+// starts at column j.
+func (t *gemmTask) finish(c, x []float32, j int) {
+	if t.Alpha == 1 && t.Beta == 0 && t.Bias == nil {
+		copy(c, x)
+		return
 	}
-	if t.Bias != nil {
-		v += t.Bias[j]
+	for i, v := range x {
+		v *= t.Alpha
+		if t.Beta != 0 {
+			v += t.Beta * c[i]
+		}
+		if t.Bias != nil {
+			v += t.Bias[j+i]
+		}
+		c[i] = v
 	}
-	row[j] = v
 }
