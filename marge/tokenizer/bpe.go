@@ -24,7 +24,7 @@ type merge struct {
 
 const (
 	// cacheSize bounds the number of pieces whose ids are remembered, and
-	// maxCached the length of each, so that a cache stays below some 20 MB
+	// maxCached the length of each, so that a cache stays below 25 MB
 	// even on hostile text and at about 5 MB on ordinary text.
 	cacheSize = 1 << 15
 	maxCached = 128
