@@ -173,7 +173,7 @@ func (b *builder) add(doc *Document, tokens []int32) error {
 	if b.opts.MaxChunks > 0 {
 		chunks = min(chunks, b.opts.MaxChunks)
 	}
-	if number == math.MaxUint32 || chunks > math.MaxUint32-len(c.chunkDoc) {
+	if uint64(number) == math.MaxUint32 || uint64(len(c.chunkDoc)+chunks) > math.MaxUint32 {
 		return fmt.Errorf("corpus: more than %d documents or chunks", uint32(math.MaxUint32))
 	}
 

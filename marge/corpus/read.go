@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/klauspost/compress/gzip"
@@ -58,10 +60,10 @@ type ReadStats struct {
 // needed is that of one line, of at most MaxLineBytes, and the decompressor.
 //
 // A bad line is one that is too long, is not UTF-8, is not such a JSON object,
-// or has no id, lang or text or only white space for a text. Read stops there
-// and returns a *LineError, or skips it if the options say so. Errors of
-// opening and reading a file are never skipped. An error of fn stops the
-// reading and is returned as it is.
+// has an escape for half a UTF-16 surrogate pair, or has no id, lang or text or
+// only white space for a text. Read stops there and returns a *LineError, or
+// skips it if the options say so. Errors of opening and reading a file are
+// never skipped. An error of fn stops the reading and is returned as it is.
 func Read(paths []string, opts ReadOptions, fn func(Document) error) (ReadStats, error) {
 	var stats ReadStats
 	for _, path := range paths {
@@ -234,6 +236,9 @@ func parseLine(line []byte) (Document, error) {
 	if err := json.Unmarshal(line, &v); err != nil {
 		return Document{}, fmt.Errorf("bad JSON: %w", err)
 	}
+	if escape := halfSurrogate(line); escape != nil {
+		return Document{}, fmt.Errorf("the escape %s is half a character", escape)
+	}
 	doc := Document{Date: v.Date, Shard: v.Shard, Group: v.Group, Source: v.Source}
 	for _, field := range [...]struct {
 		name     string
@@ -245,4 +250,38 @@ func parseLine(line []byte) (Document, error) {
 		*field.to = *field.from
 	}
 	return doc, doc.check()
+}
+
+// halfSurrogate returns the first escape of a line of JSON that is one half of
+// a UTF-16 surrogate pair without the other, for which json.Unmarshal would
+// put U+FFFD, or nil.
+func halfSurrogate(line []byte) []byte {
+	for {
+		i := bytes.IndexByte(line, '\\')
+		if i < 0 {
+			return nil
+		}
+		line = line[i:]
+		r := escapedRune(line)
+		switch {
+		case r < 0:
+			line = line[2:]
+		case !utf16.IsSurrogate(r):
+			line = line[6:]
+		case utf16.DecodeRune(r, escapedRune(line[6:])) == utf8.RuneError:
+			return line[:6]
+		default:
+			line = line[12:]
+		}
+	}
+}
+
+// escapedRune returns the number of the \u escape that a piece of valid JSON
+// begins with, or -1 if it begins with something else.
+func escapedRune(s []byte) rune {
+	if !bytes.HasPrefix(s, []byte(`\u`)) {
+		return -1
+	}
+	r, _ := strconv.ParseUint(string(s[2:6]), 16, 16)
+	return rune(r)
 }
