@@ -1,0 +1,113 @@
+// Parity computes the loss, the relevance matrix and the gradient of every
+// parameter of a model for one batch of documents, to be compared with another
+// implementation.
+//
+//	go run ./examples/parity -init tiny -seed 1 -checkpoint DIR
+//	go run ./examples/parity -checkpoint DIR -batch FILE -out FILE
+//
+// The batch is a JSON object: evidence and targets (lists of lists of token
+// ids, without <s>, </s> or language token), languages (language token of each
+// target) and own (list of [target, evidence] pairs hidden from each other).
+// The output is a safetensors file with loss [1], f [targets, evidence] and
+// grad.NAME for each parameter; dropout is off.
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+
+	"github.com/marge-go/marge/marge"
+	"github.com/marge-go/marge/nn/safetensors"
+	"github.com/marge-go/marge/tensor"
+)
+
+func main() {
+	init := flag.String("init", "", "write a checkpoint with random weights of this `size`: tiny, small, base or paper")
+	seed := flag.Uint64("seed", 1, "seed of the random weights")
+	dir := flag.String("checkpoint", "", "`directory` of the checkpoint (required)")
+	batch := flag.String("batch", "", "JSON `file` with the batch")
+	out := flag.String("out", "", "safetensors `file` to write")
+	flag.Parse()
+	if err := run(*init, *seed, *dir, *batch, *out); err != nil {
+		fmt.Fprintln(os.Stderr, "parity:", err)
+		os.Exit(1)
+	}
+}
+
+func run(init string, seed uint64, dir, batch, out string) error {
+	if dir == "" {
+		return errors.New("-checkpoint is required")
+	}
+	if init != "" {
+		config, ok := marge.Presets()[init]
+		if !ok {
+			return fmt.Errorf("-init %s: no such size", init)
+		}
+		config.Seed = seed
+		m, err := marge.New(config)
+		if err != nil {
+			return err
+		}
+		if err := m.Save(dir); err != nil {
+			return err
+		}
+	}
+	if batch == "" && out == "" && init != "" {
+		return nil
+	}
+	if batch == "" || out == "" {
+		return errors.New("-batch and -out are required")
+	}
+	m, err := marge.Load(dir)
+	if err != nil {
+		return err
+	}
+	b, err := readBatch(batch)
+	if err != nil {
+		return err
+	}
+	if err := b.Validate(&m.Config); err != nil {
+		return fmt.Errorf("%s: %w", batch, err)
+	}
+	return write(out, m, b)
+}
+
+func readBatch(path string) (*marge.Batch, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	var b marge.Batch
+	if err := json.Unmarshal(data, &b); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return &b, nil
+}
+
+func write(path string, m *marge.Model, b *marge.Batch) error {
+	tp := tensor.NewTape(m.Backend())
+	tp.Reset(tensor.Gradient, 0)
+	forward := m.Forward(tp, b, 0)
+	tp.Backward(forward.Loss)
+	tensors := []safetensors.Tensor{safetensors.Float32("loss", []int{1}, values(forward.Loss))}
+	if forward.Relevance != nil {
+		tensors = append(tensors, safetensors.Float32("f", forward.Relevance.Shape(), values(forward.Relevance)))
+	}
+	for _, p := range m.Parameters() {
+		tensors = append(tensors, safetensors.Float32("grad."+p.Name, p.Shape(), values(p.Grad())))
+	}
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(safetensors.Write(f, tensors, nil), f.Close())
+}
+
+func values(t *tensor.Tensor) []float32 {
+	v := make([]float32, t.Len())
+	t.CopyTo(v)
+	return v
+}

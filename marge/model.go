@@ -1,0 +1,243 @@
+// Package marge is MARGE, a Multilingual Autoencoder that Retrieves and
+// Generates (Lewis et al., "Pre-training via Paraphrasing",
+// arXiv:2006.15020): a model that retrieves documents related to a target
+// document, in any language, and reconstructs the target from them. The
+// relevance of a retrieved document biases the attention of the decoder, so
+// that learning to reconstruct is learning to retrieve.
+//
+// [New] makes a model with random weights, [Pretrain] trains it, [Load] reads
+// one back. [Model.Retrieve] and [Model.Generate] use it.
+package marge
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"sync"
+
+	"github.com/marge-go/marge/attention"
+	"github.com/marge-go/marge/marge/tokenizer"
+	"github.com/marge-go/marge/nn"
+	"github.com/marge-go/marge/tensor"
+)
+
+// initialBeta is beta before training. At zero the relevance would get no
+// gradient.
+const initialBeta = 6
+
+// Model is a MARGE model. Several goroutines may use one at the same time,
+// except while it is trained.
+type Model struct {
+	Config Config
+	// Tokenizer turns text into ids. It may be nil where documents are given
+	// as ids.
+	Tokenizer *tokenizer.Tokenizer
+
+	backend tensor.Backend
+	shared  *nn.Embedding // tied to the output projection
+	encoder encoder
+	decoder decoder
+	beta    *tensor.Tensor // [1]
+	params  []nn.Parameter
+	tapes   sync.Pool // of inference tapes not in use
+}
+
+// embedder turns token ids into the input of the first layer:
+// LayerNorm(sqrt(d)*token + position), as in mBART.
+type embedder struct {
+	positions *nn.Embedding
+	norm      *nn.LayerNorm
+}
+
+type encoder struct {
+	embedder
+	layers        []*encoderLayer
+	norm          *nn.LayerNorm // after the last layer
+	retrievalNorm *nn.LayerNorm // ends g
+}
+
+type decoder struct {
+	embedder
+	base   []*encoderLayer // without cross-attention
+	layers []*decoderLayer
+	norm   *nn.LayerNorm
+}
+
+// New returns a model with random weights: embeddings normal with standard
+// deviation d_model^-0.5, matrices Xavier-uniform, biases zero. The same
+// configuration, seed included, gives the same weights everywhere.
+func New(c Config) (*Model, error) {
+	m, err := build(c)
+	if err != nil {
+		return nil, err
+	}
+	rng := rand.New(rand.NewPCG(c.Seed, 0))
+	std := math.Pow(float64(c.DModel), -0.5)
+	for _, e := range []*nn.Embedding{m.shared, m.encoder.positions, m.decoder.positions} {
+		nn.Normal(e.Weight, rng, std)
+	}
+	for _, l := range m.encoder.layers {
+		l.init(rng)
+	}
+	for _, l := range m.decoder.base {
+		l.init(rng)
+	}
+	for _, l := range m.decoder.layers {
+		l.init(rng)
+	}
+	nn.Constant(m.beta, initialBeta)
+	return m, nil
+}
+
+// build returns a model whose weights are all zero but for the LayerNorms.
+func build(c Config) (*Model, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	b := c.Backend
+	if b == nil {
+		var err error
+		if b, err = tensor.Open("cpu"); err != nil {
+			return nil, err
+		}
+		c.Backend = b
+	}
+	m := &Model{Config: c, backend: b, shared: nn.NewEmbedding(b, c.VocabSize, c.DModel), beta: nn.NewParameter(b, 1)}
+	newEmbedder := func() embedder {
+		return embedder{nn.NewEmbedding(b, c.MaxPositionEmbeddings, c.DModel), nn.NewLayerNorm(b, c.DModel)}
+	}
+	m.encoder = encoder{embedder: newEmbedder(), norm: nn.NewLayerNorm(b, c.DModel), retrievalNorm: nn.NewLayerNorm(b, c.DModel)}
+	for range c.EncoderLayers {
+		m.encoder.layers = append(m.encoder.layers, newEncoderLayer(&c, c.EncoderFFNDim, c.EncoderAttentionHeads))
+	}
+	m.decoder = decoder{embedder: newEmbedder(), norm: nn.NewLayerNorm(b, c.DModel)}
+	for range c.DecoderBaseLayers {
+		m.decoder.base = append(m.decoder.base, newEncoderLayer(&c, c.DecoderBaseFFNDim, c.DecoderAttentionHeads))
+	}
+	for range c.DecoderLayers {
+		m.decoder.layers = append(m.decoder.layers, newDecoderLayer(&c))
+	}
+	m.params = m.parameters()
+	return m, nil
+}
+
+// parameters lists the parameters under the names that they have in
+// checkpoints.
+func (m *Model) parameters() []nn.Parameter {
+	list := m.shared.Parameters(nil, "shared.")
+	list = m.encoder.parameters(list, "encoder.")
+	list = m.encoder.norm.Parameters(list, "encoder.layer_norm.")
+	list = m.encoder.retrievalNorm.Parameters(list, "encoder.retrieval_layer_norm.")
+	for i, l := range m.encoder.layers {
+		list = l.Parameters(list, fmt.Sprintf("encoder.layers.%d.", i))
+	}
+	list = m.decoder.parameters(list, "decoder.")
+	list = m.decoder.norm.Parameters(list, "decoder.layer_norm.")
+	for i, l := range m.decoder.base {
+		list = l.Parameters(list, fmt.Sprintf("decoder.base_layers.%d.", i))
+	}
+	for i, l := range m.decoder.layers {
+		list = l.Parameters(list, fmt.Sprintf("decoder.layers.%d.", i))
+	}
+	return append(list, nn.Parameter{Name: "beta", Tensor: m.beta})
+}
+
+func (e *embedder) parameters(list []nn.Parameter, prefix string) []nn.Parameter {
+	return e.norm.Parameters(e.positions.Parameters(list, prefix+"embed_positions."), prefix+"layernorm_embedding.")
+}
+
+// Parameters returns the model's parameters in a fixed order.
+func (m *Model) Parameters() []nn.Parameter { return m.params }
+
+// Backend returns where the model computes.
+func (m *Model) Backend() tensor.Backend { return m.backend }
+
+// Beta returns the factor of the relevance in cross-attention (eq. 4).
+func (m *Model) Beta() float32 {
+	var beta [1]float32
+	m.beta.CopyTo(beta[:])
+	return beta[0]
+}
+
+// encoderLayer is a pre-norm Transformer block:
+//
+//	x += SelfAttention(LayerNorm(x))
+//	x += FeedForward(LayerNorm(x))
+type encoderLayer struct {
+	attn     *attention.MultiHead
+	attnNorm *nn.LayerNorm
+	ffn      *nn.FeedForward
+	ffnNorm  *nn.LayerNorm
+	dropout  float32
+}
+
+func newEncoderLayer(c *Config, ffn, heads int) *encoderLayer {
+	l := &encoderLayer{
+		attn: attention.NewMultiHead(c.Backend, c.DModel, heads), attnNorm: nn.NewLayerNorm(c.Backend, c.DModel),
+		ffn: nn.NewFeedForward(c.Backend, c.DModel, ffn), ffnNorm: nn.NewLayerNorm(c.Backend, c.DModel),
+		dropout: c.Dropout,
+	}
+	l.attn.Dropout = c.AttentionDropout
+	return l
+}
+
+func (l *encoderLayer) init(rng *rand.Rand) {
+	l.attn.Init(rng)
+	l.ffn.Init(rng)
+}
+
+func (l *encoderLayer) forward(tp *tensor.Tape, x *tensor.Tensor, offsets []int32, causal bool) *tensor.Tensor {
+	return l.feedForward(tp, l.selfAttend(tp, x, offsets, causal))
+}
+
+func (l *encoderLayer) selfAttend(tp *tensor.Tape, x *tensor.Tensor, offsets []int32, causal bool) *tensor.Tensor {
+	return tp.Add(x, tp.Dropout(l.attn.Self(tp, l.attnNorm.Forward(tp, x), offsets, causal), l.dropout))
+}
+
+func (l *encoderLayer) feedForward(tp *tensor.Tape, x *tensor.Tensor) *tensor.Tensor {
+	return tp.Add(x, tp.Dropout(l.ffn.Forward(tp, l.ffnNorm.Forward(tp, x)), l.dropout))
+}
+
+// Parameters implements nn.Layer.
+func (l *encoderLayer) Parameters(list []nn.Parameter, prefix string) []nn.Parameter {
+	list = l.attn.Parameters(list, prefix+"self_attn.")
+	list = l.attnNorm.Parameters(list, prefix+"self_attn_layer_norm.")
+	list = l.ffn.Parameters(list, prefix)
+	return l.ffnNorm.Parameters(list, prefix+"final_layer_norm.")
+}
+
+// decoderLayer is a block with attention to the evidence between
+// self-attention and feed-forward.
+type decoderLayer struct {
+	encoderLayer
+	cross     *attention.MultiHead
+	crossNorm *nn.LayerNorm
+}
+
+func newDecoderLayer(c *Config) *decoderLayer {
+	l := &decoderLayer{
+		encoderLayer: *newEncoderLayer(c, c.DecoderFFNDim, c.DecoderAttentionHeads),
+		cross:        attention.NewMultiHead(c.Backend, c.DModel, c.DecoderAttentionHeads),
+		crossNorm:    nn.NewLayerNorm(c.Backend, c.DModel),
+	}
+	l.cross.Dropout = c.AttentionDropout
+	return l
+}
+
+func (l *decoderLayer) init(rng *rand.Rand) {
+	l.encoderLayer.init(rng)
+	l.cross.Init(rng)
+}
+
+func (l *decoderLayer) forward(tp *tensor.Tape, x *tensor.Tensor, offsets []int32, z attention.Evidence, bias *tensor.Tensor) *tensor.Tensor {
+	x = l.selfAttend(tp, x, offsets, true)
+	x = tp.Add(x, tp.Dropout(l.cross.Cross(tp, l.crossNorm.Forward(tp, x), offsets, z, bias), l.dropout))
+	return l.feedForward(tp, x)
+}
+
+// Parameters implements nn.Layer.
+func (l *decoderLayer) Parameters(list []nn.Parameter, prefix string) []nn.Parameter {
+	list = l.encoderLayer.Parameters(list, prefix)
+	list = l.cross.Parameters(list, prefix+"encoder_attn.")
+	return l.crossNorm.Parameters(list, prefix+"encoder_attn_layer_norm.")
+}

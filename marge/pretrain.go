@@ -1,0 +1,230 @@
+package marge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/marge-go/marge/marge/corpus"
+	"github.com/marge-go/marge/marge/index"
+	"github.com/marge-go/marge/nn/optim"
+)
+
+// PretrainOptions are the settings of Pretrain. The zero value of a field
+// stands for the default that its comment gives.
+type PretrainOptions struct {
+	// Training ends after Steps updates or after Duration, whichever is set;
+	// one of the two must be. The learning rate rises to LearningRate (1e-3)
+	// over WarmupSteps updates (100; negative: none), then falls linearly to 0
+	// at the end. A run that is bounded by Duration is not repeatable.
+	Steps        int
+	Duration     time.Duration
+	LearningRate float64
+	WarmupSteps  int
+	// BetaLearningRate multiplies the learning rate of beta (1).
+	BetaLearningRate float64
+	WeightDecay      float64 // of matrices (0.01; negative: none)
+	ClipNorm         float64 // bound of the gradient's norm (1; negative: none)
+
+	// BatchTokens is how many tokens the evidence and the targets of a batch
+	// have together (2,048). MaxEvidence and MaxTargets bound its documents.
+	// The gradients of Accumulate batches (1) form an update.
+	BatchTokens             int
+	MaxEvidence, MaxTargets int
+	Accumulate              int
+	// Links is how many links a target has on average (4 in its language, 4
+	// in others; both fields zero mean that), CrossWeight and MonoWeight what
+	// a link in two and in one language weighs when batches grow (100 and 1).
+	Links                   index.LinkOptions
+	CrossWeight, MonoWeight float32
+	// Every IndexEvery updates (10,000) IndexShards shards (0: all) are
+	// drawn, encoded with the current g and linked.
+	IndexEvery, IndexShards int
+
+	Seed uint64
+
+	// Dir is where checkpoints go, "" for none: every CheckpointEvery updates
+	// (1,000), at the end, and when the context is cancelled. The newest
+	// KeepCheckpoints (2) are kept. With Resume the run goes on from the newest
+	// valid checkpoint in Dir, if there is one; model, corpus and options
+	// should be those of the interrupted run, and the result is then
+	// bit-identical to that of an uninterrupted one.
+	Dir             string
+	CheckpointEvery int
+	KeepCheckpoints int
+	Resume          bool
+
+	// OnStep, if not nil, is called after every update. An error stops the
+	// training, as a cancelled context does.
+	OnStep func(Metrics) error
+	// OnIndex, if not nil, is called after every index.
+	OnIndex func(IndexStats)
+}
+
+// IndexStats describes a finished index.
+type IndexStats struct {
+	Index    int // number, from 1
+	Step     int
+	Shards   int
+	Chunks   int
+	Targets  int
+	Links    int
+	Cross    int // links between documents in different languages
+	Unlinked int // targets without a link
+	Batches  int // of the first pass
+	Duration time.Duration
+}
+
+// Metrics describes an update.
+type Metrics struct {
+	Step         int     // from 1
+	Loss         float64 // nats per predicted token of this update
+	Beta         float64
+	LR           float64
+	GradNorm     float64 // before clipping
+	Index        int     // number of the index in use
+	Targets      int     // target documents of this update
+	Evidence     int     // evidence documents of this update
+	TargetTokens int64   // predicted tokens since the start of training
+	Elapsed      time.Duration
+	Progress     float64 // share of the training that is done
+}
+
+// PretrainStats describes a training as a whole.
+type PretrainStats struct {
+	Steps        int
+	TargetTokens int64
+	Elapsed      time.Duration // of training, without OnStep, over all runs
+	Loss         float64       // mean of the last updates, up to 100
+	Indexes      int
+	Checkpoint   string // path of the last checkpoint, if Dir was set
+}
+
+func (o *PretrainOptions) setDefaults() error {
+	if o.Steps < 0 || o.Duration < 0 || (o.Steps > 0) == (o.Duration > 0) {
+		return errors.New("pretrain: set one of Steps and Duration")
+	}
+	setDefault(&o.LearningRate, 1e-3)
+	setDefault(&o.WarmupSteps, 100)
+	setDefault(&o.BetaLearningRate, 1)
+	setDefault(&o.WeightDecay, 0.01)
+	setDefault(&o.ClipNorm, 1)
+	setDefault(&o.BatchTokens, 2048)
+	setDefault(&o.Accumulate, 1)
+	if o.Links == (index.LinkOptions{}) {
+		o.Links = index.LinkOptions{Mono: 4, Cross: 4}
+	}
+	setDefault(&o.IndexEvery, 10000)
+	setDefault(&o.CheckpointEvery, 1000)
+	setDefault(&o.KeepCheckpoints, 2)
+	for name, v := range map[string]int{
+		"BatchTokens": o.BatchTokens, "Accumulate": o.Accumulate, "IndexEvery": o.IndexEvery, "CheckpointEvery": o.CheckpointEvery,
+		"IndexShards": o.IndexShards + 1, "MaxEvidence": o.MaxEvidence + 1, "MaxTargets": o.MaxTargets + 1,
+	} {
+		if v < 1 {
+			return fmt.Errorf("pretrain: %s is out of range", name)
+		}
+	}
+	if !(o.LearningRate > 0) {
+		return fmt.Errorf("pretrain: LearningRate is %v", o.LearningRate)
+	}
+	return nil
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// Pretrain trains a model on a corpus by paraphrasing (arXiv:2006.15020,
+// sections 2 and 3). It encodes shards of the corpus with g, links each target
+// with the documents most relevant to it, grows batches from the links, and
+// learns to reconstruct the targets; after IndexEvery updates it does so
+// again with the g learnt so far.
+//
+// When the context is cancelled, Pretrain writes a checkpoint and returns
+// what it has done, with an error that wraps the context's. A loss that is not
+// finite is an error; the parameters are then those before the failed update.
+func Pretrain(ctx context.Context, m *Model, store *corpus.Store, o PretrainOptions) (PretrainStats, error) {
+	if err := o.setDefaults(); err != nil {
+		return PretrainStats{}, err
+	}
+	t, err := newTrainer(m, store, o)
+	if err != nil {
+		return PretrainStats{}, fmt.Errorf("pretrain: %w", err)
+	}
+	if o.Resume {
+		if err := t.resume(); err != nil {
+			return PretrainStats{}, fmt.Errorf("pretrain: resume: %w", err)
+		}
+	}
+	err = t.run(ctx)
+	if err != nil {
+		err = fmt.Errorf("pretrain: %w", err)
+	}
+	return t.stats(), err
+}
+
+func (t *trainer) run(ctx context.Context) error {
+	for t.progress() < 1 {
+		err := ctx.Err()
+		var metrics Metrics
+		if err == nil {
+			start := time.Now()
+			metrics, err = t.update(ctx)
+			t.elapsed += time.Since(start)
+		}
+		var bad *stepError
+		if errors.As(err, &bad) {
+			return err
+		}
+		if err == nil && t.o.OnStep != nil {
+			metrics.Elapsed, metrics.Progress = t.elapsed, t.progress()
+			err = t.o.OnStep(metrics)
+		}
+		if err != nil {
+			return errors.Join(fmt.Errorf("stopped after step %d: %w", t.step, err), t.save())
+		}
+		if t.step%t.o.CheckpointEvery == 0 && t.progress() < 1 {
+			if err := t.save(); err != nil {
+				return err
+			}
+		}
+	}
+	return t.save()
+}
+
+// progress returns the share of the training that is done.
+func (t *trainer) progress() float64 {
+	if t.o.Steps > 0 {
+		return min(1, float64(t.step)/float64(t.o.Steps))
+	}
+	return min(1, float64(t.elapsed)/float64(t.o.Duration))
+}
+
+// learningRate returns the rate of the coming update.
+func (t *trainer) learningRate() float64 {
+	step := t.step + 1
+	s := optim.LinearDecay{Peak: t.o.LearningRate, Warmup: max(t.o.WarmupSteps, 0), Total: t.o.Steps + 1}
+	if t.o.Steps > 0 {
+		return s.LR(step)
+	}
+	s.Total = 0
+	return s.LR(step) * (1 - t.progress())
+}
+
+// A stepError is a loss or gradient that is not finite.
+type stepError struct {
+	step int
+	docs []string
+	err  error
+}
+
+func (e *stepError) Error() string {
+	return fmt.Sprintf("step %d: %v; target documents: %v", e.step, e.err, e.docs)
+}
+
+func (e *stepError) Unwrap() error { return e.err }

@@ -1,0 +1,143 @@
+package marge
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/marge-go/marge/asm"
+	"github.com/marge-go/marge/marge/index"
+	"github.com/marge-go/marge/tensor"
+)
+
+// encodeTokens is about how many tokens are encoded at once where documents
+// do not depend on each other.
+const encodeTokens = 4096
+
+// runner returns the threads for work on the host.
+func (m *Model) runner() asm.Runner {
+	if cpu, ok := m.backend.(*tensor.CPU); ok {
+		return cpu.Pool()
+	}
+	return asm.Serial
+}
+
+// Embed returns g of each document, [documents, d_model] row-major, of unit
+// length (arXiv:2006.15020, section 2.2). Documents are token ids without <s>
+// and </s>.
+func (m *Model) Embed(ctx context.Context, docs [][]int32) ([]float32, error) {
+	if err := checkDocuments(&m.Config, docs, 2); err != nil {
+		return nil, fmt.Errorf("embed: %w", err)
+	}
+	vectors := make([]float32, len(docs)*m.Config.DModel)
+	err := m.eachGroup(ctx, docs, func(tp *tensor.Tape, lo, hi int) {
+		_, g := m.retrieval(tp, packEncoder(tp, docs[lo:hi]))
+		g.CopyTo(vectors[lo*m.Config.DModel : hi*m.Config.DModel])
+	})
+	return vectors, err
+}
+
+// EmbedTokens returns, for each document, the mean over its tokens of the
+// outputs of the encoder's first layers, as many as given, scaled to unit
+// length: [documents, d_model]. The paper retrieves sentences by the mean of
+// the fifth layer (section 3).
+func (m *Model) EmbedTokens(ctx context.Context, docs [][]int32, layers int) ([]float32, error) {
+	if layers < 0 || layers > m.Config.EncoderLayers {
+		return nil, fmt.Errorf("embed: %d of %d layers", layers, m.Config.EncoderLayers)
+	}
+	if err := checkDocuments(&m.Config, docs, 2); err != nil {
+		return nil, fmt.Errorf("embed: %w", err)
+	}
+	vectors := make([]float32, len(docs)*m.Config.DModel)
+	err := m.eachGroup(ctx, docs, func(tp *tensor.Tape, lo, hi int) {
+		in := packEncoder(tp, docs[lo:hi])
+		x := m.embed(tp, &m.encoder.embedder, in)
+		for _, l := range m.encoder.layers[:layers] {
+			x = l.forward(tp, x, in.offsets, false)
+		}
+		tp.Normalize(tp.SegmentMean(x, in.offsets)).CopyTo(vectors[lo*m.Config.DModel : hi*m.Config.DModel])
+	})
+	return vectors, err
+}
+
+// eachGroup calls fn with consecutive runs of documents of about encodeTokens
+// tokens and an inference tape.
+func (m *Model) eachGroup(ctx context.Context, docs [][]int32, fn func(tp *tensor.Tape, lo, hi int)) error {
+	for lo := 0; lo < len(docs); {
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("embed: %w", err)
+		}
+		hi, tokens := lo, 0
+		for hi < len(docs) && (hi == lo || tokens+len(docs[hi])+2 <= encodeTokens) {
+			tokens += len(docs[hi]) + 2
+			hi++
+		}
+		tp := m.tape()
+		fn(tp, lo, hi)
+		m.tapes.Put(tp)
+		lo = hi
+	}
+	return nil
+}
+
+// Index is a set of documents to retrieve from.
+type Index struct {
+	flat *index.Flat
+	docs [][]int32
+	ids  []string
+}
+
+// Len returns the number of documents.
+func (x *Index) Len() int { return len(x.docs) }
+
+// Document returns the tokens of document i, in the order of NewIndex.
+func (x *Index) Document(i int) []int32 { return x.docs[i] }
+
+// NewIndex encodes documents, given as token ids without <s> and </s>, with g.
+// ids names them; nil leaves them without names.
+func (m *Model) NewIndex(ctx context.Context, docs [][]int32, ids []string) (*Index, error) {
+	if ids != nil && len(ids) != len(docs) {
+		return nil, fmt.Errorf("index: %d ids for %d documents", len(ids), len(docs))
+	}
+	vectors, err := m.Embed(ctx, docs)
+	if err != nil {
+		return nil, fmt.Errorf("index: %w", err)
+	}
+	x := &Index{flat: index.NewFlat(m.Config.DModel), docs: docs, ids: ids}
+	x.flat.Add(vectors)
+	return x, nil
+}
+
+// Hit is a retrieved document.
+type Hit struct {
+	Document  int     // number in the index
+	ID        string  // name in the index
+	Relevance float32 // f(query, document), a cosine
+}
+
+// Retrieve returns the k documents of the index that are most relevant to a
+// query, best first (section 2.2, eq. 1). The query is a document, as token ids.
+func (m *Model) Retrieve(ctx context.Context, query []int32, x *Index, k int) ([]Hit, error) {
+	vector, err := m.Embed(ctx, [][]int32{query})
+	if err != nil {
+		return nil, fmt.Errorf("retrieve: %w", err)
+	}
+	k = min(k, x.Len())
+	found, scores := x.flat.Search(m.runner(), vector, k)
+	hits := make([]Hit, k)
+	for i := range hits {
+		hits[i] = Hit{Document: int(found[i]), Relevance: scores[i]}
+		if x.ids != nil {
+			hits[i].ID = x.ids[found[i]]
+		}
+	}
+	return hits, nil
+}
+
+// Tokens returns the ids of a text, cut to the length that the model takes.
+func (m *Model) Tokens(text string) ([]int32, error) {
+	if m.Tokenizer == nil {
+		return nil, fmt.Errorf("marge: the model has no tokenizer")
+	}
+	ids := m.Tokenizer.Encode(text)
+	return ids[:min(len(ids), m.Config.MaxPositionEmbeddings-2)], nil
+}

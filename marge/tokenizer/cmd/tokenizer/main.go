@@ -1,0 +1,197 @@
+// Command tokenizer trains a vocabulary on JSON Lines files, and encodes such
+// files with it.
+//
+//	tokenizer train -vocab 8000 -o tokenizer.json a.jsonl.gz b.jsonl
+//	tokenizer encode -tokenizer tokenizer.json a.jsonl.gz > ids.txt
+//
+// Each line of the input is a JSON object with the field text and, for train,
+// lang (BCP 47). Names that end in .gz are gzip. The languages of the
+// vocabulary are those of the input, sorted. encode writes one line a document:
+// its ids in decimal, separated by spaces.
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"iter"
+	"maps"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/marge-go/marge/marge/tokenizer"
+)
+
+func main() {
+	if len(os.Args) < 2 {
+		usage()
+	}
+	var err error
+	switch os.Args[1] {
+	case "train":
+		err = train(os.Args[2:])
+	case "encode":
+		err = encode(os.Args[2:], os.Stdout)
+	default:
+		usage()
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func usage() {
+	fmt.Fprintln(os.Stderr, "usage: tokenizer train|encode [flags] files.jsonl[.gz]\nflags: tokenizer train -h, tokenizer encode -h")
+	os.Exit(2)
+}
+
+func train(args []string) error {
+	flags := flag.NewFlagSet("train", flag.ExitOnError)
+	vocab := flags.Int("vocab", 16000, "number of tokens in all")
+	min := flags.Int("min-frequency", 2, "how often a pair must occur to be merged")
+	out := flags.String("o", "tokenizer.json", "file to write")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	if flags.NArg() == 0 {
+		return errors.New("tokenizer train: no input files")
+	}
+	start := time.Now()
+	languages := map[string]bool{}
+	var readErr error
+	for d := range documents(flags.Args(), &readErr) {
+		if d.Lang != "" {
+			languages[d.Lang] = true
+		}
+	}
+	texts := func(yield func(string) bool) {
+		for d := range documents(flags.Args(), &readErr) {
+			if !yield(d.Text) {
+				return
+			}
+		}
+	}
+	t, err := tokenizer.Train(texts, tokenizer.TrainOptions{
+		VocabSize:    *vocab,
+		Languages:    slices.Sorted(maps.Keys(languages)),
+		MinFrequency: *min,
+	})
+	if readErr != nil {
+		return readErr
+	}
+	if err != nil {
+		return err
+	}
+	if err := t.Save(*out); err != nil {
+		return err
+	}
+	fmt.Fprintf(os.Stderr, "%s: %d tokens, %d languages, %.1f s\n", *out, t.VocabSize(), len(languages), time.Since(start).Seconds())
+	return nil
+}
+
+func encode(args []string, w io.Writer) error {
+	flags := flag.NewFlagSet("encode", flag.ExitOnError)
+	path := flags.String("tokenizer", "tokenizer.json", "vocabulary")
+	lines := flags.Bool("lines", false, "encode every line of a text by itself; one line of output each")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	t, err := tokenizer.Load(*path)
+	if err != nil {
+		return err
+	}
+	out := bufio.NewWriterSize(w, 1<<20)
+	var ids []int32
+	var text []byte
+	var bytes, characters, tokens int
+	var encoding time.Duration
+	var readErr error
+	for d := range documents(flags.Args(), &readErr) {
+		parts := []string{d.Text}
+		if *lines {
+			parts = strings.Split(d.Text, "\n")
+		}
+		for _, part := range parts {
+			start := time.Now()
+			ids = t.AppendEncode(ids[:0], part)
+			encoding += time.Since(start)
+			bytes += len(part)
+			characters += len([]rune(part))
+			tokens += len(ids)
+			if string(t.DecodeBytes(ids)) != part {
+				return fmt.Errorf("tokenizer encode: %q does not come back from its ids", part)
+			}
+			text = text[:0]
+			for i, id := range ids {
+				if i > 0 {
+					text = append(text, ' ')
+				}
+				text = strconv.AppendInt(text, int64(id), 10)
+			}
+			if _, err := out.Write(append(text, '\n')); err != nil {
+				return err
+			}
+		}
+	}
+	if readErr != nil {
+		return readErr
+	}
+	fmt.Fprintf(os.Stderr, "%d tokens, %.2f characters a token, %.1f MB/s\n",
+		tokens, float64(characters)/float64(tokens), float64(bytes)/1e6/encoding.Seconds())
+	return out.Flush()
+}
+
+type document struct {
+	Lang string `json:"lang"`
+	Text string `json:"text"`
+}
+
+// documents yields the documents of files. It stops at the first error and
+// leaves it in *failed.
+func documents(paths []string, failed *error) iter.Seq[document] {
+	return func(yield func(document) bool) {
+		for _, path := range paths {
+			stop, err := readFile(path, yield)
+			if err != nil {
+				*failed = fmt.Errorf("%s: %w", path, err)
+			}
+			if stop || err != nil {
+				return
+			}
+		}
+	}
+}
+
+func readFile(path string, yield func(document) bool) (stop bool, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	var r io.Reader = f
+	if strings.HasSuffix(path, ".gz") {
+		if r, err = gzip.NewReader(f); err != nil {
+			return false, err
+		}
+	}
+	d := json.NewDecoder(bufio.NewReader(r))
+	for n := 1; ; n++ {
+		var doc document
+		if err := d.Decode(&doc); errors.Is(err, io.EOF) {
+			return false, nil
+		} else if err != nil {
+			return false, fmt.Errorf("document %d: %w", n, err)
+		}
+		if !yield(doc) {
+			return true, nil
+		}
+	}
+}

@@ -1,0 +1,241 @@
+package tokenizer
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+)
+
+// Load reads a tokenizer.json; see Read.
+func Load(path string) (*Tokenizer, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("tokenizer: load: %w", err)
+	}
+	defer f.Close()
+	t, err := read(f)
+	if err != nil {
+		return nil, fmt.Errorf("tokenizer: load %s: %w", path, err)
+	}
+	return t, nil
+}
+
+// Read reads a tokenizer.json as Save writes it, or as `tokenizers` writes one
+// of the same kind: byte-level BPE on the pieces of this package, <s>, <pad>,
+// </s> and <unk> at ids 0 to 3, every byte in the vocabulary and no id left
+// out. A file that asks for anything else is an error, rather than ids that
+// differ from those of `tokenizers`.
+func Read(r io.Reader) (*Tokenizer, error) {
+	t, err := read(r)
+	if err != nil {
+		return nil, fmt.Errorf("tokenizer: read: %w", err)
+	}
+	return t, nil
+}
+
+func read(r io.Reader) (*Tokenizer, error) {
+	var f file
+	d := json.NewDecoder(bufio.NewReader(r))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&f); err != nil {
+		if errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF
+		}
+		return nil, err
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("there is text after the JSON object")
+	}
+	if err := f.check(); err != nil {
+		return nil, err
+	}
+	tokens, special, err := f.tokens()
+	if err != nil {
+		return nil, err
+	}
+	merges, err := f.merges(tokens)
+	if err != nil {
+		return nil, err
+	}
+	t, err := newTokenizer(tokens, special, merges)
+	if err != nil {
+		return nil, err
+	}
+	t.postProcessor = f.PostProcessor
+	return t, nil
+}
+
+// check reports whether the components of the file are the ones that this
+// package implements.
+func (f *file) check() error {
+	for _, part := range []struct {
+		name  string
+		value json.RawMessage
+	}{
+		{"truncation", f.Truncation},
+		{"padding", f.Padding},
+		{"normalizer", f.Normalizer},
+	} {
+		if !isNull(part.value) {
+			return fmt.Errorf("%s is %.200s; only null is supported", part.name, part.value)
+		}
+	}
+	if err := checkPreTokenizer(f.PreTokenizer); err != nil {
+		return err
+	}
+	if kind, err := componentType("decoder", f.Decoder); err != nil {
+		return err
+	} else if kind != "ByteLevel" {
+		return fmt.Errorf("decoder is of type %q; only ByteLevel is supported", kind)
+	}
+	if !isNull(f.PostProcessor) {
+		if _, err := componentType("post_processor", f.PostProcessor); err != nil {
+			return err
+		}
+	}
+	m := &f.Model
+	set := func(s *string) bool { return s != nil && *s != "" }
+	switch {
+	case m.Type != "BPE":
+		return fmt.Errorf("model is of type %q; only BPE is supported", m.Type)
+	case m.Dropout != nil && *m.Dropout != 0:
+		return fmt.Errorf("model.dropout is %v; only null is supported", *m.Dropout)
+	case set(m.SubwordPrefix):
+		return fmt.Errorf("model.continuing_subword_prefix is %q; only null is supported", *m.SubwordPrefix)
+	case set(m.WordSuffix):
+		return fmt.Errorf("model.end_of_word_suffix is %q; only null is supported", *m.WordSuffix)
+	case m.ByteFallback:
+		return errors.New("model.byte_fallback is true; only false is supported (every byte is in a byte-level vocabulary)")
+	case m.IgnoreMerges:
+		return errors.New("model.ignore_merges is true; only false is supported")
+	}
+	return nil
+}
+
+func isNull(value json.RawMessage) bool { return value == nil || string(value) == "null" }
+
+func componentType(name string, value json.RawMessage) (string, error) {
+	var component struct{ Type string }
+	if err := json.Unmarshal(value, &component); err != nil {
+		return "", fmt.Errorf("%s: %w", name, err)
+	}
+	return component.Type, nil
+}
+
+// checkPreTokenizer accepts a Sequence of Split by splitPattern and of
+// ByteLevel without a pattern of its own.
+func checkPreTokenizer(value json.RawMessage) error {
+	var sequence struct {
+		Type          string
+		Pretokenizers []json.RawMessage
+	}
+	if isNull(value) {
+		return errors.New("pre_tokenizer is null; only a Sequence of Split and ByteLevel is supported")
+	}
+	if err := json.Unmarshal(value, &sequence); err != nil {
+		return fmt.Errorf("pre_tokenizer: %w", err)
+	}
+	var kinds []string
+	for _, part := range sequence.Pretokenizers {
+		kind, err := componentType("pre_tokenizer", part)
+		if err != nil {
+			return err
+		}
+		kinds = append(kinds, kind)
+	}
+	if sequence.Type != "Sequence" || len(kinds) != 2 || kinds[0] != "Split" || kinds[1] != "ByteLevel" {
+		return fmt.Errorf("pre_tokenizer is of type %s %q; only a Sequence of Split and ByteLevel is supported", sequence.Type, kinds)
+	}
+	var split struct {
+		Pattern  struct{ Regex string }
+		Behavior string
+		Invert   bool
+	}
+	if err := json.Unmarshal(sequence.Pretokenizers[0], &split); err != nil {
+		return fmt.Errorf("pre_tokenizer: Split: %w", err)
+	}
+	if split.Pattern.Regex != splitPattern {
+		return fmt.Errorf("pre_tokenizer: Split pattern is %q; only Regex %q is supported", split.Pattern.Regex, splitPattern)
+	}
+	if split.Behavior != "Isolated" || split.Invert {
+		return fmt.Errorf("pre_tokenizer: Split has behavior %q and invert %t; only Isolated and false are supported", split.Behavior, split.Invert)
+	}
+	// Both default to true.
+	var byteLevel struct {
+		AddPrefixSpace *bool `json:"add_prefix_space"`
+		UseRegex       *bool `json:"use_regex"`
+	}
+	if err := json.Unmarshal(sequence.Pretokenizers[1], &byteLevel); err != nil {
+		return fmt.Errorf("pre_tokenizer: ByteLevel: %w", err)
+	}
+	if b := byteLevel.AddPrefixSpace; b == nil || *b {
+		return errors.New("pre_tokenizer: ByteLevel: add_prefix_space must be false")
+	}
+	if b := byteLevel.UseRegex; b == nil || *b {
+		return errors.New("pre_tokenizer: ByteLevel: use_regex must be false")
+	}
+	return nil
+}
+
+// tokens returns the tokens by id, and the special ones among them. Added
+// tokens may be in the vocabulary of the model or only among the added ones.
+func (f *file) tokens() (tokens, special []string, err error) {
+	ids := make(map[string]int64, len(f.Model.Vocab))
+	entries := f.Model.Vocab
+	for _, e := range entries {
+		if _, ok := ids[e.token]; ok {
+			return nil, nil, fmt.Errorf("model.vocab: token %q is there twice", e.token)
+		}
+		ids[e.token] = e.id
+	}
+	for _, a := range f.AddedTokens {
+		if !a.Special {
+			return nil, nil, fmt.Errorf("added_tokens: token %q is not special; only special ones are supported", a.Content)
+		}
+		if a.SingleWord || a.LStrip || a.RStrip {
+			return nil, nil, fmt.Errorf("added_tokens: token %q has single_word, lstrip or rstrip, which is not supported", a.Content)
+		}
+		id, ok := ids[a.Content]
+		if !ok {
+			ids[a.Content] = a.ID
+			entries = append(entries, vocabEntry{a.Content, a.ID})
+		} else if id != a.ID {
+			return nil, nil, fmt.Errorf("added_tokens: token %q has id %d, in model.vocab %d", a.Content, a.ID, id)
+		}
+		special = append(special, a.Content)
+	}
+	tokens = make([]string, len(entries))
+	taken := make([]bool, len(entries))
+	for _, e := range entries {
+		if e.id < 0 || e.id >= int64(len(entries)) {
+			return nil, nil, fmt.Errorf("token %q has id %d, but %d tokens must have the ids 0 to %d", e.token, e.id, len(entries), len(entries)-1)
+		}
+		if taken[e.id] {
+			return nil, nil, fmt.Errorf("tokens %q and %q have the same id %d", tokens[e.id], e.token, e.id)
+		}
+		tokens[e.id], taken[e.id] = e.token, true
+	}
+	return tokens, special, nil
+}
+
+// merges looks up the tokens of the merge rules.
+func (f *file) merges(tokens []string) ([]merge, error) {
+	ids := make(map[string]int32, len(tokens))
+	for id, token := range tokens {
+		ids[token] = int32(id)
+	}
+	merges := make([]merge, 0, len(f.Model.Merges))
+	for rank, rule := range f.Model.Merges {
+		left, okLeft := ids[rule[0]]
+		right, okRight := ids[rule[1]]
+		id, ok := ids[rule[0]+rule[1]]
+		if !okLeft || !okRight || !ok {
+			return nil, fmt.Errorf("model.merges: merge %d, %q and %q: one of them or what they make is not in the vocabulary", rank, rule[0], rule[1])
+		}
+		merges = append(merges, merge{pairOf(left, right), id})
+	}
+	return merges, nil
+}
