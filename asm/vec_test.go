@@ -55,13 +55,6 @@ func to64(x []float32) []float64 {
 	return y
 }
 
-func sumAbs(x []float64) (s float64) {
-	for _, v := range x {
-		s += math.Abs(v)
-	}
-	return s
-}
-
 // operations are the tests of operations at length n.
 var operations = []struct {
 	name string
