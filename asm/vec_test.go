@@ -167,10 +167,10 @@ var operations = []struct {
 			x[i] = old
 		}
 	}},
-	{"Exp", func(e *env, n int) { e.function(n, Exp, math.Exp, 1) }},
-	{"Erf", func(e *env, n int) { e.function(n, Erf, math.Erf, 1) }},
-	{"Tanh", func(e *env, n int) { e.function(n, Tanh, math.Tanh, 2.5) }},
-	{"GELU", func(e *env, n int) { e.function(n, GELU, refGELU, 4.5) }},
+	{"Exp", func(e *env, n int) { e.function(n, Exp, math.Exp, expULP) }},
+	{"Erf", func(e *env, n int) { e.function(n, Erf, math.Erf, erfULP) }},
+	{"Tanh", func(e *env, n int) { e.function(n, Tanh, math.Tanh, tanhULP) }},
+	{"GELU", func(e *env, n int) { e.function(n, GELU, refGELU, geluULP) }},
 	{"GELUBackward", func(e *env, n int) {
 		for _, accumulate := range []bool{false, true} {
 			x, dy, dx := e.normal(n, 0, 3), e.normal(n, 0, 1), e.normal(n, 0, 1)
