@@ -113,6 +113,23 @@ func gemmCopyRows8(dst []float32, width int, src []float32, ld, rows int)
 //go:noescape
 func gemmCopyRows16(dst []float32, width int, src []float32, ld, rows int)
 
+// The dot products of gemmDots; k is a positive multiple of the number of lanes.
+
+//go:noescape
+func gemmDots4x4avx512(out *[16]float32, x []float32, ldx int, f []float32, ldf, k int)
+
+//go:noescape
+func gemmDots2x4avx512(out *[16]float32, x []float32, ldx int, f []float32, ldf, k int)
+
+//go:noescape
+func gemmDots1x4avx512(out *[16]float32, x []float32, ldx int, f []float32, ldf, k int)
+
+//go:noescape
+func gemmDots2x4avx2(out *[16]float32, x []float32, ldx int, f []float32, ldf, k int)
+
+//go:noescape
+func gemmDots1x4avx2(out *[16]float32, x []float32, ldx int, f []float32, ldf, k int)
+
 var gemmAVX512 = gemmKernels{
 	mr: 14, nr: 32, kc: 256,
 	tile: []gemmTile{
@@ -134,6 +151,8 @@ var gemmAVX512 = gemmKernels{
 	},
 	transpose: gemmTransposeAVX2,
 	copyRows:  gemmCopyRowsAVX2,
+	dots:      []gemmDots{{4, gemmDots4x4avx512}, {2, gemmDots2x4avx512}, {1, gemmDots1x4avx512}},
+	lanes:     16,
 }
 
 var gemmAVX2 = gemmKernels{
@@ -149,6 +168,8 @@ var gemmAVX2 = gemmKernels{
 	},
 	transpose: gemmTransposeAVX2,
 	copyRows:  gemmCopyRowsAVX2,
+	dots:      []gemmDots{{2, gemmDots2x4avx2}, {1, gemmDots1x4avx2}},
+	lanes:     8,
 }
 
 func gemmKernelsOf(isa ISA) *gemmKernels {

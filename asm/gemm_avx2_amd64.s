@@ -46,6 +46,12 @@ GLOBL gemmMask<>(SB), RODATA|NOPTR, $64
 	VXORPS c0, c0, c0 \
 	VXORPS c1, c1, c1
 
+// Fetches the row of C at AX, which is added to at the end.
+#define FETCHC(a, c0, c1) \
+	PREFETCHT0 (AX) \
+	PREFETCHT0 60(AX) \
+	ADDQ LDC, AX
+
 // c += a[k] * b[k][:]
 #define MULADD(a, c0, c1) \
 	VBROADCASTSS a, A0 \
@@ -96,6 +102,8 @@ GLOBL gemmMask<>(SB), RODATA|NOPTR, $64
 	SHLQ $2, BROW \
 	LEAQ (A)(AROW*2), A3 \
 	ADDQ AROW, A3 \
+	MOVQ C, AX \
+	ROWS(FETCHC) \
 	ROWS(ZERO) \
 	PCALIGN $64 \
 loop: \

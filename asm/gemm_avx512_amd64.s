@@ -45,6 +45,12 @@
 	VPXORD c0, c0, c0 \
 	VPXORD c1, c1, c1
 
+// Fetches the row of C at AX, which is added to at the end.
+#define FETCHC(a, c0, c1) \
+	PREFETCHT0 (AX) \
+	PREFETCHT0 124(AX) \
+	ADDQ LDC, AX
+
 // c += a[k] * b[k][:]
 #define MULADD(a, c0, c1) \
 	VBROADCASTSS a, A0 \
@@ -96,6 +102,8 @@
 	ADDQ AROW, A9 \
 	LEAQ (A9)(AROW*2), A12 \
 	ADDQ AROW, A12 \
+	MOVQ C, AX \
+	ROWS(FETCHC) \
 	ROWS(ZERO) \
 	PCALIGN $64 \
 loop: \

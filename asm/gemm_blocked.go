@@ -23,6 +23,9 @@ type gemmKernels struct {
 	// copyRows packs rows: dst[k*width+j] = src[k*ld+j] for j < cols and
 	// k < rows, with the same slack.
 	copyRows func(dst []float32, width int, src []float32, ld, cols, rows int)
+
+	dots  []gemmDots // by falling number of rows, the last has 1
+	lanes int        // the dots take a multiple of this number of products
 }
 
 // gemmSlack is the number of values that packing may write behind its panel.
@@ -41,6 +44,7 @@ type gemmTask struct {
 	pm, pn  int  // C is cut in pm x pn parts
 	perPart bool // parts are problems of the batch, not rectangles of C
 	parts   int
+	thin    bool // see gemm_thin.go
 	packA   bool
 	packB   bool
 	work    []gemmWork
@@ -53,8 +57,12 @@ type gemmTask struct {
 	n0, n1, kb0, kb1 int
 }
 
-// gemmWork holds the pack buffers of one part.
-type gemmWork struct{ a, b []float32 }
+// gemmWork holds the buffers of one part.
+type gemmWork struct {
+	a, b []float32   // packed rows of A, a panel of B
+	dots [16]float32 // products of the thin path
+	_    [64]byte    // no cache line in common with the next part
+}
 
 // gemmTasks keeps used tasks with their buffers, the last used on top.
 var gemmTasks struct {
@@ -99,6 +107,13 @@ func span(n, parts, i int) (from, to int) {
 
 func ceilDiv(a, b int) int { return (a + b - 1) / b }
 
+// Up to gemmDirectCols panels of columns, A is multiplied where it lies; up to
+// gemmDirectRows tiles of rows, so is B. Packing pays where it is used more.
+const (
+	gemmDirectCols = 2
+	gemmDirectRows = 2
+)
+
 // gemmPartWork is the number of multiplications that is worth a thread.
 const gemmPartWork = 1 << 19
 
@@ -141,16 +156,22 @@ func (t *gemmTask) plan(threads int) {
 	kc := ceilDiv(t.K, t.kblocks)
 	l2, l3 := gemmCacheSizes()
 	t.mc = min(max(l2/2/4/kc/k.mr, 4)*k.mr, 1024)
-	t.packA, t.packB = true, true
+	t.thin = t.TransB && t.M <= gemmThinRows && t.K >= t.M*gemmThinDepth
+	t.packA = t.N > gemmDirectCols*k.nr || t.TransA && t.M > k.mr
+	t.packB = t.TransB || t.M > gemmDirectRows*k.mr
 
 	work := t.M * t.N * t.K
 	t.parts = max(min(threads, work*t.Batch/gemmPartWork), 1)
 	t.perPart = t.Batch >= 2*t.parts || t.Batch%t.parts == 0
 	t.pm, t.pn = 1, 1
+	if t.thin {
+		t.planThin()
+		return
+	}
 	if !t.perPart {
 		t.pm, t.pn = t.cut(t.parts)
 	}
-	t.shared = !t.perPart && t.Batch == 1 && t.pm > 1
+	t.shared = !t.perPart && t.Batch == 1 && t.pm > 1 && t.packB
 	if t.shared {
 		// Half of the third-level cache for the slab; even slabs.
 		panels := ceilDiv(t.N, k.nr)
@@ -158,14 +179,17 @@ func (t *gemmTask) plan(threads int) {
 		t.kb1 = min(t.kblocks, max(budget/min(panels, 64), 1))
 		t.n1 = min(max(budget/t.kb1, 1), panels) * k.nr
 	}
+	t.buffers(min(t.mc, t.M)*kc, kc*k.nr)
+}
+
+// buffers gives every part pack buffers for a values of A and b values of B.
+func (t *gemmTask) buffers(a, b int) {
 	for len(t.work) < t.parts {
 		t.work = append(t.work, gemmWork{})
 	}
-	rows := min(t.mc, t.M)
 	for i := range t.work[:t.parts] {
-		w := &t.work[i]
-		grow(&w.a, rows*kc+gemmSlack)
-		grow(&w.b, kc*k.nr+gemmSlack)
+		grow(&t.work[i].a, a+gemmSlack)
+		grow(&t.work[i].b, b+gemmSlack)
 	}
 }
 
@@ -208,6 +232,8 @@ func (t *gemmTask) runShared(run Runner) {
 func (t *gemmTask) Do(p int) {
 	w := &t.work[p]
 	switch {
+	case t.thin:
+		t.doThin(w, p)
 	case t.packing:
 		t.packSlab(p)
 	case t.shared:
@@ -307,7 +333,7 @@ func (t *gemmTask) multiplyRows(w *gemmWork, p gemmProblem, i0, i1, n0, n1, kb i
 	k0, k1 := span(t.K, t.kblocks, kb)
 	last := kb == t.kblocks-1
 	tiles := ceilDiv(i1-i0, kern.mr)
-	for tile := range tiles {
+	for tile := 0; tile < tiles && t.packA; tile++ {
 		from, to := span(i1-i0, tiles, tile)
 		t.packRows(w.a[from*(k1-k0):], p.a, i0+from, i0+to, k0, k1)
 	}
@@ -319,13 +345,16 @@ func (t *gemmTask) multiplyRows(w *gemmWork, p gemmProblem, i0, i1, n0, n1, kb i
 	}
 	done := n0 // columns with their activation
 	for j := n0; j < n1; j += kern.nr {
-		panel := w.b
-		if t.shared {
-			panel = t.panel(k0, k1, j)
-		} else {
-			t.packPanel(panel, p.b, k0, k1, j)
-		}
 		cols := min(kern.nr, n1-j)
+		panel, brs := w.b, kern.nr
+		switch {
+		case t.shared:
+			panel = t.panel(k0, k1, j)
+		case t.packB || cols < kern.nr:
+			t.packPanel(panel, p.b, k0, k1, j)
+		default:
+			panel, brs = p.b[k0*t.LDB+j:], t.LDB
+		}
 		var bias []float32
 		if last && t.Bias != nil {
 			bias = t.Bias[j : j+cols]
@@ -333,8 +362,16 @@ func (t *gemmTask) multiplyRows(w *gemmWork, p gemmProblem, i0, i1, n0, n1, kb i
 		for tile := range tiles {
 			from, to := span(i1-i0, tiles, tile)
 			rows := to - from
-			kern.tile[rows](p.c[(i0+from)*t.LDC+j:], t.LDC, w.a[from*(k1-k0):], 1, rows,
-				panel, kern.nr, k1-k0, bias, t.Alpha, beta, cols)
+			a, ars, acs := w.a[from*(k1-k0):], 1, rows
+			switch {
+			case t.packA:
+			case t.TransA:
+				a, acs = p.a[k0*t.LDA+i0+from:], t.LDA
+			default:
+				a, ars, acs = p.a[(i0+from)*t.LDA+k0:], t.LDA, 1
+			}
+			kern.tile[rows](p.c[(i0+from)*t.LDC+j:], t.LDC, a, ars, acs,
+				panel, brs, k1-k0, bias, t.Alpha, beta, cols)
 		}
 		if last && t.Activation != NoActivation && (j+cols == n1 || (j+cols-done)*(i1-i0) >= gemmHot) {
 			t.activate(p, i0, i1, done, j+cols)
@@ -359,7 +396,7 @@ func (t *gemmTask) activate(p gemmProblem, i0, i1, n0, n1 int) {
 		if p.pre != nil {
 			copy(p.pre[i*t.LDC+n0:], row)
 		}
-		gemmGELU(row, row)
+		GELU(row, row)
 	}
 }
 

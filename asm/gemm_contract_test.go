@@ -103,7 +103,7 @@ func TestGemmGuardPages(t *testing.T) {
 				}
 				for _, m := range []int{1, 2, 5, 8, kern.mr + 1, 3*kern.mr - 1} {
 					for _, n := range []int{1, 3, kern.nr - 1, kern.nr, 2*kern.nr + 9} {
-						for _, k := range []int{1, 7, 17, 64} {
+						for _, k := range []int{1, 7, 17, 64, 259} {
 							for _, trans := range transposes {
 								c := gemmCase{m: m, n: n, k: k, transA: trans[0], transB: trans[1], alpha: 2, beta: 3, bias: true, gelu: true, pre: true}
 								checkGemm(t, c.String(), threads(2), c.args(rng, alloc))

@@ -1,13 +1,13 @@
 package asm
 
-import "math"
-
 // gemmGeneric multiplies with tiles of 2x4, which fit in 16 scalar registers.
 var gemmGeneric = gemmKernels{
 	mr: 2, nr: 4, kc: 256,
 	tile:      []gemmTile{1: gemmTile1x4, 2: gemmTile2x4},
 	transpose: gemmTransposeGeneric,
 	copyRows:  gemmCopyRowsGeneric,
+	dots:      []gemmDots{{1, gemmDots1x4}},
+	lanes:     1,
 }
 
 func gemmTile1x4(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int) {
@@ -67,9 +67,14 @@ func gemmCopyRowsGeneric(dst []float32, width int, src []float32, ld, cols, rows
 	}
 }
 
-// gemmGELU computes dst[i] = x[i]/2 * (1 + erf(x[i]/sqrt(2))).
-func gemmGELU(dst, x []float32) {
-	for i, v := range x {
-		dst[i] = float32(0.5 * float64(v) * (1 + math.Erf(float64(v)/math.Sqrt2)))
+func gemmDots1x4(out *[16]float32, x []float32, ldx int, f []float32, ldf, k int) {
+	var s0, s1, s2, s3 float32
+	f0, f1, f2, f3 := f[:k], f[ldf:ldf+k], f[2*ldf:2*ldf+k], f[3*ldf:3*ldf+k]
+	for p, v := range x[:k] {
+		s0 += v * f0[p]
+		s1 += v * f1[p]
+		s2 += v * f2[p]
+		s3 += v * f3[p]
 	}
+	out[0], out[1], out[2], out[3] = s0, s1, s2, s3
 }

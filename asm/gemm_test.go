@@ -221,6 +221,13 @@ func TestGemmBlocks(t *testing.T) {
 				c.transA, c.transB, c.alpha, c.pad = trans[0], trans[1], 1, 1
 				checkGemm(t, c.String(), threads(3), c.args(rng, onHeap))
 			}
+			// Few rows, on both sides of the depth from which dot products are used.
+			for m := 1; m <= gemmThinRows; m++ {
+				for _, k := range edges(m*gemmThinDepth, m*gemmThinDepth+16)[1:] {
+					c := gemmCase{m: m, n: 30 + m, k: k, transA: trans[0], transB: trans[1], alpha: 2, beta: 1, bias: true, pad: 1}
+					checkGemm(t, c.String(), threads(3), c.args(rng, onHeap))
+				}
+			}
 		}
 	})
 }

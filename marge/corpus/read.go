@@ -1,44 +1,248 @@
 package corpus
 
 import (
-	"io/fs"
-	"iter"
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"unicode/utf8"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
 )
 
+// MaxLineBytes is the length, in bytes after decompression and without the
+// newline, of the longest line that Read accepts.
+const MaxLineBytes = 64 << 20
+
+// maxZstdWindow is how much earlier output a zstd file may make the decoder
+// keep in memory. It is the limit of the zstd program as well.
+const maxZstdWindow = 128 << 20
+
+// ReadOptions says what Read does with lines that hold no document. By default
+// it stops at the first.
 type ReadOptions struct {
+	// SkipBad makes Read go on after a bad line. Of a file whose compressed
+	// data are damaged, everything after the damage is lost and counts as one
+	// line.
 	SkipBad bool
-	OnBad   func(*LineError)
+	// OnBad, if not nil, is called with every line that is skipped.
+	OnBad func(*LineError)
 }
+
+// A LineError tells why a line of a file holds no document.
 type LineError struct {
 	File string
-	Line int
+	Line int // from 1
 	Err  error
 }
 
-func (e *LineError) Error() string { return "" }
+func (e *LineError) Error() string { return fmt.Sprintf("%s:%d: %v", e.File, e.Line, e.Err) }
 
-type ReadStats struct{ Documents, Skipped int }
+// Unwrap returns the reason, Err.
+func (e *LineError) Unwrap() error { return e.Err }
 
-func Read(paths []string, o ReadOptions, fn func(Document) error) (ReadStats, error) {
-	return ReadStats{}, nil
+// ReadStats counts the lines that Read went through. Blank lines do not count.
+type ReadStats struct {
+	Documents int // passed on
+	Skipped   int
 }
-func Open(dir string) (*Store, error) { return nil, fs.ErrNotExist }
-func Build(dir string, docs iter.Seq2[Document, error], enc Encoder, o BuildOptions) (*Store, error) {
-	var d []Document
-	for doc, err := range docs {
+
+// Read calls fn with the documents of JSON Lines files, in order. A line is a
+// JSON object with the strings id, lang and text, and optionally date, shard,
+// group and source; other members are ignored. Files are plain or compressed
+// with gzip or zstd, which their content tells. They are streamed: the memory
+// needed is that of one line, of at most MaxLineBytes, and the decompressor.
+//
+// A bad line is one that is too long, is not UTF-8, is not such a JSON object,
+// or has no id, lang or text or only white space for a text. Read stops there
+// and returns a *LineError, or skips it if the options say so. Errors of
+// opening and reading a file are never skipped. An error of fn stops the
+// reading and is returned as it is.
+func Read(paths []string, opts ReadOptions, fn func(Document) error) (ReadStats, error) {
+	var stats ReadStats
+	for _, path := range paths {
+		s, err := readFile(path, opts, fn)
+		stats.Documents += s.Documents
+		stats.Skipped += s.Skipped
+		if err != nil {
+			return stats, err
+		}
+	}
+	return stats, nil
+}
+
+func readFile(path string, opts ReadOptions, fn func(Document) error) (ReadStats, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return ReadStats{}, fmt.Errorf("corpus: %w", err)
+	}
+	defer f.Close()
+	return ReadFrom(path, f, opts, fn)
+}
+
+// ReadFrom is Read for one input, which errors call name.
+func ReadFrom(name string, r io.Reader, opts ReadOptions, fn func(Document) error) (ReadStats, error) {
+	var stats ReadStats
+	input := &input{r: r}
+	bad := func(line int, err error) error {
+		e := &LineError{File: name, Line: line, Err: err}
+		if !opts.SkipBad {
+			return e
+		}
+		stats.Skipped++
+		if opts.OnBad != nil {
+			opts.OnBad(e)
+		}
+		return nil
+	}
+	// damaged tells a failing read from data that cannot be decompressed.
+	damaged := func(line int, err error) error {
+		if input.err != nil {
+			return fmt.Errorf("corpus: %s:%d: %w", name, line, input.err)
+		}
+		if errors.Is(err, io.ErrUnexpectedEOF) {
+			return bad(line, fmt.Errorf("the compressed data are cut short: %w", err))
+		}
+		return bad(line, fmt.Errorf("the compressed data are damaged: %w", err))
+	}
+
+	text, err := decompress(input)
+	if err != nil {
+		return stats, damaged(1, err)
+	}
+	defer text.Close()
+	lines := &lineReader{r: bufio.NewReaderSize(text, 1<<16)}
+	for {
+		line, err := lines.next()
+		switch {
+		case err == io.EOF:
+			return stats, nil
+		case errors.Is(err, errLineTooLong):
+			if err := bad(lines.number, err); err != nil {
+				return stats, err
+			}
+			continue
+		case err != nil:
+			return stats, damaged(lines.number, err)
+		}
+		if len(bytes.TrimSpace(line)) == 0 {
+			continue
+		}
+		doc, err := parseLine(line)
+		if err != nil {
+			if err := bad(lines.number, err); err != nil {
+				return stats, err
+			}
+			continue
+		}
+		stats.Documents++
+		if err := fn(doc); err != nil {
+			return stats, err
+		}
+	}
+}
+
+// input remembers the error that the reading of a file failed with.
+type input struct {
+	r   io.Reader
+	err error
+}
+
+func (f *input) Read(p []byte) (int, error) {
+	n, err := f.r.Read(p)
+	if err != nil && err != io.EOF {
+		f.err = err
+	}
+	return n, err
+}
+
+// decompress returns the content of a file that is plain or compressed with
+// gzip or zstd.
+func decompress(r io.Reader) (io.ReadCloser, error) {
+	b := bufio.NewReaderSize(r, 1<<16)
+	head, err := b.Peek(4)
+	if err != nil && err != io.EOF {
+		return nil, err
+	}
+	switch {
+	case bytes.HasPrefix(head, []byte{0x1f, 0x8b}):
+		return gzip.NewReader(b)
+	case bytes.Equal(head, []byte{0x28, 0xb5, 0x2f, 0xfd}):
+		z, err := zstd.NewReader(b, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxZstdWindow))
 		if err != nil {
 			return nil, err
 		}
-		d = append(d, doc)
+		return z.IOReadCloser(), nil
 	}
-	return FromDocuments(d, enc, o)
+	return io.NopCloser(b), nil
 }
-func (s *Store) Close() error   { return nil }
-func (s *Store) Documents() int { return len(s.docs) }
-func (s *Store) TotalTokens() int {
-	n := 0
-	for _, t := range s.toks {
-		n += len(t)
+
+var errLineTooLong = fmt.Errorf("the line is longer than %d bytes", MaxLineBytes)
+
+// lineReader splits a text into lines.
+type lineReader struct {
+	r      *bufio.Reader
+	number int // of the line that next returned, or failed at
+	long   []byte
+}
+
+// next returns the next line, which is valid until the next call. After
+// errLineTooLong the reading can go on.
+func (l *lineReader) next() ([]byte, error) {
+	l.number++
+	l.long = l.long[:0]
+	tooLong, started := false, false
+	for {
+		part, err := l.r.ReadSlice('\n')
+		started = started || len(part) > 0
+		if err == io.EOF && !started || err != nil && err != io.EOF && err != bufio.ErrBufferFull {
+			return nil, err
+		}
+		more := err == bufio.ErrBufferFull
+		part = bytes.TrimSuffix(part, []byte{'\n'})
+		if tooLong = tooLong || len(l.long)+len(part) > MaxLineBytes; tooLong {
+			l.long = nil
+			if !more {
+				return nil, errLineTooLong
+			}
+			continue
+		}
+		if len(l.long) == 0 && !more {
+			return part, nil
+		}
+		l.long = append(l.long, part...)
+		if !more {
+			return l.long, nil
+		}
 	}
-	return n
+}
+
+// parseLine returns the document that a line holds. Its strings are not views
+// of the line.
+func parseLine(line []byte) (Document, error) {
+	if !utf8.Valid(line) {
+		return Document{}, errors.New("the line is not valid UTF-8")
+	}
+	var v struct {
+		ID, Lang, Text             *string
+		Date, Shard, Group, Source string
+	}
+	if err := json.Unmarshal(line, &v); err != nil {
+		return Document{}, fmt.Errorf("bad JSON: %w", err)
+	}
+	doc := Document{Date: v.Date, Shard: v.Shard, Group: v.Group, Source: v.Source}
+	for _, field := range [...]struct {
+		name     string
+		from, to *string
+	}{{"id", v.ID, &doc.ID}, {"lang", v.Lang, &doc.Lang}, {"text", v.Text, &doc.Text}} {
+		if field.from == nil {
+			return Document{}, fmt.Errorf("%s is missing", field.name)
+		}
+		*field.to = *field.from
+	}
+	return doc, doc.check()
 }

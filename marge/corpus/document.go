@@ -1,0 +1,77 @@
+// Package corpus holds the documents that MARGE is trained on: it reads them
+// from JSON Lines files, cuts them into chunks of tokens, and keeps these in a
+// store on disk, or in memory, that a training draws shards from
+// (arXiv:2006.15020, section 2.4).
+//
+//	docs := func(yield func(corpus.Document, error) bool) { ... } // for example from Read
+//	store, err := corpus.Build("run/corpus", docs, tokenizer, corpus.BuildOptions{})
+//	...
+//	for _, i := range store.Shard(0) {
+//		chunk, tokens := store.Chunk(i), store.Tokens(i)
+//		...
+//	}
+package corpus
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// A Document is one text of a corpus. ID, Lang and Text are required, and all
+// fields are UTF-8.
+type Document struct {
+	ID   string
+	Lang string // language code, for example a BCP 47 tag
+	Text string
+	// Date is the date of publication, for example 2020-06-26.
+	Date string
+	// Shard names the part of the corpus that evidence for the document is
+	// looked for in. By default it is the Date: the paper takes the news of
+	// one date for a shard (section 2.4).
+	Shard string
+	// Group is equal in documents that are known to say the same, such as
+	// translations. It is meant for evaluation; training never looks at it.
+	Group string
+	// Source is equal in documents that are never evidence for each other,
+	// such as editions of one text in the same language. It is the ID by
+	// default.
+	Source string
+}
+
+// shardKey is empty for a document of the default shard.
+func (d *Document) shardKey() string {
+	if d.Shard != "" {
+		return d.Shard
+	}
+	return d.Date
+}
+
+func (d *Document) sourceKey() string {
+	if d.Source != "" {
+		return d.Source
+	}
+	return d.ID
+}
+
+// check returns an error that tells what a document lacks.
+func (d *Document) check() error {
+	switch {
+	case d.ID == "":
+		return errors.New("id is empty")
+	case d.Lang == "":
+		return errors.New("lang is empty")
+	case strings.TrimSpace(d.Text) == "":
+		return errors.New("text is empty")
+	}
+	for _, field := range [...]struct{ name, value string }{
+		{"id", d.ID}, {"lang", d.Lang}, {"text", d.Text}, {"date", d.Date},
+		{"shard", d.Shard}, {"group", d.Group}, {"source", d.Source},
+	} {
+		if !utf8.ValidString(field.value) {
+			return fmt.Errorf("%s is not valid UTF-8", field.name)
+		}
+	}
+	return nil
+}
