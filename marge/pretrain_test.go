@@ -316,4 +316,3 @@ func TestPretrainErrors(t *testing.T) {
 		t.Errorf("a corpus of one document: error %v", err)
 	}
 }
-

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/marge-go/marge/marge/corpus"
+	"github.com/marge-go/marge/marge/eval"
 	"github.com/marge-go/marge/marge/index"
 	"github.com/marge-go/marge/nn"
 	"github.com/marge-go/marge/nn/optim"
@@ -185,22 +187,19 @@ func (t *trainer) reindex(ctx context.Context) error {
 		shards = shards[:min(len(shards), t.o.IndexShards)]
 	}
 	stats := IndexStats{Index: t.indexes + 1, Step: t.step, Shards: len(shards)}
-	var links []shardLinks
-	for _, shard := range shards {
-		l, err := t.link(ctx, shard)
-		if err != nil {
-			return err
-		}
+	links, err := t.link(ctx, shards)
+	if err != nil {
+		return err
+	}
+	for _, l := range links {
 		s := index.LinkStats(l.pairs, l.items)
 		stats.Chunks += len(l.items)
 		stats.Targets += s.Targets
 		stats.Links += s.Links
 		stats.Cross += s.Cross
 		stats.Unlinked += s.Unlinked
-		if len(l.pairs) > 0 {
-			links = append(links, l)
-		}
 	}
+	links = slices.DeleteFunc(links, func(l shardLinks) bool { return len(l.pairs) == 0 })
 	if len(links) == 0 {
 		return fmt.Errorf("no two documents of a shard could be linked (%d shards drawn, %d chunks): every shard needs several documents", stats.Shards, stats.Chunks)
 	}
@@ -223,18 +222,33 @@ func (t *trainer) items(shard int) []index.Item {
 	return items
 }
 
-func (t *trainer) link(ctx context.Context, shard int) (shardLinks, error) {
-	l := shardLinks{shard: shard, items: t.items(shard)}
-	docs := make([][]int32, len(l.items))
-	for i, item := range l.items {
-		docs[i] = t.store.Tokens(item.Chunk)
+// link encodes shards and links the chunks of each. The mean vector of a
+// language over all drawn shards is taken off its vectors: in an untrained
+// encoder what documents of a language have in common outweighs the rest.
+func (t *trainer) link(ctx context.Context, shards []int) ([]shardLinks, error) {
+	var links []shardLinks
+	var docs [][]int32
+	var langs []int
+	for _, shard := range shards {
+		l := shardLinks{shard: shard, items: t.items(shard)}
+		for _, item := range l.items {
+			docs, langs = append(docs, t.store.Tokens(item.Chunk)), append(langs, item.Lang)
+		}
+		links = append(links, l)
 	}
 	vectors, err := t.m.Embed(ctx, docs)
 	if err != nil {
-		return l, err
+		return nil, err
 	}
-	l.pairs = index.Links(t.m.runner(), vectors, t.m.Config.DModel, l.items, t.o.Links)
-	return l, nil
+	d := t.m.Config.DModel
+	eval.CenterByLanguage(vectors, d, langs)
+	for i := range links {
+		l := &links[i]
+		n := len(l.items) * d
+		l.pairs = index.Links(t.m.runner(), vectors[:n], d, l.items, t.o.Links)
+		vectors = vectors[n:]
+	}
+	return links, nil
 }
 
 // startPass grows the batches of a pass over the links of the index. Which
@@ -244,11 +258,14 @@ func (t *trainer) startPass(pass int) {
 	t.batches, t.names = nil, nil
 	rng := t.random(passStream, uint64(t.indexes)<<32|uint64(pass))
 	for _, l := range t.shards {
-		grown := index.Batches(l.pairs, l.items, func(i int) int { return t.store.Chunk(l.items[i].Chunk).Tokens + 2 }, index.BatchOptions{
+		length := func(i int) int { return t.store.Chunk(l.items[i].Chunk).Tokens + 2 }
+		opt := index.BatchOptions{
 			CrossWeight: t.o.CrossWeight, MonoWeight: t.o.MonoWeight, TokenBudget: t.o.BatchTokens,
 			MaxEvidence: t.o.MaxEvidence, MaxTargets: t.o.MaxTargets, Seed: rng.Uint64(),
-		})
-		for _, g := range grown {
+		}
+		grown := index.Batches(l.pairs, l.items, length, opt)
+		rng.Shuffle(len(grown), func(i, j int) { grown[i], grown[j] = grown[j], grown[i] })
+		for _, g := range index.Fill(grown, length, opt) {
 			b, targets := t.batch(l.items, g)
 			t.batches, t.names = append(t.batches, b), append(t.names, targets)
 		}

@@ -16,12 +16,8 @@ import (
 	"github.com/marge-go/marge/marge/tokenizer"
 )
 
-// heldoutEvents is how many held-out events the generated news has, and
-// heldoutFirst the number of the first: more than -events ever reaches.
-const (
-	heldoutEvents = 100
-	heldoutFirst  = 10_000_000
-)
+// heldoutEvents is how many held-out events the generated news has.
+const heldoutEvents = 100
 
 // data is what a run trains and evaluates on.
 type data struct {
@@ -124,10 +120,6 @@ func trainTokenizer(ctx context.Context, o *options) (*tokenizer.Tokenizer, erro
 		names = append(names, lang)
 	}
 	slices.Sort(names)
-	size := marge.Presets()[o.config].VocabSize
-	if len(o.corpora) == 0 {
-		size = min(size, generatedVocabulary)
-	}
 	t, err := tokenizer.Train(func(yield func(string) bool) {
 		for doc, err := range training(ctx, o) {
 			if err != nil {
@@ -138,13 +130,9 @@ func trainTokenizer(ctx context.Context, o *options) (*tokenizer.Tokenizer, erro
 				return
 			}
 		}
-	}, tokenizer.TrainOptions{VocabSize: size, Languages: names})
+	}, tokenizer.TrainOptions{VocabSize: marge.Presets()[o.config].VocabSize, Languages: names})
 	return t, errors.Join(failure, err)
 }
-
-// generatedVocabulary is the size of the vocabulary for generated news, which
-// has few words.
-const generatedVocabulary = 4000
 
 func evaluationDocuments(ctx context.Context, o *options) iter.Seq2[corpus.Document, error] {
 	if len(o.evals) > 0 {
@@ -153,7 +141,7 @@ func evaluationDocuments(ctx context.Context, o *options) iter.Seq2[corpus.Docum
 	if len(o.corpora) > 0 {
 		return func(func(corpus.Document, error) bool) {}
 	}
-	return generated(ctx, news.Options{Seed: o.seed, Events: heldoutEvents, First: heldoutFirst})
+	return generated(ctx, news.Options{Seed: o.seed, Events: heldoutEvents, First: news.FirstHeldOut})
 }
 
 // heldout returns the documents to evaluate on, the first chunk of each.

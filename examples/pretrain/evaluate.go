@@ -66,13 +66,20 @@ func runner(m *marge.Model) asm.Runner {
 	return asm.Serial
 }
 
-// retrieval measures cross-lingual retrieval by g.
-func (e *evaluation) retrieval(ctx context.Context, m *marge.Model) (*eval.Report, error) {
+// retrieval measures cross-lingual retrieval by g, as it is and with the mean
+// of each language taken off.
+func (e *evaluation) retrieval(ctx context.Context, m *marge.Model) (plain, centred *eval.Report, err error) {
 	vectors, err := m.Embed(ctx, e.tokens)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return eval.Retrieval(e.meta, eval.NewDense(runner(m), vectors, m.Config.DModel)), nil
+	plain = eval.Retrieval(e.meta, eval.NewDense(runner(m), vectors, m.Config.DModel))
+	langs := make([]string, len(e.docs))
+	for i, d := range e.docs {
+		langs[i] = d.lang
+	}
+	eval.CenterByLanguage(vectors, m.Config.DModel, langs)
+	return plain, eval.Retrieval(e.meta, eval.NewDense(runner(m), vectors, m.Config.DModel)), nil
 }
 
 // losses are held-out losses in nats per token by the kind of evidence.
@@ -191,7 +198,7 @@ func (e *evaluation) strangers(rng *rand.Rand, target int) []int {
 
 // final measures all that a run reports.
 func (e *evaluation) final(ctx context.Context, m *marge.Model, random *eval.Report) (*result, error) {
-	report, err := e.retrieval(ctx, m)
+	report, centred, err := e.retrieval(ctx, m)
 	if err != nil {
 		return nil, err
 	}
@@ -206,7 +213,7 @@ func (e *evaluation) final(ctx context.Context, m *marge.Model, random *eval.Rep
 	tfidf := eval.Retrieval(e.meta, eval.NewTFIDF(runner(m), texts, eval.TFIDFOptions{}))
 	r := &result{
 		HeldoutRetrieved: l.Retrieved, HeldoutOracle: l.Oracle, HeldoutRandom: l.Random, HeldoutNone: l.None,
-		P1: report.Micro.P1, MRR: report.Micro.MRR, P1RandomInit: random.Micro.P1, P1TFIDF: tfidf.Micro.P1,
+		P1: report.Micro.P1, MRR: report.Micro.MRR, P1Centred: centred.Micro.P1, P1RandomInit: random.Micro.P1, P1TFIDF: tfidf.Micro.P1,
 		P1ByPair: map[string]any{}, HeldoutDocuments: len(e.docs), RetrievalQueries: report.Micro.N,
 		GoVersion: runtime.Version(), InstructionSet: asm.Current().String(), ThreadsForTensors: runner(m).Threads(),
 	}

@@ -131,7 +131,7 @@ func run(ctx context.Context, o *options) error {
 	fmt.Printf("model %s: %d parameters\n", o.config, nn.Count(m.Parameters()))
 
 	e := newEvaluation(d.heldout, o.seed)
-	random, err := e.retrieval(ctx, m)
+	random, _, err := e.retrieval(ctx, m)
 	if err != nil {
 		return err
 	}
@@ -198,6 +198,7 @@ type result struct {
 	Beta              float64        `json:"beta"`
 	P1                float64        `json:"p_at_1"`
 	MRR               float64        `json:"mrr"`
+	P1Centred         float64        `json:"p_at_1_centred"`
 	P1RandomInit      float64        `json:"p_at_1_random_init"`
 	P1TFIDF           float64        `json:"p_at_1_tfidf"`
 	PeakRSSMB         float64        `json:"peak_rss_mb"`
@@ -213,6 +214,7 @@ type result struct {
 func (r *result) print(w io.Writer) {
 	fmt.Fprintf(w, "\nheld-out cross-lingual retrieval (%d queries)    P@1    MRR\n", r.RetrievalQueries)
 	fmt.Fprintf(w, "  g, trained                                    %5.3f  %5.3f\n", r.P1, r.MRR)
+	fmt.Fprintf(w, "  g, trained, centred by language               %5.3f\n", r.P1Centred)
 	fmt.Fprintf(w, "  g, random weights                             %5.3f\n", r.P1RandomInit)
 	fmt.Fprintf(w, "  TF-IDF of characters                          %5.3f\n", r.P1TFIDF)
 	fmt.Fprintf(w, "held-out loss, nats per token: evidence retrieved %.3f, translations %.3f, random %.3f, none %.3f\n",

@@ -30,6 +30,7 @@ type point struct {
 	LR           float64 `json:"lr"`
 	GradNorm     float64 `json:"grad_norm"`
 	P1           float64 `json:"p_at_1"`
+	P1Centred    float64 `json:"p_at_1_centred"`
 	Heldout      losses  `json:"heldout_loss"`
 }
 
@@ -112,7 +113,7 @@ func (p *progress) show(m marge.Metrics) {
 }
 
 func (p *progress) probe(m marge.Metrics) error {
-	report, err := p.e.retrieval(p.ctx, p.m)
+	report, centred, err := p.e.retrieval(p.ctx, p.m)
 	if err != nil {
 		return err
 	}
@@ -120,15 +121,15 @@ func (p *progress) probe(m marge.Metrics) error {
 	if err != nil {
 		return err
 	}
-	pt := point{m.Step, m.TargetTokens, m.Elapsed.Seconds(), p.sum / float64(p.n), m.Beta, m.LR, m.GradNorm, report.Micro.P1, l}
+	pt := point{m.Step, m.TargetTokens, m.Elapsed.Seconds(), p.sum / float64(p.n), m.Beta, m.LR, m.GradNorm, report.Micro.P1, centred.Micro.P1, l}
 	p.points, p.sum, p.n = append(p.points, pt), 0, 0
 	line, err := json.Marshal(pt)
 	if err != nil {
 		return err
 	}
 	if p.bar == nil {
-		fmt.Fprintf(os.Stderr, "probe at step %d: P@1 %.3f, held-out loss: retrieved %.3f, translations %.3f, random %.3f, none %.3f\n",
-			pt.Step, pt.P1, l.Retrieved, l.Oracle, l.Random, l.None)
+		fmt.Fprintf(os.Stderr, "probe at step %d: P@1 %.3f (%.3f centred by language), held-out loss: retrieved %.3f, translations %.3f, random %.3f, none %.3f\n",
+			pt.Step, pt.P1, pt.P1Centred, l.Retrieved, l.Oracle, l.Random, l.None)
 	}
 	_, err = p.file.Write(append(line, '\n'))
 	return err

@@ -1,0 +1,41 @@
+package index
+
+import "slices"
+
+// Fill joins batches of one shard, in their order, for as long as the limits
+// of opt allow. A batch that grew along links ends where its documents have no
+// further link; the better the links, the smaller the groups of documents
+// that belong together. Alone such a group teaches nothing about relevance,
+// since all of its evidence is relevant to all of its targets: it needs the
+// other groups to be told from.
+func Fill(batches []Batch, length func(item int) int, opt BatchOptions) []Batch {
+	var filled []Batch
+	tokens := 0
+	for _, b := range batches {
+		n := len(filled)
+		if n > 0 {
+			last := &filled[n-1]
+			evidence := slices.DeleteFunc(slices.Clone(b.Evidence), func(e int32) bool { return slices.Contains(last.Evidence, e) })
+			more := total(evidence, length) + total(b.Targets, length)
+			if tokens+more <= opt.TokenBudget &&
+				within(len(last.Evidence)+len(evidence), opt.MaxEvidence) && within(len(last.Targets)+len(b.Targets), opt.MaxTargets) {
+				last.Evidence, last.Targets = append(last.Evidence, evidence...), append(last.Targets, b.Targets...)
+				tokens += more
+				continue
+			}
+		}
+		filled = append(filled, Batch{slices.Clone(b.Evidence), slices.Clone(b.Targets)})
+		tokens = total(b.Evidence, length) + total(b.Targets, length)
+	}
+	return filled
+}
+
+func total(items []int32, length func(item int) int) int {
+	n := 0
+	for _, i := range items {
+		n += length(int(i))
+	}
+	return n
+}
+
+func within(n, limit int) bool { return limit == 0 || n <= limit }
