@@ -63,4 +63,11 @@ func Example() {
 		}
 	}
 	// Output:
+	// line 3: text is missing
+	// 2 documents, 1 lines skipped
+	// shard 2020-06-26
+	// 1/en 0 en [166 999 539 989 73]
+	// 1/en 1 en [981 7 402 842]
+	// 1/de 0 de [19 755 603 558 350]
+	// 1/de 1 de [598 127 655 171]
 }

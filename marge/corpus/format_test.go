@@ -33,15 +33,24 @@ func storeData(t testing.TB, docs []Document) map[string][]byte {
 // openData opens the store that one changed file and the other files make.
 func openData(t testing.TB, data map[string][]byte, name string, changed []byte) (*Store, error) {
 	t.Helper()
-	dir := t.TempDir()
-	for _, file := range storeFiles {
-		content := data[file]
-		if file == name {
-			content = changed
-		}
-		if err := os.WriteFile(filepath.Join(dir, file), content, 0o666); err != nil {
+	return openChanged(t, writeData(t, data), name, changed)
+}
+
+func writeData(t testing.TB, data map[string][]byte) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	for name, content := range data {
+		if err := os.WriteFile(filepath.Join(dir, name), content, 0o666); err != nil {
 			t.Fatal(err)
 		}
+	}
+	return dir
+}
+
+func openChanged(t testing.TB, dir, name string, changed []byte) (*Store, error) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(dir, name), changed, 0o666); err != nil {
+		t.Fatal(err)
 	}
 	return Open(dir)
 }
@@ -61,12 +70,13 @@ func wantDamage(t *testing.T, s *Store, err error, file, what string) {
 func TestTruncation(t *testing.T) {
 	data := storeData(t, testDocuments())
 	for _, name := range storeFiles {
+		dir := writeData(t, data)
 		whole := data[name]
 		for n := range len(whole) {
-			s, err := openData(t, data, name, whole[:n])
+			s, err := openChanged(t, dir, name, whole[:n])
 			wantDamage(t, s, err, name, "truncated")
 		}
-		s, err := openData(t, data, name, append(slices.Clone(whole), 0))
+		s, err := openChanged(t, dir, name, append(slices.Clone(whole), 0))
 		wantDamage(t, s, err, name, "with a byte too many")
 	}
 }
@@ -74,10 +84,11 @@ func TestTruncation(t *testing.T) {
 func TestFlippedBytes(t *testing.T) {
 	data := storeData(t, testDocuments())
 	for _, name := range storeFiles {
+		dir := writeData(t, data)
 		for i := range data[name] {
 			flipped := slices.Clone(data[name])
 			flipped[i] ^= 1 << (i % 8)
-			s, err := openData(t, data, name, flipped)
+			s, err := openChanged(t, dir, name, flipped)
 			if name != tokensFile {
 				wantDamage(t, s, err, name, "with a flipped byte")
 				continue
@@ -232,45 +243,44 @@ func TestViewCopies(t *testing.T) {
 	}
 }
 
-// FuzzOpen changes the metadata at will, with a checksum that matches. A store
-// that opens can be used without a panic.
+// FuzzOpen changes the metadata at will, with checksums and sizes that match.
+// A store that opens can be used without a panic.
 func FuzzOpen(f *testing.F) {
 	data := storeData(f, testDocuments())
 	f.Add(data[metadataFile], data[stringsFile])
 	f.Add(storeData(f, nil)[metadataFile], []byte{})
-	f.Add(storeData(f, testDocuments()[:2])[metadataFile], data[stringsFile][:8])
 	f.Add(bytes.Repeat([]byte{0xff}, 300), []byte{})
 	tokens := data[tokensFile]
 	f.Fuzz(func(t *testing.T, metadata, stringBytes []byte) {
 		metadata = slices.Clone(metadata)
-		if len(metadata) >= headerSize { // let more than the checksums be met
+		if len(metadata) >= headerSize {
+			at := headerSize - 2*sha256.Size - 16
+			binary.LittleEndian.PutUint64(metadata[at:], uint64(len(tokens)/4))
+			binary.LittleEndian.PutUint64(metadata[at+8:], uint64(len(stringBytes)))
 			sum := sha256.Sum256(stringBytes)
 			copy(metadata[headerSize-sha256.Size:], sum[:])
-			if n := binary.LittleEndian.Uint64(metadata[32:]); n < uint64(len(tokens)) {
-				binary.LittleEndian.PutUint64(metadata[40:], uint64(len(stringBytes)))
-			}
 		}
-		for _, m := range [][]byte{metadata, reseal(metadata)} {
-			s, err := newStore(m, stringBytes, tokens)
-			if err != nil {
-				continue
-			}
-			n := 0
-			for k := range s.Shards() {
-				for _, i := range s.Shard(k) {
-					c := s.Chunk(i)
-					if c.Shard != k || c.Tokens != len(s.Tokens(i)) || c.Tokens == 0 || s.Langs()[c.Lang] == "\x00" {
-						t.Fatalf("shard %d has chunk %+v", k, c)
-					}
-					_ = s.DocumentID(c.Doc) + s.Group(c.Doc)
-					n++
+		s, err := newStore(reseal(metadata), stringBytes, tokens)
+		if err != nil {
+			return
+		}
+		defer s.Close()
+		n := 0
+		for k := range s.Shards() {
+			for _, i := range s.Shard(k) {
+				c := s.Chunk(i)
+				if c.Shard != k || c.Tokens != len(s.Tokens(i)) || c.Tokens == 0 || c.Lang >= len(s.Langs()) {
+					t.Fatalf("shard %d has chunk %+v", k, c)
 				}
+				n++
 			}
-			if n != s.Len() {
-				t.Fatalf("the shards have %d chunks, the store %d", n, s.Len())
-			}
-			s.Verify()
-			s.Close()
 		}
+		if n != s.Len() {
+			t.Fatalf("the shards have %d chunks, the store %d", n, s.Len())
+		}
+		for doc := range s.Documents() {
+			_ = s.DocumentID(doc) + s.Group(doc)
+		}
+		s.Verify()
 	})
 }
