@@ -11,8 +11,8 @@ import (
 
 // Build makes a store of documents in directory dir, which it creates, and
 // opens it. It encodes documents as they come, several at a time, so that the
-// corpus need not fit in memory; what it keeps in memory is about 16 bytes for
-// a chunk and 100 for a document. The files are the same every time.
+// corpus need not fit in memory; what it keeps there is less than 50 bytes for
+// a chunk and 150 for a document. The files are the same every time.
 //
 // Build fails, with an error that wraps fs.ErrExist, if dir holds anything
 // already. It also fails at an error of docs, which it returns as it is, and
