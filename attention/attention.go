@@ -5,7 +5,6 @@ package attention
 
 import (
 	"math"
-	"math/rand/v2"
 
 	"github.com/marge-go/marge/nn"
 	"github.com/marge-go/marge/tensor"
@@ -28,15 +27,6 @@ func NewMultiHead(b tensor.Backend, width, heads int) *MultiHead {
 		V: nn.NewLinear(b, width, width), Out: nn.NewLinear(b, width, width),
 		Heads: heads,
 	}
-}
-
-// Init draws the weights by XavierUniform; those of q, k and v with gain
-// 1/sqrt(2), as if they were one matrix.
-func (a *MultiHead) Init(rng *rand.Rand) {
-	for _, l := range []*nn.Linear{a.Q, a.K, a.V} {
-		l.Init(rng, math.Sqrt2/2)
-	}
-	a.Out.Init(rng, 1)
 }
 
 // Self returns the attention of the tokens x [n, width] of packed documents,

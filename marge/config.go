@@ -18,6 +18,11 @@ type Config struct {
 	EncoderAttentionHeads int `json:"encoder_attention_heads"`
 	// RetrievalLayers is how many of the encoder's first layers form g.
 	RetrievalLayers int `json:"retrieval_layers"`
+	// RetrievalPooling is how g sums up the output of those layers: "first",
+	// the paper's, takes the first token; "mean" takes the mean over the tokens,
+	// which tells documents apart from the first update on and so lets small
+	// models learn to retrieve within minutes. Empty stands for "first".
+	RetrievalPooling string `json:"retrieval_pooling,omitempty"`
 	// DecoderBaseLayers come first in the decoder and have no cross-attention.
 	DecoderBaseLayers     int `json:"decoder_base_layers"`
 	DecoderBaseFFNDim     int `json:"decoder_base_ffn_dim"`
@@ -35,6 +40,12 @@ type Config struct {
 	// its threads.
 	Backend tensor.Backend `json:"-"`
 }
+
+// The values of Config.RetrievalPooling.
+const (
+	PoolFirst = "first"
+	PoolMean  = "mean"
+)
 
 // Tiny is a model of 2.9 million parameters for tests and demonstrations.
 func Tiny() Config {
@@ -121,6 +132,9 @@ func (c *Config) Validate() error {
 	}
 	if c.RetrievalLayers > c.EncoderLayers {
 		return fmt.Errorf("config: retrieval_layers is %d, more than encoder_layers, %d", c.RetrievalLayers, c.EncoderLayers)
+	}
+	if p := c.RetrievalPooling; p != "" && p != PoolFirst && p != PoolMean {
+		return fmt.Errorf("config: retrieval_pooling is %q, want %q or %q", p, PoolFirst, PoolMean)
 	}
 	if c.DModel%c.EncoderAttentionHeads != 0 || c.DModel%c.DecoderAttentionHeads != 0 {
 		return fmt.Errorf("config: d_model %d is not divisible by %d encoder_attention_heads and %d decoder_attention_heads", c.DModel, c.EncoderAttentionHeads, c.DecoderAttentionHeads)

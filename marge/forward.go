@@ -106,14 +106,20 @@ func (m *Model) embed(tp *tensor.Tape, e *embedder, p packed) *tensor.Tensor {
 
 // retrieval runs the encoder's first layers on packed documents. It returns
 // their output [tokens, d] and g [documents, d]: the normalised
-// representation of each document's <s> (section 2.2).
+// representation of each document's <s> (section 2.2), or of the mean of its
+// tokens if the configuration says so.
 func (m *Model) retrieval(tp *tensor.Tape, docs packed) (x, g *tensor.Tensor) {
 	x = m.embed(tp, &m.encoder.embedder, docs)
 	for _, l := range m.encoder.layers[:m.Config.RetrievalLayers] {
 		x = l.forward(tp, x, docs.offsets, false)
 	}
-	first := tp.Gather(x, tp.Ints(docs.offsets[:len(docs.offsets)-1]), 1)
-	return x, tp.Normalize(m.encoder.retrievalNorm.Forward(tp, first))
+	var pooled *tensor.Tensor
+	if m.Config.RetrievalPooling == PoolMean {
+		pooled = tp.SegmentMean(x, docs.offsets)
+	} else {
+		pooled = tp.Gather(x, tp.Ints(docs.offsets[:len(docs.offsets)-1]), 1)
+	}
+	return x, tp.Normalize(m.encoder.retrievalNorm.Forward(tp, pooled))
 }
 
 // encode takes the output of retrieval through the rest of the encoder.

@@ -63,27 +63,40 @@ type decoder struct {
 	norm   *nn.LayerNorm
 }
 
-// New returns a model with random weights: embeddings normal with standard
-// deviation d_model^-0.5, matrices Xavier-uniform, biases zero. The same
-// configuration, seed included, gives the same weights everywhere.
+// The standard deviation of random matrices, as in BERT and BART, and the
+// multiple of the identity that the output of cross-attention starts with.
+const (
+	initStd  = 0.02
+	copyGain = 2
+)
+
+// New returns a model with random weights. Token embeddings are normal with
+// standard deviation d_model^-0.5, all other matrices with 0.02; biases are
+// zero. In cross-attention the identity is added to v_proj and twice the
+// identity to out_proj: what the decoder attends to then comes out as the
+// tokens that the evidence consists of, which the tied output projection makes
+// more likely. So the decoder has a use for relevant evidence from the first
+// update on; with random matrices alone it learns to ignore evidence first, and
+// what g knows of documents is lost meanwhile.
+//
+// The same configuration, seed included, gives the same weights everywhere.
 func New(c Config) (*Model, error) {
 	m, err := build(c)
 	if err != nil {
 		return nil, err
 	}
 	rng := rand.New(rand.NewPCG(c.Seed, 0))
-	std := math.Pow(float64(c.DModel), -0.5)
-	for _, e := range []*nn.Embedding{m.shared, m.encoder.positions, m.decoder.positions} {
-		nn.Normal(e.Weight, rng, std)
-	}
-	for _, l := range m.encoder.layers {
-		l.init(rng)
-	}
-	for _, l := range m.decoder.base {
-		l.init(rng)
+	for _, p := range m.params {
+		switch {
+		case p.Tensor == m.shared.Weight:
+			nn.Normal(p.Tensor, rng, math.Pow(float64(c.DModel), -0.5))
+		case len(p.Shape()) == 2:
+			nn.Normal(p.Tensor, rng, initStd)
+		}
 	}
 	for _, l := range m.decoder.layers {
-		l.init(rng)
+		nn.AddIdentity(l.cross.V.Weight, 1)
+		nn.AddIdentity(l.cross.Out.Weight, copyGain)
 	}
 	nn.Constant(m.beta, initialBeta)
 	return m, nil
@@ -181,11 +194,6 @@ func newEncoderLayer(c *Config, ffn, heads int) *encoderLayer {
 	return l
 }
 
-func (l *encoderLayer) init(rng *rand.Rand) {
-	l.attn.Init(rng)
-	l.ffn.Init(rng)
-}
-
 func (l *encoderLayer) forward(tp *tensor.Tape, x *tensor.Tensor, offsets []int32, causal bool) *tensor.Tensor {
 	return l.feedForward(tp, l.selfAttend(tp, x, offsets, causal))
 }
@@ -222,11 +230,6 @@ func newDecoderLayer(c *Config) *decoderLayer {
 	}
 	l.cross.Dropout = c.AttentionDropout
 	return l
-}
-
-func (l *decoderLayer) init(rng *rand.Rand) {
-	l.encoderLayer.init(rng)
-	l.cross.Init(rng)
 }
 
 func (l *decoderLayer) forward(tp *tensor.Tape, x *tensor.Tensor, offsets []int32, z attention.Evidence, bias *tensor.Tensor) *tensor.Tensor {

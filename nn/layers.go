@@ -1,10 +1,6 @@
 package nn
 
-import (
-	"math/rand/v2"
-
-	"github.com/marge-go/marge/tensor"
-)
+import "github.com/marge-go/marge/tensor"
 
 // Linear is y = x W^T + b.
 type Linear struct {
@@ -15,14 +11,6 @@ type Linear struct {
 // NewLinear returns a Linear with a bias, all zeros.
 func NewLinear(b tensor.Backend, in, out int) *Linear {
 	return &Linear{Weight: NewParameter(b, out, in), Bias: NewParameter(b, out)}
-}
-
-// Init draws the weights by XavierUniform and sets the bias to zero.
-func (l *Linear) Init(rng *rand.Rand, gain float64) {
-	XavierUniform(l.Weight, rng, gain)
-	if l.Bias != nil {
-		Constant(l.Bias, 0)
-	}
 }
 
 // Forward returns [n, out] for x [n, in].
@@ -97,12 +85,6 @@ type FeedForward struct {
 // NewFeedForward returns a FeedForward with hidden width ffn, all zeros.
 func NewFeedForward(b tensor.Backend, width, ffn int) *FeedForward {
 	return &FeedForward{FC1: NewLinear(b, width, ffn), FC2: NewLinear(b, ffn, width)}
-}
-
-// Init draws the weights by XavierUniform with gain 1.
-func (f *FeedForward) Init(rng *rand.Rand) {
-	f.FC1.Init(rng, 1)
-	f.FC2.Init(rng, 1)
 }
 
 // Forward returns [n, width] for x [n, width].

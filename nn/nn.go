@@ -6,7 +6,6 @@ package nn
 
 import (
 	"fmt"
-	"math"
 	"math/rand/v2"
 
 	"github.com/marge-go/marge/tensor"
@@ -60,16 +59,16 @@ func Normal(t *tensor.Tensor, rng *rand.Rand, std float64) {
 	t.SetFloat32s(values)
 }
 
-// XavierUniform draws the elements of t [out, in] uniformly from
-// +-gain*sqrt(6/(in+out)) (Glorot and Bengio 2010).
-func XavierUniform(t *tensor.Tensor, rng *rand.Rand, gain float64) {
-	if len(t.Shape()) != 2 {
-		panic(fmt.Sprintf("nn: XavierUniform of %v, want a matrix", t))
+// AddIdentity adds gain times the identity to a square matrix.
+func AddIdentity(t *tensor.Tensor, gain float32) {
+	n := t.Dim(0)
+	if len(t.Shape()) != 2 || t.Dim(1) != n {
+		panic(fmt.Sprintf("nn: AddIdentity to %v, want a square matrix", t))
 	}
-	bound := gain * math.Sqrt(6/float64(t.Dim(0)+t.Dim(1)))
-	values := make([]float32, t.Len())
-	for i := range values {
-		values[i] = float32((2*rng.Float64() - 1) * bound)
+	values := make([]float32, n*n)
+	t.CopyTo(values)
+	for i := range n {
+		values[i*n+i] += gain
 	}
 	t.SetFloat32s(values)
 }

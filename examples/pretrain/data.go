@@ -43,7 +43,7 @@ func prepare(ctx context.Context, o *options) (*data, error) {
 	}
 	if d.store, err = corpus.Open(dir); errors.Is(err, fs.ErrNotExist) {
 		fmt.Println("tokenising the corpus")
-		d.store, err = corpus.Build(dir, training(ctx, o), d.tokenizer, corpus.BuildOptions{ChunkTokens: o.chunk})
+		d.store, err = corpus.Build(dir, training(ctx, o), d.tokenizer, corpus.BuildOptions{ChunkTokens: o.chunk, MaxChunks: o.maxChunks})
 	}
 	if err != nil {
 		return nil, err

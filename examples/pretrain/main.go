@@ -27,6 +27,7 @@ import (
 	"time"
 
 	"github.com/marge-go/marge/marge"
+	"github.com/marge-go/marge/marge/index"
 	"github.com/marge-go/marge/nn"
 )
 
@@ -49,6 +50,10 @@ type options struct {
 	accumulate  int
 	lr          float64
 	indexEvery  int
+	maxChunks   int
+	pooling     string
+	mono, cross float64
+	dropout     float64
 }
 
 // files is a flag that can be repeated.
@@ -75,6 +80,11 @@ func main() {
 	flag.IntVar(&o.batchTokens, "batch-tokens", 0, "tokens of the documents of a batch (default: 2048)")
 	flag.IntVar(&o.accumulate, "accumulate", 0, "batches of an update (default: 1)")
 	flag.Float64Var(&o.lr, "lr", 0, "peak learning rate (default: 1e-3)")
+	flag.IntVar(&o.maxChunks, "max-chunks", 0, "chunks of a document to train on (default: all)")
+	flag.StringVar(&o.pooling, "pooling", marge.PoolMean, "how g sums up a document: mean, or first as in the paper")
+	flag.Float64Var(&o.dropout, "dropout", 0, "dropout (paper: 0.1; less is better where no document is seen often)")
+	flag.Float64Var(&o.mono, "mono", 0, "links of a target with documents in its language, on average (paper: 4)")
+	flag.Float64Var(&o.cross, "cross", 5, "links of a target with documents in other languages, on average (paper: 4)")
 	flag.IntVar(&o.indexEvery, "index-every", 0, "updates between two indexes (default: a tenth of the training, at most 10000)")
 	flag.Parse()
 
@@ -121,7 +131,8 @@ func run(ctx context.Context, o *options) error {
 	}
 	defer d.store.Close()
 	config := marge.Presets()[o.config]
-	config.Seed = o.seed
+	config.Seed, config.RetrievalPooling = o.seed, o.pooling
+	config.Dropout = float32(o.dropout)
 	config.VocabSize = d.tokenizer.VocabSize()
 	m, err := marge.New(config)
 	if err != nil {
@@ -171,7 +182,7 @@ func run(ctx context.Context, o *options) error {
 func trainingOptions(o *options, log *progress) marge.PretrainOptions {
 	p := marge.PretrainOptions{
 		Steps: o.steps, Seed: o.seed, Dir: o.out, Resume: o.resume,
-		LearningRate: o.lr, BatchTokens: o.batchTokens, Accumulate: o.accumulate, IndexEvery: o.indexEvery,
+		Links: index.LinkOptions{Mono: o.mono, Cross: o.cross}, LearningRate: o.lr, BatchTokens: o.batchTokens, Accumulate: o.accumulate, IndexEvery: o.indexEvery,
 		OnStep: log.step, OnIndex: log.index,
 	}
 	if o.steps == 0 {
