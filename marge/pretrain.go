@@ -41,6 +41,11 @@ type PretrainOptions struct {
 	// Every IndexEvery updates (10,000) IndexShards shards (0: all) are
 	// drawn, encoded with the current g and linked.
 	IndexEvery, IndexShards int
+	// During the first TFIDFSteps updates (0) documents are linked by the
+	// TF-IDF of their tokens instead of by g. The paper starts with g; a small
+	// random g links so few translations that it is unlearnt before it is of
+	// use.
+	TFIDFSteps int
 
 	Seed uint64
 
@@ -120,7 +125,7 @@ func (o *PretrainOptions) setDefaults() error {
 	setDefault(&o.KeepCheckpoints, 2)
 	for name, v := range map[string]int{
 		"BatchTokens": o.BatchTokens, "Accumulate": o.Accumulate, "IndexEvery": o.IndexEvery, "CheckpointEvery": o.CheckpointEvery,
-		"IndexShards": o.IndexShards + 1, "MaxEvidence": o.MaxEvidence + 1, "MaxTargets": o.MaxTargets + 1,
+		"IndexShards": o.IndexShards + 1, "TFIDFSteps": o.TFIDFSteps + 1, "MaxEvidence": o.MaxEvidence + 1, "MaxTargets": o.MaxTargets + 1,
 	} {
 		if v < 1 {
 			return fmt.Errorf("pretrain: %s is out of range", name)

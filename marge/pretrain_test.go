@@ -23,7 +23,7 @@ import (
 func testOptions(dir string) PretrainOptions {
 	return PretrainOptions{
 		Steps: 40, WarmupSteps: 5, LearningRate: 3e-3, BatchTokens: 120, Accumulate: 2,
-		IndexEvery: 13, IndexShards: 1, Seed: 3, Dir: dir, CheckpointEvery: 5, Resume: dir != "",
+		IndexEvery: 13, IndexShards: 1, TFIDFSteps: 20, Seed: 3, Dir: dir, CheckpointEvery: 5, Resume: dir != "",
 	}
 }
 

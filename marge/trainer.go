@@ -222,9 +222,10 @@ func (t *trainer) items(shard int) []index.Item {
 	return items
 }
 
-// link encodes shards and links the chunks of each. The mean vector of a
-// language over all drawn shards is taken off its vectors: in an untrained
-// encoder what documents of a language have in common outweighs the rest.
+// link represents the chunks of shards as vectors, of g or of TF-IDF, and links
+// those of each shard. What documents of one language have in common, the mean
+// of their vectors, is taken off first: in an untrained encoder it outweighs
+// the rest.
 func (t *trainer) link(ctx context.Context, shards []int) ([]shardLinks, error) {
 	var links []shardLinks
 	var docs [][]int32
@@ -236,6 +237,17 @@ func (t *trainer) link(ctx context.Context, shards []int) ([]shardLinks, error) 
 		}
 		links = append(links, l)
 	}
+	if t.step < t.o.TFIDFSteps {
+		df, total := index.DocumentFrequency(docs, t.m.Config.VocabSize), len(docs)
+		for i := range links {
+			n := len(links[i].items)
+			vectors, d := index.TFIDF(docs[:n], df, total, t.o.Seed)
+			eval.CenterByLanguage(vectors, d, langs[:n])
+			links[i].pairs = index.Links(t.m.runner(), vectors, d, links[i].items, t.o.Links)
+			docs, langs = docs[n:], langs[n:]
+		}
+		return links, nil
+	}
 	vectors, err := t.m.Embed(ctx, docs)
 	if err != nil {
 		return nil, err
@@ -243,9 +255,8 @@ func (t *trainer) link(ctx context.Context, shards []int) ([]shardLinks, error) 
 	d := t.m.Config.DModel
 	eval.CenterByLanguage(vectors, d, langs)
 	for i := range links {
-		l := &links[i]
-		n := len(l.items) * d
-		l.pairs = index.Links(t.m.runner(), vectors[:n], d, l.items, t.o.Links)
+		n := len(links[i].items) * d
+		links[i].pairs = index.Links(t.m.runner(), vectors[:n], d, links[i].items, t.o.Links)
 		vectors = vectors[n:]
 	}
 	return links, nil

@@ -54,6 +54,7 @@ type options struct {
 	pooling     string
 	mono, cross float64
 	dropout     float64
+	tfidf       int
 }
 
 // files is a flag that can be repeated.
@@ -83,6 +84,7 @@ func main() {
 	flag.IntVar(&o.maxChunks, "max-chunks", 0, "chunks of a document to train on (default: all)")
 	flag.StringVar(&o.pooling, "pooling", marge.PoolMean, "how g sums up a document: mean, or first as in the paper")
 	flag.Float64Var(&o.dropout, "dropout", 0, "dropout (paper: 0.1; less is better where no document is seen often)")
+	flag.IntVar(&o.tfidf, "tfidf-steps", 1000, "updates during which documents are linked by TF-IDF instead of by g (paper: 0)")
 	flag.Float64Var(&o.mono, "mono", 0, "links of a target with documents in its language, on average (paper: 4)")
 	flag.Float64Var(&o.cross, "cross", 5, "links of a target with documents in other languages, on average (paper: 4)")
 	flag.IntVar(&o.indexEvery, "index-every", 0, "updates between two indexes (default: a tenth of the training, at most 10000)")
@@ -182,7 +184,7 @@ func run(ctx context.Context, o *options) error {
 func trainingOptions(o *options, log *progress) marge.PretrainOptions {
 	p := marge.PretrainOptions{
 		Steps: o.steps, Seed: o.seed, Dir: o.out, Resume: o.resume,
-		Links: index.LinkOptions{Mono: o.mono, Cross: o.cross}, LearningRate: o.lr, BatchTokens: o.batchTokens, Accumulate: o.accumulate, IndexEvery: o.indexEvery,
+		Links: index.LinkOptions{Mono: o.mono, Cross: o.cross}, LearningRate: o.lr, BatchTokens: o.batchTokens, Accumulate: o.accumulate, TFIDFSteps: o.tfidf, IndexEvery: o.indexEvery,
 		OnStep: log.step, OnIndex: log.index,
 	}
 	if o.steps == 0 {
