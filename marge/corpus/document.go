@@ -3,7 +3,7 @@
 // store on disk, or in memory, that a training draws shards from
 // (arXiv:2006.15020, section 2.4).
 //
-//	docs := func(yield func(corpus.Document, error) bool) { ... } // for example from Read
+//	docs := corpus.Files([]string{"news.jsonl.gz"}, corpus.ReadOptions{})
 //	store, err := corpus.Build("run/corpus", docs, tokenizer, corpus.BuildOptions{})
 //	...
 //	for _, i := range store.Shard(0) {

@@ -88,6 +88,13 @@ func (s *Store) Shard(k int) []int {
 	return out
 }
 
+// ShardLen returns the number of chunks of shard k. Training compares all
+// chunks of a shard with each other, so that time and memory grow with its
+// square: above some 20,000 chunks, give the documents smaller shards.
+func (s *Store) ShardLen(k int) int {
+	return int(s.columns.shardStart[k+1] - s.columns.shardStart[k])
+}
+
 // Documents returns the number of documents, including those that the encoder
 // made no token of, which have no chunk.
 func (s *Store) Documents() int { return len(s.columns.docLang) }

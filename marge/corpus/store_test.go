@@ -103,6 +103,9 @@ func TestStore(t *testing.T) {
 				if got := s.Shard(k); !slices.Equal(got, want) {
 					t.Errorf("shard %d: chunks %v, want %v", k, got, want)
 				}
+				if got := s.ShardLen(k); got != len(want) {
+					t.Errorf("shard %d has %d chunks, want %d", k, got, len(want))
+				}
 			}
 			if s.Documents() != 5 || s.DocumentID(0) != "a" || s.DocumentID(4) != "e" || s.Group(1) != "g" || s.Group(4) != "" {
 				t.Errorf("%d documents, %q with group %q to %q with group %q", s.Documents(), s.DocumentID(0), s.Group(0), s.DocumentID(4), s.Group(4))
@@ -342,7 +345,7 @@ func TestOutOfRange(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, f := range map[string]func(){
-		"Tokens": func() { s.Tokens(s.Len()) }, "Chunk": func() { s.Chunk(-1) }, "Shard": func() { s.Shard(3) },
+		"Tokens": func() { s.Tokens(s.Len()) }, "Chunk": func() { s.Chunk(-1) }, "Shard": func() { s.Shard(3) }, "ShardLen": func() { s.ShardLen(3) },
 		"DocumentID": func() { s.DocumentID(5) }, "Group": func() { s.Group(-1) },
 	} {
 		func() {
