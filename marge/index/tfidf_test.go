@@ -37,12 +37,12 @@ func TestTFIDF(t *testing.T) {
 
 // The projection keeps cosines, up to noise of about 1/sqrt(dim).
 func TestTFIDFProjection(t *testing.T) {
-	const vocabulary, limit = 1 << 14, 1 << 18
+	const vocabulary, values = 1 << 14, 1 << 18
 	docs := make([][]int32, 1<<6)
 	docs[0], docs[1], docs[2] = []int32{1, 2, 3, 4}, []int32{1, 2, 5, 6}, []int32{7, 8, 9, 10}
 	df := make([]int32, vocabulary)
-	v, dim := tfidf(docs, df, len(docs), 1, limit)
-	if dim != limit/len(docs) {
+	v, dim := tfidf(docs, df, len(docs), 1, values)
+	if dim != values/len(docs) {
 		t.Fatalf("%d dimensions", dim)
 	}
 	cos := func(i, j int) (s float64) {
