@@ -64,10 +64,11 @@ type decoder struct {
 }
 
 // The standard deviation of random matrices, as in BERT and BART, and the
-// multiple of the identity that the output of cross-attention starts with.
+// multiples of the identity that attention starts with where New says so.
 const (
 	initStd  = 0.02
 	copyGain = 2
+	bagGain  = 4
 )
 
 // New returns a model with random weights. Token embeddings are normal with
@@ -77,7 +78,10 @@ const (
 // tokens that the evidence consists of, which the tied output projection makes
 // more likely. So the decoder has a use for relevant evidence from the first
 // update on; with random matrices alone it learns to ignore evidence first, and
-// what g knows of documents is lost meanwhile.
+// what g knows of documents is lost meanwhile. If g is taken from the first
+// token, v_proj and out_proj of the first encoder layer get identities too, so
+// that the first token starts with what all tokens have in them: with small
+// random matrices it would be the same for all documents.
 //
 // The same configuration, seed included, gives the same weights everywhere.
 func New(c Config) (*Model, error) {
@@ -97,6 +101,11 @@ func New(c Config) (*Model, error) {
 	for _, l := range m.decoder.layers {
 		nn.AddIdentity(l.cross.V.Weight, 1)
 		nn.AddIdentity(l.cross.Out.Weight, copyGain)
+	}
+	if c.RetrievalPooling != PoolMean {
+		attn := m.encoder.layers[0].attn
+		nn.AddIdentity(attn.V.Weight, bagGain)
+		nn.AddIdentity(attn.Out.Weight, 1)
 	}
 	nn.Constant(m.beta, initialBeta)
 	return m, nil

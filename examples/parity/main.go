@@ -92,9 +92,13 @@ func write(path string, m *marge.Model, b *marge.Batch) error {
 	tp.Reset(tensor.Gradient, 0)
 	forward := m.Forward(tp, b, 0)
 	tp.Backward(forward.Loss)
-	tensors := []safetensors.Tensor{safetensors.Float32("loss", []int{1}, values(forward.Loss))}
+	var relevance []float32
 	if forward.Relevance != nil {
-		tensors = append(tensors, safetensors.Float32("f", forward.Relevance.Shape(), values(forward.Relevance)))
+		relevance = values(forward.Relevance)
+	}
+	tensors := []safetensors.Tensor{
+		safetensors.Float32("loss", []int{1}, values(forward.Loss)),
+		safetensors.Float32("f", []int{len(b.Targets), len(b.Evidence)}, relevance),
 	}
 	for _, p := range m.Parameters() {
 		tensors = append(tensors, safetensors.Float32("grad."+p.Name, p.Shape(), values(p.Grad())))

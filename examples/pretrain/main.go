@@ -77,17 +77,17 @@ func main() {
 	flag.BoolVar(&o.skipBad, "skip-bad", false, "skip bad lines of the corpus instead of stopping")
 	flag.IntVar(&o.chunk, "chunk", 0, "tokens of a chunk of a document (default: 126, paper: 512)")
 	flag.IntVar(&o.probes, "probes", 10, "evaluations during the training, for the plot")
-	flag.IntVar(&o.events, "events", 3000, "events in the generated news")
+	flag.IntVar(&o.events, "events", 6000, "events in the generated news")
 	flag.IntVar(&o.batchTokens, "batch-tokens", 0, "tokens of the documents of a batch (default: 2048)")
 	flag.IntVar(&o.accumulate, "accumulate", 0, "batches of an update (default: 1)")
-	flag.Float64Var(&o.lr, "lr", 0, "peak learning rate (default: 1e-3)")
+	flag.Float64Var(&o.lr, "lr", 2e-3, "peak learning rate")
 	flag.IntVar(&o.maxChunks, "max-chunks", 0, "chunks of a document to train on (default: all)")
 	flag.StringVar(&o.pooling, "pooling", marge.PoolMean, "how g sums up a document: mean, or first as in the paper")
 	flag.Float64Var(&o.dropout, "dropout", 0, "dropout (paper: 0.1; less is better where no document is seen often)")
-	flag.IntVar(&o.tfidf, "tfidf-steps", 1000, "updates during which documents are linked by TF-IDF instead of by g (paper: 0)")
+	flag.IntVar(&o.tfidf, "tfidf-steps", 1500, "updates during which documents are linked by TF-IDF instead of by g (paper: 0)")
 	flag.Float64Var(&o.mono, "mono", 0, "links of a target with documents in its language, on average (paper: 4)")
 	flag.Float64Var(&o.cross, "cross", 5, "links of a target with documents in other languages, on average (paper: 4)")
-	flag.IntVar(&o.indexEvery, "index-every", 0, "updates between two indexes (default: a tenth of the training, at most 10000)")
+	flag.IntVar(&o.indexEvery, "index-every", 1500, "updates between two indexes (paper: 10000)")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -189,11 +189,6 @@ func trainingOptions(o *options, log *progress) marge.PretrainOptions {
 	}
 	if o.steps == 0 {
 		p.Duration = time.Duration(o.minutes * float64(time.Minute))
-	}
-	if o.indexEvery == 0 && o.steps > 0 {
-		p.IndexEvery = min(10000, max(1, o.steps/10))
-	} else if o.indexEvery == 0 {
-		p.IndexEvery = 500
 	}
 	return p
 }

@@ -1,12 +1,15 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
@@ -43,6 +46,7 @@ type progress struct {
 	file   *os.File
 	bar    *progressbar.ProgressBar // nil where standard error is no terminal
 	points []point
+	due    int     // share of the training, in 1/probes, at which the next probe is made
 	sum    float64 // of losses since the last probe
 	n      int
 	smooth float64
@@ -51,20 +55,44 @@ type progress struct {
 }
 
 func newProgress(ctx context.Context, o *options, m *marge.Model, e *evaluation) (*progress, error) {
+	path := filepath.Join(o.out, "metrics.jsonl")
 	mode := os.O_CREATE | os.O_WRONLY | os.O_APPEND
-	if !o.resume {
+	var points []point
+	if o.resume {
+		var err error
+		if points, err = readPoints(path); err != nil {
+			return nil, err
+		}
+	} else {
 		mode |= os.O_TRUNC
 	}
-	f, err := os.OpenFile(filepath.Join(o.out, "metrics.jsonl"), mode, 0o666)
+	f, err := os.OpenFile(path, mode, 0o666)
 	if err != nil {
 		return nil, err
 	}
-	p := &progress{ctx: ctx, m: m, e: e, probes: o.probes, file: f}
+	p := &progress{ctx: ctx, m: m, e: e, probes: o.probes, file: f, points: points}
 	if term.IsTerminal(int(os.Stderr.Fd())) {
 		p.bar = progressbar.NewOptions(1000, progressbar.OptionSetWriter(os.Stderr), progressbar.OptionSetPredictTime(true),
 			progressbar.OptionSetWidth(20), progressbar.OptionThrottle(200*time.Millisecond))
 	}
 	return p, nil
+}
+
+// readPoints returns the points of an interrupted run, if there was one.
+func readPoints(path string) ([]point, error) {
+	data, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	var points []point
+	for line := range bytes.Lines(data) {
+		var pt point
+		if err := json.Unmarshal(line, &pt); err != nil {
+			return nil, fmt.Errorf("%s: line %d: %w", path, len(points)+1, err)
+		}
+		points = append(points, pt)
+	}
+	return points, nil
 }
 
 func (p *progress) close() { p.file.Close() }
@@ -86,11 +114,15 @@ func (p *progress) index(s marge.IndexStats) {
 func (p *progress) step(m marge.Metrics) error {
 	if p.first.Step == 0 {
 		p.first, p.smooth = m, m.Loss
+		p.due = int(m.Progress*float64(p.probes)) + 1
+		// What came after the checkpoint that the run resumed from is done again.
+		p.points = slices.DeleteFunc(p.points, func(pt point) bool { return pt.Step >= m.Step })
 	}
 	p.smooth += 0.05 * (m.Loss - p.smooth)
 	p.sum, p.n = p.sum+m.Loss, p.n+1
 	p.show(m)
-	if due := m.Progress * float64(p.probes); p.probes > 0 && due >= float64(len(p.points)+1) || m.Progress == 1 {
+	if share := int(m.Progress * float64(p.probes)); p.probes > 0 && share >= p.due || m.Progress == 1 {
+		p.due = share + 1
 		return p.probe(m)
 	}
 	return nil
@@ -135,7 +167,7 @@ func (p *progress) probe(m marge.Metrics) error {
 	return err
 }
 
-// plot draws the losses and P@1 of this run over target tokens.
+// plot draws the losses and P@1 over target tokens.
 func (p *progress) plot(path string) error {
 	series := func(y func(point) float64) plotter.XYs {
 		var xy plotter.XYs
