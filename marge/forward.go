@@ -164,7 +164,7 @@ type Forward struct {
 // Forward reconstructs the targets of a valid batch from its evidence on a
 // tape (eq. 1 to 4). The loss is scale times the sum over all predicted
 // tokens, those of the targets and an </s> after each; scale 0 stands for the
-// mean. On a recording tape Backward must follow: see Tape.CrossEntropy.
+// mean.
 func (m *Model) Forward(tp *tensor.Tape, b *Batch, scale float32) Forward {
 	var f, bias *tensor.Tensor
 	var z []attention.Evidence

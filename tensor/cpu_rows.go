@@ -278,9 +278,16 @@ func (c *CPU) CrossEntropy(loss, nll, dhidden, dtable, hidden, table, targets *T
 			dh := slice(dhidden, lo, rows)
 			c.Gemm(&dh, &logits, table, GemmOptions{Alpha: 1})
 		}
-		if dhidden != nil && dtable != nil {
-			c.Gemm(dtable, &logits, &h, GemmOptions{TransA: true, Alpha: 1, Beta: 1})
+		if dtable != nil {
+			o := GemmOptions{TransA: true, Alpha: 1}
+			if lo > 0 {
+				o.Beta = 1
+			}
+			c.Gemm(dtable, &logits, &h, o)
 		}
+	}
+	if n == 0 && dtable != nil {
+		c.Fill(dtable, 0)
 	}
 	loss.Float32s()[0] = float32(total * float64(scale))
 	c.scratch.put(buf)

@@ -358,9 +358,8 @@ func attentionBackward(tp *Tape, r *record) {
 // smoothing s a row counts (1-s) times its own term plus s times the mean term
 // over the vocabulary.
 //
-// On a recording tape the gradients are computed at once, block by block, so
-// that the logits are computed only once; table's is added to its gradient
-// here, not in Backward. The loss must therefore be what Backward starts from.
+// On a recording tape the gradients are computed along with the loss, block by
+// block, so that the logits are computed only once.
 func (tp *Tape) CrossEntropy(hidden, table, targets *Tensor, smoothing, scale float32) (loss, nll *Tensor) {
 	mustShape("crossentropy", "hidden", hidden, Float32, -1, -1)
 	mustShape("crossentropy", "table", table, Float32, -1, hidden.shape[1])
@@ -368,24 +367,20 @@ func (tp *Tape) CrossEntropy(hidden, table, targets *Tensor, smoothing, scale fl
 	loss, nll = tp.New(1), tp.New(hidden.shape[0])
 	var dhidden, dtable *Tensor
 	if tp.result(loss, hidden, table) {
-		dhidden, dtable = tp.New(hidden.Shape()...), tp.sum(table)
+		dhidden, dtable = tp.New(hidden.Shape()...), tp.New(table.Shape()...)
 		r := tp.push()
-		r.backward, r.out, r.in, r.saved[0] = crossEntropyBackward, loss, [4]*Tensor{hidden}, dhidden
+		r.backward, r.out, r.in, r.saved = crossEntropyBackward, loss, [4]*Tensor{hidden, table}, [3]*Tensor{dhidden, dtable}
 	}
 	tp.backend.CrossEntropy(loss, nll, dhidden, dtable, hidden, table, targets, smoothing, scale)
 	return loss, nll
 }
 
 func crossEntropyBackward(tp *Tape, r *record) {
-	hidden, dhidden := r.in[0], r.saved[0]
-	if !hidden.requiresGrad {
-		return
+	for i, in := range r.in[:2] {
+		if g, accumulate := tp.gradient(in); g != nil {
+			tp.backend.MulScalar(g, r.saved[i], r.out.grad, accumulate)
+		}
 	}
-	if hidden.base == nil && !hidden.gradSet {
-		hidden.grad, hidden.gradSet = dhidden, true
-		return
-	}
-	tp.backend.Axpy(1, dhidden, tp.sum(hidden))
 }
 
 // mustOffsets panics unless offsets rise from 0 to n.

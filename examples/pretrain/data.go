@@ -16,9 +16,6 @@ import (
 	"github.com/marge-go/marge/marge/tokenizer"
 )
 
-// heldoutEvents is how many held-out events the generated news has.
-const heldoutEvents = 100
-
 // data is what a run trains and evaluates on.
 type data struct {
 	tokenizer *tokenizer.Tokenizer
@@ -141,7 +138,7 @@ func evaluationDocuments(ctx context.Context, o *options) iter.Seq2[corpus.Docum
 	if len(o.corpora) > 0 {
 		return func(func(corpus.Document, error) bool) {}
 	}
-	return generated(ctx, news.Options{Seed: o.seed, Events: heldoutEvents, First: news.FirstHeldOut})
+	return generated(ctx, news.Options{Seed: o.seed, Events: o.heldoutEvents, First: news.FirstHeldOut})
 }
 
 // heldout returns the documents to evaluate on, the first chunk of each.

@@ -55,6 +55,9 @@ type options struct {
 	mono, cross float64
 	dropout     float64
 	tfidf       int
+
+	heldoutEvents int // generated
+	onStep        func(marge.Metrics)
 }
 
 // files is a flag that can be repeated.
@@ -64,7 +67,7 @@ func (f *files) String() string     { return strings.Join(*f, ",") }
 func (f *files) Set(s string) error { *f = append(*f, s); return nil }
 
 func main() {
-	var o options
+	o := options{heldoutEvents: 100}
 	flag.Var(&o.corpora, "corpus", "JSON Lines `file` to train on, plain, gzip or zstd (repeatable; default: generated news)")
 	flag.Var(&o.evals, "eval", "JSON Lines `file` of held-out documents with group (repeatable; default: generated held-out news)")
 	flag.StringVar(&o.config, "config", "tiny", "size of the model: tiny, small, base or paper")

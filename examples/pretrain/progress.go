@@ -52,6 +52,7 @@ type progress struct {
 	smooth float64
 	first  marge.Metrics // of this run
 	shown  time.Time
+	onStep func(marge.Metrics)
 }
 
 func newProgress(ctx context.Context, o *options, m *marge.Model, e *evaluation) (*progress, error) {
@@ -70,7 +71,7 @@ func newProgress(ctx context.Context, o *options, m *marge.Model, e *evaluation)
 	if err != nil {
 		return nil, err
 	}
-	p := &progress{ctx: ctx, m: m, e: e, probes: o.probes, file: f, points: points}
+	p := &progress{ctx: ctx, m: m, e: e, probes: o.probes, file: f, points: points, onStep: o.onStep}
 	if term.IsTerminal(int(os.Stderr.Fd())) {
 		p.bar = progressbar.NewOptions(1000, progressbar.OptionSetWriter(os.Stderr), progressbar.OptionSetPredictTime(true),
 			progressbar.OptionSetWidth(20), progressbar.OptionThrottle(200*time.Millisecond))
@@ -112,6 +113,9 @@ func (p *progress) index(s marge.IndexStats) {
 }
 
 func (p *progress) step(m marge.Metrics) error {
+	if p.onStep != nil {
+		p.onStep(m)
+	}
 	if p.first.Step == 0 {
 		p.first, p.smooth = m, m.Loss
 		p.due = int(m.Progress*float64(p.probes)) + 1

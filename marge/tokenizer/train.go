@@ -11,8 +11,8 @@ import (
 
 // TrainOptions says what vocabulary Train makes.
 type TrainOptions struct {
-	// VocabSize is the number of tokens in all: 4 special tokens, the language
-	// tokens, 256 bytes, and merges.
+	// VocabSize is the greatest number of tokens in all: 4 special tokens, the
+	// language tokens, 256 bytes, and merges. Few texts give fewer.
 	VocabSize int
 	// Languages are the BCP 47 tags that get a language token each, in the
 	// order of their ids from 4 on.
@@ -38,8 +38,7 @@ const (
 // ones that with the lower ids.
 //
 // Where texts hold more than about two million different words, the rarest are
-// forgotten on the way. It is an error if the texts are too few to fill the
-// vocabulary.
+// forgotten on the way. It is an error if the texts are empty.
 func Train(texts iter.Seq[string], opts TrainOptions) (*Tokenizer, error) {
 	minFrequency := opts.MinFrequency
 	if minFrequency == 0 {
@@ -65,10 +64,10 @@ func Train(texts iter.Seq[string], opts TrainOptions) (*Tokenizer, error) {
 		return nil, fmt.Errorf("tokenizer: train: %w", err)
 	}
 	l := newLearner(t.bpe.bytes, countPieces(texts, maxTrainPieces))
-	merges, err := l.learn(tokens, opts.VocabSize, int64(minFrequency))
-	if err != nil {
-		return nil, fmt.Errorf("tokenizer: train: %w", err)
+	if len(l.words) == 0 {
+		return nil, errors.New("tokenizer: train: the texts are empty")
 	}
+	merges := l.learn(tokens, opts.VocabSize, int64(minFrequency))
 	t, err = newTokenizer(l.tokens, special, merges)
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer: train: %w", err)
@@ -223,7 +222,7 @@ func (l *learner) remove(p pair, count int64) {
 
 // learn merges the most frequent pair until there are size tokens, and leaves
 // the tokens in l.tokens.
-func (l *learner) learn(tokens []string, size int, minFrequency int64) ([]merge, error) {
+func (l *learner) learn(tokens []string, size int, minFrequency int64) []merge {
 	l.tokens = tokens
 	ids := make(map[string]int32, size)
 	for id, token := range tokens {
@@ -237,7 +236,7 @@ func (l *learner) learn(tokens []string, size int, minFrequency int64) ([]merge,
 	var merges []merge
 	for len(l.tokens) < size {
 		if len(queue) == 0 {
-			return nil, l.tooFew(size, minFrequency)
+			break
 		}
 		top := queue.pop()
 		s := l.pairs[top.pair]
@@ -249,7 +248,7 @@ func (l *learner) learn(tokens []string, size int, minFrequency int64) ([]merge,
 			continue
 		}
 		if s.count < minFrequency {
-			return nil, l.tooFew(size, minFrequency)
+			break
 		}
 		token := l.tokens[top.pair.left()] + l.tokens[top.pair.right()]
 		id, known := ids[token]
@@ -265,15 +264,7 @@ func (l *learner) learn(tokens []string, size int, minFrequency int64) ([]merge,
 			}
 		}
 	}
-	return merges, nil
-}
-
-func (l *learner) tooFew(size int, minFrequency int64) error {
-	if len(l.words) == 0 {
-		return errors.New("the texts are empty")
-	}
-	return fmt.Errorf("the texts give a vocabulary of %d tokens, not %d, from pairs that occur at least %d times",
-		len(l.tokens), size, minFrequency)
+	return merges
 }
 
 // apply replaces p by the token id in every word, and returns the pairs that
