@@ -1,0 +1,55 @@
+package attention_test
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/marge-go/marge/attention"
+	"github.com/marge-go/marge/nn"
+	"github.com/marge-go/marge/tensor"
+)
+
+// A target of one token and three documents of evidence. Queries being zero,
+// only the relevance of a document tells how much it counts; one document is
+// hidden from the target.
+func ExampleMultiHead_Cross() {
+	cpu := tensor.NewCPU(0)
+	a := attention.NewMultiHead(cpu, 2, 1)
+	nn.AddIdentity(a.V.Weight, 1)
+	nn.AddIdentity(a.Out.Weight, 1)
+
+	tape := tensor.NewTape(cpu)
+	z := tape.Floats([]float32{
+		1, 0, // first document, two tokens
+		1, 0,
+		0, 1, // second
+		9, 9, // third
+	}, 4, 2)
+	evidence := a.Project(tape, z, []int32{0, 2, 3, 4})
+	x := tape.Floats([]float32{5, 5}, 1, 2)
+	hidden := float32(math.Inf(-1))
+	bias := tape.Floats([]float32{0, 2, hidden}, 1, 3) // beta times the relevance
+	y := a.Cross(tape, x, []int32{0, 1}, evidence, bias)
+	fmt.Printf("%.3f\n", y.Float32s())
+	// Output: [0.213 0.787]
+}
+
+// Two documents of two tokens each, in one matrix. Each token attends to
+// itself and the one before it in its document, in equal parts.
+func ExampleMultiHead_Self() {
+	cpu := tensor.NewCPU(0)
+	a := attention.NewMultiHead(cpu, 2, 1)
+	nn.AddIdentity(a.V.Weight, 1)
+	nn.AddIdentity(a.Out.Weight, 1)
+
+	tape := tensor.NewTape(cpu)
+	x := tape.Floats([]float32{
+		2, 0,
+		0, 2,
+		8, 0,
+		0, 8,
+	}, 4, 2)
+	y := a.Self(tape, x, []int32{0, 2, 4}, true)
+	fmt.Printf("%.0f\n", y.Float32s())
+	// Output: [2 0 1 1 8 0 4 4]
+}

@@ -1,0 +1,55 @@
+package optim_test
+
+import (
+	"fmt"
+	"log"
+
+	"github.com/marge-go/marge/nn"
+	"github.com/marge-go/marge/nn/optim"
+	"github.com/marge-go/marge/tensor"
+)
+
+// A training loop: fit y = 3x - 2.
+func Example() {
+	cpu := tensor.NewCPU(0)
+	model := nn.NewLinear(cpu, 1, 1)
+	params := model.Parameters(nil, "")
+	opt := optim.NewAdamW(params)
+	opt.WeightDecay = 0
+	const steps = 2000
+	schedule := optim.LinearDecay{Peak: 0.05, Warmup: 50, Total: steps}
+	tape := tensor.NewTape(cpu)
+	for step := 1; step <= steps; step++ {
+		nn.ZeroGrad(params)
+		tape.Reset(tensor.Training, uint64(step))
+		x := float32(step%5) - 2
+		y := model.Forward(tape, tape.Floats([]float32{x}, 1, 1))
+		off := tape.Add(y, tape.Floats([]float32{2 - 3*x}, 1, 1))
+		tape.Backward(tape.MatMul(off, off, true)) // the squared error
+
+		norm, err := optim.GradNorm(params)
+		if err != nil {
+			log.Fatal(err)
+		}
+		opt.Step(schedule.LR(step), optim.ClipScale(norm, 1))
+	}
+	for _, p := range params {
+		fmt.Printf("%s %.2f\n", p.Name, p.Float32s())
+	}
+	// Output:
+	// weight [3.00]
+	// bias [-2.00]
+}
+
+func ExampleLinearDecay() {
+	s := optim.LinearDecay{Peak: 1e-3, Warmup: 100, Total: 1000}
+	for _, step := range []int{1, 50, 100, 550, 1000} {
+		fmt.Printf("%4d %.2e\n", step, s.LR(step))
+	}
+	// Output:
+	//    1 1.00e-05
+	//   50 5.00e-04
+	//  100 1.00e-03
+	//  550 5.00e-04
+	// 1000 0.00e+00
+}
