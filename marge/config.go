@@ -19,9 +19,8 @@ type Config struct {
 	// RetrievalLayers is how many of the encoder's first layers form g.
 	RetrievalLayers int `json:"retrieval_layers"`
 	// RetrievalPooling is how g sums up the output of those layers: "first",
-	// the paper's, takes the first token; "mean" takes the mean over the tokens,
-	// which tells documents apart from the first update on and so lets small
-	// models learn to retrieve within minutes. Empty stands for "first".
+	// the paper's, takes the first token, "mean" the mean over the tokens. Empty
+	// stands for "first".
 	RetrievalPooling string `json:"retrieval_pooling,omitempty"`
 	// DecoderBaseLayers come first in the decoder and have no cross-attention.
 	DecoderBaseLayers     int `json:"decoder_base_layers"`

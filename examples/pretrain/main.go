@@ -85,7 +85,7 @@ func main() {
 	flag.IntVar(&o.accumulate, "accumulate", 0, "batches of an update (default: 1)")
 	flag.Float64Var(&o.lr, "lr", 2e-3, "peak learning rate")
 	flag.IntVar(&o.maxChunks, "max-chunks", 0, "chunks of a document to train on (default: all)")
-	flag.StringVar(&o.pooling, "pooling", marge.PoolMean, "how g sums up a document: mean, or first as in the paper")
+	flag.StringVar(&o.pooling, "pooling", marge.PoolFirst, "how g sums up a document: by its first token (first, as in the paper) or the mean of all (mean)")
 	flag.Float64Var(&o.dropout, "dropout", 0, "dropout (paper: 0.1; less is better where no document is seen often)")
 	flag.IntVar(&o.tfidf, "tfidf-steps", 1500, "updates during which documents are linked by TF-IDF instead of by g (paper: 0)")
 	flag.Float64Var(&o.mono, "mono", 0, "links of a target with documents in its language, on average (paper: 4)")
