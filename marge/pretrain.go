@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/marge-go/marge/marge/corpus"
@@ -16,8 +17,8 @@ import (
 type PretrainOptions struct {
 	// Training ends after Steps updates or after Duration, whichever is set;
 	// one of the two must be. The learning rate rises to LearningRate (1e-3)
-	// over WarmupSteps updates (100; negative: none), then falls linearly to 0
-	// at the end. A run that is bounded by Duration is not repeatable.
+	// over WarmupSteps updates (100, but at most a tenth of Steps; negative:
+	// none), then falls linearly to 0 at the end. A run that is bounded by Duration is not repeatable.
 	Steps        int
 	Duration     time.Duration
 	LearningRate float64
@@ -111,7 +112,11 @@ func (o *PretrainOptions) setDefaults() error {
 		return errors.New("pretrain: set one of Steps and Duration")
 	}
 	setDefault(&o.LearningRate, 1e-3)
-	setDefault(&o.WarmupSteps, 100)
+	warmup := 100
+	if o.Steps > 0 {
+		warmup = min(warmup, max(1, o.Steps/10))
+	}
+	setDefault(&o.WarmupSteps, warmup)
 	setDefault(&o.BetaLearningRate, 1)
 	setDefault(&o.WeightDecay, 0.01)
 	setDefault(&o.ClipNorm, 1)
@@ -131,8 +136,12 @@ func (o *PretrainOptions) setDefaults() error {
 			return fmt.Errorf("pretrain: %s is out of range", name)
 		}
 	}
-	if !(o.LearningRate > 0) {
-		return fmt.Errorf("pretrain: LearningRate is %v", o.LearningRate)
+	for name, v := range map[string]float64{
+		"LearningRate": o.LearningRate, "BetaLearningRate": o.BetaLearningRate, "WeightDecay": max(o.WeightDecay, 0), "ClipNorm": max(o.ClipNorm, 0),
+	} {
+		if !(v >= 0) || math.IsInf(v, 0) {
+			return fmt.Errorf("pretrain: %s is %v", name, v)
+		}
 	}
 	return nil
 }

@@ -71,8 +71,8 @@ type Backend interface {
 	AttentionBackward(dq, dk, dv, dbias, dout, out, lse, q, k, v, bias *Tensor, o *AttentionOptions)
 
 	// CrossEntropy sets nll[i], the label-smoothed negative log-likelihood of targets[i]
-	// under softmax(hidden[i] * table^T), and loss[0] = scale * sum of nll. Unless dhidden and dtable are nil it sets
-	// them to the gradients of loss[0]. At most one block of the logits exists at a time.
+	// under softmax(hidden[i] * table^T), and loss[0] = scale * sum of nll. Unless dhidden is nil it sets
+	// dhidden and, unless that is nil, dtable to the gradients of loss[0]. At most one block of the logits exists at a time.
 	CrossEntropy(loss, nll, dhidden, dtable, hidden, table, targets *Tensor, smoothing, scale float32)
 
 	// AdamW updates parameter p and moments m, v with gradient g in one pass.

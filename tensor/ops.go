@@ -367,7 +367,10 @@ func (tp *Tape) CrossEntropy(hidden, table, targets *Tensor, smoothing, scale fl
 	loss, nll = tp.New(1), tp.New(hidden.shape[0])
 	var dhidden, dtable *Tensor
 	if tp.result(loss, hidden, table) {
-		dhidden, dtable = tp.New(hidden.Shape()...), tp.New(table.Shape()...)
+		dhidden = tp.New(hidden.Shape()...)
+		if table.requiresGrad {
+			dtable = tp.New(table.Shape()...)
+		}
 		r := tp.push()
 		r.backward, r.out, r.in, r.saved = crossEntropyBackward, loss, [4]*Tensor{hidden, table}, [3]*Tensor{dhidden, dtable}
 	}

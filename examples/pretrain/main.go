@@ -86,7 +86,7 @@ func main() {
 	flag.Float64Var(&o.lr, "lr", 2e-3, "peak learning rate")
 	flag.IntVar(&o.maxChunks, "max-chunks", 0, "chunks of a document to train on (default: all)")
 	flag.StringVar(&o.pooling, "pooling", marge.PoolFirst, "how g sums up a document: by its first token (first, as in the paper) or the mean of all (mean)")
-	flag.Float64Var(&o.dropout, "dropout", 0, "dropout (paper: 0.1; less is better where no document is seen often)")
+	flag.Float64Var(&o.dropout, "dropout", 0, "dropout (the presets have 0.1; less is better where no document is seen often)")
 	flag.IntVar(&o.tfidf, "tfidf-steps", 1500, "updates during which documents are linked by TF-IDF instead of by g (paper: 0)")
 	flag.Float64Var(&o.mono, "mono", 0, "links of a target with documents in its language, on average (paper: 4)")
 	flag.Float64Var(&o.cross, "cross", 5, "links of a target with documents in other languages, on average (paper: 4)")
@@ -116,6 +116,9 @@ func (o *options) complete() error {
 	}
 	if o.steps < 0 || o.steps == 0 && !(o.minutes > 0) {
 		return errors.New("-steps or -minutes must be positive")
+	}
+	if o.mono < 0 || o.cross < 0 || o.mono+o.cross == 0 {
+		return errors.New("-mono and -cross must not be negative, and one of them positive")
 	}
 	if o.chunk == 0 {
 		o.chunk = 126

@@ -335,6 +335,9 @@ func TestLinearDecay(t *testing.T) {
 		{LinearDecay{8, 4, 0}, 2, 4},
 		{LinearDecay{8, 4, 0}, 4, 8},
 		{LinearDecay{8, 4, 0}, 1_000_000, 8},
+		{LinearDecay{8, 8, 4}, 2, 2},
+		{LinearDecay{8, 8, 4}, 4, 0},
+		{LinearDecay{8, 8, 4}, 6, 0},
 		{LinearDecay{8, 0, 0}, 1, 8},
 	} {
 		var s Schedule = c.s

@@ -7,8 +7,8 @@ type Schedule interface {
 }
 
 // LinearDecay rises linearly from 0 to Peak during the first Warmup updates
-// and falls linearly to 0 at update Total (arXiv:2006.15020, section 3). With Total 0 it
-// stays at Peak.
+// and falls linearly to 0 at update Total (arXiv:2006.15020, section 3), where
+// it stays. With Total 0 it stays at Peak.
 type LinearDecay struct {
 	Peak          float64
 	Warmup, Total int
@@ -17,12 +17,12 @@ type LinearDecay struct {
 // LR implements Schedule.
 func (s LinearDecay) LR(step int) float64 {
 	switch {
+	case s.Total > 0 && step >= s.Total:
+		return 0
 	case step < s.Warmup:
 		return s.Peak * float64(step) / float64(s.Warmup)
 	case s.Total <= 0:
 		return s.Peak
-	case step >= s.Total:
-		return 0
 	}
-	return s.Peak * float64(s.Total-step) / float64(s.Total-min(s.Warmup, s.Total))
+	return s.Peak * float64(s.Total-step) / float64(s.Total-s.Warmup)
 }

@@ -1,7 +1,8 @@
 // Package news generates short news reports, each event of which is told in
 // several languages: a training corpus for MARGE that needs no download, is as
 // large as wanted and shows within minutes whether retrieval is being learned
-// (PAPER sections 2.2 and 4, with one shard per date of publication).
+// (arXiv:2006.15020, sections 2.2 and 2.4, with one shard for each date of
+// publication).
 //
 // An event is a set of facts: what happened, where, when, how many people and
 // how much money it concerns, which organisation has to do with it, and who is
