@@ -16,9 +16,9 @@ import (
 
 func testOptions(t *testing.T) *options {
 	return &options{
-		config: "tiny", steps: 12, seed: 1, out: filepath.Join(t.TempDir(), "run"), json: true,
-		chunk: 62, probes: 2, events: 40, lr: 1e-3, indexEvery: 5, tfidf: 5, pooling: marge.PoolMean, cross: 4,
-		heldoutEvents: 8,
+		config: "tiny", steps: 8, seed: 1, out: filepath.Join(t.TempDir(), "run"), json: true,
+		chunk: 62, probes: 2, events: 20, lr: 1e-3, indexEvery: 3, tfidf: 3, batchTokens: 300, pooling: marge.PoolMean, cross: 4,
+		heldoutEvents: 2,
 	}
 }
 
@@ -47,8 +47,8 @@ func TestRun(t *testing.T) {
 			t.Errorf("%s is %v", key, r[key])
 		}
 	}
-	if r["steps"] != 12.0 {
-		t.Errorf("%v steps, want 12", r["steps"])
+	if r["steps"] != 8.0 {
+		t.Errorf("%v steps, want 8", r["steps"])
 	}
 	png, err := os.ReadFile(filepath.Join(o.out, "loss.png"))
 	if err != nil || !strings.HasPrefix(string(png), "\x89PNG") {
@@ -80,7 +80,7 @@ func TestRunOnFilesResumed(t *testing.T) {
 	}
 	corpus, heldout := file("train.jsonl", 1, 2, 3, 4, 5, 6, 7, 8, 9), file("heldout.jsonl", 11, 12, 13, 14)
 	weights := func(o *options) string {
-		data, err := os.ReadFile(filepath.Join(o.out, "checkpoint-12", "model.safetensors"))
+		data, err := os.ReadFile(filepath.Join(o.out, "checkpoint-8", "model.safetensors"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -95,7 +95,7 @@ func TestRunOnFilesResumed(t *testing.T) {
 	parts.corpora, parts.evals = whole.corpora, whole.evals
 	ctx, cancel := context.WithCancel(context.Background())
 	parts.onStep = func(m marge.Metrics) {
-		if m.Step == 7 {
+		if m.Step == 5 {
 			cancel()
 		}
 	}
