@@ -9,8 +9,8 @@
 // files that are truncated later do not match the manifest.
 //
 // SHA-256 is chosen over a faster checksum because it is the digest by which
-// model files are published and compared, and its 0.6 to 1.9 GB/s on one core
-// (without and with the SHA instructions) keep up with most disks.
+// model files are published and compared, and with the processor's SHA instructions it
+// keeps up with most disks.
 package checkpoint
 
 import (
