@@ -60,12 +60,12 @@ trap 'exit 130' INT TERM
 
 # The disk: boot loader, kernel, and an initial file system with the program.
 root=$work/root
-mkdir -p "$work/iso" "$root"/{bin,proc,sys,dev,tmp,work}
+mkdir -p "$work/iso" "$root"/{bin,proc,sys,dev,tmp,guest}
 cp "$cache"/{vmlinuz,isolinux.bin,ldlinux.c32} "$work/iso/"
 cp "$cache/busybox" "$root/bin/"
 cp "$binary" "$root/bin/program"
 chmod 755 "$root/bin/program"
-[ -z "${BOCHS_FILES:-}" ] || cp -a "$BOCHS_FILES/." "$root/work/"
+[ -z "${BOCHS_FILES:-}" ] || cp -a "$BOCHS_FILES/." "$root/guest/"
 exports="HOME=/tmp PATH=/bin"
 for name in MARGE_ISA GODEBUG GOMAXPROCS; do
   [ -z "${!name:-}" ] || exports+=" $name=$(printf %q "${!name}")"
@@ -77,7 +77,7 @@ cat > "$root/init" <<INIT
 b=/bin/busybox
 \$b mount -t devtmpfs d /dev; \$b mount -t proc p /proc; \$b mount -t sysfs s /sys; \$b mount -t tmpfs t /tmp
 \$b stty -F /dev/ttyS0 raw -echo
-cd /work; export $exports
+cd /guest; export $exports
 /bin/program$arguments >/dev/ttyS0 2>&1 </dev/null
 \$b printf '\nEXIT:%d\n' \$? >/dev/ttyS1
 while :; do \$b sleep 1000; done
