@@ -158,14 +158,6 @@ func (tp *Tape) Columns(x *Tensor, lo, hi int) *Tensor {
 	return v
 }
 
-// Detach returns a view of x to which no gradient flows.
-func (tp *Tape) Detach(x *Tensor) *Tensor {
-	v := tp.tensors.get()
-	x.view(v, 0)
-	v.base, v.requiresGrad = nil, false
-	return v
-}
-
 // result prepares the output of an operation: whether it needs a gradient.
 func (tp *Tape) result(out *Tensor, inputs ...*Tensor) bool {
 	if !tp.recording {
@@ -242,13 +234,4 @@ func (tp *Tape) Backward(loss *Tensor) {
 		}
 	}
 	tp.recording = false
-}
-
-// Gradient returns the gradient of a tensor of this tape after Backward, or
-// nil if none flowed to it.
-func (tp *Tape) Gradient(t *Tensor) *Tensor {
-	if !t.gradSet {
-		return nil
-	}
-	return t.grad
 }
