@@ -12,17 +12,43 @@ import (
 // time. It implements asm.Runner. How work is split in parts depends on the
 // shapes alone, never on the number of threads, and parts write to disjoint
 // places: results are bit-identical for any number of threads.
+//
+// A training step is thousands of tasks of some microseconds, far less than it
+// takes to wake a thread. So threads that wait look for the next task for a
+// while before they go to sleep.
 type Pool struct {
-	threads int
-	wake    []chan struct{}
+	helpers []*helper
 	busy    sync.Mutex
 
 	task  asm.Task
 	parts int64
 	next  atomic.Int64
-	left  atomic.Int64 // helpers that have not finished the task
-	done  chan struct{}
+
+	// state is the number of the task in its upper half, whether it is closed
+	// for helpers, and how many of them are at work on it.
+	state   atomic.Uint64
+	waiting atomic.Bool // Run sleeps until the last helper leaves
+	left    chan struct{}
 }
+
+const (
+	poolTask   = 1 << 32
+	poolClosed = 1 << 31
+)
+
+// helper is a thread of a pool besides the caller of Run.
+type helper struct {
+	asleep atomic.Bool
+	wake   chan struct{}
+	_      [64]byte // no cache line in common with the next helper
+}
+
+// A thread that waits yields to other goroutines every poolYield looks, and
+// sleeps after poolLooks, which take some 100 microseconds.
+const (
+	poolYield = 1 << 6
+	poolLooks = 1 << 13
+)
 
 // NewPool returns a pool of n threads, the caller of Run among them; n < 1
 // means runtime.GOMAXPROCS(0).
@@ -30,31 +56,63 @@ func NewPool(n int) *Pool {
 	if n < 1 {
 		n = runtime.GOMAXPROCS(0)
 	}
-	p := &Pool{threads: n, done: make(chan struct{}, 1)}
+	p := &Pool{left: make(chan struct{}, 1)}
+	p.state.Store(poolClosed)
 	for range n - 1 {
-		wake := make(chan struct{}, 1)
-		p.wake = append(p.wake, wake)
-		go func() {
-			for range wake {
-				p.work()
-				if p.left.Add(-1) == 0 {
-					p.done <- struct{}{}
-				}
-			}
-		}()
+		h := &helper{wake: make(chan struct{}, 1)}
+		p.helpers = append(p.helpers, h)
+		go p.help(h)
 	}
 	return p
 }
 
 // Close ends the pool's threads. Run must not be called afterwards.
 func (p *Pool) Close() {
-	for _, w := range p.wake {
-		close(w)
+	for _, h := range p.helpers {
+		close(h.wake)
 	}
 }
 
 // Threads returns the number of threads.
-func (p *Pool) Threads() int { return p.threads }
+func (p *Pool) Threads() int { return len(p.helpers) + 1 }
+
+// help takes part in one task after the other.
+func (p *Pool) help(h *helper) {
+	last := p.state.Load() / poolTask
+	for {
+		v := p.state.Load()
+		for looks := 1; v&poolClosed != 0 || v/poolTask == last; looks++ {
+			if looks == poolLooks {
+				h.asleep.Store(true)
+				if v := p.state.Load(); v&poolClosed != 0 || v/poolTask == last || !h.asleep.CompareAndSwap(true, false) {
+					if _, ok := <-h.wake; !ok {
+						return
+					}
+				}
+				looks = 0
+			}
+			wait(looks)
+			v = p.state.Load()
+		}
+		if !p.state.CompareAndSwap(v, v+1) {
+			continue
+		}
+		last = v / poolTask
+		p.work()
+		if v := p.state.Add(^uint64(0)); v%poolTask == poolClosed && p.waiting.CompareAndSwap(true, false) {
+			p.left <- struct{}{}
+		}
+	}
+}
+
+// wait passes the time between two looks.
+func wait(looks int) {
+	if looks%poolYield == 0 {
+		runtime.Gosched()
+	} else {
+		asm.Pause()
+	}
+}
 
 func (p *Pool) work() {
 	for {
@@ -70,19 +128,30 @@ func (p *Pool) work() {
 // while the pool is busy, from within a part or from another goroutine, it
 // does all parts itself.
 func (p *Pool) Run(parts int, t asm.Task) {
-	helpers := min(p.threads, parts) - 1
-	if helpers < 1 || !p.busy.TryLock() {
+	if parts < 2 || len(p.helpers) == 0 || !p.busy.TryLock() {
 		asm.Serial.Run(parts, t)
 		return
 	}
 	p.task, p.parts = t, int64(parts)
 	p.next.Store(0)
-	p.left.Store(int64(helpers))
-	for i := range helpers {
-		p.wake[i] <- struct{}{}
+	p.state.Store((p.state.Load()/poolTask + 1) * poolTask)
+	for _, h := range p.helpers[:min(len(p.helpers), parts-1)] {
+		if h.asleep.CompareAndSwap(true, false) {
+			h.wake <- struct{}{}
+		}
 	}
 	p.work()
-	<-p.done
+	p.state.Or(poolClosed)
+	for looks := 1; p.state.Load()%poolTask != poolClosed; looks++ {
+		if looks == poolLooks {
+			p.waiting.Store(true)
+			if p.state.Load()%poolTask != poolClosed || !p.waiting.CompareAndSwap(true, false) {
+				<-p.left
+			}
+			break
+		}
+		wait(looks)
+	}
 	p.task = nil
 	p.busy.Unlock()
 }

@@ -1,0 +1,7 @@
+//go:build !amd64 || purego
+
+package asm
+
+// Pause tells the processor that the caller is in a loop that waits for another
+// thread; here it does nothing.
+func Pause() {}
