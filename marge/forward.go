@@ -97,6 +97,11 @@ func packEncoder(tp *tensor.Tape, docs [][]int32) packed {
 	return pack(tp, docs, func(int) int32 { return tokenizer.BOS }, tokenizer.EOS)
 }
 
+// packDecoder lays targets out as the decoder reads them: [language] tokens.
+func packDecoder(tp *tensor.Tape, b *Batch) packed {
+	return pack(tp, b.Targets, func(i int) int32 { return b.Languages[i] }, -1)
+}
+
 // embed returns the first layer's input, [tokens, d].
 func (m *Model) embed(tp *tensor.Tape, e *embedder, p packed) *tensor.Tensor {
 	x := m.shared.Forward(tp, p.ids, float32(math.Sqrt(float64(m.Config.DModel))))
@@ -166,19 +171,8 @@ type Forward struct {
 // tokens, those of the targets and an </s> after each; scale 0 stands for the
 // mean.
 func (m *Model) Forward(tp *tensor.Tape, b *Batch, scale float32) Forward {
-	var f, bias *tensor.Tensor
-	var z []attention.Evidence
-	if n := len(b.Evidence); n > 0 {
-		docs := packEncoder(tp, append(b.Evidence[:n:n], b.Targets...))
-		x, g := m.retrieval(tp, docs)
-		f = tp.MatMul(tp.Rows(g, n, n+len(b.Targets)), tp.Rows(g, 0, n), true)
-		bias = tp.Add(tp.MulScalar(f, m.beta), m.mask(tp, b))
-		offsets := docs.offsets[:n+1]
-		z = m.project(tp, m.encode(tp, tp.Rows(x, 0, int(offsets[n])), offsets), offsets)
-	} else {
-		z, bias = m.noEvidence(tp, len(b.Targets))
-	}
-	in := pack(tp, b.Targets, func(i int) int32 { return b.Languages[i] }, -1)
+	f, bias, z := m.evidence(tp, b)
+	in := packDecoder(tp, b)
 	var wanted []int32
 	for _, t := range b.Targets {
 		wanted = append(append(wanted, t...), tokenizer.EOS)
@@ -189,6 +183,23 @@ func (m *Model) Forward(tp *tensor.Tape, b *Batch, scale float32) Forward {
 	hidden := m.decode(tp, in, z, bias)
 	loss, nll := tp.CrossEntropy(hidden, m.shared.Weight, tp.Ints(wanted), 0, scale)
 	return Forward{Loss: loss, NLL: nll, Relevance: f, Offsets: in.offsets}
+}
+
+// evidence returns the evidence of a batch as each decoder layer sees it, the
+// relevance f of each document for each target, nil without evidence, and the
+// bias that it adds to the attention scores, both [targets, evidence].
+func (m *Model) evidence(tp *tensor.Tape, b *Batch) (f, bias *tensor.Tensor, z []attention.Evidence) {
+	n := len(b.Evidence)
+	if n == 0 {
+		z, bias = m.noEvidence(tp, len(b.Targets))
+		return nil, bias, z
+	}
+	docs := packEncoder(tp, append(b.Evidence[:n:n], b.Targets...))
+	x, g := m.retrieval(tp, docs)
+	f = tp.MatMul(tp.Rows(g, n, n+len(b.Targets)), tp.Rows(g, 0, n), true)
+	bias = tp.Add(tp.MulScalar(f, m.beta), m.mask(tp, b))
+	offsets := docs.offsets[:n+1]
+	return f, bias, m.project(tp, m.encode(tp, tp.Rows(x, 0, int(offsets[n])), offsets), offsets)
 }
 
 // mask returns [targets, evidence]: -Inf for own pairs, else 0.

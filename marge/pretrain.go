@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"math"
 	"time"
 
@@ -80,6 +81,15 @@ type IndexStats struct {
 	Unlinked int // targets without a link
 	Batches  int // of the first pass
 	Duration time.Duration
+	// Each calls yield with every link, shard by shard, the best first, until
+	// it returns false. It may be called until OnIndex returns.
+	Each iter.Seq[Link]
+}
+
+// Link is a target and a document that was found to be relevant to it.
+type Link struct {
+	Target, Evidence int     // chunks of the corpus
+	Score            float32 // cosine, centred by language, of g or of TF-IDF
 }
 
 // Metrics describes an update.

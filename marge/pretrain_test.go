@@ -316,3 +316,34 @@ func TestPretrainErrors(t *testing.T) {
 		t.Errorf("a corpus of one document: error %v", err)
 	}
 }
+
+// The links that OnIndex is given are those that its figures count.
+func TestOnIndexLinks(t *testing.T) {
+	_, store := testCorpus(t)
+	o := testOptions("")
+	o.Steps, o.IndexEvery = 2, 1
+	indexes := 0
+	o.OnIndex = func(s IndexStats) {
+		indexes++
+		links, cross := 0, 0
+		for l := range s.Each {
+			links++
+			target, evidence := store.Chunk(l.Target), store.Chunk(l.Evidence)
+			if target.Lang != evidence.Lang {
+				cross++
+			}
+			if target.Shard != evidence.Shard || target.Source == evidence.Source {
+				t.Errorf("link %+v", l)
+			}
+		}
+		if links != s.Links || cross != s.Cross || links == 0 {
+			t.Errorf("%d links, %d of them cross-lingual; want %d and %d", links, cross, s.Links, s.Cross)
+		}
+		for range s.Each {
+			break
+		}
+	}
+	if _, _, err := train(t, 1, o); err != nil || indexes != 2 {
+		t.Errorf("%d indexes, error %v", indexes, err)
+	}
+}

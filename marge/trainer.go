@@ -206,10 +206,21 @@ func (t *trainer) reindex(ctx context.Context) error {
 	t.shards, t.indexes, t.indexStep = links, t.indexes+1, t.step
 	t.startPass(0)
 	if t.o.OnIndex != nil {
-		stats.Batches, stats.Duration = len(t.batches), time.Since(start)
+		stats.Batches, stats.Duration, stats.Each = len(t.batches), time.Since(start), t.eachLink
 		t.o.OnIndex(stats)
 	}
 	return nil
+}
+
+// eachLink goes through the links of the index.
+func (t *trainer) eachLink(yield func(Link) bool) {
+	for _, l := range t.shards {
+		for _, p := range l.pairs {
+			if !yield(Link{l.items[p.Target].Chunk, l.items[p.Evidence].Chunk, p.Score}) {
+				return
+			}
+		}
+	}
 }
 
 // items describes the chunks of a shard for the index.
