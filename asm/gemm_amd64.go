@@ -99,6 +99,17 @@ func gemm6x16avx2(c []float32, ldc int, a []float32, ars, acs int, b []float32, 
 //go:noescape
 func gemmPackCols8(dst []float32, width int, src []float32, ld, rows, count int)
 
+// gemmPackCols16avx512 transposes 16 rows; count is a positive multiple of 4.
+//
+//	for k := range count {
+//		for i := range 16 {
+//			dst[k*width+i] = src[i*ld+k]
+//		}
+//	}
+//
+//go:noescape
+func gemmPackCols16avx512(dst []float32, width int, src []float32, ld, count int)
+
 // gemmCopyRows8 copies rows of 8 values, in ascending order.
 //
 //	for k := range rows {
@@ -112,6 +123,11 @@ func gemmCopyRows8(dst []float32, width int, src []float32, ld, rows int)
 //
 //go:noescape
 func gemmCopyRows16(dst []float32, width int, src []float32, ld, rows int)
+
+// gemmCopyRows32 is gemmCopyRows8 for rows of 32 values.
+//
+//go:noescape
+func gemmCopyRows32(dst []float32, width int, src []float32, ld, rows int)
 
 // The dot products of gemmDots; k is a positive multiple of the number of lanes.
 
@@ -149,7 +165,7 @@ var gemmAVX512 = gemmKernels{
 		gemm13x32avx512,
 		gemm14x32avx512,
 	},
-	transpose: gemmTransposeAVX2,
+	transpose: gemmTransposeAVX512,
 	copyRows:  gemmCopyRowsAVX2,
 	dots:      []gemmDots{{4, gemmDots4x4avx512}, {2, gemmDots2x4avx512}, {1, gemmDots1x4avx512}},
 	lanes:     16,
@@ -195,6 +211,19 @@ func gemmCacheSizes() (l2, l3 int) {
 	return l2, l3
 }
 
+func gemmTransposeAVX512(dst []float32, width int, src []float32, ld, rows, count int) {
+	i := 0
+	if count%4 == 0 && count > 0 {
+		for ; i+16 <= rows; i += 16 {
+			gemmPackCols16avx512(dst[i:], width, src[i*ld:], ld, count)
+		}
+	}
+	if i < rows {
+		i = min(i, max(rows-8, 0)) // fewer than eight would be followed by slack
+		gemmTransposeAVX2(dst[i:], width, src[i*ld:], ld, rows-i, count)
+	}
+}
+
 func gemmTransposeAVX2(dst []float32, width int, src []float32, ld, rows, count int) {
 	blocks := count &^ 7
 	if blocks > 0 {
@@ -217,7 +246,10 @@ func gemmTransposeAVX2(dst []float32, width int, src []float32, ld, rows, count 
 func gemmCopyRowsAVX2(dst []float32, width int, src []float32, ld, cols, rows int) {
 	for from := 0; from < cols; {
 		kernel, lanes := gemmCopyRows8, 8
-		if cols-from > 8 {
+		switch {
+		case cols-from >= 32:
+			kernel, lanes = gemmCopyRows32, 32
+		case cols-from > 8:
 			kernel, lanes = gemmCopyRows16, 16
 		}
 		dst, src := dst[from:], src[from:]

@@ -45,12 +45,6 @@
 	VPXORD c0, c0, c0 \
 	VPXORD c1, c1, c1
 
-// Fetches the row of C at AX, which is added to at the end.
-#define FETCHC(a, c0, c1) \
-	PREFETCHT0 (AX) \
-	PREFETCHT0 124(AX) \
-	ADDQ LDC, AX
-
 // c += a[k] * b[k][:]
 #define MULADD(a, c0, c1) \
 	VBROADCASTSS a, A0 \
@@ -80,8 +74,23 @@
 	VMOVUPS c1, MASK1, 64(C) \
 	ADDQ LDC, C
 
-// TILE is the body of a kernel; ROWS is one of ROWS1 to ROWS14.
-#define TILE(ROWS) \
+// STEP adds the products at the current k and goes on to the next.
+#define STEP(ROWS) \
+	VMOVUPS (B), B0 \
+	VMOVUPS 64(B), B1 \
+	ROWS(MULADD) \
+	ADDQ ACOL, A \
+	ADDQ ACOL, A3 \
+	ADDQ ACOL, A6 \
+	ADDQ ACOL, A9 \
+	ADDQ ACOL, A12 \
+	ADDQ BROW, B \
+	DECQ K
+
+// TILE is the body of a kernel with n rows; ROWS is ROWSn. The first n steps
+// fetch a row of C each, which is added to at the end: all rows at once would
+// fill the queue of cache misses and A would wait behind them.
+#define TILE(n, ROWS) \
 	MOVQ c_base+0(FP), C \
 	MOVQ ldc+24(FP), LDC \
 	MOVQ a_base+32(FP), A \
@@ -103,21 +112,25 @@
 	LEAQ (A9)(AROW*2), A12 \
 	ADDQ AROW, A12 \
 	MOVQ C, AX \
-	ROWS(FETCHC) \
 	ROWS(ZERO) \
+	CMPQ K, $n \
+	JLE fetch \
+	MOVQ $n, K \
+	PCALIGN $64 \
+fetch: \
+	PREFETCHT0 (AX) \
+	PREFETCHT0 124(AX) \
+	ADDQ LDC, AX \
+	STEP(ROWS) \
+	JNZ fetch \
+	MOVQ k+104(FP), K \
+	SUBQ $n, K \
+	JLE summed \
 	PCALIGN $64 \
 loop: \
-	VMOVUPS (B), B0 \
-	VMOVUPS 64(B), B1 \
-	ROWS(MULADD) \
-	ADDQ ACOL, A \
-	ADDQ ACOL, A3 \
-	ADDQ ACOL, A6 \
-	ADDQ ACOL, A9 \
-	ADDQ ACOL, A12 \
-	ADDQ BROW, B \
-	DECQ K \
+	STEP(ROWS) \
 	JNZ loop \
+summed: \
 	MOVQ cols+144(FP), CX \
 	MOVQ $-1, R8 \
 	SHLQ CX, R8 \
@@ -149,56 +162,56 @@ biased: \
 
 // func gemm1x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
 TEXT ·gemm1x32avx512(SB), NOSPLIT, $0-152
-	TILE(ROWS1)
+	TILE(1, ROWS1)
 
 // func gemm2x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
 TEXT ·gemm2x32avx512(SB), NOSPLIT, $0-152
-	TILE(ROWS2)
+	TILE(2, ROWS2)
 
 // func gemm3x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
 TEXT ·gemm3x32avx512(SB), NOSPLIT, $0-152
-	TILE(ROWS3)
+	TILE(3, ROWS3)
 
 // func gemm4x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
 TEXT ·gemm4x32avx512(SB), NOSPLIT, $0-152
-	TILE(ROWS4)
+	TILE(4, ROWS4)
 
 // func gemm5x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
 TEXT ·gemm5x32avx512(SB), NOSPLIT, $0-152
-	TILE(ROWS5)
+	TILE(5, ROWS5)
 
 // func gemm6x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
 TEXT ·gemm6x32avx512(SB), NOSPLIT, $0-152
-	TILE(ROWS6)
+	TILE(6, ROWS6)
 
 // func gemm7x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
 TEXT ·gemm7x32avx512(SB), NOSPLIT, $0-152
-	TILE(ROWS7)
+	TILE(7, ROWS7)
 
 // func gemm8x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
 TEXT ·gemm8x32avx512(SB), NOSPLIT, $0-152
-	TILE(ROWS8)
+	TILE(8, ROWS8)
 
 // func gemm9x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
 TEXT ·gemm9x32avx512(SB), NOSPLIT, $0-152
-	TILE(ROWS9)
+	TILE(9, ROWS9)
 
 // func gemm10x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
 TEXT ·gemm10x32avx512(SB), NOSPLIT, $0-152
-	TILE(ROWS10)
+	TILE(10, ROWS10)
 
 // func gemm11x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
 TEXT ·gemm11x32avx512(SB), NOSPLIT, $0-152
-	TILE(ROWS11)
+	TILE(11, ROWS11)
 
 // func gemm12x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
 TEXT ·gemm12x32avx512(SB), NOSPLIT, $0-152
-	TILE(ROWS12)
+	TILE(12, ROWS12)
 
 // func gemm13x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
 TEXT ·gemm13x32avx512(SB), NOSPLIT, $0-152
-	TILE(ROWS13)
+	TILE(13, ROWS13)
 
 // func gemm14x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
 TEXT ·gemm14x32avx512(SB), NOSPLIT, $0-152
-	TILE(ROWS14)
+	TILE(14, ROWS14)

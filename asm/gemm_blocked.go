@@ -49,8 +49,9 @@ type gemmTask struct {
 	packB   bool
 	work    []gemmWork
 
-	// In the shared mode the parts pack a slab of B together, columns n0 to n1
-	// of the blocks kb0 to kb1, before they multiply with it.
+	// In the shared mode, which is for several parts or several blocks of rows
+	// of A, the parts pack a slab of B together, columns n0 to n1 of the blocks
+	// kb0 to kb1, before they multiply with it.
 	shared           bool
 	packing          bool
 	slab             []float32
@@ -110,12 +111,12 @@ func ceilDiv(a, b int) int { return (a + b - 1) / b }
 // Up to gemmDirectCols panels of columns, A is multiplied where it lies; up to
 // gemmDirectRows tiles of rows, so is B. Packing pays where it is used more.
 const (
-	gemmDirectCols = 2
+	gemmDirectCols = 16
 	gemmDirectRows = 2
 )
 
 // gemmPartWork is the number of multiplications that is worth a thread.
-const gemmPartWork = 1 << 19
+const gemmPartWork = 1 << 18
 
 // Gemm computes g on the threads of run; nil means Serial. The result does not
 // depend on the number of threads. It panics if the shapes and slices of g do
@@ -157,7 +158,8 @@ func (t *gemmTask) plan(threads int) {
 	l2, l3 := gemmCacheSizes()
 	t.mc = min(max(l2/2/4/kc/k.mr, 4)*k.mr, 1024)
 	t.thin = t.TransB && t.M <= gemmThinRows && t.K >= t.M*gemmThinDepth
-	t.packA = t.N > gemmDirectCols*k.nr || t.TransA && t.M > k.mr
+	// Columns of A that are a multiple of 4 KB apart get into each other's way in the first-level cache.
+	t.packA = t.N > gemmDirectCols*k.nr || t.TransA && t.LDA%1024 == 0 && t.M > k.mr
 	t.packB = t.TransB || t.M > gemmDirectRows*k.mr
 
 	work := t.M * t.N * t.K
@@ -171,9 +173,9 @@ func (t *gemmTask) plan(threads int) {
 	if !t.perPart {
 		t.pm, t.pn = t.cut(t.parts)
 	}
-	t.shared = !t.perPart && t.Batch == 1 && t.pm > 1 && t.packB
+	t.shared = !t.perPart && t.Batch == 1 && t.packB && (t.pm > 1 || t.M > t.mc)
 	if t.shared {
-		// Half of the third-level cache for the slab; even slabs.
+		// An eighth of the third-level cache for the slab; even slabs.
 		panels := ceilDiv(t.N, k.nr)
 		budget := max(l3/8/4/(kc*k.nr), 1) // panels of one block
 		t.kb1 = min(t.kblocks, max(budget/min(panels, 64), 1))

@@ -2,7 +2,7 @@
 
 #include "textflag.h"
 
-// Packing for GEMM. The transposing kernel needs AVX2 only and serves both
+// Packing for GEMM. All but gemmPackCols16avx512 need AVX2 only and serve both
 // instruction sets; the stubs in gemm_amd64.go say what each computes.
 
 #define DST   DI
@@ -118,5 +118,75 @@ copy16:
 	ADDQ WIDTH, DST
 	DECQ COUNT
 	JNZ copy16
+	VZEROUPPER
+	RET
+
+// GATHER4 sets z to four columns of the rows i, i+4, i+8 and i+12, where (p0)
+// to (p12) are these rows.
+#define GATHER4(p0, p4, p8, p12, x, z) \
+	VMOVUPS p0, x \
+	VINSERTF32X4 $1, p4, z, z \
+	VINSERTF32X4 $2, p8, z, z \
+	VINSERTF32X4 $3, p12, z, z
+
+// func gemmPackCols16avx512(dst []float32, width int, src []float32, ld, count int)
+TEXT ·gemmPackCols16avx512(SB), NOSPLIT, $0-72
+	MOVQ dst_base+0(FP), DST
+	MOVQ width+24(FP), WIDTH
+	MOVQ src_base+32(FP), SI
+	MOVQ ld+56(FP), R9
+	MOVQ count+64(FP), COUNT
+	SHLQ $2, WIDTH
+	SHLQ $2, R9
+	LEAQ (WIDTH)(WIDTH*2), R8
+	LEAQ (R9)(R9*2), R10
+	LEAQ (SI)(R9*4), R11
+	LEAQ (SI)(R9*8), R12
+	LEAQ (R11)(R9*8), R13
+cols4:
+	GATHER4((SI), (R11), (R12), (R13), X0, Z0)
+	GATHER4((SI)(R9*1), (R11)(R9*1), (R12)(R9*1), (R13)(R9*1), X1, Z1)
+	GATHER4((SI)(R9*2), (R11)(R9*2), (R12)(R9*2), (R13)(R9*2), X2, Z2)
+	GATHER4((SI)(R10*1), (R11)(R10*1), (R12)(R10*1), (R13)(R10*1), X3, Z3)
+	PAIR(Z0, Z1, Z4, Z5)
+	PAIR(Z2, Z3, Z6, Z7)
+	QUAD(Z4, Z6, Z0, Z1)
+	QUAD(Z5, Z7, Z2, Z3)
+	VMOVUPS Z0, (DST)
+	VMOVUPS Z1, (DST)(WIDTH*1)
+	VMOVUPS Z2, (DST)(WIDTH*2)
+	VMOVUPS Z3, (DST)(R8*1)
+	LEAQ (DST)(WIDTH*4), DST
+	ADDQ $16, SI
+	ADDQ $16, R11
+	ADDQ $16, R12
+	ADDQ $16, R13
+	SUBQ $4, COUNT
+	JG cols4
+	VZEROUPPER
+	RET
+
+// func gemmCopyRows32(dst []float32, width int, src []float32, ld, rows int)
+TEXT ·gemmCopyRows32(SB), NOSPLIT, $0-72
+	MOVQ dst_base+0(FP), DST
+	MOVQ width+24(FP), WIDTH
+	MOVQ src_base+32(FP), SI
+	MOVQ ld+56(FP), R9
+	MOVQ rows+64(FP), COUNT
+	SHLQ $2, WIDTH
+	SHLQ $2, R9
+copy32:
+	VMOVUPS (SI), Y0
+	VMOVUPS 32(SI), Y1
+	VMOVUPS 64(SI), Y2
+	VMOVUPS 96(SI), Y3
+	VMOVUPS Y0, (DST)
+	VMOVUPS Y1, 32(DST)
+	VMOVUPS Y2, 64(DST)
+	VMOVUPS Y3, 96(DST)
+	ADDQ R9, SI
+	ADDQ WIDTH, DST
+	DECQ COUNT
+	JNZ copy32
 	VZEROUPPER
 	RET

@@ -109,7 +109,7 @@ func assemble(file string) (map[string][]instruction, error) {
 }
 
 // unsuffixed are the functions whose instruction set their name does not tell.
-var unsuffixed = map[string]ISA{"gemmPackCols8": AVX2, "gemmCopyRows8": AVX2, "gemmCopyRows16": AVX512}
+var unsuffixed = map[string]ISA{"gemmPackCols8": AVX2, "gemmCopyRows8": AVX2, "gemmCopyRows16": AVX2, "gemmCopyRows32": AVX2}
 
 // checkISA returns what in a function its name does not allow: a name that ends
 // in AVX2 or AVX512 (in either case) promises that instruction set, another promises to use no
