@@ -1,8 +1,12 @@
-// Package bench has benchmarks that put the parts of marge side by side with
-// others: gonum here, PyTorch in the folder peers.
+// Package bench has the workloads that the speed of marge is judged by, and
+// benchmarks of them:
 //
 //	go test ./bench -run '^$' -bench .
 //
+// The command compare times the same workloads beside gonum, OpenBLAS, PyTorch
+// and faiss, and writes RESULTS.md.
+//
 // The metric ceiling is a rate as a share of the fused multiply-adds that the
-// instruction set in use can do on as many threads, measured in the same run.
+// instruction set in use can do on as many threads, and bandwidth one of the
+// bytes a second that a copy moves, both measured in the same run.
 package bench

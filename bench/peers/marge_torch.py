@@ -68,6 +68,7 @@ SIZES = {
     "tiny": Config(8000, 128, 4, 512, 2, 1, 512, 2, 1024, 4, 4, 256),
     "small": Config(16000, 256, 6, 1024, 4, 2, 1024, 4, 2048, 4, 4, 512),
     "base": Config(32000, 512, 6, 2048, 4, 2, 2048, 6, 4096, 8, 8, 512),
+    "paper": Config(250000, 1024, 12, 4096, 4, 4, 4096, 12, 16384, 16, 16, 1024),
 }
 
 
@@ -344,16 +345,14 @@ def reference(model, batch):
     return {name: tensor.float().contiguous() for name, tensor in out.items()}
 
 
-def benchmark(config, args):
-    """Times whole training steps (forward, backward, clip, AdamW) on random documents of equal length."""
-    torch.manual_seed(args.seed)
-    model = Marge(dataclasses.replace(config, dropout=args.dropout, attention_dropout=args.dropout))
-    model.randomise(args.seed)
+def training_step(model, evidence, targets, tokens, compiled=False):
+    """Returns a function that makes a whole training step (forward, backward, clip, AdamW) on random documents of equal
+    length, which is less <s> and </s>."""
+    documents = torch.randint(4, model.config.vocab_size, (evidence + targets, tokens)).tolist()
+    batch = Batch.collate(documents[:evidence], documents[evidence:], [4] * targets)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-4, betas=(0.9, 0.98), eps=1e-6, weight_decay=0.01, fused=True)
+    forward = torch.compile(model) if compiled else model
     model.train()
-    documents = torch.randint(4, config.vocab_size, (args.evidence + args.targets, args.tokens)).tolist()
-    batch = Batch.collate(documents[: args.evidence], documents[args.evidence :], [4] * args.targets)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-4, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
-    forward = torch.compile(model) if args.compile else model
 
     def step():
         optimiser.zero_grad()
@@ -362,6 +361,15 @@ def benchmark(config, args):
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
 
+    return step
+
+
+def benchmark(config, args):
+    """Times whole training steps."""
+    torch.manual_seed(args.seed)
+    model = Marge(dataclasses.replace(config, dropout=args.dropout, attention_dropout=args.attention_dropout))
+    model.randomise(args.seed)
+    step = training_step(model, args.evidence, args.targets, args.tokens, args.compile)
     seconds = []
     for i in range(args.warmup + args.steps):
         start = time.perf_counter()
@@ -376,6 +384,7 @@ def benchmark(config, args):
         "threads": torch.get_num_threads(),
         "compile": args.compile,
         "dropout": args.dropout,
+        "attention_dropout": args.attention_dropout,
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "evidence": args.evidence,
         "targets": args.targets,
@@ -404,6 +413,7 @@ def main():
     bench.add_argument("--targets", type=int, default=4, help="targets of a batch")
     bench.add_argument("--tokens", type=int, default=126, help="tokens of each document, less <s> and </s>")
     bench.add_argument("--dropout", type=float, default=0.1)
+    bench.add_argument("--attention-dropout", type=float, default=0.0)
     bench.add_argument("--warmup", type=int, default=2)
     bench.add_argument("--steps", type=int, default=10)
     bench.add_argument("--compile", action="store_true", help="use torch.compile")

@@ -1,0 +1,72 @@
+package bench
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"testing"
+)
+
+func BenchmarkGEMM(b *testing.B)      { section(b, "gemm") }
+func BenchmarkVector(b *testing.B)    { section(b, "vector") }
+func BenchmarkAttention(b *testing.B) { section(b, "attention") }
+func BenchmarkStep(b *testing.B)      { section(b, "step") }
+func BenchmarkTopK(b *testing.B)      { section(b, "topk") }
+
+var ceiling, bandwidth = cached(Ceiling), cached(Bandwidth)
+
+// section runs the workloads of a section on one and two threads. What takes
+// long or much memory (Paper, a million vectors) runs only if MARGE_BENCH_LONG
+// is set.
+func section(b *testing.B, name string) {
+	for _, w := range Workloads(name) {
+		if w.Long && os.Getenv("MARGE_BENCH_LONG") == "" {
+			continue
+		}
+		for threads := 1; threads <= min(2, runtime.GOMAXPROCS(0)); threads++ {
+			b.Run(fmt.Sprintf("%s/threads=%d", w.Name, threads), func(b *testing.B) { timed(b, &w, threads) })
+		}
+		if w.Op == "gemm" {
+			b.Run(w.Name+"/gonum", func(b *testing.B) {
+				run := w.Gonum()
+				for b.Loop() {
+					run()
+				}
+				b.ReportMetric(w.Flops*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
+			})
+		}
+	}
+}
+
+func timed(b *testing.B, w *Workload, threads int) {
+	debug.FreeOSMemory()
+	reset := ResetPeak()
+	run, stop, err := w.Start(threads)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer stop()
+	// The first step takes memory from the system, which the second still may.
+	run()
+	run()
+	b.ReportAllocs()
+	for b.Loop() {
+		run()
+	}
+	seconds := b.Elapsed().Seconds() / float64(b.N)
+	if w.Flops > 0 {
+		b.ReportMetric(w.Flops/seconds/1e9, "GFLOP/s")
+		b.ReportMetric(w.Flops/seconds/ceiling(threads), "ceiling")
+	}
+	if w.Bytes > 0 {
+		b.ReportMetric(w.Bytes/seconds/1e9, "GB/s")
+		b.ReportMetric(w.Bytes/seconds/bandwidth(threads), "bandwidth")
+	}
+	if w.Tokens > 0 {
+		b.ReportMetric(float64(w.Tokens)/seconds, "target-tokens/s")
+	}
+	if _, peak := ResidentMB(); reset == nil && (w.Op == "step" || w.Op == "attention") {
+		b.ReportMetric(peak, "peak-MB")
+	}
+}

@@ -1,0 +1,247 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/marge-go/marge/bench"
+)
+
+const ours = "marge"
+
+// unit is what the rate of a section counts.
+type unit struct {
+	name   string
+	amount func(w *bench.Workload) float64
+	limit  string // what the rate is also told as a share of
+	most   func(threads int) float64
+}
+
+func unitOf(section string) unit {
+	switch section {
+	case "vector":
+		return unit{"GB/s", func(w *bench.Workload) float64 { return w.Bytes / 1e9 }, "of copy", bench.Bandwidth}
+	case "step":
+		return unit{"target tokens/s", func(w *bench.Workload) float64 { return float64(w.Tokens) }, "of ceiling", bench.Ceiling}
+	}
+	return unit{"GFLOP/s", func(w *bench.Workload) float64 { return w.Flops / 1e9 }, "of ceiling", bench.Ceiling}
+}
+
+// ratio returns how many times as fast as a peer, or as the best of all, we
+// were, or 0 if there is none.
+func (r *row) ratio(column string) float64 {
+	best := math.Inf(1)
+	for name, f := range r.figures {
+		if name != ours && (column == "" || name == column) {
+			best = min(best, f.seconds)
+		}
+	}
+	if math.IsInf(best, 1) || r.figures[ours].seconds == 0 {
+		return 0
+	}
+	return best / r.figures[ours].seconds
+}
+
+// render returns a section of the results.
+func render(section string, rows []row, all []*side) string {
+	var b strings.Builder
+	u := unitOf(section)
+	fmt.Fprintf(&b, "## %s, %s\n\n%s, %s, %s.", section, isa(), bench.Machine(), isa(), time.Now().UTC().Format("2006-01-02 15:04 UTC"))
+	limits := map[int]float64{}
+	for _, r := range rows {
+		if limits[r.threads] == 0 {
+			limits[r.threads] = u.most(r.threads)
+			what := fmt.Sprintf("ceiling %.0f GFLOP/s", limits[r.threads]/1e9)
+			if section == "vector" {
+				what = fmt.Sprintf("copy %.1f GB/s", limits[r.threads]/1e9)
+			}
+			fmt.Fprintf(&b, " Threads %d: %s.", r.threads, what)
+		}
+	}
+	b.WriteString("\n\n")
+	var columns []string
+	for _, s := range all {
+		if slices.ContainsFunc(rows, func(r row) bool { return r.figures[s.column].seconds > 0 }) {
+			columns = append(columns, s.column)
+			if s.name != "" && s.column != s.name {
+				fmt.Fprintf(&b, "- %s: %s\n", s.column, s.name)
+			}
+		} else if s.problem != "" {
+			fmt.Fprintf(&b, "- %s: not measured: %s\n", s.column, s.problem)
+		}
+	}
+	b.WriteString("\n| workload | threads | " + u.name + ": " + strings.Join(columns, " | ") + " | marge: " + u.limit + " | marge / best peer |\n")
+	b.WriteString("| --- | " + strings.Repeat("---: | ", len(columns)+3) + "\n")
+	for _, r := range rows {
+		fmt.Fprintf(&b, "| %s | %d |", strings.TrimSpace(r.Name+" "+r.Label), r.threads)
+		for _, c := range columns {
+			if f := r.figures[c]; f.seconds > 0 {
+				fmt.Fprintf(&b, " %s |", short(u.amount(&r.Workload)/f.seconds))
+			} else {
+				b.WriteString(" |")
+			}
+		}
+		fmt.Fprintf(&b, " %.2f | %s |\n", r.share(section, limits), number(r.ratio("")))
+	}
+	if section == "step" || section == "attention" {
+		memory(&b, rows, columns)
+	}
+	means(&b, rows)
+	goals(&b, section, rows, limits)
+	return b.String()
+}
+
+// share is our rate as a share of the ceiling or of the bandwidth.
+func (r *row) share(section string, limits map[int]float64) float64 {
+	amount := r.Flops
+	if section == "vector" {
+		amount = r.Bytes
+	}
+	return amount / r.figures[ours].seconds / limits[r.threads]
+}
+
+func short(x float64) string {
+	if x < 100 {
+		return fmt.Sprintf("%.1f", x)
+	}
+	return fmt.Sprintf("%.0f", x)
+}
+
+func number(x float64) string {
+	if x == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%.2f", x)
+}
+
+// memory writes the table of peak memory.
+func memory(b *strings.Builder, rows []row, columns []string) {
+	b.WriteString("\nPeak memory of the process in MB, and how much of it came after start-up (with the libraries loaded):\n\n")
+	b.WriteString("| workload | threads | " + strings.Join(columns, " | ") + " | marge / PyTorch | after start-up |\n")
+	b.WriteString("| --- | " + strings.Repeat("---: | ", len(columns)+3) + "\n")
+	for _, r := range rows {
+		fmt.Fprintf(b, "| %s | %d |", r.Name, r.threads)
+		for _, c := range columns {
+			if f := r.figures[c]; f.seconds > 0 {
+				fmt.Fprintf(b, " %.0f (%.0f) |", f.peak, f.peak-f.base)
+			} else {
+				b.WriteString(" |")
+			}
+		}
+		m, p := r.figures[ours], r.figures["PyTorch"]
+		if p.seconds > 0 {
+			fmt.Fprintf(b, " %.2f | %.2f |\n", m.peak/p.peak, (m.peak-m.base)/(p.peak-p.base))
+		} else {
+			b.WriteString(" | |\n")
+		}
+	}
+}
+
+// geometric returns the geometric mean and the least of the positive ones of
+// some numbers, or zeros.
+func geometric(x []float64) (mean, least float64, n int) {
+	least = math.Inf(1)
+	for _, v := range x {
+		if v > 0 {
+			mean, least, n = mean+math.Log(v), min(least, v), n+1
+		}
+	}
+	if n == 0 {
+		return 0, 0, 0
+	}
+	return math.Exp(mean / float64(n)), least, n
+}
+
+// means writes how the groups of workloads compare with the best peer.
+func means(b *strings.Builder, rows []row) {
+	var groups []string
+	for _, r := range rows {
+		if !slices.Contains(groups, r.Group) {
+			groups = append(groups, r.Group)
+		}
+	}
+	b.WriteString("\n| marge / best peer | threads | workloads | geometric mean | least | below 1 |\n| --- | ---: | ---: | ---: | ---: | ---: |\n")
+	line := func(name string, threads int, ratios []float64) {
+		mean, least, n := geometric(ratios)
+		behind := 0
+		for _, v := range ratios {
+			if v > 0 && v < 1 {
+				behind++
+			}
+		}
+		if n > 0 {
+			fmt.Fprintf(b, "| %s | %d | %d | %.2f | %.2f | %d |\n", name, threads, n, mean, least, behind)
+		}
+	}
+	for threads := 1; threads <= 2; threads++ {
+		var all []float64
+		for _, g := range groups {
+			x := pick(rows, func(r *row) float64 {
+				if r.Group != g || r.threads != threads {
+					return 0
+				}
+				return r.ratio("")
+			})
+			all = append(all, x...)
+			line(g, threads, x)
+		}
+		if len(groups) > 1 {
+			line("all", threads, all)
+		}
+	}
+}
+
+func pick(rows []row, f func(r *row) float64) []float64 {
+	var x []float64
+	for i := range rows {
+		x = append(x, f(&rows[i]))
+	}
+	return x
+}
+
+const title = `# Results
+
+Written by the command in the folder compare; see its documentation. For each workload the sides took turns, each in a
+process of its own, with the workload prepared and computed once (a step: three times) before; figures are medians of the
+medians of the rounds. "ceiling" is the rate of fused multiply-adds in registers, "copy" that of a copy between arrays
+of 64 MiB, both measured in the same run with the same instruction set and threads. PyTorch runs with a C library that
+keeps freed memory (MALLOC_MMAP_MAX_=0 and no trimming), since it is much slower without, unless the heading says default
+malloc. Sections are measured one by one: each names the processor, the instruction set and the time.
+`
+
+// replaceSection writes a section to the file in place of the one with the same
+// heading, or in the order of the headings.
+func replaceSection(path, text string) error {
+	data, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	parts := []string{strings.TrimSpace(text)}
+	for i, p := range strings.Split(string(data), "\n## ") {
+		if i > 0 && heading(p) != heading(strings.TrimPrefix(text, "## ")) {
+			parts = append(parts, "## "+strings.TrimSpace(p))
+		}
+	}
+	slices.SortFunc(parts, func(a, b string) int {
+		order := func(p string) int {
+			name, _, _ := strings.Cut(strings.TrimPrefix(heading(p), "## "), ",")
+			return slices.Index(bench.Sections, name)
+		}
+		if d := order(a) - order(b); d != 0 {
+			return d
+		}
+		return strings.Compare(heading(b), heading(a)) // avx512 before avx2
+	})
+	return os.WriteFile(path, []byte(title+"\n"+strings.Join(parts, "\n\n")+"\n"), 0o666)
+}
+
+func heading(part string) string {
+	line, _, _ := strings.Cut(part, "\n")
+	return line
+}

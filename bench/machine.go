@@ -1,0 +1,124 @@
+package bench
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/klauspost/cpuid/v2"
+
+	"github.com/marge-go/marge/asm"
+	"github.com/marge-go/marge/tensor"
+)
+
+// Machine names the processor.
+func Machine() string {
+	c := cpuid.CPU
+	return fmt.Sprintf("%s (family %d, model %d)", strings.TrimSpace(c.BrandName), c.Family, c.Model)
+}
+
+// peakTask keeps all threads at multiply-adds.
+type peakTask struct{ flops []float64 }
+
+func (p *peakTask) Do(part int) { p.flops[part] = asm.FMAPeak(1 << 19) }
+
+// Ceiling returns the floating-point operations a second that the multiply-adds
+// of the instruction set in use do on the given number of threads: the best of
+// several measurements.
+func Ceiling(threads int) float64 {
+	pool := tensor.NewPool(threads)
+	defer pool.Close()
+	best := 0.0
+	for range 20 {
+		p := peakTask{make([]float64, threads)}
+		start := time.Now()
+		pool.Run(threads, &p)
+		seconds, flops := time.Since(start).Seconds(), 0.0
+		for _, f := range p.flops {
+			flops += f
+		}
+		best = max(best, flops/seconds)
+	}
+	return best
+}
+
+// copyTask copies in parts of 64 KiB.
+type copyTask struct{ dst, src []float32 }
+
+const copyPart = 1 << 14
+
+func (c *copyTask) Do(part int) {
+	copy(c.dst[part*copyPart:(part+1)*copyPart], c.src[part*copyPart:])
+}
+
+// Bandwidth returns the bytes a second, read and written, that a copy of 64 MiB
+// moves on the given number of threads, which is more than fits in the caches:
+// the best of several measurements.
+func Bandwidth(threads int) float64 {
+	pool := tensor.NewPool(threads)
+	defer pool.Close()
+	const n = 1 << 24
+	c := copyTask{filled(n), filled(n)}
+	best := 0.0
+	for range 10 {
+		start := time.Now()
+		pool.Run(n/copyPart, &c)
+		best = max(best, 8*n/time.Since(start).Seconds())
+	}
+	return best
+}
+
+// cached keeps what was measured for each number of threads.
+func cached(measure func(threads int) float64) func(threads int) float64 {
+	var mu sync.Mutex
+	known := map[int]float64{}
+	return func(threads int) float64 {
+		mu.Lock()
+		defer mu.Unlock()
+		if known[threads] == 0 {
+			known[threads] = measure(threads)
+		}
+		return known[threads]
+	}
+}
+
+// ResidentMB returns the physical memory that the process has, and the most
+// that it had since its start or ResetPeak. Where the system does not tell, it
+// returns zeros.
+func ResidentMB() (now, peak float64) {
+	data, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0, 0
+	}
+	for line := range strings.Lines(string(data)) {
+		f := strings.Fields(line)
+		if len(f) != 3 {
+			continue
+		}
+		kb, _ := strconv.ParseFloat(f[1], 64)
+		switch f[0] {
+		case "VmRSS:":
+			now = kb / 1024
+		case "VmHWM:":
+			peak = kb / 1024
+		}
+	}
+	return now, peak
+}
+
+// ResetPeak makes ResidentMB forget the peak so far.
+func ResetPeak() error { return os.WriteFile("/proc/self/clear_refs", []byte("5"), 0) }
+
+// filled returns n numbers between -1 and 1.
+func filled(n int) []float32 {
+	x := make([]float32, n)
+	state := uint32(1)
+	for i := range x {
+		state = state*1664525 + 1013904223
+		x[i] = float32(int32(state)) / (1 << 31)
+	}
+	return x
+}

@@ -1,0 +1,103 @@
+package bench
+
+import (
+	"fmt"
+
+	"github.com/marge-go/marge/asm"
+	"github.com/marge-go/marge/tensor"
+)
+
+// vectorWorkloads returns the operations that memory bounds, on more than the
+// caches hold.
+func vectorWorkloads() []Workload {
+	var list []Workload
+	for _, v := range []struct {
+		op      string
+		m, n, k int
+		bytes   int // for each value: those of every operand once read and once written
+	}{
+		{"softmax", 16384, 1024, 0, 8},
+		{"layernorm", 16384, 1024, 0, 8},
+		{"layernorm_backward", 16384, 1024, 0, 12},
+		{"gelu", 16384, 1024, 0, 8},
+		{"gelu_backward", 16384, 1024, 0, 12},
+		{"cross_entropy", 64, 250000, 0, 8}, // the loss, and the gradient in place of the logits
+		{"adamw", 16384, 1024, 0, 28},
+		{"embedding_gradient", 8192, 1024, 32000, 12},
+	} {
+		list = append(list, Workload{
+			Spec: Spec{v.op, "", v.m, v.n, v.k, 1}, Name: fmt.Sprintf("%s/%dx%d", v.op, v.m, v.n), Group: "vector",
+			Bytes: float64(v.bytes) * float64(v.m) * float64(v.n), Quick: true,
+		})
+	}
+	return list
+}
+
+// rowsTask does something to every row, a few rows a part.
+type rowsTask struct {
+	rows int
+	do   func(row int)
+}
+
+const rowsPart = 8
+
+func (t *rowsTask) Do(part int) {
+	for i := part * rowsPart; i < min((part+1)*rowsPart, t.rows); i++ {
+		t.do(i)
+	}
+}
+
+func startVector(s *Spec, threads int) (run, stop func()) {
+	c := tensor.NewCPU(threads)
+	stop = c.Pool().Close
+	matrix := func(rows int) *tensor.Tensor {
+		return tensor.FromFloat32s(c, filled(rows*s.N), rows, s.N)
+	}
+	byRow := func(do func(row int)) func() {
+		t := &rowsTask{s.M, do}
+		return func() { c.Pool().Run((s.M+rowsPart-1)/rowsPart, t) }
+	}
+	x := matrix(s.M)
+	switch s.Op {
+	case "cross_entropy":
+		logits := x.Float32s()
+		return byRow(func(i int) {
+			row, target := logits[i*s.N:(i+1)*s.N], i*s.N/s.M
+			_, lse := asm.CrossEntropy(row, target, 0)
+			asm.CrossEntropyBackward(row, row, target, 0, lse, 1)
+		}), stop
+	case "embedding_gradient":
+		table, ids := matrix(s.K), make([]int32, s.M)
+		for i := range ids {
+			ids[i] = int32(i * 7919 % s.K) // all different, since 7919 is a prime and K > M
+		}
+		rows := tensor.FromInt32s(c, ids, s.M)
+		return func() { c.ScatterAdd(table, x, rows, 1) }, stop
+	}
+	y := matrix(s.M)
+	switch s.Op {
+	case "softmax":
+		in, out := x.Float32s(), y.Float32s()
+		return byRow(func(i int) { asm.Softmax(out[i*s.N:(i+1)*s.N], in[i*s.N:(i+1)*s.N], 1, nil, nil) }), stop
+	case "gelu":
+		return func() { c.GELU(y, x) }, stop
+	}
+	z := matrix(s.M)
+	if s.Op == "gelu_backward" {
+		return func() { c.GELUBackward(z, y, x, false) }, stop
+	}
+	if s.Op == "adamw" {
+		v := tensor.New(c, tensor.Float32, s.M, s.N)
+		o := tensor.AdamWOptions{LR: 1e-4, Beta1: 0.9, Beta2: 0.98, Eps: 1e-6, WeightDecay: 0.01, GradScale: 1}
+		return func() { o.Step++; c.AdamW(x, y, z, v, o) }, stop
+	}
+	vector := func(n int) *tensor.Tensor { return tensor.FromFloat32s(c, filled(n), n) }
+	gamma, beta, mean, rstd := vector(s.N), vector(s.N), vector(s.M), vector(s.M)
+	forward := func() { c.LayerNorm(y, mean, rstd, x, gamma, beta, 1e-5) }
+	if s.Op == "layernorm" {
+		return forward, stop
+	}
+	forward()
+	dgamma, dbeta := vector(s.N), vector(s.N)
+	return func() { c.LayerNormBackward(z, dgamma, dbeta, y, x, gamma, mean, rstd, false) }, stop
+}

@@ -1,0 +1,76 @@
+package bench
+
+import "fmt"
+
+// Spec tells what to compute, in the form that peers receive as JSON.
+type Spec struct {
+	// Op is gemm, attention, step, topk or a vector operation: softmax,
+	// layernorm, layernorm_backward, gelu, gelu_backward, cross_entropy, adamw,
+	// embedding_gradient.
+	Op string `json:"op"`
+	// Kind is the transposition of a gemm (nt: B is stored N x K; nn; tn: A is
+	// stored K x M), self, causal or biased for attention, and the size of the
+	// model for a step.
+	Kind string `json:"kind,omitempty"`
+	// M, N, K and Batch are the sizes of a gemm. A vector operation has M rows
+	// of N values (an embedding gradient adds M rows to a table of K rows).
+	// Attention has Batch documents of N tokens, in M heads of K columns. A step
+	// has M evidence and M target documents of N tokens. A search has M vectors
+	// of N values, Batch queries and finds K.
+	M     int `json:"m"`
+	N     int `json:"n"`
+	K     int `json:"k"`
+	Batch int `json:"batch"`
+}
+
+// Workload is something to time.
+type Workload struct {
+	Spec
+	Name  string  // as in the benchmark's name
+	Group string  // workloads of one section that are summed up together
+	Label string  // what it is in a model, if anything
+	Flops float64 // floating-point operations
+	Bytes float64 // fewest bytes that must move between processor and memory
+	// Tokens is the number of target tokens of a training step.
+	Tokens int
+	// Quick marks what a short comparison has, Long what only a long one has.
+	Quick, Long bool
+}
+
+// Sections are the names that Workloads takes.
+var Sections = []string{"gemm", "vector", "attention", "step", "topk"}
+
+// Workloads returns the workloads of a section.
+func Workloads(section string) []Workload {
+	switch section {
+	case "gemm":
+		return gemmWorkloads()
+	case "vector":
+		return vectorWorkloads()
+	case "attention":
+		return attentionWorkloads()
+	case "step":
+		return stepWorkloads()
+	case "topk":
+		return topKWorkloads()
+	}
+	panic(fmt.Sprintf("bench: no section %q", section))
+}
+
+// Start prepares a workload on the given number of threads. Calling run
+// computes it once.
+func (w *Workload) Start(threads int) (run, stop func(), err error) {
+	switch w.Op {
+	case "gemm":
+		run, stop = startGEMM(&w.Spec, threads)
+	case "attention":
+		run, stop = startAttention(&w.Spec, threads)
+	case "step":
+		return startStep(&w.Spec, threads)
+	case "topk":
+		run, stop = startTopK(&w.Spec, threads)
+	default:
+		run, stop = startVector(&w.Spec, threads)
+	}
+	return run, stop, nil
+}
