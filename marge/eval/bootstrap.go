@@ -1,6 +1,7 @@
 package eval
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -19,6 +20,9 @@ type Interval struct {
 	Low  float64 `json:"low"`
 	High float64 `json:"high"`
 }
+
+// String returns the interval with three decimals, in brackets.
+func (i Interval) String() string { return fmt.Sprintf("[%.3f, %.3f]", i.Low, i.High) }
 
 // Mean returns the interval of the mean of independent values.
 func (b Bootstrap) Mean(values []float64) Interval {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"text/tabwriter"
 )
@@ -36,6 +37,10 @@ type PairReport struct {
 	To         string `json:"to"`   // language of the candidates
 	Candidates int    `json:"candidates"`
 	Metrics           // over queries
+	// Intervals is nil unless [Report.Bootstrap] was called.
+	Intervals *Intervals `json:"intervals,omitempty"`
+
+	queries []query
 }
 
 // Report is the result of [Retrieval].
@@ -44,6 +49,22 @@ type Report struct {
 	Micro Metrics      `json:"micro"`         // over all queries of all pairs
 	Macro Metrics      `json:"macro"`         // over pairs, each counting the same
 	NaN   int          `json:"nan,omitempty"` // scores that were not a number
+	// The intervals are nil unless [Report.Bootstrap] was called.
+	MicroIntervals *Intervals `json:"micro_intervals,omitempty"`
+	MacroIntervals *Intervals `json:"macro_intervals,omitempty"`
+}
+
+// query is what came of one query.
+type query struct {
+	group string
+	rank  int
+}
+
+// Intervals are those of the fields of [Metrics].
+type Intervals struct {
+	P1  Interval `json:"p1"`
+	P5  Interval `json:"p5"`
+	MRR Interval `json:"mrr"`
 }
 
 // queryBlock is the number of queries that are scored at a time.
@@ -57,6 +78,8 @@ const queryBlock = 1024
 // The rank of a query is 1 + the number of candidates that are not equivalents
 // and score at least as high as its best equivalent: ties count against the
 // scorer, as does a score that is not a number.
+//
+// The report has no intervals; [Report.Bootstrap] adds them.
 func Retrieval(docs []Doc, s Scorer) *Report {
 	type key struct{ lang, group string }
 	byLang := map[string][]int{}
@@ -69,7 +92,8 @@ func Retrieval(docs []Doc, s Scorer) *Report {
 	}
 	report := &Report{Pairs: []PairReport{}}
 	pairs := map[[2]string]*PairReport{}
-	for to, candidates := range byLang {
+	for _, to := range slices.Sorted(maps.Keys(byLang)) {
+		candidates := byLang[to]
 		equivalents := map[string][]int{} // positions in candidates
 		for j, c := range candidates {
 			equivalents[docs[c].Group] = append(equivalents[docs[c].Group], j)
@@ -95,7 +119,7 @@ func Retrieval(docs []Doc, s Scorer) *Report {
 				if pairs[languages] == nil {
 					pairs[languages] = &PairReport{From: docs[q].Lang, To: to, Candidates: len(candidates)}
 				}
-				pairs[languages].addRank(rank)
+				pairs[languages].queries = append(pairs[languages].queries, query{docs[q].Group, rank})
 			}
 		}
 	}
@@ -107,6 +131,9 @@ func Retrieval(docs []Doc, s Scorer) *Report {
 	})
 	for i := range report.Pairs {
 		p := &report.Pairs[i].Metrics
+		for _, q := range report.Pairs[i].queries {
+			p.addRank(q.rank, 1)
+		}
 		report.Micro.add(p.N, *p)
 		p.divide()
 		report.Macro.add(1, *p)
@@ -142,15 +169,16 @@ func rankOf(scores []float32, equivalents []int) (rank, nan int) {
 	return rank, nan
 }
 
-// addRank adds a query to sums.
-func (m *Metrics) addRank(rank int) {
-	m.N++
-	m.MRR += 1 / float64(rank)
+// addRank adds a query to sums, a number of times.
+func (m *Metrics) addRank(rank, times int) {
+	n := float64(times)
+	m.N += times
+	m.MRR += n / float64(rank)
 	if rank <= 1 {
-		m.P1++
+		m.P1 += n
 	}
 	if rank <= 5 {
-		m.P5++
+		m.P5 += n
 	}
 }
 
@@ -170,19 +198,103 @@ func (m *Metrics) divide() {
 	}
 }
 
+// Bootstrap adds intervals to every pair and to the averages. It draws the
+// queries of each pair anew or, if byGroup is true, the groups of all pairs.
+//
+// The equivalents of one document, in many languages, succeed and fail
+// together, so for averages over many pairs the interval over queries is too
+// narrow, and the one over groups is that for other documents of the kind.
+//
+// A pair of which a fold drew no query is left out of that fold. Bootstrap
+// panics if the report does not come from [Retrieval], but was decoded.
+func (r *Report) Bootstrap(b Bootstrap, byGroup bool) {
+	var strata []int
+	var unit []int // of each query
+	groups := map[string]int{}
+	for _, p := range r.Pairs {
+		if len(p.queries) != p.N {
+			panic("eval: bootstrap: the report has no queries")
+		}
+		strata = append(strata, p.N)
+		for _, q := range p.queries {
+			if !byGroup {
+				unit = append(unit, len(unit))
+				continue
+			}
+			if _, ok := groups[q.group]; !ok {
+				groups[q.group] = len(groups)
+			}
+			unit = append(unit, groups[q.group])
+		}
+	}
+	if byGroup {
+		strata = []int{len(groups)}
+	}
+	pairs := make([]folds, len(r.Pairs))
+	var micros, macros folds
+	b.each(strata, func(weights []int32) {
+		var micro, macro Metrics
+		at := 0
+		for i, p := range r.Pairs {
+			var m Metrics
+			for j, q := range p.queries {
+				if w := weights[unit[at+j]]; w > 0 {
+					m.addRank(q.rank, int(w))
+				}
+			}
+			at += p.N
+			if m.N == 0 {
+				continue
+			}
+			micro.add(m.N, m)
+			m.divide()
+			macro.add(1, m)
+			pairs[i].add(m)
+		}
+		micro.divide()
+		macro.divide()
+		micros.add(micro)
+		macros.add(macro)
+	})
+	if len(r.Pairs) == 0 {
+		return
+	}
+	for i := range pairs {
+		r.Pairs[i].Intervals = pairs[i].intervals()
+	}
+	r.MicroIntervals, r.MacroIntervals = micros.intervals(), macros.intervals()
+}
+
+// folds are metrics of many samples.
+type folds struct{ p1, p5, mrr []float64 }
+
+func (f *folds) add(m Metrics) {
+	f.p1, f.p5, f.mrr = append(f.p1, m.P1), append(f.p5, m.P5), append(f.mrr, m.MRR)
+}
+
+func (f *folds) intervals() *Intervals {
+	return &Intervals{interval(f.p1), interval(f.p5), interval(f.mrr)}
+}
+
 // WriteTable writes the report as a text table with a line for each pair of
-// languages and two for the averages.
+// languages and two for the averages. Intervals follow their figures in
+// brackets.
 func (r *Report) WriteTable(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "from\tto\tqueries\tcandidates\tP@1\tP@5\tMRR\t")
-	line := func(from, to string, n int, candidates any, m Metrics) {
-		fmt.Fprintf(t, "%s\t%s\t%d\t%v\t%.3f\t%.3f\t%.3f\t\n", from, to, n, candidates, m.P1, m.P5, m.MRR)
+	line := func(from, to string, n int, candidates any, m Metrics, ci *Intervals) {
+		fmt.Fprintf(t, "%s\t%s\t%d\t%v\t", from, to, n, candidates)
+		if ci == nil {
+			fmt.Fprintf(t, "%.3f\t%.3f\t%.3f\t\n", m.P1, m.P5, m.MRR)
+			return
+		}
+		fmt.Fprintf(t, "%.3f %v\t%.3f %v\t%.3f %v\t\n", m.P1, ci.P1, m.P5, ci.P5, m.MRR, ci.MRR)
 	}
 	for _, p := range r.Pairs {
-		line(p.From, p.To, p.N, p.Candidates, p.Metrics)
+		line(p.From, p.To, p.N, p.Candidates, p.Metrics, p.Intervals)
 	}
-	line("all", "queries", r.Micro.N, "", r.Micro)
-	line("all", "pairs", r.Macro.N, "", r.Macro)
+	line("all", "queries", r.Micro.N, "", r.Micro, r.MicroIntervals)
+	line("all", "pairs", r.Macro.N, "", r.Macro, r.MacroIntervals)
 	if r.NaN > 0 {
 		fmt.Fprintf(t, "scores that are not a number:\t\t%d\t\t\t\t\t\n", r.NaN)
 	}
