@@ -121,19 +121,81 @@
 	VMOVUPS CONSTANT(10), C_EXPHI \
 	VMOVUPS CONSTANT(11), C_EXPLO
 
-#define C_ABS   CONSTANT(12)
-#define C_TMAX  Y15
-#define C_FOUR  CONSTANT(14)
-#define C_NHALF CONSTANT(15)
-#define C_S0    CONSTANT(16)
-#define C_S1    CONSTANT(17)
-#define C_S2    CONSTANT(18)
-#define C_S3    CONSTANT(19)
-#define C_S4    CONSTANT(20)
-#define C_S5    CONSTANT(21)
-#define C_S6    CONSTANT(22)
-#define C_S7    CONSTANT(23)
-#define C_S8    CONSTANT(24)
-#define C_S9    CONSTANT(25)
-#define C_DENSITY CONSTANT(26)
-#define GELU_CONSTS VMOVUPS CONSTANT(13), C_TMAX
+#define C_ABS CONSTANT(12)
+
+// Exponentials of scores: exp(r) in eighths, see EXP_SCORE.
+#define C_LOWEST Y14
+#define C_ROUND  Y15
+#define C_LOG2E_SCORE Y12
+#define C_NLN2   Y11
+#define C_X2     Y7
+#define C_X3     CONSTANT(18)
+#define C_SMALL  Y6
+#define C_TABLE  Y10
+#define SCORE_CONSTS \
+	VMOVUPS CONSTANT(11), C_LOWEST     \
+	VMOVUPS CONSTANT(14), C_ROUND      \
+	VMOVUPS CONSTANT(0), C_LOG2E_SCORE \
+	VMOVUPS CONSTANT(2), C_NLN2        \
+	VMOVUPS CONSTANT(17), C_X2         \
+	VMOVUPS CONSTANT(16), C_SMALL      \
+	VMOVUPS ·vecExp8(SB), C_TABLE
+
+// p = (1+p) * 2**m for m, in eighths, in [-150, 103]; n holds 8*m in its low
+// bits; both are scratch. The table is 2**24 times too large, so that a
+// subnormal result is rounded once.
+#define SCORE_SCALE(p, n, m) \
+	VPERMPS     C_TABLE, n, m \
+	VPSLLD      $20, n, n     \
+	VPADDD      n, m, m       \
+	VFMADD213PS m, m, p       \
+	VMULPS      C_SMALL, p, p
+
+// The normal distribution's tail, see NORMAL_TAIL: 8 intervals, degree 7.
+#define C_TMAX   Y15
+#define C_HALF_LOG2E Y14
+#define C_TWOLN2HI Y12
+#define C_TWOLN2LO CONSTANT(53)
+#define C_ROUND_TAIL Y11
+#define C_Y1     Y10
+#define C_Y2     Y9
+#define C_Y3     Y8
+#define C_DENSITY CONSTANT(54)
+#define TAIL_SHIFT 22
+#define TAIL_TABLE(i) ·vecTail8+(32*i)(SB)
+#define C_CENTER TAIL_TABLE(0)
+#define TAIL_CONSTS \
+	VMOVUPS CONSTANT(13), C_TMAX       \
+	VMOVUPS CONSTANT(14), C_ROUND_TAIL \
+	VMOVUPS CONSTANT(51), C_HALF_LOG2E \
+	VMOVUPS CONSTANT(52), C_TWOLN2HI   \
+	VMOVUPS CONSTANT(21), C_Y1         \
+	VMOVUPS CONSTANT(22), C_Y2         \
+	VMOVUPS CONSTANT(23), C_Y3
+
+// r = the polynomial of interval n at d; t is scratch.
+#define TAIL_POLY(n, d, r, t) \
+	VPERMPS     TAIL_TABLE(8), n, r \
+	VPERMPS     TAIL_TABLE(7), n, t \
+	VFMADD213PS t, d, r             \
+	VPERMPS     TAIL_TABLE(6), n, t \
+	VFMADD213PS t, d, r             \
+	VPERMPS     TAIL_TABLE(5), n, t \
+	VFMADD213PS t, d, r             \
+	VPERMPS     TAIL_TABLE(4), n, t \
+	VFMADD213PS t, d, r             \
+	VPERMPS     TAIL_TABLE(3), n, t \
+	VFMADD213PS t, d, r             \
+	VPERMPS     TAIL_TABLE(2), n, t \
+	VFMADD213PS t, d, r             \
+	VPERMPS     TAIL_TABLE(1), n, t \
+	VFMADD213PS t, d, r
+
+// p = (1+p) * 2**m, 2**24 times too large, which R(t) makes good; m and n as
+// in SCORE_SCALE.
+#define TAIL_SCALE(p, n, m) \
+	VPERMPS     ·vecExp8(SB), n, m \
+	VPSLLD      $20, n, n          \
+	VPADDD      n, m, m            \
+	VFMADD213PS m, m, p
+#define TAIL_FINISH(p, m)

@@ -117,34 +117,87 @@
 	VBROADCASTSS CONSTANT(10), C_EXPHI \
 	VBROADCASTSS CONSTANT(11), C_EXPLO
 
-#define C_ABS   Z26
-#define C_TMAX  Z27
-#define C_FOUR  Z28
-#define C_NHALF Z29
-#define C_S0    Z30
-#define C_S1    Z31
-#define C_S2    Z7
-#define C_S3    Z8
-#define C_S4    Z9
-#define C_S5    Z10
-#define C_S6    Z11
-#define C_S7    Z12
-#define C_S8    Z13
-#define C_S9    Z14
-#define C_DENSITY Z15
-#define GELU_CONSTS \
-	VBROADCASTSS CONSTANT(12), C_ABS   \
-	VBROADCASTSS CONSTANT(13), C_TMAX  \
-	VBROADCASTSS CONSTANT(14), C_FOUR  \
-	VBROADCASTSS CONSTANT(15), C_NHALF \
-	VBROADCASTSS CONSTANT(16), C_S0    \
-	VBROADCASTSS CONSTANT(17), C_S1    \
-	VBROADCASTSS CONSTANT(18), C_S2    \
-	VBROADCASTSS CONSTANT(19), C_S3    \
-	VBROADCASTSS CONSTANT(20), C_S4    \
-	VBROADCASTSS CONSTANT(21), C_S5    \
-	VBROADCASTSS CONSTANT(22), C_S6    \
-	VBROADCASTSS CONSTANT(23), C_S7    \
-	VBROADCASTSS CONSTANT(24), C_S8    \
-	VBROADCASTSS CONSTANT(25), C_S9    \
-	VBROADCASTSS CONSTANT(26), C_DENSITY
+// Exponentials of scores: exp(r) in sixteenths, see EXP_SCORE.
+#define C_LOWEST Z16
+#define C_ROUND  Z17
+#define C_LOG2E_SCORE Z18
+#define C_NLN2   Z19
+#define C_X2     Z20
+#define C_X3     Z21
+#define C_TABLE  Z22
+#define SCORE_CONSTS \
+	VBROADCASTSS CONSTANT(11), C_LOWEST     \
+	VBROADCASTSS CONSTANT(15), C_ROUND      \
+	VBROADCASTSS CONSTANT(0), C_LOG2E_SCORE \
+	VBROADCASTSS CONSTANT(2), C_NLN2        \
+	VBROADCASTSS CONSTANT(19), C_X2         \
+	VBROADCASTSS CONSTANT(20), C_X3         \
+	VBROADCASTSS CONSTANT(9), C_ONE         \
+	VMOVUPS      ·vecExp16(SB), C_TABLE
+
+// p = (1+p) * 2**m for m in sixteenths; n holds 16*m in its low bits.
+#define SCORE_SCALE(p, n, m) \
+	VPERMPS     C_TABLE, n, n \
+	VFMADD213PS n, n, p       \
+	VSCALEFPS   m, p, p
+
+// The normal distribution's tail, see NORMAL_TAIL: 16 intervals, degree 5.
+#define C_TMAX   Z16
+#define C_HALF_LOG2E Z17
+#define C_TWOLN2HI Z18
+#define C_TWOLN2LO Z19
+#define C_ROUND_TAIL Z20
+#define C_Y1     Z21
+#define C_Y2     Z23
+#define C_Y3     Z24
+#define C_ABS    Z26
+#define C_DENSITY Z27
+#define C_CENTER Z28
+#define C_R0     Z29
+#define C_R1     Z30
+#define C_R2     Z31
+#define C_R3     Z8
+#define C_R4     Z9
+#define C_R5     Z10
+#define TAIL_SHIFT 21
+#define TAIL_CONSTS \
+	VBROADCASTSS CONSTANT(13), C_TMAX       \
+	VBROADCASTSS CONSTANT(51), C_HALF_LOG2E \
+	VBROADCASTSS CONSTANT(52), C_TWOLN2HI   \
+	VBROADCASTSS CONSTANT(53), C_TWOLN2LO   \
+	VBROADCASTSS CONSTANT(15), C_ROUND_TAIL \
+	VBROADCASTSS CONSTANT(21), C_Y1         \
+	VBROADCASTSS CONSTANT(24), C_Y2         \
+	VBROADCASTSS CONSTANT(25), C_Y3         \
+	VBROADCASTSS CONSTANT(12), C_ABS        \
+	VBROADCASTSS CONSTANT(26), C_DENSITY    \
+	VBROADCASTSS CONSTANT(9), C_ONE         \
+	VMOVUPS      ·vecExp16(SB), C_TABLE     \
+	VMOVUPS      ·vecTail16+0(SB), C_CENTER \
+	VMOVUPS      ·vecTail16+64(SB), C_R0    \
+	VMOVUPS      ·vecTail16+128(SB), C_R1   \
+	VMOVUPS      ·vecTail16+192(SB), C_R2   \
+	VMOVUPS      ·vecTail16+256(SB), C_R3   \
+	VMOVUPS      ·vecTail16+320(SB), C_R4   \
+	VMOVUPS      ·vecTail16+384(SB), C_R5
+
+// r = the polynomial of interval n at d; t is scratch.
+#define TAIL_POLY(n, d, r, t) \
+	VPERMPS     C_R5, n, r \
+	VPERMPS     C_R4, n, t \
+	VFMADD213PS t, d, r    \
+	VPERMPS     C_R3, n, t \
+	VFMADD213PS t, d, r    \
+	VPERMPS     C_R2, n, t \
+	VFMADD213PS t, d, r    \
+	VPERMPS     C_R1, n, t \
+	VFMADD213PS t, d, r    \
+	VPERMPS     C_R0, n, t \
+	VFMADD213PS t, d, r
+
+// p = 1+p times the fraction of 2**m, m and n as in SCORE_SCALE; the rest of
+// 2**m comes last.
+#define TAIL_SCALE(p, n, m) \
+	VPERMPS     C_TABLE, n, n \
+	VFMADD213PS n, n, p
+#define TAIL_FINISH(p, m) VSCALEFPS m, p, p

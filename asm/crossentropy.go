@@ -11,7 +11,7 @@ import "fmt"
 // and lse, the log-sum-exp of the logits, for CrossEntropyBackward.
 func CrossEntropy(logits []float32, target int, smoothing float32) (loss, lse float32) {
 	checkTarget("cross-entropy", len(logits), target)
-	lse, sum := logSumExp(logits, smoothing != 0)
+	lse, sum := logSumExp(logits)
 	nll := float64(lse) - float64(logits[target])
 	if smoothing == 0 {
 		return float32(nll), lse

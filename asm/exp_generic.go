@@ -28,6 +28,10 @@ func expGeneric(dst, x []float32) {
 	}
 }
 
+// The kernels from here on are for scores less their maximum or their
+// log-sum-exp, so that x is at most 70 where exp(x) is asked for; vectorised,
+// they have an error below 1.2 + |x|/20 ULP.
+
 // expSumGeneric computes y[i] = exp(scale*x[i] + shift) and returns the sum.
 func expSumGeneric(y, x []float32, scale, shift float32) float32 {
 	var s float64
@@ -38,13 +42,14 @@ func expSumGeneric(y, x []float32, scale, shift float32) float32 {
 	return float32(s)
 }
 
-// sumExpGeneric returns the sum of exp(x[i] + shift).
-func sumExpGeneric(x []float32, shift float32) float32 {
-	var s float64
+// sumExpGeneric returns the sums of exp(x[i] + shift) and of x[i] + shift.
+func sumExpGeneric(x []float32, shift float32) (sum, total float32) {
+	var s, t float64
 	for _, v := range x {
 		s += float64(exp32(v + shift))
+		t += float64(v + shift)
 	}
-	return float32(s)
+	return float32(s), float32(t)
 }
 
 // expAffineGeneric computes y[i] = alpha*exp(x[i] + shift) + beta.

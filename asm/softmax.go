@@ -96,14 +96,13 @@ func SoftmaxBackward(ds, p, dp []float32, delta float32, dbias []float32, offset
 
 // LogSumExp returns log(sum of exp(x[i])): -Inf if x is empty.
 func LogSumExp(x []float32) float32 {
-	lse, _ := logSumExp(x, false)
+	lse, _ := logSumExp(x)
 	return lse
 }
 
-// logSumExp returns the log-sum-exp of x and, if wanted, the sum of x. It
-// makes one pass over memory: every block is in the L1 cache when its
-// exponentials are taken.
-func logSumExp(x []float32, wantSum bool) (lse float32, total float64) {
+// logSumExp returns the log-sum-exp of x and the sum of x. It makes one pass
+// over memory: every block is in the L1 cache when its exponentials are taken.
+func logSumExp(x []float32) (lse float32, total float64) {
 	m, s := negInf, 0.0 // log-sum-exp so far is m + log(s)
 	for i := 0; i < len(x); i += sumBlock {
 		block := x[i:min(i+sumBlock, len(x))]
@@ -114,12 +113,13 @@ func logSumExp(x []float32, wantSum bool) (lse float32, total float64) {
 			s *= math.Exp(float64(m) - float64(bm))
 			m = bm
 		}
-		if m != negInf && m <= math.MaxFloat32 {
-			s += float64(sumExp(block, -m))
+		if m == negInf || !(m <= math.MaxFloat32) {
+			total += float64(m)
+			continue
 		}
-		if wantSum {
-			total += sum(block)
-		}
+		sum, relative := sumExp(block, -m)
+		s += float64(sum)
+		total += float64(relative) + float64(len(block))*float64(m)
 	}
 	return float32(float64(m) + math.Log(s)), total
 }

@@ -25,19 +25,19 @@ ROW(9, 0x3f800000) // 1
 ROW(10, 0x42b20000) // 89: exp overflows
 ROW(11, 0xc2d00000) // -104: exp underflows to 0
 ROW(12, 0x7fffffff) // all bits but the sign
-ROW(13, 0x41700000) // 15: GELU(-15) is 0
-ROW(14, 0x40800000) // 4
-ROW(15, 0xbf000000) // -0.5
-ROW(16, 0x3f415a5e) // S0
-ROW(17, 0xbf1b9f1c) // S1
-ROW(18, 0x3ec636c7) // S2
-ROW(19, 0xbe3f001a) // S3
-ROW(20, 0x3d776b93) // S4
-ROW(21, 0xbbf68365) // S5
-ROW(22, 0xbb665ff3) // S6
-ROW(23, 0x3acd291b) // S7
-ROW(24, 0x393c0edf) // S8
-ROW(25, 0xb908fd96) // S9
+ROW(13, 0x41666666) // 14.4: GELU(-14.4) is 0
+ROW(14, 0x49c00000) // 1.5 * 2**20: adding it rounds to eighths
+ROW(15, 0x49400000) // 1.5 * 2**19: adding it rounds to sixteenths
+ROW(16, 0x33800000) // 2**-24
+ROW(17, 0x3f00043f) // X2 for eighths
+ROW(18, 0x3e2ab077) // X3
+ROW(19, 0x3f000110) // X2 for sixteenths
+ROW(20, 0x3e2aac1e) // X3
+ROW(21, 0xbf000000) // -1/2: Y1 = -X1/2
+ROW(22, 0x3e00043f) // Y2 = X2/4 for eighths
+ROW(23, 0xbcaab077) // Y3 = -X3/8
+ROW(24, 0x3e000110) // Y2 for sixteenths
+ROW(25, 0xbcaaac1e) // Y3
 ROW(26, 0x3ecc422a) // 1/sqrt(2*pi)
 ROW(27, 0x3e0375d4) // P0
 ROW(28, 0xbec093a1) // P1
@@ -63,7 +63,11 @@ ROW(47, 0x00000040) // bf16: quiet NaN
 ROW(48, 0x7feb352d) // dropout: multipliers
 ROW(49, 0x846ca68b)
 ROW(50, 0x9e3779b1)
-GLOBL ·vecConst(SB), RODATA|NOPTR, $1632
+ROW(51, 0xbf38aa3b) // -log2(e)/2
+ROW(52, 0x3fb17218) // 2*ln(2), upper part
+ROW(53, 0xb182e308) // 2*ln(2), lower part
+ROW(54, 0x32cc422a) // 2**-24/sqrt(2*pi)
+GLOBL ·vecConst(SB), RODATA|NOPTR, $1760
 
 // Eight ones and eight zeros: a window of 8 lanes is a mask of up to 8 lanes.
 DATA ·vecMask+0(SB)/8, $-1

@@ -50,6 +50,27 @@ TEXT EXP(SB), NOSPLIT, $0-48
 done:
 	RETURN
 
+// p = exp(x) of a score less the maximum or the log-sum-exp, for x up to 70 or
+// NaN; x, n, m are scratch. With m = x/ln(2) rounded to eighths or sixteenths
+// and r = x - m*ln(2),
+//
+//	exp(x) = 2**m * (1 + r + X2*r**2 + X3*r**3)
+//
+// where 2**m is an entry of a table and a power of 2, and the polynomial has a
+// relative error of 2.5e-8 (1.6e-9). ln(2) is rounded to float32: that is an
+// error of 2.8e-9*x, a twentieth of what the rounding of x itself amounts to.
+#define EXP_SCORE(x, p, n, m) \
+	VMAXPS      x, C_LOWEST, x      \
+	VMOVAPS     C_ROUND, n          \
+	VFMADD231PS C_LOG2E_SCORE, x, n \
+	VSUBPS      C_ROUND, n, m       \
+	VFMADD231PS C_NLN2, m, x        \
+	VMOVUPS     C_X3, p             \
+	VFMADD213PS C_X2, x, p          \
+	VFMADD213PS C_ONE, x, p         \
+	VMULPS      x, p, p             \
+	SCORE_SCALE(p, n, m)
+
 // for i := range x { y[i] = exp(scale*x[i] + shift); ret += y[i] }
 TEXT EXP_SUM(SB), NOSPLIT, $0-60
 	MOVQ y_base+0(FP), DI
@@ -57,19 +78,18 @@ TEXT EXP_SUM(SB), NOSPLIT, $0-60
 	MOVQ x_len+32(FP), CX
 	VBROADCASTSS scale+48(FP), V8
 	VBROADCASTSS shift+52(FP), V9
-	EXP_CONSTS
-	EXP_RANGE
+	SCORE_CONSTS
 	ZERO(V4)
 	LOOP
 	VMOVUPS     (SI)(AX*4), V0
 	VFMADD213PS V9, V8, V0
-	EXP_VALUE(V0, V1, V2, V3)
+	EXP_SCORE(V0, V1, V2, V3)
 	VMOVUPS     V1, (DI)(AX*4)
 	VADDPS      V1, V4, V4
 	TAIL
 	LOAD_TAIL((SI)(AX*4), V0)
 	VFMADD213PS V9, V8, V0
-	EXP_VALUE(V0, V1, V2, V3)
+	EXP_SCORE(V0, V1, V2, V3)
 	STORE_TAIL(V1, (DI)(AX*4))
 	TAIL_ZERO(V1)
 	VADDPS      V1, V4, V4
@@ -79,28 +99,34 @@ done:
 	VMOVSS  X0, ret+56(FP)
 	RETURN
 
-// for i := range x { ret += exp(x[i] + shift) }
-TEXT SUM_EXP(SB), NOSPLIT, $0-36
+// for i := range x { sum += exp(x[i] + shift); total += x[i] + shift }
+TEXT SUM_EXP(SB), NOSPLIT, $0-40
 	MOVQ x_base+0(FP), SI
 	MOVQ x_len+8(FP), CX
 	VBROADCASTSS shift+24(FP), V9
-	EXP_CONSTS
-	EXP_RANGE
+	SCORE_CONSTS
 	ZERO(V4)
+	ZERO(V5)
 	LOOP
 	VADDPS (SI)(AX*4), V9, V0
-	EXP_VALUE(V0, V1, V2, V3)
+	VADDPS V0, V5, V5
+	EXP_SCORE(V0, V1, V2, V3)
 	VADDPS V1, V4, V4
 	TAIL
 	LOAD_TAIL((SI)(AX*4), V0)
 	VADDPS V0, V9, V0
-	EXP_VALUE(V0, V1, V2, V3)
+	TAIL_ZERO(V0)
+	VADDPS V0, V5, V5
+	EXP_SCORE(V0, V1, V2, V3)
 	TAIL_ZERO(V1)
 	VADDPS V1, V4, V4
 done:
 	VMOVAPS V4, V0
 	SUM_LANES
-	VMOVSS  X0, ret+32(FP)
+	VMOVSS  X0, sum+32(FP)
+	VMOVAPS V5, V0
+	SUM_LANES
+	VMOVSS  X0, total+36(FP)
 	RETURN
 
 // for i := range x { y[i] = alpha*exp(x[i] + shift) + beta }
@@ -110,19 +136,18 @@ TEXT EXP_AFFINE(SB), NOSPLIT, $0-60
 	MOVQ x_len+32(FP), CX
 	VBROADCASTSS shift+48(FP), V8
 	VBROADCASTSS alpha+52(FP), V9
-	VBROADCASTSS beta+56(FP), V10
-	EXP_CONSTS
-	EXP_RANGE
+	VBROADCASTSS beta+56(FP), V4
+	SCORE_CONSTS
 	LOOP
 	VADDPS      (SI)(AX*4), V8, V0
-	EXP_VALUE(V0, V1, V2, V3)
-	VFMADD213PS V10, V9, V1
+	EXP_SCORE(V0, V1, V2, V3)
+	VFMADD213PS V4, V9, V1
 	VMOVUPS     V1, (DI)(AX*4)
 	TAIL
 	LOAD_TAIL((SI)(AX*4), V0)
 	VADDPS      V0, V8, V0
-	EXP_VALUE(V0, V1, V2, V3)
-	VFMADD213PS V10, V9, V1
+	EXP_SCORE(V0, V1, V2, V3)
+	VFMADD213PS V4, V9, V1
 	STORE_TAIL(V1, (DI)(AX*4))
 done:
 	RETURN
@@ -155,62 +180,61 @@ done:
 	VMOVSS  X0, ret+80(FP)
 	RETURN
 
-// The tail of the normal distribution, t = min(abs(x), 15):
+// The tail of the normal distribution, t = min(abs(x), 14.4):
 //
 //	Phi(-t) = R(t) * exp(-t*t/2)
-//	R(t) = (S0 + S1*u + ... + S9*u**9) / (t+4), u = (t-4)/(t+4)
 //
-// a minimax polynomial on 0 <= t <= 15 with a relative error of 2.1e-8.
-// exp(-t*t/2) takes the rounding error of t*t into account. The results are
-// t, r = R(t), and p and n with p*2**n = exp(-t*t/2); a is scratch.
-#define NORMAL_TAIL(x, t, r, p, n, a) \
-	VANDPS      C_ABS, x, t     \
-	VMINPS      t, C_TMAX, t    \
-	VADDPS      C_FOUR, t, p    \
-	VMOVUPS     C_ONE, r        \
-	VDIVPS      p, r, a         \
-	VSUBPS      C_FOUR, t, r    \
-	VMULPS      a, r, n         \
-	VFNMADD231PS p, n, r        \
-	VFMADD231PS a, r, n         \
-	VMOVUPS     C_S9, r         \
-	VFMADD213PS C_S8, n, r      \
-	VFMADD213PS C_S7, n, r      \
-	VFMADD213PS C_S6, n, r      \
-	VFMADD213PS C_S5, n, r      \
-	VFMADD213PS C_S4, n, r      \
-	VFMADD213PS C_S3, n, r      \
-	VFMADD213PS C_S2, n, r      \
-	VFMADD213PS C_S1, n, r      \
-	VFMADD213PS C_S0, n, r      \
-	VMULPS      a, r, r         \
-	VMULPS      t, t, a         \
-	VMOVAPS     a, p            \
-	VFMSUB231PS t, t, p         \
-	VMULPS      C_NHALF, a, a   \
-	EXP_REDUCE(a, n)            \
-	VFMADD231PS C_NHALF, p, a   \
-	EXP_POLY(a, p)              \
-	VFMADD213PS C_ONE, a, p     \
-	VFMADD213PS C_ONE, a, p
+// R is a polynomial on each of the intervals of t that the exponent and the
+// upper bits of t+1 number. Then z = t*t, m = -z/(2*ln(2)) rounded to eighths or
+// sixteenths, u = z + m*2*ln(2), and
+//
+//	exp(-z/2) = 2**m * (1 + Y1*u + Y2*u**2 + Y3*u**3)
+//
+// Results are t, r = R(t), z, and n and m for TAIL_SCALE; p is scratch.
+#define NORMAL_TAIL(x, t, r, z, n, m, p) \
+	VANDPS      C_ABS, x, t         \
+	VMINPS      t, C_TMAX, t        \
+	VADDPS      C_ONE, t, n         \
+	VPSRLD      $TAIL_SHIFT, n, n   \
+	VPERMPS     C_CENTER, n, m      \
+	VSUBPS      m, t, m             \
+	TAIL_POLY(n, m, r, p)           \
+	VMULPS      t, t, z             \
+	VMOVAPS     C_ROUND_TAIL, n     \
+	VFMADD231PS C_HALF_LOG2E, z, n  \
+	VSUBPS      C_ROUND_TAIL, n, m
 
-// y = max(x, 0) - t*Phi(-t), in V0, from x in V0.
+// p = exp(-z/2) from u, in the form of TAIL_SCALE.
+#define TAIL_EXP(u, p, n, m) \
+	VMOVAPS     C_Y3, p       \
+	VFMADD213PS C_Y2, u, p    \
+	VFMADD213PS C_Y1, u, p    \
+	VMULPS      u, p, p       \
+	TAIL_SCALE(p, n, m)
+
+// y = max(x, 0) - t*Phi(-t), in V0, from x in V0. The exponential takes into
+// account the rounding of t*t and of ln(2), which matter where it is small.
 #define GELU_VALUE \
-	NORMAL_TAIL(V0, V1, V3, V5, V2, V4) \
-	VMULPS V3, V5, V5  \
-	VMULPS V1, V5, V5  \
-	SCALE2(V5, V2, V4) \
-	ZERO(V1)           \
-	VMAXPS V1, V0, V0  \
-	VSUBPS V5, V0, V0
+	NORMAL_TAIL(V0, V1, V3, V5, V2, V4, V6) \
+	VMOVAPS     V5, V6             \
+	VFMSUB231PS V1, V1, V6         \
+	VFMADD231PS C_TWOLN2LO, V4, V6 \
+	VFMADD231PS C_TWOLN2HI, V4, V5 \
+	VADDPS      V6, V5, V5         \
+	TAIL_EXP(V5, V6, V2, V4)       \
+	VMULPS      V1, V6, V6         \
+	VMULPS      V3, V6, V6         \
+	TAIL_FINISH(V6, V4)            \
+	ZERO(V1)                       \
+	VMAXPS      V1, V0, V0         \
+	VSUBPS      V6, V0, V0
 
 // for i := range dst { dst[i] = x[i] * Phi(x[i]) }
 TEXT GELU(SB), NOSPLIT, $0-48
 	MOVQ dst_base+0(FP), DI
 	MOVQ dst_len+8(FP), CX
 	MOVQ x_base+24(FP), SI
-	EXP_CONSTS
-	GELU_CONSTS
+	TAIL_CONSTS
 	LOOP
 	VMOVUPS (SI)(AX*4), V0
 	GELU_VALUE
@@ -225,13 +249,15 @@ done:
 // The slope of GELU at x in V0, in V0: with d = (R(t) - t*DENSITY)*exp(-t*t/2),
 // that is Phi(-t) - t*phi(t), d where x is negative, else 1 - d.
 #define GELU_SLOPE \
-	NORMAL_TAIL(V0, V1, V3, V5, V2, V4)    \
-	VFNMADD231PS C_DENSITY, V1, V3         \
-	VMULPS       V3, V5, V5                \
-	SCALE2(V5, V2, V4)                     \
-	VMOVUPS      C_ONE, V1                 \
-	VSUBPS       V5, V1, V1                \
-	SELECT_SIGN(V0, V5, V1, V0)
+	NORMAL_TAIL(V0, V1, V3, V5, V2, V4, V6) \
+	VFMADD231PS  C_TWOLN2HI, V4, V5         \
+	TAIL_EXP(V5, V6, V2, V4)                \
+	VFNMADD231PS C_DENSITY, V1, V3          \
+	VMULPS       V3, V6, V6                 \
+	TAIL_FINISH(V6, V4)                     \
+	VMOVUPS      C_ONE, V1                  \
+	VSUBPS       V6, V1, V1                 \
+	SELECT_SIGN(V0, V6, V1, V0)
 
 // for i := range dx { dx[i] = dy[i] * (Phi(x[i]) + x[i]*phi(x[i])) }, or dx[i] +=
 TEXT GELU_BACKWARD(SB), NOSPLIT, $0-73
@@ -240,8 +266,7 @@ TEXT GELU_BACKWARD(SB), NOSPLIT, $0-73
 	MOVQ    dy_base+24(FP), DX
 	MOVQ    x_base+48(FP), SI
 	MOVBLZX accumulate+72(FP), R9
-	EXP_CONSTS
-	GELU_CONSTS
+	TAIL_CONSTS
 	LOOP
 	VMOVUPS (SI)(AX*4), V0
 	GELU_SLOPE

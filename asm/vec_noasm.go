@@ -17,7 +17,9 @@ func exp(dst, x []float32) { expGeneric(dst, x) }
 func expSum(y, x []float32, scale, shift float32) float32 {
 	return expSumGeneric(y, x, scale, shift)
 }
-func sumExp(x []float32, shift float32) float32 { return sumExpGeneric(x, shift) }
+func sumExp(x []float32, shift float32) (sum, total float32) {
+	return sumExpGeneric(x, shift)
+}
 func expAffine(y, x []float32, shift, alpha, beta float32) {
 	expAffineGeneric(y, x, shift, alpha, beta)
 }
