@@ -1,0 +1,314 @@
+package probe
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/marge-go/marge/marge"
+	"github.com/marge-go/marge/marge/corpus"
+	"github.com/marge-go/marge/marge/tokenizer"
+	"github.com/marge-go/marge/tensor"
+)
+
+// fixture is a small corpus of accounts of events in three languages, and
+// held-out ones.
+type fixture struct {
+	tok   *tokenizer.Tokenizer
+	store *corpus.Store
+	held  *Heldout
+}
+
+func account(event int, lang string) corpus.Document {
+	words := map[string]string{"en": "zero one two three four five six seven eight nine", "de": "null eins zwei drei vier fünf sechs sieben acht neun",
+		"fr": "zéro un deux trois quatre cinq six sept huit neuf"}
+	var text []string
+	for _, digit := range fmt.Sprintf("%06d", event*791933%1000000) {
+		text = append(text, strings.Fields(words[lang])[digit-'0'])
+	}
+	return corpus.Document{ID: fmt.Sprintf("%d/%s", event, lang), Lang: lang, Text: strings.Join(text, " "), Group: fmt.Sprint(event)}
+}
+
+func newFixture(t testing.TB) *fixture {
+	t.Helper()
+	var docs []corpus.Document
+	for event := range 20 {
+		for _, lang := range []string{"de", "en", "fr"} {
+			docs = append(docs, account(event, lang))
+		}
+	}
+	tok, err := tokenizer.Train(func(yield func(string) bool) {
+		for _, d := range docs {
+			if !yield(d.Text) {
+				return
+			}
+		}
+	}, tokenizer.TrainOptions{VocabSize: 300, Languages: []string{"de", "en", "fr"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := corpus.FromDocuments(docs, tok, corpus.BuildOptions{ChunkTokens: 60, MinTokens: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var held []Document
+	for event := 30; event < 36; event++ {
+		for _, lang := range []string{"de", "en", "fr"} {
+			d := account(event, lang)
+			held = append(held, Document{d.ID, d.Lang, d.Group, tok.Encode(d.Text)})
+		}
+	}
+	alone := account(40, "de")
+	held = append(held, Document{alone.ID, "de", "", tok.Encode(alone.Text)}, Document{"x", "en", "", tok.Encode("nine")})
+	return &fixture{tok, store, NewHeldout(held, HeldoutOptions{Seed: 1})}
+}
+
+func (f *fixture) model(t testing.TB) *marge.Model {
+	t.Helper()
+	m, err := marge.New(marge.Config{
+		VocabSize: f.tok.VocabSize(), DModel: 16, EncoderLayers: 2, EncoderFFNDim: 32, EncoderAttentionHeads: 2, RetrievalLayers: 1,
+		DecoderLayers: 2, DecoderFFNDim: 32, DecoderAttentionHeads: 2, MaxPositionEmbeddings: 64, Dropout: 0.1, Seed: 5, Backend: tensor.NewCPU(2),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Tokenizer = f.tok
+	return m
+}
+
+func weights(m *marge.Model) []byte {
+	var b bytes.Buffer
+	for _, p := range m.Parameters() {
+		x := make([]float32, p.Len())
+		p.CopyTo(x)
+		for _, v := range x {
+			fmt.Fprintf(&b, "%08x", math.Float32bits(v))
+		}
+	}
+	return b.Bytes()
+}
+
+func TestMeasure(t *testing.T) {
+	f := newFixture(t)
+	m := f.model(t)
+	ctx := context.Background()
+	before := weights(m)
+	r, err := f.held.Measure(ctx, m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// 18 targets: 2 translations each, and in the two other languages 5 other
+	// events each and, for most, documents without a group.
+	if r.RelevanceAligned.N != 36 || r.RelevanceUnaligned.N != 18*10+6*1+6*1+6*2 {
+		t.Errorf("%d aligned and %d unaligned pairs", r.RelevanceAligned.N, r.RelevanceUnaligned.N)
+	}
+	// f is the inner product of g.
+	g, err := m.Embed(ctx, [][]int32{f.held.Document(0).Tokens, f.held.Document(1).Tokens, f.held.Document(2).Tokens})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dot := 0.0
+	for i := range 16 {
+		dot += float64(g[i]) * float64(g[16+i])
+	}
+	if a := r.RelevanceAligned; dot < a.Min-1e-6 || dot > a.Max+1e-6 || a.Mean < a.Min || a.Mean > a.Max {
+		t.Errorf("f of two translations is %v, the histogram %+v", dot, a)
+	}
+	plain, centered, err := f.held.Retrieval(ctx, m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if plain.Micro.P1 != r.P1 || plain.Micro.MRR != r.MRR || centered.Micro.P1 != r.P1Centered || plain.Micro.N != 36 {
+		t.Errorf("retrieval %+v and %+v, measured %+v", plain.Micro, centered.Micro, r)
+	}
+	// The losses are those of single batches.
+	sum, predicted := 0.0, 0.0
+	for i, target := range r.Targets {
+		d := f.held.Document(target)
+		language, err := f.tok.LanguageToken(d.Lang)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := &marge.Batch{Targets: [][]int32{d.Tokens}, Languages: []int32{language}}
+		if len(r.Retrieved[i]) != 4 || slices.Contains(r.Retrieved[i], target) {
+			t.Fatalf("target %d has evidence %v", target, r.Retrieved[i])
+		}
+		for _, e := range r.Retrieved[i] {
+			b.Evidence = append(b.Evidence, f.held.Document(e).Tokens)
+		}
+		l, err := m.Loss(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum, predicted = sum+l[0]*float64(len(d.Tokens)+1), predicted+float64(len(d.Tokens)+1)
+	}
+	if !(math.Abs(sum/predicted-r.Loss.Retrieved) < 1e-6) {
+		t.Errorf("loss %v, want %v", r.Loss.Retrieved, sum/predicted)
+	}
+	for name, v := range map[string]float64{"oracle": r.Loss.Oracle, "random": r.Loss.Random, "none": r.Loss.None} {
+		if !(v > 1 && v < 20) || v == r.Loss.Retrieved {
+			t.Errorf("loss with evidence %s is %v", name, v)
+		}
+	}
+	if !(r.AttentionEntropy > 0 && r.AttentionEntropy <= math.Log(4)+1e-6) || !(r.AttentionTranslation > 0 && r.AttentionTranslation < 1) ||
+		!(r.AttentionUniform > 0.15 && r.AttentionUniform < 0.4) {
+		t.Errorf("attention: %+v", r)
+	}
+	again, err := f.held.Measure(ctx, m)
+	if err != nil || again.Loss != r.Loss || again.AttentionTranslation != r.AttentionTranslation || again.RelevanceAligned != r.RelevanceAligned {
+		t.Errorf("measured again: %+v, %v", again, err)
+	}
+	if !bytes.Equal(weights(m), before) {
+		t.Error("measuring changed the model")
+	}
+}
+
+func TestMeasureErrors(t *testing.T) {
+	f := newFixture(t)
+	m := f.model(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := f.held.Measure(ctx, m); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+	docs := []Document{{"a", "xx", "g", []int32{10, 11}}, {"b", "de", "g", []int32{12, 13}}}
+	if _, err := NewHeldout(docs, HeldoutOptions{}).Measure(context.Background(), m); err == nil || !strings.Contains(err.Error(), "a: ") {
+		t.Errorf("unknown language: %v", err)
+	}
+	// Without translations there is nothing to measure.
+	r, err := NewHeldout(docs[1:], HeldoutOptions{}).Measure(context.Background(), m)
+	if err != nil || r.Loss != (Losses{}) || r.P1 != 0 || r.RelevanceAligned.N != 0 {
+		t.Errorf("one document: %+v, %v", r, err)
+	}
+	docs[0].Tokens[0] = 1 << 20
+	if _, err := NewHeldout(docs, HeldoutOptions{}).Measure(context.Background(), m); err == nil {
+		t.Error("a token outside the vocabulary is accepted")
+	}
+}
+
+func pretrain(t *testing.T, f *fixture, dir string, o Options, stopAt int) (*marge.Model, error) {
+	t.Helper()
+	m := f.model(t)
+	p := marge.PretrainOptions{
+		Steps: 24, WarmupSteps: 2, BatchTokens: 120, IndexEvery: 7, TFIDFSteps: 10, Seed: 3, Dir: filepath.Join(dir, "checkpoints"), CheckpointEvery: 4, Resume: true,
+	}
+	if o.Dir != "" {
+		monitor, err := NewMonitor(context.Background(), m, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer monitor.Close()
+		p.OnIndex = monitor.OnIndex
+		p.OnStep = func(s marge.Metrics) error {
+			if s.Step == stopAt {
+				return errStop
+			}
+			return monitor.OnStep(s)
+		}
+	}
+	_, err := marge.Pretrain(context.Background(), m, f.store, p)
+	return m, err
+}
+
+var errStop = errors.New("stop")
+
+// A monitored training, interrupted or not, ends with the weights of one that
+// was not monitored, and its log has every record once.
+func TestMonitor(t *testing.T) {
+	f := newFixture(t)
+	plain, err := pretrain(t, f, t.TempDir(), Options{}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, stopAt := range []int{0, 15} {
+		dir := t.TempDir()
+		o := Options{Dir: dir, LogEvery: 5, Heldout: f.held, Probes: 3, Store: f.store, OnRecord: func(r *Record) error {
+			r.Extra = map[string]float64{"own": float64(r.Step)}
+			return nil
+		}}
+		m, err := pretrain(t, f, dir, o, stopAt)
+		if stopAt > 0 {
+			if !errors.Is(err, errStop) {
+				t.Fatal(err)
+			}
+			m, err = pretrain(t, f, dir, o, 0)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(weights(m), weights(plain)) {
+			t.Errorf("stopped at %d: the monitor changed the training", stopAt)
+		}
+		records, err := ReadRecords(filepath.Join(dir, LogName))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var steps, probes, links, train []int
+		for _, r := range records {
+			steps = append(steps, r.Step)
+			if r.Heldout != nil {
+				probes = append(probes, r.Step)
+				if r.Train == nil || r.Heldout.RelevanceAligned.N != 36 || r.Heldout.Loss.None <= 0 {
+					t.Errorf("probe of step %d: %+v", r.Step, r)
+				}
+			}
+			if l := r.Links; l != nil {
+				links = append(links, r.Step)
+				pairs := 0
+				for _, n := range l.Pairs {
+					pairs += n
+				}
+				if pairs != l.Links || l.Chunks != 60 || l.PerTarget != float64(l.Links)/60 || l.CrossShare != 0.5 || l.AlignedShare == nil ||
+					l.ScoreAligned.N+l.ScoreUnaligned.N != l.Links/2 || *l.AlignedShare != float64(l.ScoreAligned.N)/float64(l.Links/2) {
+					t.Errorf("links at step %d: %+v", r.Step, l)
+				}
+			}
+			if x := r.Train; x != nil {
+				train = append(train, r.Step)
+				if !(x.Loss > 0.1 && x.Loss < 20 && x.GradNorm > 0 && x.GradNormMax >= x.GradNorm && x.Targets >= 1 && x.Evidence >= 1) {
+					t.Errorf("training at step %d: %+v", r.Step, x)
+				}
+			}
+			if r.TargetTokens <= 0 || r.Extra["own"] != float64(r.Step) {
+				t.Errorf("record %+v", r)
+			}
+		}
+		for what, s := range map[string][2][]int{
+			"records": {steps, {1, 5, 8, 10, 15, 16, 20, 22, 24}}, "probes": {probes, {1, 8, 16, 24}},
+			"links": {links, {1, 8, 15, 22}}, "training": {train, {1, 5, 8, 10, 15, 16, 20, 24}},
+		} {
+			if stopAt > 0 { // before the monitor was told of the step, and after its index
+				s[1] = slices.DeleteFunc(s[1], func(step int) bool { return step == stopAt })
+			}
+			if !slices.Equal(s[0], s[1]) {
+				t.Errorf("stopped at %d: %s at steps %v, want %v", stopAt, what, s[0], s[1])
+			}
+		}
+	}
+}
+
+func TestMonitorErrors(t *testing.T) {
+	for _, o := range []Options{{}, {Dir: "x", LogEvery: -1}, {Dir: "x", Probes: -1}} {
+		if _, err := NewMonitor(context.Background(), nil, o); err == nil {
+			t.Errorf("%+v is accepted", o)
+		}
+	}
+	f := newFixture(t)
+	dir := t.TempDir()
+	failure := errors.New("disk full")
+	_, err := pretrain(t, f, dir, Options{Dir: dir, LogEvery: 5, OnRecord: func(r *Record) error {
+		if r.Step == 10 {
+			return failure
+		}
+		return nil
+	}}, 0)
+	if !errors.Is(err, failure) {
+		t.Errorf("error %v, want that of OnRecord", err)
+	}
+}
