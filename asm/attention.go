@@ -1,0 +1,527 @@
+package asm
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"sync"
+)
+
+// AttentionArgs describes one head of attention of Queries queries to Keys
+// keys, on row-major matrices [Queries, Width] and [Keys, Width]:
+//
+//	S = Scale*Q*K^T + bias
+//	P = softmax of the rows of S
+//	Out = dropout(P) * V
+//
+// A query that sees no key, all being masked or Keys being 0, has output zero.
+type AttentionArgs struct {
+	Queries, Keys, Width int
+	Q, K, V, Out         []float32
+	LDQ, LDK, LDV, LDOut int       // distances between the starts of two rows
+	LSE                  []float32 // [Queries]: logarithm of the sum of exp(S) over the keys
+	Scale                float32
+
+	// First is the position of the first query in its document, for Causal, or
+	// among the rows that QOffsets refers to, for Bias.
+	First int
+	// Causal lets query i see the keys 0 to First+i alone.
+	Causal bool
+	// Bias [query segments, key segments] is added to the scores by segment;
+	// nil adds nothing. Segment i has the rows offsets[i]:offsets[i+1]. -Inf
+	// masks a pair of segments.
+	Bias               []float32
+	QOffsets, KOffsets []int32
+
+	// Dropout drops weights as the function Dropout does; the counter of query
+	// i and key j is Counter + i*CounterStride + j.
+	Dropout                      float32
+	Seed, Counter, CounterStride uint64
+}
+
+// AttentionGradients describes the gradients that AttentionBackward adds to.
+type AttentionGradients struct {
+	DOut             []float32 // gradient of Out
+	DQ, DK, DV       []float32 // nil: not wanted
+	LDDOut           int
+	LDDQ, LDDK, LDDV int
+	DBias            []float32 // of the size of Bias; nil: not wanted
+}
+
+// check panics unless sizes and slices fit together.
+func (a *AttentionArgs) check(op string) {
+	if a.Queries < 0 || a.Keys < 0 || a.Width < 1 || a.First < 0 {
+		panic(fmt.Sprintf("%s: sizes: Queries=%d Keys=%d Width=%d First=%d", op, a.Queries, a.Keys, a.Width, a.First))
+	}
+	checkRows(op, "Q", a.Q, a.Queries, a.Width, a.LDQ)
+	checkRows(op, "K", a.K, a.Keys, a.Width, a.LDK)
+	checkRows(op, "V", a.V, a.Keys, a.Width, a.LDV)
+	checkRows(op, "Out", a.Out, a.Queries, a.Width, a.LDOut)
+	checkLen(op, "LSE", len(a.LSE), a.Queries)
+	if !(a.Dropout >= 0 && a.Dropout < 1) {
+		panic(fmt.Sprintf("%s: dropout probability %v is not in [0, 1)", op, a.Dropout))
+	}
+	if a.Bias == nil {
+		return
+	}
+	if a.KOffsets == nil {
+		panic(op + ": Bias without KOffsets")
+	}
+	segments(op, a.Keys, nil, a.KOffsets)
+	nq := len(a.QOffsets) - 1
+	if nq < 0 || int(a.QOffsets[0]) > a.First || int(a.QOffsets[nq]) < a.First+a.Queries {
+		panic(fmt.Sprintf("%s: offsets %v do not hold the queries %d to %d", op, a.QOffsets, a.First, a.First+a.Queries))
+	}
+	checkLen(op, "Bias", len(a.Bias), nq*(len(a.KOffsets)-1))
+}
+
+func (g *AttentionGradients) check(op string, a *AttentionArgs) {
+	checkRows(op, "DOut", g.DOut, a.Queries, a.Width, g.LDDOut)
+	for _, m := range []struct {
+		name string
+		x    []float32
+		rows int
+		ld   int
+	}{{"DQ", g.DQ, a.Queries, g.LDDQ}, {"DK", g.DK, a.Keys, g.LDDK}, {"DV", g.DV, a.Keys, g.LDDV}} {
+		if m.x != nil {
+			checkRows(op, m.name, m.x, m.rows, a.Width, m.ld)
+		}
+	}
+	if g.DBias != nil {
+		checkLen(op, "DBias", len(g.DBias), len(a.Bias))
+	}
+}
+
+func checkRows(op, name string, x []float32, rows, cols, ld int) {
+	if ld < cols || rows > 0 && cols > 0 && len(x) < (rows-1)*ld+cols {
+		panic(fmt.Sprintf("%s: %s is %dx%d with rows %d apart, but has %d values", op, name, rows, cols, ld, len(x)))
+	}
+}
+
+// Queries are taken in blocks of attentionQueries, keys in tiles of about
+// attentionKeys. The scores of a block and a tile fit in the first-level cache,
+// and are stored transposed, a row a key: so that a vector holds the scores of
+// several queries, whose sums and maxima need no steps between lanes. The
+// matrix of all scores never exists.
+const (
+	attentionQueries = 64
+	attentionKeys    = 128
+)
+
+// attention is one call of Attention or AttentionBackward.
+type attention struct {
+	AttentionArgs
+	AttentionGradients
+	kern *gemmKernels
+
+	// The keys and values, with rows of whole panels.
+	k, v              []float32
+	ldk, ldv          int
+	kBuf, vBuf        []float32
+	keyOffsets        []int32 // of the segments with a bias each
+	keyBounds         [2]int32
+	block             attentionBlock
+	scores, gradients []float32 // [keys of a tile, lanes]
+}
+
+// attentionBlock is a block of queries; a lane is a query or, at the end,
+// padding that sees nothing.
+type attentionBlock struct {
+	first, rows, lanes int
+	q, dout            []float32 // transposed: panels [Width, nr] of lanes
+	rowsQ, rowsDOut    []float32
+	ldq, lddout        int
+	qBuf, doutBuf      []float32
+	rowsQBuf           []float32
+	rowsDOutBuf        []float32
+	bias               []float32 // [key segments, lanes]
+	dbias              []float32 // [key segments, lanes]
+	last               []int32   // the last key that a lane sees
+	max, sum           []float32 // of the scores so far, of their exponentials
+	factors            []float32
+	counters, keys     []uint32 // of the dropout
+}
+
+var attentions = sync.Pool{New: func() any { return new(attention) }}
+
+func (t *attention) release() {
+	t.AttentionArgs, t.AttentionGradients = AttentionArgs{}, AttentionGradients{}
+	t.k, t.v, t.keyOffsets, t.block.rowsQ, t.block.rowsDOut = nil, nil, nil, nil, nil
+	attentions.Put(t)
+}
+
+func newAttention(a *AttentionArgs) *attention {
+	t := attentions.Get().(*attention)
+	t.AttentionArgs, t.kern = *a, gemmKernelsOf(isa)
+	t.k, t.ldk = t.wholePanels(&t.kBuf, a.K, a.LDK, a.Keys)
+	t.v, t.ldv = t.wholePanels(&t.vBuf, a.V, a.LDV, a.Keys)
+	t.keyBounds = [2]int32{0, int32(a.Keys)}
+	t.keyOffsets = t.keyBounds[:]
+	if a.Bias != nil {
+		t.keyOffsets = a.KOffsets
+	}
+	return t
+}
+
+// wholePanels returns x, or a copy in buf whose rows are long enough for the
+// kernels to read whole panels.
+func (t *attention) wholePanels(buf *[]float32, x []float32, ld, rows int) ([]float32, int) {
+	nr := t.kern.nr
+	if t.Width%nr == 0 {
+		return x, ld
+	}
+	width := ceilDiv(t.Width, nr) * nr
+	grow(buf, rows*width+gemmSlack)
+	dst := (*buf)[:rows*width+gemmSlack]
+	clear(dst)
+	if rows > 0 {
+		t.kern.copyRows(dst, width, x, ld, t.Width, rows)
+	}
+	return dst, width
+}
+
+// transposed packs rows of x in panels [Width, nr] of lanes.
+func (t *attention) transposed(buf *[]float32, x []float32, ld int, b *attentionBlock) []float32 {
+	nr := t.kern.nr
+	grow(buf, b.lanes*t.Width+gemmSlack)
+	dst := *buf
+	for p := 0; p < b.rows; p += nr {
+		panel := dst[p*t.Width:]
+		rows := min(nr, b.rows-p)
+		if rows < nr {
+			clear(panel[:nr*t.Width])
+		}
+		t.kern.transpose(panel, nr, x[(b.first+p)*ld:], ld, rows, t.Width)
+	}
+	return dst
+}
+
+// blocks calls f with all blocks of queries. The last one has what is left, up
+// to half more than the others.
+func (t *attention) blocks(f func(t *attention)) {
+	n := max(1, (t.Queries+attentionQueries/2-1)/attentionQueries)
+	for i := range n {
+		b := &t.block
+		b.first, b.rows = i*attentionQueries, attentionQueries
+		if i == n-1 {
+			b.rows = t.Queries - b.first
+		}
+		b.lanes = ceilDiv(b.rows, t.kern.nr) * t.kern.nr
+		t.begin(b)
+		f(t)
+	}
+}
+
+// begin sets what is known of a block's lanes.
+func (t *attention) begin(b *attentionBlock) {
+	segs := len(t.keyOffsets) - 1
+	grow(&b.bias, segs*b.lanes)
+	b.last = slices.Grow(b.last[:0], b.lanes)[:b.lanes]
+	for _, buf := range []*[]float32{&b.max, &b.sum, &b.factors} {
+		grow(buf, b.lanes)
+	}
+	for s := range segs {
+		bias := b.bias[s*b.lanes : (s+1)*b.lanes]
+		if t.Bias == nil {
+			clear(bias[:b.rows])
+		} else {
+			t.fillBias(bias[:b.rows], s)
+		}
+		for i := b.rows; i < b.lanes; i++ {
+			bias[i] = negInf
+		}
+	}
+	for i := range b.last[:b.lanes] {
+		if t.Causal {
+			b.last[i] = int32(t.First + b.first + i)
+		} else {
+			b.last[i] = attentionNoKey
+		}
+	}
+	b.q = t.transposed(&b.qBuf, t.Q, t.LDQ, b)
+	scale(b.q[:b.lanes*t.Width], t.Scale, b.q[:b.lanes*t.Width])
+}
+
+// attentionNoKey is behind every key.
+const attentionNoKey = 1 << 30
+
+// fillBias sets the bias of the lanes to key segment s.
+func (t *attention) fillBias(bias []float32, s int) {
+	row, segs := t.First+t.block.first, len(t.keyOffsets)-1
+	qs := 0
+	for i := range bias {
+		for int(t.QOffsets[qs+1]) <= row+i {
+			qs++
+		}
+		bias[i] = t.Bias[qs*segs+s]
+	}
+}
+
+// tiles calls f with the tiles of keys that the block sees.
+func (t *attention) tiles(f func(t *attention, k0, k1 int)) {
+	keys := t.visible(t.block.rows)
+	n := max(1, (keys+attentionKeys/4)/attentionKeys)
+	for i := range n {
+		k0, k1 := span(keys, n, i)
+		f(t, k0, k1)
+	}
+}
+
+// visible returns how many keys the first n queries of the block see.
+func (t *attention) visible(n int) int {
+	if t.Causal {
+		return min(t.Keys, t.First+t.block.first+n)
+	}
+	return t.Keys
+}
+
+// segments calls f with the rows of a tile that lie in each key segment.
+func (t *attention) segments(k0, k1 int, f func(t *attention, s, base, lo, rows int)) {
+	for s := range len(t.keyOffsets) - 1 {
+		lo, hi := max(k0, int(t.keyOffsets[s])), min(k1, int(t.keyOffsets[s+1]))
+		if lo < hi {
+			f(t, s, lo, (lo-k0)*t.block.lanes, hi-lo)
+		}
+	}
+}
+
+// keyProduct computes dst = x * lanes^T for the keys k0 to k1 of x [Keys,
+// Width] and packed lanes, but for what no query sees.
+func (t *attention) keyProduct(dst, x []float32, ld int, lanes []float32, k0, k1 int) {
+	kern, b := t.kern, &t.block
+	tiles := ceilDiv(k1-k0, kern.mr)
+	for p := 0; p < b.lanes; p += kern.nr {
+		panel := lanes[p*t.Width:]
+		seen := t.visible(p + kern.nr)
+		for i := range tiles {
+			from, to := span(k1-k0, tiles, i)
+			if k0+from >= seen {
+				break
+			}
+			kern.tile[to-from](dst[from*b.lanes+p:], b.lanes, x[(k0+from)*ld:], ld, 1, panel, kern.nr, t.Width, nil, 1, 0, kern.nr)
+		}
+	}
+}
+
+// queryProduct computes dst = alpha * x * y + beta * dst for the transposed
+// block x [keys k0 to k1, lanes] and y [Keys, Width].
+func (t *attention) queryProduct(dst []float32, ldd int, alpha, beta float32, x, y []float32, ldy, k0, k1 int) {
+	kern, b := t.kern, &t.block
+	tiles := ceilDiv(b.rows, kern.mr)
+	for p := 0; p < t.Width; p += kern.nr {
+		cols := min(kern.nr, t.Width-p)
+		for i := range tiles {
+			from, to := span(b.rows, tiles, i)
+			n := min(k1, t.visible(to)) - k0
+			if n > 0 {
+				kern.tile[to-from](dst[(b.first+from)*ldd+p:], ldd, x[from:], 1, b.lanes, y[k0*ldy+p:], ldy, n, nil, alpha, beta, cols)
+			}
+		}
+	}
+}
+
+// keyGradient adds alpha * x * y to the rows k0 to k1 of dst, for the
+// transposed block x [keys k0 to k1, lanes] and y [rows of the block, Width].
+func (t *attention) keyGradient(dst []float32, ldd int, alpha float32, x, y []float32, ldy, k0, k1 int) {
+	kern, b := t.kern, &t.block
+	tiles := ceilDiv(k1-k0, kern.mr)
+	for p := 0; p < t.Width; p += kern.nr {
+		cols := min(kern.nr, t.Width-p)
+		for i := range tiles {
+			from, to := span(k1-k0, tiles, i)
+			skip := 0 // queries that see none of these keys
+			if t.Causal {
+				skip = max(0, k0+from-t.First-b.first)
+			}
+			if skip < b.rows {
+				kern.tile[to-from](dst[(k0+from)*ldd+p:], ldd, x[from*b.lanes+skip:], b.lanes, 1, y[skip*ldy+p:], ldy, b.rows-skip, nil, alpha, 1, cols)
+			}
+		}
+	}
+}
+
+// drop applies the dropout to the weights x [keys k0 to k1, lanes], or their
+// gradient.
+func (t *attention) drop(x []float32, k0, k1 int) {
+	b := &t.block
+	b.counters, b.keys = slices.Grow(b.counters[:0], b.lanes)[:b.lanes], slices.Grow(b.keys[:0], b.lanes)[:b.lanes]
+	inv := float32(1 / (1 - float64(t.Dropout)))
+	threshold := uint32(float64(t.Dropout) * (1 << 32))
+	for k0 < k1 {
+		// The upper half of a counter selects a key: go as far as none changes.
+		n := k1 - k0
+		upper, key := uint64(0), dropoutKey(t.Seed, 0)
+		for i := range b.lanes {
+			c := t.Counter + uint64(b.first+i)*t.CounterStride + uint64(k0)
+			if c>>32 != upper {
+				upper, key = c>>32, dropoutKey(t.Seed, c>>32)
+			}
+			b.counters[i], b.keys[i] = uint32(c)+uint32(key), uint32(key>>32)
+			if left := 1<<32 - c&(1<<32-1); uint64(n) > left {
+				n = int(left)
+			}
+		}
+		attentionDropout(x, b.lanes, n, b.counters[:b.lanes], b.keys[:b.lanes], inv, threshold)
+		x, k0 = x[n*b.lanes:], k0+n
+	}
+}
+
+// Attention computes a.Out and a.LSE on the calling goroutine.
+func Attention(a *AttentionArgs) {
+	const op = "attention"
+	a.check(op)
+	if a.Queries == 0 {
+		return
+	}
+	t := newAttention(a)
+	defer t.release()
+	t.blocks((*attention).forward)
+}
+
+func (t *attention) forward() {
+	b := &t.block
+	clear(b.sum[:b.lanes])
+	for i := range b.max[:b.lanes] {
+		b.max[i] = negInf
+	}
+	if t.Keys > 0 {
+		t.tiles((*attention).forwardTile)
+	} else {
+		for i := range b.rows {
+			clear(t.Out[(b.first+i)*t.LDOut:][:t.Width])
+		}
+	}
+	lse := t.LSE[b.first : b.first+b.rows]
+	for i := range lse {
+		m, sum := b.max[i], b.sum[i]
+		if m == negInf {
+			lse[i], b.factors[i] = negInf, 0
+			continue
+		}
+		lse[i], b.factors[i] = float32(float64(m)+math.Log(float64(sum))), 1/sum
+	}
+	attentionScale(t.Out[b.first*t.LDOut:], t.LDOut, t.Width, b.factors[:b.rows])
+}
+
+// forwardTile adds the share of the keys k0 to k1 to the block's sums, and to
+// its output, both relative to the greatest score so far.
+func (t *attention) forwardTile(k0, k1 int) {
+	b := &t.block
+	grow(&t.scores, (k1-k0)*b.lanes)
+	t.keyProduct(t.scores, t.k, t.ldk, b.q, k0, k1)
+	copy(b.factors, b.max[:b.lanes])
+	hidden := b.last
+	if t.visible(1) >= k1 {
+		hidden = nil
+	}
+	t.segments(k0, k1, func(t *attention, s, base, at, rows int) {
+		attentionMax(b.max[:b.lanes], t.scores[at:], b.lanes, rows, b.bias[s*b.lanes:], hidden, base)
+	})
+	beta := float32(0)
+	if k0 > 0 {
+		beta = 1
+		f := b.factors[:b.lanes]
+		for i, m := range b.max[:b.lanes] {
+			if f[i] == m {
+				f[i] = 0
+			} else {
+				f[i] -= m
+			}
+		}
+		exp(f, f)
+		mul(b.sum[:b.lanes], b.sum[:b.lanes], f)
+		attentionScale(t.Out[b.first*t.LDOut:], t.LDOut, t.Width, f[:b.rows])
+	}
+	t.segments(k0, k1, func(t *attention, s, base, at, rows int) {
+		attentionExp(b.sum[:b.lanes], t.scores[at:], b.lanes, rows, b.bias[s*b.lanes:], b.max, b.last, base)
+	})
+	if t.Dropout > 0 {
+		t.drop(t.scores, k0, k1)
+	}
+	t.queryProduct(t.Out, t.LDOut, 1, beta, t.scores, t.v, t.ldv, k0, k1)
+}
+
+// AttentionBackward adds the gradients of a on the calling goroutine, from
+// a.Out and a.LSE as Attention left them. With D the row sums of DOut*Out:
+//
+//	dS = P * (dropout(DOut*V^T) - D)
+//	DV += dropout(P)^T * DOut
+//	DQ += Scale * dS * K
+//	DK += Scale * dS^T * Q
+//	DBias += sums of dS by segments
+func AttentionBackward(a *AttentionArgs, g *AttentionGradients) {
+	const op = "attention backward"
+	a.check(op)
+	g.check(op, a)
+	if a.Queries == 0 || a.Keys == 0 {
+		return
+	}
+	t := newAttention(a)
+	defer t.release()
+	t.AttentionGradients = *g
+	t.blocks((*attention).backward)
+}
+
+func (t *attention) backward() {
+	b := &t.block
+	b.dout = t.transposed(&b.doutBuf, t.DOut, t.LDDOut, b)
+	b.rowsQ, b.ldq = t.wholePanels(&b.rowsQBuf, t.Q[b.first*t.LDQ:], t.LDQ, b.rows)
+	b.rowsDOut, b.lddout = t.wholePanels(&b.rowsDOutBuf, t.DOut[b.first*t.LDDOut:], t.LDDOut, b.rows)
+	copy(b.max, t.LSE[b.first:b.first+b.rows])
+	clear(b.max[b.rows:b.lanes])
+	clear(b.factors[b.rows:b.lanes])
+	for i := range b.rows {
+		row := b.first + i
+		b.factors[i] = dot(t.DOut[row*t.LDDOut:][:t.Width], t.Out[row*t.LDOut:][:t.Width])
+	}
+	segs := len(t.keyOffsets) - 1
+	grow(&b.dbias, segs*b.lanes)
+	clear(b.dbias[:segs*b.lanes])
+	t.tiles((*attention).backwardTile)
+	if t.DBias != nil {
+		t.addBiasGradient()
+	}
+}
+
+func (t *attention) backwardTile(k0, k1 int) {
+	b := &t.block
+	grow(&t.scores, (k1-k0)*b.lanes)
+	grow(&t.gradients, (k1-k0)*b.lanes)
+	t.keyProduct(t.scores, t.k, t.ldk, b.q, k0, k1)
+	t.keyProduct(t.gradients, t.v, t.ldv, b.dout, k0, k1)
+	if t.Dropout > 0 {
+		t.drop(t.gradients, k0, k1)
+	}
+	t.segments(k0, k1, func(t *attention, s, base, at, rows int) {
+		attentionGradient(b.dbias[s*b.lanes:(s+1)*b.lanes], t.scores[at:], t.gradients[at:], b.lanes, rows, b.bias[s*b.lanes:], b.max, b.factors, b.last, base)
+	})
+	if t.Dropout > 0 {
+		t.drop(t.scores, k0, k1)
+	}
+	if t.DV != nil {
+		t.keyGradient(t.DV, t.LDDV, 1, t.scores, b.rowsDOut, b.lddout, k0, k1)
+	}
+	if t.DK != nil {
+		t.keyGradient(t.DK, t.LDDK, t.Scale, t.gradients, b.rowsQ, b.ldq, k0, k1)
+	}
+	if t.DQ != nil {
+		t.queryProduct(t.DQ, t.LDDQ, t.Scale, 1, t.gradients, t.k, t.ldk, k0, k1)
+	}
+}
+
+// addBiasGradient sums the lanes of each query segment.
+func (t *attention) addBiasGradient() {
+	b := &t.block
+	row, segs := t.First+b.first, len(t.keyOffsets)-1
+	qs := 0
+	for from := 0; from < b.rows; {
+		for int(t.QOffsets[qs+1]) <= row+from {
+			qs++
+		}
+		to := min(b.rows, int(t.QOffsets[qs+1])-row)
+		for s := range segs {
+			t.DBias[qs*segs+s] += float32(sum(b.dbias[s*b.lanes+from : s*b.lanes+to]))
+		}
+		from = to
+	}
+}

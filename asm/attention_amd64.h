@@ -1,0 +1,281 @@
+// What attention does with scores between its matrix products, for either
+// instruction set; attention_generic.go gives the loops. Scores are stored a
+// row a key, a lane a query. Kernels go down the rows, one or two vectors of
+// lanes at a time.
+//
+// AX is the lane, BX the number of lanes, CX the rows to go, SI the first row,
+// DI the current row, R9 the bytes between rows.
+
+#define BROADCAST(imm, x, v) \
+	MOVL         $imm, R8 \
+	VMOVD        R8, x    \
+	VPBROADCASTD x, v
+
+#define HIDDEN V4 // per lane: the keys left to see, negative where hidden
+#define MINUS1 V12
+#define NOTHING V11
+
+// How many keys from base the lanes at AX see, from the last ones at R12.
+#define KEYS_LEFT(base) \
+	VPBROADCASTD base, V3          \
+	VMOVUPS      (R12)(AX*4), V4   \
+	VPSUBD       V3, V4, HIDDEN
+
+// Lanes where x is -Inf see nothing; t0, t1, t2 are scratch.
+#define HIDE_INFINITE(x, x0, t0, x1, t1, t2) \
+	BROADCAST(0xff7fffff, x0, t0)  \
+	BROADCAST(0xc0000000, x1, t1)  \
+	SELECT_LESS(x, t0, t1, HIDDEN, HIDDEN, t2)
+
+// m[j] = max(m[j], max of s[i*ld+j] + bias[j]), over the rows i <= last[j]-base,
+// or all where last is empty; m[j] stays where bias[j] is -Inf.
+TEXT ATTENTION_MAX(SB), NOSPLIT, $0-120
+	MOVQ m_base+0(FP), DX
+	MOVQ m_len+8(FP), BX
+	MOVQ s_base+24(FP), SI
+	MOVQ ld+48(FP), R9
+	MOVQ bias_base+64(FP), R10
+	MOVQ last_base+88(FP), R12
+	MOVQ last_len+96(FP), R11
+	SHLQ $2, R9
+	BROADCAST(0xff800000, X10, V10)
+	BROADCAST(0xff7fffff, X9, V9)
+	BROADCAST(0xffffffff, X12, MINUS1)
+	XORL AX, AX
+lanes:
+	LEAQ  (SI)(AX*4), DI
+	MOVQ  rows+56(FP), CX
+	TESTQ R11, R11
+	JNZ   hidden
+	VMOVUPS (DI), V0
+	VMOVUPS VBYTES(DI), V1
+	VMOVAPS V0, V2
+	VMOVAPS V1, V3
+	TESTL   $1, CX
+	JZ      even
+	ADDQ    R9, DI
+	DECQ    CX
+	JZ      maxima
+even:
+	VMAXPS (DI), V0, V0
+	VMAXPS VBYTES(DI), V1, V1
+	VMAXPS (DI)(R9*1), V2, V2
+	VMAXPS VBYTES(DI)(R9*1), V3, V3
+	LEAQ   (DI)(R9*2), DI
+	SUBQ   $2, CX
+	JNZ    even
+	VMAXPS V2, V0, V0
+	VMAXPS V3, V1, V1
+	JMP    maxima
+hidden:
+	KEYS_LEFT(base+112(FP))
+	VMOVUPS VBYTES(R12)(AX*4), V5
+	VPSUBD  V3, V5, V5
+	VMOVAPS V10, V0
+	VMOVAPS V10, V1
+row:
+	VMOVUPS     (DI), V2
+	VMOVUPS     VBYTES(DI), V3
+	SELECT_SIGN(V4, V10, V2, V2)
+	SELECT_SIGN(V5, V10, V3, V3)
+	VMAXPS      V2, V0, V0
+	VMAXPS      V3, V1, V1
+	VPADDD      MINUS1, V4, V4
+	VPADDD      MINUS1, V5, V5
+	ADDQ        R9, DI
+	DECQ        CX
+	JNZ         row
+maxima:
+	VMOVUPS     (R10)(AX*4), V2
+	VMOVUPS     VBYTES(R10)(AX*4), V3
+	VADDPS      V2, V0, V0
+	VADDPS      V3, V1, V1
+	VMOVUPS     (DX)(AX*4), V4
+	VMOVUPS     VBYTES(DX)(AX*4), V5
+	VMAXPS      V4, V0, V0
+	VMAXPS      V5, V1, V1
+	SELECT_LESS(V2, V9, V4, V0, V0, V6)
+	SELECT_LESS(V3, V9, V5, V1, V1, V6)
+	VMOVUPS     V0, (DX)(AX*4)
+	VMOVUPS     V1, VBYTES(DX)(AX*4)
+	ADDQ        $(2*LANES), AX
+	CMPQ        AX, BX
+	JLT         lanes
+	RETURN
+
+// s[i*ld+j] = exp(s[i*ld+j] + bias[j] - m[j]), and sum[j] += that; 0 where
+// i > last[j]-base or bias[j] or m[j] is -Inf.
+TEXT ATTENTION_EXP(SB), NOSPLIT, $0-144
+	MOVQ sum_base+0(FP), DX
+	MOVQ sum_len+8(FP), BX
+	MOVQ s_base+24(FP), SI
+	MOVQ ld+48(FP), R9
+	MOVQ bias_base+64(FP), R10
+	MOVQ m_base+88(FP), R11
+	MOVQ last_base+112(FP), R12
+	SHLQ $2, R9
+	EXP_CONSTS
+	EXP_RANGE
+	BROADCAST(0xffffffff, X12, MINUS1)
+	ZERO(NOTHING)
+	XORL AX, AX
+lanes:
+	KEYS_LEFT(base+136(FP))
+	VMOVUPS (R10)(AX*4), V8
+	VMOVUPS (R11)(AX*4), V5
+	HIDE_INFINITE(V8, X6, V6, X7, V7, V3)
+	HIDE_INFINITE(V5, X6, V6, X7, V7, V3)
+	VSUBPS  V5, V8, V8
+	VMOVUPS (DX)(AX*4), V10
+	LEAQ    (SI)(AX*4), DI
+	MOVQ    rows+56(FP), CX
+row:
+	VADDPS      (DI), V8, V0
+	EXP_VALUE(V0, V1, V2, V3)
+	SELECT_SIGN(HIDDEN, NOTHING, V1, V1)
+	VMOVUPS     V1, (DI)
+	VADDPS      V1, V10, V10
+	VPADDD      MINUS1, HIDDEN, HIDDEN
+	ADDQ        R9, DI
+	DECQ        CX
+	JNZ         row
+	VMOVUPS V10, (DX)(AX*4)
+	ADDQ    $LANES, AX
+	CMPQ    AX, BX
+	JLT     lanes
+	RETURN
+
+// s[i*ld+j] = p, as ATTENTION_EXP with lse for m, dp[i*ld+j] = p * (dp[i*ld+j] -
+// delta[j]), and sum[j] += that; 0 where ATTENTION_EXP has 0.
+TEXT ATTENTION_GRADIENT(SB), NOSPLIT, $0-192
+	MOVQ sum_base+0(FP), DX
+	MOVQ sum_len+8(FP), BX
+	MOVQ s_base+24(FP), SI
+	MOVQ ld+72(FP), R9
+	MOVQ bias_base+88(FP), R10
+	MOVQ lse_base+112(FP), R11
+	MOVQ last_base+160(FP), R12
+	SHLQ $2, R9
+	EXP_CONSTS
+	EXP_RANGE
+	BROADCAST(0xffffffff, X12, MINUS1)
+	ZERO(NOTHING)
+	XORL AX, AX
+lanes:
+	KEYS_LEFT(base+184(FP))
+	VMOVUPS (R10)(AX*4), V8
+	VMOVUPS (R11)(AX*4), V5
+	HIDE_INFINITE(V8, X6, V6, X7, V7, V3)
+	HIDE_INFINITE(V5, X6, V6, X7, V7, V3)
+	VSUBPS  V5, V8, V8
+	MOVQ    delta_base+136(FP), R8
+	VMOVUPS (R8)(AX*4), V9
+	VMOVUPS (DX)(AX*4), V10
+	LEAQ    (SI)(AX*4), DI
+	MOVQ    dp_base+48(FP), R13
+	LEAQ    (R13)(AX*4), R13
+	MOVQ    rows+80(FP), CX
+row:
+	VADDPS      (DI), V8, V0
+	EXP_VALUE(V0, V1, V2, V3)
+	SELECT_SIGN(HIDDEN, NOTHING, V1, V1)
+	VMOVUPS     V1, (DI)
+	VMOVUPS     (R13), V0
+	VSUBPS      V9, V0, V0
+	VMULPS      V1, V0, V0
+	SELECT_SIGN(HIDDEN, NOTHING, V0, V0)
+	VMOVUPS     V0, (R13)
+	VADDPS      V0, V10, V10
+	VPADDD      MINUS1, HIDDEN, HIDDEN
+	ADDQ        R9, DI
+	ADDQ        R9, R13
+	DECQ        CX
+	JNZ         row
+	VMOVUPS V10, (DX)(AX*4)
+	ADDQ    $LANES, AX
+	CMPQ    AX, BX
+	JLT     lanes
+	RETURN
+
+// x[i*ld+j] = dropoutHash(counters[j]+i, keys[j]) >= threshold ? x[i*ld+j]*inv : 0
+TEXT ATTENTION_DROPOUT(SB), NOSPLIT, $0-96
+	MOVQ x_base+0(FP), SI
+	MOVQ ld+24(FP), R9
+	MOVQ counters_base+40(FP), R10
+	MOVQ counters_len+48(FP), BX
+	MOVQ keys_base+64(FP), R11
+	VBROADCASTSS inv+88(FP), V14
+	VBROADCASTSS threshold+92(FP), V15
+	SHLQ $2, R9
+	BROADCAST(0xffffffff, X8, V8)
+	VBROADCASTSS CONSTANT(48), V10
+	VBROADCASTSS CONSTANT(49), V11
+	VBROADCASTSS CONSTANT(50), V12
+	XORL AX, AX
+lanes:
+	VMOVUPS (R10)(AX*4), V7
+	VMOVUPS (R11)(AX*4), V9
+	LEAQ    (SI)(AX*4), DI
+	MOVQ    rows+32(FP), CX
+row:
+	VPSRLD  $16, V7, V1
+	VXORPS  V7, V1, V1
+	VPSUBD  V8, V7, V7
+	VPMULLD V10, V1, V1
+	VPSRLD  $15, V1, V2
+	VXORPS  V2, V1, V1
+	VPADDD  V9, V1, V1
+	VPMULLD V11, V1, V1
+	VPSRLD  $16, V1, V2
+	VXORPS  V2, V1, V1
+	VPMULLD V12, V1, V1
+	VPSRLD  $15, V1, V2
+	VXORPS  V2, V1, V1
+	VMULPS  (DI), V14, V0
+	KEEP_NOT_BELOW(V1, V15, V0, V2)
+	VMOVUPS V0, (DI)
+	ADDQ    R9, DI
+	DECQ    CX
+	JNZ     row
+	ADDQ    $LANES, AX
+	CMPQ    AX, BX
+	JLT     lanes
+	RETURN
+
+// for i, f := range factors { for j := range width { x[i*ld+j] *= f } }
+TEXT ATTENTION_SCALE(SB), NOSPLIT, $0-64
+	MOVQ x_base+0(FP), DI
+	MOVQ ld+24(FP), R9
+	MOVQ factors_base+40(FP), SI
+	MOVQ factors_len+48(FP), DX
+	MOVQ width+32(FP), CX
+	SHLQ $2, R9
+	MOVQ CX, BX
+	ANDQ $(-LANES), BX
+	SUBQ BX, CX
+	MOVQ CX, R10
+	JZ   row
+	TAIL_MASK
+row:
+	VBROADCASTSS (SI), V2
+	XORL AX, AX
+	CMPQ AX, BX
+	JGE  tail
+vector:
+	VMULPS  (DI)(AX*4), V2, V0
+	VMOVUPS V0, (DI)(AX*4)
+	ADDQ    $LANES, AX
+	CMPQ    AX, BX
+	JLT     vector
+tail:
+	TESTQ R10, R10
+	JZ    next
+	LOAD_TAIL((DI)(AX*4), V0)
+	VMULPS V2, V0, V0
+	STORE_TAIL(V0, (DI)(AX*4))
+next:
+	ADDQ $4, SI
+	ADDQ R9, DI
+	DECQ DX
+	JNZ  row
+	RETURN

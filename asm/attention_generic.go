@@ -1,0 +1,80 @@
+package asm
+
+// The scores of a block of queries and a run of keys lie in rows, one a key,
+// with a lane a query. Row i is hidden from lane j where i > last[j]-base.
+
+// attentionMaxGeneric raises m[j] to the greatest score that lane j sees plus
+// bias[j], unless that bias is -Inf. An empty last hides nothing.
+func attentionMaxGeneric(m, s []float32, ld, rows int, bias []float32, last []int32, base int) {
+	for j := range m {
+		if bias[j] == negInf {
+			continue
+		}
+		top := negInf
+		for i := range rows {
+			if len(last) == 0 || i <= int(last[j])-base {
+				top = max(top, s[i*ld+j])
+			}
+		}
+		m[j] = max(m[j], top+bias[j])
+	}
+}
+
+// attentionExpGeneric turns scores into exp(score + bias[j] - m[j]) and adds
+// them to sum[j]. They are 0 where the key is hidden or bias[j] or m[j] is -Inf.
+func attentionExpGeneric(sum, s []float32, ld, rows int, bias, m []float32, last []int32, base int) {
+	for j := range sum {
+		masked, shift := bias[j] == negInf || m[j] == negInf, bias[j]-m[j]
+		for i := range rows {
+			p := &s[i*ld+j]
+			if masked || i > int(last[j])-base {
+				*p = 0
+				continue
+			}
+			*p = exp32(*p + shift)
+			sum[j] += *p
+		}
+	}
+}
+
+// attentionGradientGeneric turns scores into p as attentionExpGeneric with lse
+// for m, and dp into p*(dp - delta[j]), which it adds to sum[j].
+func attentionGradientGeneric(sum, s, dp []float32, ld, rows int, bias, lse, delta []float32, last []int32, base int) {
+	for j := range sum {
+		masked, shift := bias[j] == negInf || lse[j] == negInf, bias[j]-lse[j]
+		for i := range rows {
+			p, d := &s[i*ld+j], &dp[i*ld+j]
+			if masked || i > int(last[j])-base {
+				*p, *d = 0, 0
+				continue
+			}
+			*p = exp32(*p + shift)
+			*d = *p * (*d - delta[j])
+			sum[j] += *d
+		}
+	}
+}
+
+// attentionDropoutGeneric drops where dropoutHash(counters[j]+i, keys[j]) is
+// below the threshold, and multiplies what is left by inv.
+func attentionDropoutGeneric(x []float32, ld, rows int, counters, keys []uint32, inv float32, threshold uint32) {
+	for i := range rows {
+		row := x[i*ld : i*ld+len(counters)]
+		for j, v := range row {
+			if dropoutHash(counters[j]+uint32(i), keys[j]) >= threshold {
+				row[j] = v * inv
+			} else {
+				row[j] = 0
+			}
+		}
+	}
+}
+
+// attentionScaleGeneric multiplies row i of x by factors[i].
+func attentionScaleGeneric(x []float32, ld, width int, factors []float32) {
+	for i, f := range factors {
+		for j := range x[i*ld : i*ld+width] {
+			x[i*ld+j] *= f
+		}
+	}
+}
