@@ -13,6 +13,7 @@ import (
 	"github.com/marge-go/marge/marge"
 	"github.com/marge-go/marge/marge/corpus"
 	"github.com/marge-go/marge/marge/corpus/news"
+	"github.com/marge-go/marge/marge/probe"
 	"github.com/marge-go/marge/marge/tokenizer"
 )
 
@@ -20,7 +21,7 @@ import (
 type data struct {
 	tokenizer *tokenizer.Tokenizer
 	store     *corpus.Store
-	heldout   []document
+	heldout   evaluation
 }
 
 // prepare makes the tokenizer and the tokenised corpus in the output
@@ -74,24 +75,23 @@ func generated(ctx context.Context, n news.Options) iter.Seq2[corpus.Document, e
 // read streams documents from files; it reports what it skips.
 func read(ctx context.Context, o *options, paths []string) iter.Seq2[corpus.Document, error] {
 	return func(yield func(corpus.Document, error) bool) {
-		stop := errors.New("stop")
-		stats, err := corpus.Read(paths, corpus.ReadOptions{
+		skipped := 0
+		for doc, err := range corpus.Files(paths, corpus.ReadOptions{
 			SkipBad: o.skipBad,
-			OnBad:   func(e *corpus.LineError) { fmt.Fprintln(os.Stderr, "skipped:", e) },
-		}, func(doc corpus.Document) error {
-			if err := ctx.Err(); err != nil {
-				return err
+			OnBad: func(e *corpus.LineError) {
+				skipped++
+				fmt.Fprintln(os.Stderr, "skipped:", e)
+			},
+		}) {
+			if err == nil {
+				err = ctx.Err()
 			}
-			if !yield(doc, nil) {
-				return stop
+			if !yield(doc, err) || err != nil {
+				break
 			}
-			return nil
-		})
-		if stats.Skipped > 0 {
-			fmt.Fprintf(os.Stderr, "%d of %d lines skipped\n", stats.Skipped, stats.Skipped+stats.Documents)
 		}
-		if err != nil && !errors.Is(err, stop) {
-			yield(corpus.Document{}, err)
+		if skipped > 0 {
+			fmt.Fprintf(os.Stderr, "%d lines skipped\n", skipped)
 		}
 	}
 }
@@ -142,17 +142,18 @@ func evaluationDocuments(ctx context.Context, o *options) iter.Seq2[corpus.Docum
 }
 
 // heldout returns the documents to evaluate on, the first chunk of each.
-func heldout(ctx context.Context, o *options, t *tokenizer.Tokenizer) ([]document, error) {
-	var docs []document
+func heldout(ctx context.Context, o *options, t *tokenizer.Tokenizer) (evaluation, error) {
+	e := evaluation{seed: o.seed}
 	for doc, err := range evaluationDocuments(ctx, o) {
 		if err != nil {
-			return nil, err
+			return e, err
 		}
 		if _, err := t.LanguageToken(doc.Lang); err != nil {
-			return nil, fmt.Errorf("%s: %w", doc.ID, err)
+			return e, fmt.Errorf("%s: %w", doc.ID, err)
 		}
 		ids := t.Encode(doc.Text)
-		docs = append(docs, document{doc.ID, doc.Lang, doc.Group, doc.Text, ids[:min(len(ids), o.chunk)]})
+		e.docs = append(e.docs, probe.Document{ID: doc.ID, Lang: doc.Lang, Group: doc.Group, Tokens: ids[:min(len(ids), o.chunk)]})
+		e.texts = append(e.texts, doc.Text)
 	}
-	return docs, nil
+	return e, nil
 }

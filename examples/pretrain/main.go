@@ -6,7 +6,9 @@
 // trains the smallest size for about five minutes on generated news reports in
 // several languages, then prints how well it finds the report of the same
 // event in another language, how much retrieved evidence helps to reconstruct
-// a report, and three reconstructions, and writes a plot. With -corpus it
+// a report, and three reconstructions, and writes a plot. What is measured on
+// the way goes to metrics.jsonl in -out, and to files that TensorBoard shows
+// (tensorboard --logdir runs). With -corpus it
 // trains on documents of your own, in JSON Lines, and with -eval it evaluates
 // on held-out ones.
 package main
@@ -26,6 +28,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/marge-go/marge/examples/internal/curves"
 	"github.com/marge-go/marge/marge"
 	"github.com/marge-go/marge/marge/index"
 	"github.com/marge-go/marge/nn"
@@ -74,12 +77,12 @@ func main() {
 	flag.IntVar(&o.steps, "steps", 0, "updates to train for, instead of -minutes")
 	flag.Float64Var(&o.minutes, "minutes", 5, "minutes to train for")
 	flag.Uint64Var(&o.seed, "seed", 1, "seed of the weights, the data and the training")
-	flag.StringVar(&o.out, "out", "", "`directory` for checkpoints, metrics and the plot (default: a new one below runs)")
+	flag.StringVar(&o.out, "out", "", "`directory` for checkpoints, metrics, TensorBoard's files and the plot (default: a new one below runs)")
 	flag.BoolVar(&o.resume, "resume", false, "go on from the last checkpoint in -out")
 	flag.BoolVar(&o.json, "json", false, "print one JSON object with all figures as the last line of standard output")
 	flag.BoolVar(&o.skipBad, "skip-bad", false, "skip bad lines of the corpus instead of stopping")
 	flag.IntVar(&o.chunk, "chunk", 0, "tokens of a chunk of a document (default: 126, paper: 512)")
-	flag.IntVar(&o.probes, "probes", 10, "evaluations during the training, for the plot")
+	flag.IntVar(&o.probes, "probes", 10, "measurements on held-out documents during the training (0: none)")
 	flag.IntVar(&o.events, "events", 6000, "events in the generated news")
 	flag.IntVar(&o.batchTokens, "batch-tokens", 0, "tokens of the documents of a batch (default: 2048)")
 	flag.IntVar(&o.accumulate, "accumulate", 0, "batches of an update (default: 1)")
@@ -117,6 +120,9 @@ func (o *options) complete() error {
 	if o.steps < 0 || o.steps == 0 && !(o.minutes > 0) {
 		return errors.New("-steps or -minutes must be positive")
 	}
+	if o.probes < 0 {
+		return errors.New("-probes must not be negative")
+	}
 	if o.mono < 0 || o.cross < 0 || o.mono+o.cross == 0 {
 		return errors.New("-mono and -cross must not be negative, and one of them positive")
 	}
@@ -149,18 +155,17 @@ func run(ctx context.Context, o *options) error {
 	m.Tokenizer = d.tokenizer
 	fmt.Printf("model %s: %d parameters\n", o.config, nn.Count(m.Parameters()))
 
-	e := newEvaluation(d.heldout, o.seed)
-	random, _, err := e.retrieval(ctx, m)
+	random, _, err := d.heldout.heldout(probeTargets).Retrieval(ctx, m)
 	if err != nil {
 		return err
 	}
-	log, err := newProgress(ctx, o, m, e)
+	log, err := newProgress(ctx, o, m, d)
 	if err != nil {
 		return err
 	}
-	defer log.close()
 	stats, err := marge.Pretrain(ctx, m, d.store, trainingOptions(o, log))
 	log.finish()
+	err = errors.Join(err, log.monitor.Close())
 	if err != nil {
 		if stats.Checkpoint != "" {
 			fmt.Fprintf(os.Stderr, "checkpoint: %s (go on with -resume -out %s)\n", stats.Checkpoint, o.out)
@@ -169,7 +174,7 @@ func run(ctx context.Context, o *options) error {
 	}
 	fmt.Printf("trained %d steps, %d target tokens in %v, checkpoint %s\n", stats.Steps, stats.TargetTokens, stats.Elapsed.Round(time.Second), stats.Checkpoint)
 
-	r, err := e.final(ctx, m, random)
+	r, measured, err := d.heldout.final(ctx, m, random)
 	if err != nil {
 		return err
 	}
@@ -177,13 +182,14 @@ func run(ctx context.Context, o *options) error {
 	r.TokensPerS = float64(stats.TargetTokens) / stats.Elapsed.Seconds()
 	r.Beta, r.Params, r.PeakRSSMB = float64(m.Beta()), nn.Count(m.Parameters()), peakRSS()
 	r.print(os.Stdout)
-	if err := e.samples(ctx, os.Stdout, m, 3); err != nil {
+	if err := d.heldout.samples(ctx, os.Stdout, m, measured, 3); err != nil {
 		return err
 	}
-	if err := log.plot(filepath.Join(o.out, "loss.png")); err != nil {
+	plot := filepath.Join(o.out, "curves.png")
+	if err := curves.Draw(plot, o.out); err != nil {
 		return err
 	}
-	fmt.Printf("\nplot: %s\n", filepath.Join(o.out, "loss.png"))
+	fmt.Printf("\nplot: %s\n", plot)
 	return r.writeJSON(filepath.Join(o.out, "result.json"), o.json, os.Stdout)
 }
 
@@ -201,34 +207,38 @@ func trainingOptions(o *options, log *progress) marge.PretrainOptions {
 
 // result holds every figure of a run.
 type result struct {
-	Steps             int            `json:"steps"`
-	TargetTokens      int64          `json:"target_tokens"`
-	TokensPerS        float64        `json:"tokens_per_s"`
-	TrainLoss         float64        `json:"train_loss"`
-	HeldoutRetrieved  float64        `json:"heldout_loss_retrieved"`
-	HeldoutRandom     float64        `json:"heldout_loss_random"`
-	HeldoutNone       float64        `json:"heldout_loss_none"`
-	HeldoutOracle     float64        `json:"heldout_loss_oracle"`
-	Beta              float64        `json:"beta"`
-	P1                float64        `json:"p_at_1"`
-	MRR               float64        `json:"mrr"`
-	P1Centred         float64        `json:"p_at_1_centred"`
-	P1RandomInit      float64        `json:"p_at_1_random_init"`
-	P1TFIDF           float64        `json:"p_at_1_tfidf"`
-	PeakRSSMB         float64        `json:"peak_rss_mb"`
-	Params            int            `json:"params"`
-	P1ByPair          map[string]any `json:"p_at_1_by_pair"`
-	HeldoutDocuments  int            `json:"heldout_documents"`
-	RetrievalQueries  int            `json:"retrieval_queries"`
-	GoVersion         string         `json:"go_version"`
-	InstructionSet    string         `json:"instruction_set"`
-	ThreadsForTensors int            `json:"threads"`
+	Steps                int            `json:"steps"`
+	TargetTokens         int64          `json:"target_tokens"`
+	TokensPerS           float64        `json:"tokens_per_s"`
+	TrainLoss            float64        `json:"train_loss"`
+	HeldoutRetrieved     float64        `json:"heldout_loss_retrieved"`
+	HeldoutRandom        float64        `json:"heldout_loss_random"`
+	HeldoutNone          float64        `json:"heldout_loss_none"`
+	HeldoutOracle        float64        `json:"heldout_loss_oracle"`
+	Beta                 float64        `json:"beta"`
+	P1                   float64        `json:"p_at_1"`
+	MRR                  float64        `json:"mrr"`
+	P1Centered           float64        `json:"p_at_1_centered"`
+	P1RandomInit         float64        `json:"p_at_1_random_init"`
+	P1TFIDF              float64        `json:"p_at_1_tfidf"`
+	RelevanceAUC         float64        `json:"relevance_auc"`
+	AttentionEntropy     float64        `json:"attention_entropy"`
+	AttentionTranslation float64        `json:"attention_translation"`
+	AttentionUniform     float64        `json:"attention_uniform"`
+	PeakRSSMB            float64        `json:"peak_rss_mb"`
+	Params               int            `json:"params"`
+	P1ByPair             map[string]any `json:"p_at_1_by_pair"`
+	HeldoutDocuments     int            `json:"heldout_documents"`
+	RetrievalQueries     int            `json:"retrieval_queries"`
+	GoVersion            string         `json:"go_version"`
+	InstructionSet       string         `json:"instruction_set"`
+	ThreadsForTensors    int            `json:"threads"`
 }
 
 func (r *result) print(w io.Writer) {
 	fmt.Fprintf(w, "\nheld-out cross-lingual retrieval (%d queries)    P@1    MRR\n", r.RetrievalQueries)
 	fmt.Fprintf(w, "  g, trained                                    %5.3f  %5.3f\n", r.P1, r.MRR)
-	fmt.Fprintf(w, "  g, trained, centred by language               %5.3f\n", r.P1Centred)
+	fmt.Fprintf(w, "  g, trained, centred by language               %5.3f\n", r.P1Centered)
 	fmt.Fprintf(w, "  g, random weights                             %5.3f\n", r.P1RandomInit)
 	fmt.Fprintf(w, "  TF-IDF of characters                          %5.3f\n", r.P1TFIDF)
 	fmt.Fprintf(w, "held-out loss, nats per token: evidence retrieved %.3f, translations %.3f, random %.3f, none %.3f\n",

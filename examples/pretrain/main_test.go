@@ -8,10 +8,12 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/marge-go/marge/marge"
+	"github.com/marge-go/marge/marge/probe"
 )
 
 func testOptions(t *testing.T) *options {
@@ -35,6 +37,22 @@ func readResult(t *testing.T, o *options) map[string]any {
 	return r
 }
 
+// probes returns the steps at which the model was measured.
+func probes(t *testing.T, o *options) []int {
+	t.Helper()
+	records, err := probe.ReadRecords(filepath.Join(o.out, probe.LogName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var steps []int
+	for _, r := range records {
+		if r.Heldout != nil {
+			steps = append(steps, r.Step)
+		}
+	}
+	return steps
+}
+
 func TestRun(t *testing.T) {
 	o := testOptions(t)
 	if err := run(context.Background(), o); err != nil {
@@ -50,13 +68,12 @@ func TestRun(t *testing.T) {
 	if r["steps"] != 8.0 {
 		t.Errorf("%v steps, want 8", r["steps"])
 	}
-	png, err := os.ReadFile(filepath.Join(o.out, "loss.png"))
+	png, err := os.ReadFile(filepath.Join(o.out, "curves.png"))
 	if err != nil || !strings.HasPrefix(string(png), "\x89PNG") {
 		t.Errorf("the plot is no PNG file (%v)", err)
 	}
-	points, err := readPoints(filepath.Join(o.out, "metrics.jsonl"))
-	if err != nil || len(points) != 2 {
-		t.Errorf("%d probes (%v), want 2", len(points), err)
+	if got := probes(t, o); !slices.Equal(got, []int{1, 4, 8}) {
+		t.Errorf("probes at steps %v, want 1, 4, 8", got)
 	}
 }
 
@@ -109,8 +126,8 @@ func TestRunOnFilesResumed(t *testing.T) {
 	if weights(parts) != weights(whole) {
 		t.Error("the resumed run ends with other weights")
 	}
-	if points, err := readPoints(filepath.Join(parts.out, "metrics.jsonl")); err != nil || len(points) < 2 {
-		t.Errorf("%d probes (%v)", len(points), err)
+	if got := probes(t, parts); !slices.Equal(got, []int{1, 4, 8}) {
+		t.Errorf("probes at steps %v, want 1, 4, 8", got)
 	}
 }
 

@@ -1,0 +1,76 @@
+package curves
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/marge-go/marge/marge/probe"
+)
+
+func TestDraw(t *testing.T) {
+	dir := t.TempDir()
+	var runs []string
+	for _, name := range []string{"first", "second"} {
+		runs = append(runs, filepath.Join(dir, name))
+		log, err := probe.OpenLog(runs[len(runs)-1], 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for step := range 3 {
+			r := &probe.Record{Step: step + 1, TargetTokens: int64(step) * 1e6, Train: &probe.Train{Loss: 5 - float64(step), Beta: 6}}
+			if step == 1 {
+				r.Links = &probe.Links{CrossShare: 0.5}
+				r.Heldout = &probe.Measurement{P1: 0.25, RelevanceAligned: probe.NewHistogram([]float32{0.5, 0.6})}
+			}
+			if err := log.Append(r); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := log.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	svg := func(runs ...string) string {
+		path := filepath.Join(dir, "curves.svg")
+		if err := Draw(path, runs...); err != nil {
+			t.Fatal(err)
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(data)
+	}
+	one := svg(filepath.Join(runs[0], probe.LogName))
+	for _, want := range []string{"loss, nats per token", "retrieval of translations", "beta", "relevance at the end", ">training<"} {
+		if !strings.Contains(one, want) {
+			t.Errorf("the figure lacks %q", want)
+		}
+	}
+	if both := svg(runs...); !strings.Contains(both, ">first, P@1<") || !strings.Contains(both, ">second, P@1<") {
+		t.Error("the runs are not told apart")
+	}
+	png := filepath.Join(dir, "curves.png")
+	if err := Draw(png, runs[0]); err != nil {
+		t.Fatal(err)
+	}
+	if data, err := os.ReadFile(png); err != nil || !bytes.HasPrefix(data, []byte("\x89PNG")) {
+		t.Errorf("no PNG file (%v)", err)
+	}
+
+	empty := filepath.Join(dir, "empty.jsonl")
+	if err := os.WriteFile(empty, nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	for want, args := range map[string][]string{
+		"no run": {png}, "empty.jsonl has no records": {png, empty}, "none": {png, filepath.Join(dir, "none")},
+		"curves.xyz": {filepath.Join(dir, "curves.xyz"), runs[0]},
+	} {
+		if err := Draw(args[0], args[1:]...); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want one with %q", err, want)
+		}
+	}
+}
