@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"math"
-	"slices"
-	"sync"
 
 	"github.com/marge-go/marge/asm"
 )
@@ -55,32 +53,21 @@ func (f *Flat) Search(run asm.Runner, queries []float32, k int) (ids []int32, sc
 	if k < 0 {
 		panic(fmt.Sprintf("index: flat: search: k is %d", k))
 	}
-	s := &search{flat: f, queries: queries, n: len(queries) / f.dim, k: k}
-	ids, scores = make([]int32, s.n*k), make([]float32, s.n*k)
+	n := len(queries) / f.dim
+	ids, scores = make([]int32, n*k), make([]float32, n*k)
 	for i := range ids {
 		ids[i], scores[i] = -1, float32(math.Inf(-1))
 	}
-	if s.n == 0 || k == 0 || f.Len() == 0 {
+	if len(ids) == 0 || f.Len() == 0 {
 		return ids, scores
 	}
-	// A part is a block of queries and a segment of the index. Many queries
-	// need one segment; for few, the index is cut, so that all threads have
-	// work. The cut depends on sizes alone.
-	const wantParts, minSegment = 64, 4 * evidenceBlock
-	s.blocks = (s.n + targetBlock - 1) / targetBlock
-	s.segments = max(1, min(wantParts/s.blocks, f.Len()/minSegment))
-	s.hits = make([][]hit, s.n*s.segments)
+	s := newSearch(f, queries, min(k, f.Len()))
 	run.Run(s.blocks*s.segments, s)
 	if s.nan != nil {
 		panic(fmt.Sprintf("index: flat: search: the score of query %d and vector %d is not a number", s.nan.query, s.nan.id))
 	}
-	for q := range s.n {
-		var hits []hit
-		for segment := range s.segments {
-			hits = append(hits, s.hits[segment*s.n+q]...)
-		}
-		slices.SortFunc(hits, hit.compare)
-		for i, h := range hits[:min(k, len(hits))] {
+	for q := range n {
+		for i, h := range s.best(q) {
 			ids[q*k+i], scores[q*k+i] = h.id, h.score
 		}
 	}
@@ -101,58 +88,6 @@ func (h hit) compare(other hit) int {
 		return 1
 	}
 	return cmp.Compare(h.id, other.id)
-}
-
-// search is the task of Flat.Search.
-type search struct {
-	flat             *Flat
-	queries          []float32
-	n, k             int
-	blocks, segments int
-	hits             [][]hit // [segment*n + query]: at most k of one segment
-
-	mu  sync.Mutex
-	nan *nanScore // first by position
-}
-
-type nanScore struct {
-	query int
-	id    int32
-}
-
-func (s *search) Do(part int) {
-	dim, vectors := s.flat.dim, s.flat.vectors
-	firstQuery := part % s.blocks * targetBlock
-	lastQuery := min(firstQuery+targetBlock, s.n)
-	queries := s.queries[firstQuery*dim : lastQuery*dim]
-	segment := part / s.blocks
-	first, end := s.flat.Len()*segment/s.segments, s.flat.Len()*(segment+1)/s.segments
-	hits := s.hits[segment*s.n:][firstQuery:lastQuery]
-	scores := make([]float32, len(hits)*min(evidenceBlock, end-first))
-	for ; first < end; first += evidenceBlock {
-		n := min(evidenceBlock, end-first)
-		innerProducts(queries, vectors[first*dim:(first+n)*dim], dim, scores)
-		for q := range hits {
-			for j, score := range scores[q*n : (q+1)*n] {
-				if score != score {
-					s.reportNaN(nanScore{firstQuery + q, int32(first + j)})
-					continue
-				}
-				if len(hits[q]) == s.k && score < hits[q][0].score {
-					continue
-				}
-				hits[q] = keepBest(hits[q], hit{score, int32(first + j)}, s.k)
-			}
-		}
-	}
-}
-
-func (s *search) reportNaN(at nanScore) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.nan == nil || at.query < s.nan.query || at.query == s.nan.query && at.id < s.nan.id {
-		s.nan = &at
-	}
 }
 
 // keepBest adds a hit to a heap of at most k hits with the worst on top.

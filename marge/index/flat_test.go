@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/marge-go/marge/asm"
+	"github.com/marge-go/marge/tensor"
 )
 
 // naiveSearch is Search by definition, in float64.
@@ -37,13 +38,19 @@ func naiveSearch(vectors, queries []float32, dim, k int) (ids []int32, scores []
 
 func TestSearchAgainstNaive(t *testing.T) {
 	r := rand.New(rand.NewPCG(9, 1))
-	for _, n := range []int{0, 1, 5, evidenceBlock - 1, evidenceBlock, evidenceBlock + 1, 3 * 4 * evidenceBlock} {
-		for _, q := range []int{0, 1, 3, targetBlock, targetBlock + 1} {
-			if n > 2000 && q > 3 {
+	for _, n := range []int{0, 1, 5, vectorBlock - 1, vectorBlock, vectorBlock + 1, 3 * 4 * vectorBlock} {
+		for _, q := range []int{0, 1, 3, thinQueries + 1, 70, someQueries, someQueries + 1, queryBlock + 1} {
+			if n > 2000 && q > 3 || n > 20 && q > 200 {
 				continue
 			}
 			for _, k := range []int{0, 1, 2, 7, n, n + 3} {
+				if n > 20 && k > 20 && q > 10 {
+					continue
+				}
 				dim := 1 + r.IntN(4)
+				if n < 20 || n == vectorBlock+1 && k < 5 {
+					dim = deep
+				}
 				vectors, queries := smallIntegers(r, n, dim), smallIntegers(r, q, dim)
 				f := NewFlat(dim)
 				f.Add(vectors[:n/2*dim])
@@ -69,12 +76,14 @@ func TestSearchThreads(t *testing.T) {
 	const n, dim, k = 20000, 16, 10
 	f := NewFlat(dim)
 	f.Add(gaussian(r, n, dim))
-	queries := gaussian(r, 150, dim)
-	ids, scores := f.Search(asm.Serial, queries, k)
-	for _, run := range runners[1:] {
-		otherIDs, otherScores := f.Search(run, queries, k)
-		if !slices.Equal(ids, otherIDs) || !slices.Equal(scores, otherScores) {
-			t.Errorf("%d threads give other results than one", run.Threads())
+	for _, q := range []int{1, 20, 150} {
+		queries := gaussian(r, q, dim)
+		ids, scores := f.Search(asm.Serial, queries, k)
+		for _, run := range runners[1:] {
+			otherIDs, otherScores := f.Search(run, queries, k)
+			if !slices.Equal(ids, otherIDs) || !slices.Equal(scores, otherScores) {
+				t.Errorf("%d queries, %d threads give other results than one", q, run.Threads())
+			}
 		}
 	}
 }
@@ -91,6 +100,17 @@ func TestFlatPanics(t *testing.T) {
 	for _, run := range runners {
 		mustPanic(t, "query 0 and vector 4000 is not a number", func() { f.Search(run, make([]float32, 6), 2) })
 	}
+	deeper := NewFlat(deep)
+	vectors = make([]float32, deep*2000)
+	vectors[deep*1234+7] = float32(math.NaN())
+	deeper.Add(vectors)
+	for _, run := range runners {
+		for _, q := range []int{1, 20, 100} {
+			queries := make([]float32, q*deep)
+			queries[(q-1)*deep] = float32(math.NaN())
+			mustPanic(t, "query 0 and vector", func() { deeper.Search(run, queries, 2) })
+		}
+	}
 }
 
 func ExampleFlat() {
@@ -101,17 +121,28 @@ func ExampleFlat() {
 	// Output: [1 2] [1 0.8]
 }
 
-func BenchmarkSearch(b *testing.B) {
+// BenchmarkTopK finds the best 10 of vectors that no cache holds.
+func BenchmarkTopK(b *testing.B) {
 	r := rand.New(rand.NewPCG(11, 1))
-	const n, dim = 20000, 256
+	const n, dim = 100_000, 1024
+	vectors := make([]float32, n*dim)
+	for i := range vectors {
+		vectors[i] = r.Float32() - 0.5
+	}
 	f := NewFlat(dim)
-	f.Add(gaussian(r, n, dim))
-	for _, q := range []int{1, 128} {
-		queries := gaussian(r, q, dim)
-		b.Run(fmt.Sprintf("queries=%d", q), func(b *testing.B) {
-			for b.Loop() {
-				f.Search(asm.Serial, queries, 10)
-			}
-		})
+	f.Add(vectors)
+	for _, q := range []int{1, 8, 64, 1000} {
+		for _, threads := range []int{1, 2} {
+			b.Run(fmt.Sprintf("queries=%d/threads=%d", q, threads), func(b *testing.B) {
+				pool := tensor.NewPool(threads)
+				defer pool.Close()
+				for b.Loop() {
+					f.Search(pool, vectors[:q*dim], 10)
+				}
+				perSecond := float64(n) * dim * float64(b.N) / b.Elapsed().Seconds()
+				b.ReportMetric(2*float64(q)*perSecond/1e9, "GFLOP/s")
+				b.ReportMetric(4*perSecond/1e9, "GB/s")
+			})
+		}
 	}
 }

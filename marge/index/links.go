@@ -127,7 +127,7 @@ func (l *linker) Do(part int) {
 	var mono, cross []Pair
 	for first := 0; first < len(l.items); first += evidenceBlock {
 		items := l.items[first:min(first+evidenceBlock, len(l.items))]
-		innerProducts(rows, l.vectors[first*dim:(first+len(items))*dim], dim, scores)
+		innerProducts(rows, l.vectors[first*dim:(first+len(items))*dim], dim, scores, len(items))
 		mono, cross = mono[:0], cross[:0]
 		monoMin, crossMin := l.mono.threshold(), l.cross.threshold()
 		for i, t := range targets {
@@ -164,17 +164,6 @@ func (l *linker) reportNaN(p Pair) {
 	if l.nan == nil || p.Target < l.nan.Target || p.Target == l.nan.Target && p.Evidence < l.nan.Evidence {
 		l.nan = &p
 	}
-}
-
-// innerProducts computes dst = a b^T for rows of dim values, on the calling
-// goroutine.
-func innerProducts(a, b []float32, dim int, dst []float32) {
-	m, n := len(a)/dim, len(b)/dim
-	asm.Gemm(asm.Serial, &asm.GemmArgs{
-		TransB: true, M: m, N: n, K: dim,
-		Alpha: 1, A: a, LDA: dim, B: b, LDB: dim,
-		C: dst, LDC: n,
-	})
 }
 
 // selector keeps the best k pairs of all that are added, from any number of

@@ -1,0 +1,25 @@
+package asm
+
+import "fmt"
+
+// Above sets bit i%64 of bits[i/64] where x[i] is greater than the threshold or
+// where one of the two is NaN, and clears the bits of the other i and those
+// behind the end of x:
+//
+//	bits[i/64] |= 1 << (i%64) if !(x[i] <= t[i])
+//
+// t holds a threshold for every value of x, or one for all. bits has a word for
+// every 64 values of x or part of them. A search compares a row of scores with
+// the worst that it keeps, and looks at the few that are better: a NaN among
+// them is seen, and a threshold of NaN lets everything pass.
+func Above(bits []uint64, x, t []float32) {
+	if len(bits) != ceilDiv(len(x), 64) {
+		panic(fmt.Sprintf("above: bits has %d words, want %d for %d values", len(bits), ceilDiv(len(x), 64), len(x)))
+	}
+	if len(t) != 1 && len(t) != len(x) {
+		panic(fmt.Sprintf("above: %d thresholds for %d values, want one or as many", len(t), len(x)))
+	}
+	if len(x) > 0 {
+		above(bits, x, t)
+	}
+}

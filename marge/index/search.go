@@ -1,0 +1,234 @@
+package index
+
+import (
+	"math"
+	"math/bits"
+	"slices"
+	"sync"
+
+	"github.com/marge-go/marge/asm"
+)
+
+// The scores of a block of queries with a block of vectors are computed at
+// once: 512 KB of them at most.
+const (
+	queryBlock  = 256
+	vectorBlock = 512
+)
+
+// GEMM packs its second operand on every call, unless the first has no more
+// than thinQueries rows, and reads the first where it lies. Vectors of deep
+// values cost more to pack than some queries repay: then the vectors come
+// first. A single query is compared with one such vector after the other,
+// because memory is read faster in one stream than in several.
+const (
+	thinQueries = 8
+	someQueries = 96
+	deep        = 512
+)
+
+// searchWork is about the number of multiplications of a part.
+const searchWork = 1 << 24
+
+// search is the task of Flat.Search. A part is a block of queries and a segment
+// of the index.
+type search struct {
+	flat             *Flat
+	queries          []float32
+	n, k             int // queries; hits of each
+	blocks, segments int
+
+	mu      sync.Mutex
+	nan     *nanScore   // first by position
+	workers []*searcher // all that there are
+	idle    []*searcher // those that no part uses
+}
+
+type nanScore struct {
+	query int
+	id    int32
+}
+
+// searcher is the state of a thread: what it needs for a part, and the best
+// hits of all parts that it has done.
+type searcher struct {
+	hits       [][]hit   // of each query, a heap of at most k with the worst on top
+	thresholds []float32 // of each query: a score that is not above is of no use
+	scores     []float32
+	above      []uint64 // bits of the scores above the threshold
+}
+
+func newSearch(f *Flat, queries []float32, k int) *search {
+	s := &search{flat: f, queries: queries, n: len(queries) / f.dim, k: k}
+	s.blocks = (s.n + queryBlock - 1) / queryBlock
+	perBlock := (s.n + s.blocks - 1) / s.blocks
+	segment := max(vectorBlock, searchWork/(perBlock*f.dim))
+	s.segments = (f.Len() + segment - 1) / segment
+	return s
+}
+
+func (s *search) newSearcher() *searcher {
+	w := &searcher{hits: make([][]hit, s.n), thresholds: make([]float32, s.n+lanes)}
+	all := make([]hit, s.n*s.k)
+	for q := range w.hits {
+		w.hits[q], all = all[:0:s.k], all[s.k:]
+	}
+	for q := range w.thresholds {
+		w.thresholds[q] = everything
+		if q >= s.n {
+			w.thresholds[q] = nothing
+		}
+	}
+	w.scores = make([]float32, vectorBlock*padded(min(s.n, queryBlock)))
+	w.above = make([]uint64, vectorBlock*((min(s.n, someQueries)+63)/64))
+	return w
+}
+
+// lanes is the number of values of which asm.Above likes to have a multiple.
+const lanes = 16
+
+func padded(n int) int { return (n + lanes - 1) &^ (lanes - 1) }
+
+// Thresholds for asm.Above.
+var (
+	everything = float32(math.NaN())
+	nothing    = float32(math.Inf(1))
+)
+
+// notBelow returns the threshold above which are score and what is better.
+func notBelow(score float32) float32 {
+	if math.IsInf(float64(score), -1) {
+		return everything
+	}
+	return math.Nextafter32(score, float32(math.Inf(-1)))
+}
+
+// worker takes an idle searcher or makes one.
+func (s *search) worker() *searcher {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n := len(s.idle); n > 0 {
+		w := s.idle[n-1]
+		s.idle = s.idle[:n-1]
+		return w
+	}
+	w := s.newSearcher()
+	s.workers = append(s.workers, w)
+	return w
+}
+
+func (s *search) release(w *searcher) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.idle = append(s.idle, w)
+}
+
+// best returns the hits of a query, best first.
+func (s *search) best(query int) []hit {
+	hits := s.workers[0].hits[query]
+	for _, w := range s.workers[1:] {
+		hits = append(hits, w.hits[query]...)
+	}
+	slices.SortFunc(hits, hit.compare)
+	return hits[:s.k]
+}
+
+func (s *search) Do(part int) {
+	w := s.worker()
+	defer s.release(w)
+	q0, q1 := span(s.n, s.blocks, part%s.blocks)
+	from, to := span(s.flat.Len(), s.segments, part/s.blocks)
+	blocks := (to - from + vectorBlock - 1) / vectorBlock
+	for b := range blocks {
+		v0, v1 := span(to-from, blocks, b)
+		if n := q1 - q0; s.flat.dim >= deep && n > thinQueries && n <= someQueries {
+			s.someQueries(w, q0, q1, from+v0, from+v1)
+		} else {
+			s.rowsOfQueries(w, q0, q1, from+v0, from+v1)
+		}
+	}
+}
+
+// span cuts n into parts of sizes that differ by at most 1 and returns the
+// bounds of part i.
+func span(n, parts, i int) (from, to int) { return n * i / parts, n * (i + 1) / parts }
+
+// rowsOfQueries compares queries q0 to q1 with vectors v0 to v1; each query has
+// a row of scores.
+func (s *search) rowsOfQueries(w *searcher, q0, q1, v0, v1 int) {
+	dim, n := s.flat.dim, v1-v0
+	queries, vectors := s.queries[q0*dim:q1*dim], s.flat.vectors[v0*dim:v1*dim]
+	if q1-q0 == 1 && dim >= deep {
+		for j := range n {
+			w.scores[j] = asm.Dot(queries, vectors[j*dim:(j+1)*dim])
+		}
+	} else {
+		innerProducts(queries, vectors, dim, w.scores, n)
+	}
+	above := w.above[:(n+63)/64]
+	for q := q0; q < q1; q++ {
+		row := w.scores[(q-q0)*n : (q-q0+1)*n]
+		asm.Above(above, row, w.thresholds[q:q+1])
+		for word, set := range above {
+			for ; set != 0; set &= set - 1 {
+				j := word*64 + bits.TrailingZeros64(set)
+				s.offer(w, q, hit{row[j], int32(v0 + j)})
+			}
+		}
+		w.raise(q, s.k)
+	}
+}
+
+// someQueries does the same; each vector has a row of scores.
+func (s *search) someQueries(w *searcher, q0, q1, v0, v1 int) {
+	dim, ld := s.flat.dim, padded(q1-q0)
+	innerProducts(s.flat.vectors[v0*dim:v1*dim], s.queries[q0*dim:q1*dim], dim, w.scores, ld)
+	words := (ld + 63) / 64
+	above := w.above[:(v1-v0)*words]
+	for v := range v1 - v0 {
+		asm.Above(above[v*words:(v+1)*words], w.scores[v*ld:(v+1)*ld], w.thresholds[q0:q0+ld])
+	}
+	for word, set := range above {
+		for ; set != 0; set &= set - 1 {
+			v, q := word/words, word%words*64+bits.TrailingZeros64(set)
+			s.offer(w, q0+q, hit{w.scores[v*ld+q], int32(v0 + v)})
+		}
+	}
+	for q := q0; q < q1; q++ {
+		w.raise(q, s.k)
+	}
+}
+
+// offer adds a hit, if it is good enough and a number.
+func (s *search) offer(w *searcher, query int, h hit) {
+	if h.score != h.score {
+		s.reportNaN(nanScore{query, h.id})
+		return
+	}
+	w.hits[query] = keepBest(w.hits[query], h, s.k)
+}
+
+// raise sets the threshold of a query by its worst hit.
+func (w *searcher) raise(query, k int) {
+	if hits := w.hits[query]; len(hits) == k {
+		w.thresholds[query] = notBelow(hits[0].score)
+	}
+}
+
+func (s *search) reportNaN(at nanScore) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.nan == nil || at.query < s.nan.query || at.query == s.nan.query && at.id < s.nan.id {
+		s.nan = &at
+	}
+}
+
+// innerProducts computes dst = a b^T for rows of dim values, on the calling
+// goroutine. The rows of dst are ld apart.
+func innerProducts(a, b []float32, dim int, dst []float32, ld int) {
+	asm.Gemm(asm.Serial, &asm.GemmArgs{
+		TransB: true, M: len(a) / dim, N: len(b) / dim, K: dim,
+		Alpha: 1, A: a, LDA: dim, B: b, LDB: dim,
+		C: dst, LDC: ld,
+	})
+}
