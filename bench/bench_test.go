@@ -17,11 +17,11 @@ func BenchmarkTopK(b *testing.B)      { section(b, "topk") }
 var ceiling, bandwidth = cached(Ceiling), cached(Bandwidth)
 
 // section runs the workloads of a section on one and two threads. What takes
-// long or much memory (Paper, a million vectors) runs only if MARGE_BENCH_LONG
-// is set.
+// long or much memory (Paper's step, a million vectors) runs only if
+// MARGE_BENCH_LONG is set.
 func section(b *testing.B, name string) {
 	for _, w := range Workloads(name) {
-		if w.Long && os.Getenv("MARGE_BENCH_LONG") == "" {
+		if w.Long && w.Op != "gemm" && os.Getenv("MARGE_BENCH_LONG") == "" {
 			continue
 		}
 		for threads := 1; threads <= min(2, runtime.GOMAXPROCS(0)); threads++ {

@@ -134,15 +134,16 @@ type row struct {
 // measureSection returns a section of the results.
 func measureSection(section string, all []*side, o *options) string {
 	rounds, seconds := 5, 0.03
-	if section == "step" {
+	switch section {
+	case "step":
 		seconds = 0.5
+	case "gemm":
+		seconds = 0.02
 	}
-	if o.quick || section == "gemm" {
+	if o.quick || section != "vector" && section != "topk" {
 		rounds = 3
 	}
 	var rows []row
-	// Memory is told from processes that did nothing else.
-	fresh := section == "step" || section == "attention"
 	for _, w := range bench.Workloads(section) {
 		if w.Long && !o.long || o.quick && !w.Quick || !o.match.MatchString(w.Name) {
 			continue
@@ -151,17 +152,28 @@ func measureSection(section string, all []*side, o *options) string {
 			if w.Long && w.Op == "step" && threads == 1 {
 				continue
 			}
-			rows = append(rows, measureRow(&w, threads, all, rounds, seconds, fresh))
+			rows = append(rows, measureRow(&w, threads, all, rounds, seconds))
+			if section == "step" {
+				stopAll(all)
+			}
+		}
+		if section == "attention" {
+			stopAll(all)
 		}
 	}
-	for _, s := range all {
-		s.stop()
-	}
+	stopAll(all)
 	return render(section, rows, all)
 }
 
+// stopAll ends all programs: memory is told from ones that did nothing else.
+func stopAll(all []*side) {
+	for _, s := range all {
+		s.stop()
+	}
+}
+
 // measureRow lets the sides take turns.
-func measureRow(w *bench.Workload, threads int, all []*side, rounds int, seconds float64, fresh bool) row {
+func measureRow(w *bench.Workload, threads int, all []*side, rounds int, seconds float64) row {
 	r := row{*w, threads, map[string]figure{}}
 	times := map[*side][]float64{}
 	failed := map[*side]bool{}
@@ -169,15 +181,14 @@ func measureRow(w *bench.Workload, threads int, all []*side, rounds int, seconds
 		if failed[s] || !s.takes(w, threads) {
 			return
 		}
-		if threads > 1 {
-			// Threads look for work before they sleep: those of OpenBLAS for 2^26 cycles.
-			time.Sleep(50 * time.Millisecond)
-		}
 		a, err := s.measure(w, threads, seconds)
 		if err != nil {
 			failed[s] = true
 			fmt.Fprintf(os.Stderr, "compare: %v\n", err)
 			return
+		}
+		if threads > 1 {
+			time.Sleep(s.pause)
 		}
 		times[s] = append(times[s], a.Seconds)
 		r.figures[s.column] = figure{median(times[s]), a.Peak, a.Base, a.Allocs}
@@ -198,9 +209,6 @@ func measureRow(w *bench.Workload, threads int, all []*side, rounds int, seconds
 		}
 	}
 	for _, s := range all {
-		if fresh {
-			s.stop()
-		}
 		if failed[s] {
 			delete(r.figures, s.column)
 		}

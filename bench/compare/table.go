@@ -123,9 +123,12 @@ func number(x float64) string {
 // memory writes the table of peak memory.
 func memory(b *strings.Builder, rows []row, columns []string) {
 	b.WriteString("\nPeak memory of the process in MB, and how much of it came after start-up (with the libraries loaded):\n\n")
-	b.WriteString("| workload | threads | " + strings.Join(columns, " | ") + " | marge / PyTorch | after start-up |\n")
+	b.WriteString("| workload | threads | " + strings.Join(columns, " | ") + " | marge / least PyTorch | after start-up |\n")
 	b.WriteString("| --- | " + strings.Repeat("---: | ", len(columns)+3) + "\n")
 	for _, r := range rows {
+		if r.Op == "attention" && r.threads > 1 {
+			continue // in the processes of one thread
+		}
 		fmt.Fprintf(b, "| %s | %d |", r.Name, r.threads)
 		for _, c := range columns {
 			if f := r.figures[c]; f.seconds > 0 {
@@ -134,13 +137,25 @@ func memory(b *strings.Builder, rows []row, columns []string) {
 				b.WriteString(" |")
 			}
 		}
-		m, p := r.figures[ours], r.figures["PyTorch"]
-		if p.seconds > 0 {
-			fmt.Fprintf(b, " %.2f | %.2f |\n", m.peak/p.peak, (m.peak-m.base)/(p.peak-p.base))
-		} else {
-			b.WriteString(" | |\n")
+		whole, after := r.memoryRatio()
+		fmt.Fprintf(b, " %s | %s |\n", number(whole), number(after))
+	}
+}
+
+// memoryRatio returns our peak memory as a share of the least of PyTorch, and
+// the same of what came after start-up, or zeros.
+func (r *row) memoryRatio() (whole, after float64) {
+	var least figure
+	for name, f := range r.figures {
+		if name != ours && f.peak > 0 && (least.peak == 0 || f.peak < least.peak) {
+			least = f
 		}
 	}
+	if least.peak == 0 {
+		return 0, 0
+	}
+	m := r.figures[ours]
+	return m.peak / least.peak, (m.peak - m.base) / (least.peak - least.base)
 }
 
 // geometric returns the geometric mean and the least of the positive ones of
@@ -208,8 +223,8 @@ func pick(rows []row, f func(r *row) float64) []float64 {
 const title = `# Results
 
 Written by the command in the folder compare; see its documentation. For each workload the sides took turns, each in a
-process of its own, with the workload prepared and computed once (a step: three times) before; figures are medians of the
-medians of the rounds. "ceiling" is the rate of fused multiply-adds in registers, "copy" that of a copy between arrays
+process of its own that had computed the workload three to ten times before; figures are medians of the medians of the
+rounds. "ceiling" is the rate of fused multiply-adds in registers, "copy" that of a copy between arrays
 of 64 MiB, both measured in the same run with the same instruction set and threads. PyTorch runs with a C library that
 keeps freed memory (MALLOC_MMAP_MAX_=0 and no trimming), since it is much slower without, unless the heading says default
 malloc. Sections are measured one by one: each names the processor, the instruction set and the time.
