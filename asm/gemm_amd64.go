@@ -99,7 +99,8 @@ func gemm6x16avx2(c []float32, ldc int, a []float32, ars, acs int, b []float32, 
 //go:noescape
 func gemmPackCols8(dst []float32, width int, src []float32, ld, rows, count int)
 
-// gemmPackCols16avx512 transposes 16 rows; count is a positive multiple of 4.
+// gemmPackCols16avx512 transposes 16 rows; count is a positive multiple
+// of 16.
 //
 //	for k := range count {
 //		for i := range 16 {
@@ -147,7 +148,7 @@ func gemmDots2x4avx2(out *[16]float32, x []float32, ldx int, f []float32, ldf, k
 func gemmDots1x4avx2(out *[16]float32, x []float32, ldx int, f []float32, ldf, k int)
 
 var gemmAVX512 = gemmKernels{
-	mr: 14, nr: 32, kc: 256,
+	mr: 14, nr: 32, kc: 384, group: 8,
 	tile: []gemmTile{
 		nil,
 		gemm1x32avx512,
@@ -172,7 +173,7 @@ var gemmAVX512 = gemmKernels{
 }
 
 var gemmAVX2 = gemmKernels{
-	mr: 6, nr: 16, kc: 256,
+	mr: 6, nr: 16, kc: 384, group: 8,
 	tile: []gemmTile{
 		nil,
 		gemm1x16avx2,
@@ -198,29 +199,27 @@ func gemmKernelsOf(isa ISA) *gemmKernels {
 	return &gemmGeneric
 }
 
-// gemmCacheSizes returns the bytes of a core's second-level cache and of the
-// third-level cache.
-func gemmCacheSizes() (l2, l3 int) {
-	l2, l3 = cpuid.CPU.Cache.L2, cpuid.CPU.Cache.L3
-	if l2 <= 0 {
-		l2 = 512 << 10
+// gemmL3 returns the bytes of the third-level cache.
+func gemmL3() int {
+	if l3 := cpuid.CPU.Cache.L3; l3 > 0 {
+		return l3
 	}
-	if l3 <= 0 {
-		l3 = 8 << 20
-	}
-	return l2, l3
+	return 8 << 20
 }
 
 func gemmTransposeAVX512(dst []float32, width int, src []float32, ld, rows, count int) {
-	i := 0
-	if count%4 == 0 && count > 0 {
-		for ; i+16 <= rows; i += 16 {
-			gemmPackCols16avx512(dst[i:], width, src[i*ld:], ld, count)
-		}
+	blocks := count &^ 15
+	if rows < 16 || blocks == 0 {
+		gemmTransposeAVX2(dst, width, src, ld, rows, count)
+		return
 	}
-	if i < rows {
-		i = min(i, max(rows-8, 0)) // fewer than eight would be followed by slack
-		gemmTransposeAVX2(dst[i:], width, src[i*ld:], ld, rows-i, count)
+	// The last sixteen rows may overlap the sixteen before them.
+	for i := 0; i < rows; i += 16 {
+		i := min(i, rows-16)
+		gemmPackCols16avx512(dst[i:], width, src[i*ld:], ld, blocks)
+	}
+	if blocks < count {
+		gemmTransposeAVX2(dst[blocks*width:], width, src[blocks:], ld, rows, count-blocks)
 	}
 }
 

@@ -12,9 +12,13 @@ type gemmTile func(c []float32, ldc int, a []float32, ars, acs int, b []float32,
 type gemmKernels struct {
 	mr, nr int // rows and columns of the largest tile
 	// kc is the number of products that a tile sums up before it is added to C.
-	// It fixes the order of additions, so it is the same on every machine.
-	kc   int
-	tile []gemmTile // by number of rows, 1 to mr
+	// It fixes the order of additions, so it does not depend on caches.
+	kc int
+	// group is the number of panels of B that a tile of rows is multiplied with
+	// before the next tile: they stay in the second-level cache, the rows of A
+	// in the first.
+	group int
+	tile  []gemmTile // by number of rows, 1 to mr
 
 	// transpose packs columns: dst[k*width+i] = src[i*ld+k] for i < rows and
 	// k < count. It may write up to gemmSlack values behind a row before it
@@ -34,12 +38,11 @@ const gemmSlack = 16
 // gemmTask is one call of Gemm. Its parts are rectangles of C.
 //
 // Within a part the loops are, from the outside: blocks of kc products, blocks
-// of rows of A that fit the second-level cache when packed, panels of nr
-// columns of B that fit the first-level cache, and tiles of mr rows.
+// of rows of A, groups of panels of B, tiles of mr rows, and panels of nr
+// columns.
 type gemmTask struct {
 	GemmArgs
 	kern    *gemmKernels
-	mc      int  // rows of A packed at a time
 	kblocks int  // K is cut in kblocks even blocks
 	pm, pn  int  // C is cut in pm x pn parts
 	perPart bool // parts are problems of the batch, not rectangles of C
@@ -60,7 +63,7 @@ type gemmTask struct {
 
 // gemmWork holds the buffers of one part.
 type gemmWork struct {
-	a, b []float32   // packed rows of A, a panel of B
+	a, b []float32   // packed rows of A, a group of panels of B
 	dots [16]float32 // products of the thin path
 	_    [64]byte    // no cache line in common with the next part
 }
@@ -115,6 +118,9 @@ const (
 	gemmDirectRows = 2
 )
 
+// gemmRows is the largest number of rows of A that is packed at a time.
+const gemmRows = 4096
+
 // gemmPartWork is the number of multiplications that is worth a thread.
 const gemmPartWork = 1 << 18
 
@@ -154,9 +160,7 @@ func (t *gemmTask) plan(threads int) {
 	t.kern = gemmKernelsOf(isa)
 	k := t.kern
 	t.kblocks = ceilDiv(t.K, k.kc)
-	kc := ceilDiv(t.K, t.kblocks)
-	l2, l3 := gemmCacheSizes()
-	t.mc = min(max(l2/2/4/kc/k.mr, 4)*k.mr, 1024)
+	kc := ceilDiv(ceilDiv(t.K, 16), t.kblocks) * 16
 	t.thin = t.TransB && t.M <= gemmThinRows && t.K >= t.M*gemmThinDepth
 	// Columns of A that are a multiple of 4 KB apart get into each other's way in the first-level cache.
 	t.packA = t.N > gemmDirectCols*k.nr || t.TransA && t.LDA%1024 == 0 && t.M > k.mr
@@ -173,15 +177,15 @@ func (t *gemmTask) plan(threads int) {
 	if !t.perPart {
 		t.pm, t.pn = t.cut(t.parts)
 	}
-	t.shared = !t.perPart && t.Batch == 1 && t.packB && (t.pm > 1 || t.M > t.mc)
+	t.shared = !t.perPart && t.Batch == 1 && t.packB && (t.pm > 1 || t.M > gemmRows)
 	if t.shared {
 		// An eighth of the third-level cache for the slab; even slabs.
 		panels := ceilDiv(t.N, k.nr)
-		budget := max(l3/8/4/(kc*k.nr), 1) // panels of one block
+		budget := max(gemmL3()/8/4/(kc*k.nr), 1) // panels of one block
 		t.kb1 = min(t.kblocks, max(budget/min(panels, 64), 1))
 		t.n1 = min(max(budget/t.kb1, 1), panels) * k.nr
 	}
-	t.buffers(min(t.mc, t.M)*kc, kc*k.nr)
+	t.buffers(min(gemmRows, t.M)*kc, kc*k.nr*k.group)
 }
 
 // buffers gives every part pack buffers for a values of A and b values of B.
@@ -216,7 +220,7 @@ func (t *gemmTask) cut(parts int) (pm, pn int) {
 // runShared goes through B slab by slab: all parts pack, then all multiply.
 func (t *gemmTask) runShared(run Runner) {
 	cols, blocks := t.n1, t.kb1
-	kc := ceilDiv(t.K, t.kblocks)
+	kc := ceilDiv(ceilDiv(t.K, 16), t.kblocks) * 16
 	grow(&t.slab, cols*blocks*kc+gemmSlack)
 	for t.n0 = 0; t.n0 < t.N; t.n0 += cols {
 		t.n1 = min(t.n0+cols, t.N)
@@ -274,6 +278,13 @@ func (t *gemmTask) problem(b int) gemmProblem {
 	return p
 }
 
+// block returns the products that block kb sums up. Bounds are multiples of 16,
+// which is what packing takes at a time.
+func (t *gemmTask) block(kb int) (k0, k1 int) {
+	k0, k1 = span(ceilDiv(t.K, 16), t.kblocks, kb)
+	return k0 * 16, min(k1*16, t.K)
+}
+
 // packSlab packs the panels of part p of the slab. The slab holds its blocks
 // one after the other, in each the panels one after the other.
 func (t *gemmTask) packSlab(p int) {
@@ -281,7 +292,7 @@ func (t *gemmTask) packSlab(p int) {
 	panels := ceilDiv(t.n1-t.n0, nr)
 	from, to := span(panels*(t.kb1-t.kb0), t.parts, p)
 	for u := from; u < to; u++ {
-		k0, k1 := span(t.K, t.kblocks, t.kb0+u/panels)
+		k0, k1 := t.block(t.kb0 + u/panels)
 		j := t.n0 + u%panels*nr
 		t.packPanel(t.panel(k0, k1, j), t.B, k0, k1, j)
 	}
@@ -290,7 +301,7 @@ func (t *gemmTask) packSlab(p int) {
 // panel returns the place in the slab of the panel of B that starts at column j.
 func (t *gemmTask) panel(k0, k1, j int) []float32 {
 	nr := t.kern.nr
-	first, _ := span(t.K, t.kblocks, t.kb0)
+	first, _ := t.block(t.kb0)
 	width := ceilDiv(t.n1-t.n0, nr) * nr
 	return t.slab[(k0-first)*width+(j-t.n0)*(k1-k0):]
 }
@@ -315,7 +326,7 @@ func (t *gemmTask) multiply(w *gemmWork, p gemmProblem, r0, r1, n0, n1, kb0, kb1
 	if r0 >= r1 || n0 >= n1 {
 		return
 	}
-	rowBlocks := ceilDiv(r1-r0, t.mc)
+	rowBlocks := ceilDiv(r1-r0, gemmRows)
 	for kb := kb0; kb < kb1; kb++ {
 		for rb := range rowBlocks {
 			from, to := span(r1-r0, rowBlocks, rb)
@@ -324,15 +335,11 @@ func (t *gemmTask) multiply(w *gemmWork, p gemmProblem, r0, r1, n0, n1, kb0, kb1
 	}
 }
 
-// gemmHot is the number of values of C that are taken to be still in the
-// second-level cache when the activation is applied.
-const gemmHot = 1 << 15
-
 // multiplyRows is one step of multiply: block kb of rows i0 to i1, which are
-// at most mc.
+// at most gemmRows.
 func (t *gemmTask) multiplyRows(w *gemmWork, p gemmProblem, i0, i1, n0, n1, kb int) {
 	kern := t.kern
-	k0, k1 := span(t.K, t.kblocks, kb)
+	k0, k1 := t.block(kb)
 	last := kb == t.kblocks-1
 	tiles := ceilDiv(i1-i0, kern.mr)
 	for tile := 0; tile < tiles && t.packA; tile++ {
@@ -345,21 +352,12 @@ func (t *gemmTask) multiplyRows(w *gemmWork, p gemmProblem, i0, i1, n0, n1, kb i
 	} else if beta == 0 {
 		beta = 0 // and not -0
 	}
-	done := n0 // columns with their activation
-	for j := n0; j < n1; j += kern.nr {
-		cols := min(kern.nr, n1-j)
-		panel, brs := w.b, kern.nr
-		switch {
-		case t.shared:
-			panel = t.panel(k0, k1, j)
-		case t.packB || cols < kern.nr:
-			t.packPanel(panel, p.b, k0, k1, j)
-		default:
-			panel, brs = p.b[k0*t.LDB+j:], t.LDB
-		}
-		var bias []float32
-		if last && t.Bias != nil {
-			bias = t.Bias[j : j+cols]
+	for g0 := n0; g0 < n1; g0 += kern.group * kern.nr {
+		g1 := min(g0+kern.group*kern.nr, n1)
+		for j := g0; j < g1 && !t.shared; j += kern.nr {
+			if t.packB || g1-j < kern.nr {
+				t.packPanel(w.b[(j-g0)*(k1-k0):], p.b, k0, k1, j)
+			}
 		}
 		for tile := range tiles {
 			from, to := span(i1-i0, tiles, tile)
@@ -372,12 +370,25 @@ func (t *gemmTask) multiplyRows(w *gemmWork, p gemmProblem, i0, i1, n0, n1, kb i
 			default:
 				a, ars, acs = p.a[(i0+from)*t.LDA+k0:], t.LDA, 1
 			}
-			kern.tile[rows](p.c[(i0+from)*t.LDC+j:], t.LDC, a, ars, acs,
-				panel, brs, k1-k0, bias, t.Alpha, beta, cols)
-		}
-		if last && t.Activation != NoActivation && (j+cols == n1 || (j+cols-done)*(i1-i0) >= gemmHot) {
-			t.activate(p, i0, i1, done, j+cols)
-			done = j + cols
+			for j := g0; j < g1; j += kern.nr {
+				cols := min(kern.nr, g1-j)
+				panel, brs := w.b[(j-g0)*(k1-k0):], kern.nr
+				switch {
+				case t.shared:
+					panel = t.panel(k0, k1, j)
+				case !t.packB && cols == kern.nr:
+					panel, brs = p.b[k0*t.LDB+j:], t.LDB
+				}
+				var bias []float32
+				if last && t.Bias != nil {
+					bias = t.Bias[j : j+cols]
+				}
+				kern.tile[rows](p.c[(i0+from)*t.LDC+j:], t.LDC, a, ars, acs,
+					panel, brs, k1-k0, bias, t.Alpha, beta, cols)
+			}
+			if last && t.Activation != NoActivation {
+				t.activate(p, i0+from, i0+to, g0, g1)
+			}
 		}
 	}
 }

@@ -2,7 +2,7 @@ package asm
 
 // gemmGeneric multiplies with tiles of 2x4, which fit in 16 scalar registers.
 var gemmGeneric = gemmKernels{
-	mr: 2, nr: 4, kc: 256,
+	mr: 2, nr: 4, kc: 384, group: 8,
 	tile:      []gemmTile{1: gemmTile1x4, 2: gemmTile2x4},
 	transpose: gemmTransposeGeneric,
 	copyRows:  gemmCopyRowsGeneric,

@@ -121,13 +121,22 @@ copy16:
 	VZEROUPPER
 	RET
 
-// GATHER4 sets z to four columns of the rows i, i+4, i+8 and i+12, where (p0)
-// to (p12) are these rows.
-#define GATHER4(p0, p4, p8, p12, x, z) \
-	VMOVUPS p0, x \
-	VINSERTF32X4 $1, p4, z, z \
-	VINSERTF32X4 $2, p8, z, z \
-	VINSERTF32X4 $3, p12, z, z
+// LANES turns the lanes of four registers into 4 x 4 lanes and stores them as
+// the rows of dst that are four apart, from (DST) on.
+#define LANES(t0, t1, t2, t3, u0, u1, u2, u3) \
+	VSHUFF32X4 $0x44, t1, t0, u0 \
+	VSHUFF32X4 $0x44, t3, t2, u1 \
+	VSHUFF32X4 $0xee, t1, t0, u2 \
+	VSHUFF32X4 $0xee, t3, t2, u3 \
+	VSHUFF32X4 $0x88, u1, u0, t0 \
+	VSHUFF32X4 $0xdd, u1, u0, t1 \
+	VSHUFF32X4 $0x88, u3, u2, t2 \
+	VSHUFF32X4 $0xdd, u3, u2, t3 \
+	VMOVUPS t0, (DST) \
+	VMOVUPS t1, (DST)(WIDTH*4) \
+	VMOVUPS t2, (DST)(WIDTH*8) \
+	VMOVUPS t3, (DST)(R8*4) \
+	ADDQ WIDTH, DST
 
 // func gemmPackCols16avx512(dst []float32, width int, src []float32, ld, count int)
 TEXT ·gemmPackCols16avx512(SB), NOSPLIT, $0-72
@@ -143,26 +152,50 @@ TEXT ·gemmPackCols16avx512(SB), NOSPLIT, $0-72
 	LEAQ (SI)(R9*4), R11
 	LEAQ (SI)(R9*8), R12
 	LEAQ (R11)(R9*8), R13
-cols4:
-	GATHER4((SI), (R11), (R12), (R13), X0, Z0)
-	GATHER4((SI)(R9*1), (R11)(R9*1), (R12)(R9*1), (R13)(R9*1), X1, Z1)
-	GATHER4((SI)(R9*2), (R11)(R9*2), (R12)(R9*2), (R13)(R9*2), X2, Z2)
-	GATHER4((SI)(R10*1), (R11)(R10*1), (R12)(R10*1), (R13)(R10*1), X3, Z3)
-	PAIR(Z0, Z1, Z4, Z5)
-	PAIR(Z2, Z3, Z6, Z7)
-	QUAD(Z4, Z6, Z0, Z1)
-	QUAD(Z5, Z7, Z2, Z3)
-	VMOVUPS Z0, (DST)
-	VMOVUPS Z1, (DST)(WIDTH*1)
-	VMOVUPS Z2, (DST)(WIDTH*2)
-	VMOVUPS Z3, (DST)(R8*1)
-	LEAQ (DST)(WIDTH*4), DST
-	ADDQ $16, SI
-	ADDQ $16, R11
-	ADDQ $16, R12
-	ADDQ $16, R13
-	SUBQ $4, COUNT
-	JG cols4
+cols16:
+	VMOVUPS (SI), Z0
+	VMOVUPS (SI)(R9*1), Z1
+	VMOVUPS (SI)(R9*2), Z2
+	VMOVUPS (SI)(R10*1), Z3
+	VMOVUPS (R11), Z4
+	VMOVUPS (R11)(R9*1), Z5
+	VMOVUPS (R11)(R9*2), Z6
+	VMOVUPS (R11)(R10*1), Z7
+	VMOVUPS (R12), Z8
+	VMOVUPS (R12)(R9*1), Z9
+	VMOVUPS (R12)(R9*2), Z10
+	VMOVUPS (R12)(R10*1), Z11
+	VMOVUPS (R13), Z12
+	VMOVUPS (R13)(R9*1), Z13
+	VMOVUPS (R13)(R9*2), Z14
+	VMOVUPS (R13)(R10*1), Z15
+	PAIR(Z0, Z1, Z16, Z17)
+	PAIR(Z2, Z3, Z18, Z19)
+	PAIR(Z4, Z5, Z20, Z21)
+	PAIR(Z6, Z7, Z22, Z23)
+	PAIR(Z8, Z9, Z24, Z25)
+	PAIR(Z10, Z11, Z26, Z27)
+	PAIR(Z12, Z13, Z28, Z29)
+	PAIR(Z14, Z15, Z30, Z31)
+	QUAD(Z16, Z18, Z0, Z1)
+	QUAD(Z17, Z19, Z2, Z3)
+	QUAD(Z20, Z22, Z4, Z5)
+	QUAD(Z21, Z23, Z6, Z7)
+	QUAD(Z24, Z26, Z8, Z9)
+	QUAD(Z25, Z27, Z10, Z11)
+	QUAD(Z28, Z30, Z12, Z13)
+	QUAD(Z29, Z31, Z14, Z15)
+	LANES(Z0, Z4, Z8, Z12, Z16, Z17, Z18, Z19)
+	LANES(Z1, Z5, Z9, Z13, Z20, Z21, Z22, Z23)
+	LANES(Z2, Z6, Z10, Z14, Z24, Z25, Z26, Z27)
+	LANES(Z3, Z7, Z11, Z15, Z28, Z29, Z30, Z31)
+	LEAQ (DST)(R8*4), DST
+	ADDQ $64, SI
+	ADDQ $64, R11
+	ADDQ $64, R12
+	ADDQ $64, R13
+	SUBQ $16, COUNT
+	JG cols16
 	VZEROUPPER
 	RET
 
