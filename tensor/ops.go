@@ -20,8 +20,11 @@ func (tp *Tape) Add(a, b *Tensor) *Tensor {
 }
 
 func addBackward(tp *Tape, r *record) {
+	given := false // the gradient of the output has become that of an input
 	for _, in := range r.in[:2] {
-		if g, accumulate := tp.gradient(in); g == nil {
+		if !given && tp.give(in, r.out.grad) {
+			given = true
+		} else if g, accumulate := tp.gradient(in); g == nil {
 			continue
 		} else if accumulate {
 			tp.backend.Axpy(1, r.out.grad, g)

@@ -199,6 +199,16 @@ func (tp *Tape) gradient(t *Tensor) (g *Tensor, accumulate bool) {
 	return t.grad, accumulate
 }
 
+// give makes g, which nobody reads any more, the gradient of t, if t is a
+// tensor of this tape that has none yet.
+func (tp *Tape) give(t, g *Tensor) bool {
+	if !t.requiresGrad || t.base != nil || t.grad != nil || !t.inTape(tp) {
+		return false
+	}
+	t.grad, t.gradSet = g, true
+	return true
+}
+
 // sum is gradient for operations that can only add.
 func (tp *Tape) sum(t *Tensor) *Tensor {
 	g, accumulate := tp.gradient(t)
