@@ -51,13 +51,13 @@ func gemmWorkloads() []Workload {
 				add(size, label+" input gradient", "nn", 1, tokens, in, out, quick, long)
 				add(size, label+" weight gradient", "tn", 1, out, in, tokens, quick, long)
 			}
-			long := size == "base" && tokens == 128 || size == "paper" && tokens == 2048
+			long := size == "base" && tokens == 128 || size == "paper" && tokens != 512
 			layer("projection", c.DModel, c.DModel, long)
 			for _, ffn := range []int{c.EncoderFFNDim, c.DecoderFFNDim} {
 				layer("fc1", ffn, c.DModel, long)
 				layer("fc2", c.DModel, ffn, long)
 			}
-			layer("output", c.VocabSize, c.DModel, long || size == "paper" && tokens > 128)
+			layer("output", c.VocabSize, c.DModel, size == "base" && long || size == "paper" && tokens > 128)
 		}
 	}
 	for _, n := range []int{64, 128, 256, 512, 1024} {

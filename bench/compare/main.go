@@ -152,7 +152,9 @@ func measureSection(section string, all []*side, o *options) string {
 			if w.Long && w.Op == "step" && threads == 1 {
 				continue
 			}
+			start := time.Now()
 			rows = append(rows, measureRow(&w, threads, all, rounds, seconds))
+			fmt.Fprintf(os.Stderr, "%s %s threads=%d: %.1f s\n", section, w.Name, threads, time.Since(start).Seconds())
 			if section == "step" {
 				stopAll(all)
 			}

@@ -72,7 +72,7 @@ func sides(dir, python string) ([]*side, error) {
 	}
 	return []*side{
 		{column: "marge", args: []string{self, "-serve", "marge"}, takes: func(*bench.Workload, int) bool { return true }},
-		{column: "gonum", args: []string{self, "-serve", "gonum"}, takes: func(w *bench.Workload, _ int) bool { return w.Op == "gemm" && w.Group != "paper" && w.Flops < 3e9 }},
+		{column: "gonum", args: []string{self, "-serve", "gonum"}, takes: func(w *bench.Workload, _ int) bool { return w.Op == "gemm" && w.Flops < 1e9 }},
 		{column: "OpenBLAS, Debian", args: []string{python, serve, "openblas", "libopenblas.so.0"}, takes: ops("gemm"), pause: pause},
 		{column: "OpenBLAS, newest", args: []string{python, serve, "openblas", "scipy_openblas32"}, takes: ops("gemm"), pause: pause},
 		{column: "PyTorch", args: []string{python, serve, "torch"}, env: keep, takes: notTopK},
