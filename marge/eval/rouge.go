@@ -8,8 +8,8 @@ import (
 // ROUGEOptions are the settings of [ROUGE]. The zero value is the default of
 // the rouge-score package.
 type ROUGEOptions struct {
-	// Stemmer compares the stems of words of more than three letters, by the
-	// algorithm of Porter for English.
+	// Stemmer compares the stems of words of more than three letters a to z or
+	// digits, by the algorithm of Porter for English.
 	Stemmer bool
 	// Words cuts text into words. Nil stands for runs of the letters a to z
 	// and digits in lower case, which is what rouge-score does: it sees
@@ -95,18 +95,21 @@ func (o *ROUGEOptions) words(text string) []string {
 	if o.Words != nil {
 		words = o.Words(text)
 	} else {
-		words = strings.FieldsFunc(lower(text), func(r rune) bool {
-			return !(r >= 'a' && r <= 'z' || r >= '0' && r <= '9')
-		})
+		words = strings.FieldsFunc(lower(text), notLatin)
 	}
 	if o.Stemmer {
 		for i, w := range words {
-			if len(w) > 3 {
+			if len(w) > 3 && strings.IndexFunc(w, notLatin) < 0 {
 				words[i] = porterStem(w)
 			}
 		}
 	}
 	return words
+}
+
+// notLatin reports that a character is none of a to z and 0 to 9.
+func notLatin(r rune) bool {
+	return !(r >= 'a' && r <= 'z' || r >= '0' && r <= '9')
 }
 
 // measureOf makes a measure of the number of hits.

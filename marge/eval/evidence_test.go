@@ -1,0 +1,181 @@
+package eval
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// evidenceCase has 40 groups in de, en and fr; some documents have no
+// equivalent. Scores fall with the distance of the groups' numbers.
+func evidenceCase() ([]Doc, Scorer) {
+	var docs []Doc
+	for g := range 40 {
+		for _, lang := range []string{"de", "en", "fr"} {
+			docs = append(docs, Doc{lang, fmt.Sprint(g)})
+		}
+	}
+	docs = append(docs, Doc{"de", "alone"}, Doc{"de", "alone"}, Doc{"en", ""}, Doc{"fr", ""})
+	s := make(table, len(docs))
+	for i := range s {
+		for j := range docs {
+			score := -float32(math.Abs(float64(i/3 - j/3)))
+			if i%7 == 3 && j%5 == 0 {
+				score = float32(math.NaN())
+			}
+			s[i] = append(s[i], score)
+		}
+	}
+	return docs, s
+}
+
+func TestSelectEvidence(t *testing.T) {
+	docs, s := evidenceCase()
+	for _, opt := range []EvidenceOptions{{}, {Documents: 2, PerLanguage: 7, Seed: 3}, {CrossLingual: true, Documents: 6}, {Documents: 1000, PerLanguage: 2}} {
+		e := SelectEvidence(docs, s, opt)
+		documents := opt.Documents
+		if documents == 0 {
+			documents = 4
+		}
+		perLanguage := opt.PerLanguage
+		if perLanguage == 0 {
+			perLanguage = 40
+		}
+		byLang := map[string]int{}
+		for i, target := range e.Targets {
+			d := docs[target]
+			byLang[d.Lang]++
+			check := func(kind string, evidence []int, eligible func(j int) bool) {
+				t.Helper()
+				available := 0
+				for j := range docs {
+					if j != target && eligible(j) {
+						available++
+					}
+				}
+				seen := slices.Clone(evidence)
+				slices.Sort(seen)
+				if len(evidence) != min(documents, available) || len(slices.Compact(seen)) != len(evidence) {
+					t.Errorf("%+v: %s evidence %v of %d, %d available", opt, kind, evidence, target, available)
+				}
+				for _, j := range evidence {
+					if j == target || !eligible(j) {
+						t.Errorf("%+v: %s evidence %v of %d", opt, kind, evidence, target)
+					}
+				}
+			}
+			other := func(j int) bool { return !opt.CrossLingual || docs[j].Lang != d.Lang }
+			check("oracle", e.Oracle[i], func(j int) bool { return docs[j].Group == d.Group && docs[j].Lang != d.Lang })
+			check("random", e.Random[i], func(j int) bool { return docs[j].Group != d.Group && other(j) })
+			check("retrieved", e.Retrieved[i], other)
+
+			var want []int
+			for j := range docs {
+				if j != target && other(j) {
+					want = append(want, j)
+				}
+			}
+			row := s.(table)[target]
+			slices.SortStableFunc(want, func(a, b int) int {
+				x, y := float64(row[a]), float64(row[b])
+				if math.IsNaN(x) {
+					x = math.Inf(-1)
+				}
+				if math.IsNaN(y) {
+					y = math.Inf(-1)
+				}
+				return int(math.Copysign(1, y-x)) * map[bool]int{true: 0, false: 1}[x == y]
+			})
+			if got := e.Retrieved[i]; !slices.Equal(got, want[:len(got)]) {
+				t.Errorf("%+v: retrieved %v for %d, want %v", opt, got, target, want[:len(got)])
+			}
+		}
+		if want := (map[string]int{"de": perLanguage, "en": perLanguage, "fr": perLanguage}); !reflect.DeepEqual(byLang, want) {
+			t.Errorf("%+v: targets %v, want %v", opt, byLang, want)
+		}
+		if again := SelectEvidence(docs, s, opt); !reflect.DeepEqual(e, again) {
+			t.Errorf("%+v: not repeatable", opt)
+		}
+	}
+	a, b := SelectEvidence(docs, s, EvidenceOptions{PerLanguage: 7}), SelectEvidence(docs, s, EvidenceOptions{PerLanguage: 7, Seed: 1})
+	if slices.Equal(a.Targets, b.Targets) || reflect.DeepEqual(a.Random, b.Random) {
+		t.Error("the seed has no influence")
+	}
+	if e := SelectEvidence(nil, s, EvidenceOptions{}); len(e.Targets) != 0 {
+		t.Errorf("of nothing: %+v", e)
+	}
+}
+
+func TestEvidenceLoss(t *testing.T) {
+	docs, s := evidenceCase()
+	e := SelectEvidence(docs, s, EvidenceOptions{})
+	kinds := map[string]float64{}
+	// A target of n tokens loses n times: 1 from its oracle, 2 from what was
+	// retrieved, 3 from random documents (in English 1), 4 from none.
+	loss := func(target int, evidence []int) (float64, int, error) {
+		n := 1 + target%5
+		at := slices.IndexFunc(e.Targets, func(x int) bool { return x == target })
+		per := 4.0
+		switch {
+		case slices.Equal(evidence, e.Oracle[at]):
+			per = 1
+		case slices.Equal(evidence, e.Retrieved[at]):
+			per = 2
+		case slices.Equal(evidence, e.Random[at]):
+			per = 3
+			if docs[target].Lang == "en" {
+				per = 1
+			}
+		}
+		kinds[fmt.Sprint(per)]++
+		return per * float64(n), n, nil
+	}
+	got, err := e.Loss(t.Context(), loss, Bootstrap{Folds: 100})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tokens := func(lang string) (n int) {
+		for _, target := range e.Targets {
+			if lang == "" || docs[target].Lang == lang {
+				n += 1 + target%5
+			}
+		}
+		return n
+	}
+	for _, lang := range []string{"de", "en", "fr"} {
+		want := EvidenceLoss{40, tokens(lang), 2, 1, 3, 4, Interval{1, 1}, Interval{2, 2}}
+		if lang == "en" {
+			want.Random, want.OverRandom = 1, Interval{-1, -1}
+		}
+		if l := got.ByLanguage[lang]; l != want {
+			t.Errorf("%s: %+v, want %+v", lang, l, want)
+		}
+	}
+	random := 3 - 2*float64(tokens("en"))/float64(tokens(""))
+	if l := got.All; l.Targets != 120 || l.Tokens != tokens("") || math.Abs(l.Random-random) > 1e-12 ||
+		!(l.OverRandom.Low < random-2 && random-2 < l.OverRandom.High) || l.OverNone != (Interval{2, 2}) || len(got.ByLanguage) != 3 {
+		t.Errorf("all: %+v, want random %v", l, random)
+	}
+	if report, err := SelectEvidence(nil, s, EvidenceOptions{}).Loss(t.Context(), loss, Bootstrap{}); err != nil || report.All != (EvidenceLoss{}) {
+		t.Errorf("of nothing: %+v, %v", report, err)
+	}
+
+	failure := errors.New("too long")
+	if _, err := e.Loss(t.Context(), func(int, []int) (float64, int, error) { return 0, 0, failure }, Bootstrap{}); !errors.Is(err, failure) || !strings.Contains(err.Error(), "document 0 from") {
+		t.Errorf("error %v", err)
+	}
+	calls := 0
+	if _, err := e.Loss(t.Context(), func(int, []int) (float64, int, error) { calls++; return 1, calls, nil }, Bootstrap{}); err == nil || !strings.Contains(err.Error(), "document 0 has 1 and then 2 tokens") {
+		t.Errorf("error %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := e.Loss(ctx, loss, Bootstrap{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v", err)
+	}
+}

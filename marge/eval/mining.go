@@ -1,0 +1,281 @@
+package eval
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/marge-go/marge/asm"
+	"github.com/marge-go/marge/marge/index"
+)
+
+// Margin is how the cosine of two sentences is set against those of their
+// neighbours (Artetxe and Schwenk 2019, section 3). Sentences that are near to
+// everything are no translation of anything.
+type Margin string
+
+const (
+	// MarginRatio divides the cosine by the average over the nearest
+	// neighbours of both sentences. Where the average is not positive, it is 0.
+	MarginRatio Margin = "ratio"
+	// MarginDistance takes that average off the cosine.
+	MarginDistance Margin = "distance"
+	// MarginNone is the plain cosine, called "absolute" in the paper.
+	MarginNone Margin = "none"
+)
+
+// MiningMethod is which of the candidate pairs are extracted. Candidates of a
+// sentence are its nearest neighbours in the other language.
+type MiningMethod string
+
+const (
+	// MineForward extracts the best candidate of every source sentence.
+	MineForward MiningMethod = "forward"
+	// MineMutual extracts pairs of which each is the best candidate of the
+	// other, the "intersection" of the paper.
+	MineMutual MiningMethod = "mutual"
+	// MineGreedy goes through the best candidates of source and target
+	// sentences from the highest score down and extracts a pair if neither
+	// sentence is in another, the "max. score" of the paper.
+	MineGreedy MiningMethod = "greedy"
+)
+
+// MineOptions are the settings of [Mine].
+type MineOptions struct {
+	Margin Margin       // "" stands for ratio
+	Method MiningMethod // "" stands for greedy
+	// K is how many nearest neighbours a sentence has: those that it may be
+	// paired with, and those of the margin. 0 stands for 4, the paper's.
+	K int
+}
+
+// Bitext is a pair of sentences, by position.
+type Bitext struct {
+	Source, Target int
+}
+
+// Mined is a pair of sentences that may be translations.
+type Mined struct {
+	Bitext
+	Score float64
+}
+
+// Mine finds pairs of translations among sentences of two languages, whose
+// vectors are rows of dim values of any length. Pairs come in descending order
+// of score, then of position; which of them are good enough is for a threshold
+// to say, see [BestThreshold]. The search is exact, its memory proportional to
+// the number of sentences, and the result the same for any number of threads.
+//
+// A vector with a value that is not finite is an error.
+func Mine(run asm.Runner, sources, targets []float32, dim int, opt MineOptions) ([]Mined, error) {
+	if opt.Margin == "" {
+		opt.Margin = MarginRatio
+	}
+	if opt.Method == "" {
+		opt.Method = MineGreedy
+	}
+	if opt.K == 0 {
+		opt.K = 4
+	}
+	if !slices.Contains([]Margin{MarginRatio, MarginDistance, MarginNone}, opt.Margin) ||
+		!slices.Contains([]MiningMethod{MineForward, MineMutual, MineGreedy}, opt.Method) || opt.K < 0 {
+		return nil, fmt.Errorf("eval: mine: no such settings: margin %q, method %q, %d neighbours", opt.Margin, opt.Method, opt.K)
+	}
+	from, err := unitRows("source", sources, dim)
+	if err != nil {
+		return nil, fmt.Errorf("eval: mine: %w", err)
+	}
+	to, err := unitRows("target", targets, dim)
+	if err != nil {
+		return nil, fmt.Errorf("eval: mine: %w", err)
+	}
+	if len(from) == 0 || len(to) == 0 {
+		return nil, nil
+	}
+	forward := nearest(run, from, to, dim, opt.K)
+	backward := nearest(run, to, from, dim, opt.K)
+	bestTarget := forward.best(opt.Margin, backward)
+	if opt.Method == MineForward {
+		return sortMined(bestTarget), nil
+	}
+	bestSource := backward.best(opt.Margin, forward)
+	for i, m := range bestSource {
+		bestSource[i].Bitext = Bitext{m.Target, m.Source}
+	}
+	if opt.Method == MineMutual {
+		return sortMined(slices.DeleteFunc(bestTarget, func(m Mined) bool {
+			return bestSource[m.Target].Source != m.Source
+		})), nil
+	}
+	usedSource, usedTarget := make([]bool, len(from)/dim), make([]bool, len(to)/dim)
+	var mined []Mined
+	for _, m := range sortMined(append(bestTarget, bestSource...)) {
+		if !usedSource[m.Source] && !usedTarget[m.Target] {
+			usedSource[m.Source], usedTarget[m.Target] = true, true
+			mined = append(mined, m)
+		}
+	}
+	return mined, nil
+}
+
+// unitRows returns a copy of vectors with unit length.
+func unitRows(what string, vectors []float32, dim int) ([]float32, error) {
+	checkRows("mine", vectors, dim)
+	for i, x := range vectors {
+		if x-x != 0 {
+			return nil, fmt.Errorf("%s sentence %d has the value %v", what, i/dim, x)
+		}
+	}
+	unit := slices.Clone(vectors)
+	Normalize(unit, dim)
+	return unit, nil
+}
+
+// neighbours are the k nearest of every sentence among those of the other
+// language.
+type neighbours struct {
+	k       int
+	ids     []int32   // sentences x k
+	cosines []float32 // sentences x k, descending
+	means   []float64 // of the cosines of a sentence
+}
+
+func nearest(run asm.Runner, queries, vectors []float32, dim, k int) neighbours {
+	k = min(k, len(vectors)/dim)
+	flat := index.NewFlat(dim)
+	flat.Add(vectors)
+	n := neighbours{k: k}
+	n.ids, n.cosines = flat.Search(run, queries, k)
+	for row := range slices.Chunk(n.cosines, k) {
+		mean := 0.0
+		for _, c := range row {
+			mean += float64(c) / float64(k)
+		}
+		n.means = append(n.means, mean)
+	}
+	return n
+}
+
+// best returns the neighbour with the highest score of every sentence, as its
+// target. others are the neighbours of the other language's sentences.
+func (n *neighbours) best(margin Margin, others neighbours) []Mined {
+	mined := make([]Mined, len(n.means))
+	for i := range mined {
+		for j := range n.k {
+			target := int(n.ids[i*n.k+j])
+			score := float64(n.cosines[i*n.k+j])
+			average := (n.means[i] + others.means[target]) / 2
+			switch {
+			case margin == MarginDistance:
+				score -= average
+			case margin == MarginRatio && average > 0:
+				score /= average
+			case margin == MarginRatio:
+				score = 0
+			}
+			if j == 0 || score > mined[i].Score {
+				mined[i] = Mined{Bitext{i, target}, score}
+			}
+		}
+	}
+	return mined
+}
+
+func sortMined(mined []Mined) []Mined {
+	slices.SortFunc(mined, func(a, b Mined) int {
+		return cmp.Or(cmp.Compare(b.Score, a.Score), cmp.Compare(a.Source, b.Source), cmp.Compare(a.Target, b.Target))
+	})
+	return mined
+}
+
+// MiningScore says how well mined pairs agree with the true ones.
+type MiningScore struct {
+	Threshold float64 `json:"threshold"` // pairs with at least this score count
+	Mined     int     `json:"mined"`     // pairs that count
+	Gold      int     `json:"gold"`      // true pairs
+	Correct   int     `json:"correct"`   // pairs that count and are true
+	Precision float64 `json:"precision"` // correct of mined, 0 if none
+	Recall    float64 `json:"recall"`    // correct of gold, 0 if none
+	F1        float64 `json:"f1"`
+}
+
+// ScoreMining compares the mined pairs that score at least a threshold with the
+// true pairs, as the shared task of BUCC does (Zweigenbaum et al. 2017). A pair
+// that is given twice counts once.
+func ScoreMining(mined []Mined, gold []Bitext, threshold float64) MiningScore {
+	truth := goldSet(gold)
+	found := map[Bitext]bool{}
+	s := MiningScore{Threshold: threshold, Gold: len(truth)}
+	for _, m := range mined {
+		if m.Score >= threshold && !found[m.Bitext] {
+			found[m.Bitext] = true
+			s.count(truth[m.Bitext])
+		}
+	}
+	s.rate()
+	return s
+}
+
+// BestThreshold returns the score at the threshold with the highest F1. Choose
+// it on development pairs and use it on others with [ScoreMining]; on the pairs
+// themselves it is an upper bound. The threshold lies half-way between the last
+// pair that counts and the next. Where no pair is true, nothing counts: the
+// threshold is the smallest number above all scores, 0 without any.
+func BestThreshold(mined []Mined, gold []Bitext) MiningScore {
+	truth := goldSet(gold)
+	found := map[Bitext]bool{}
+	pairs := sortMined(slices.DeleteFunc(slices.Clone(mined), func(m Mined) bool { return m.Score != m.Score }))
+	s := MiningScore{Gold: len(truth)}
+	best := s
+	if len(pairs) > 0 {
+		best.Threshold = math.Nextafter(pairs[0].Score, math.Inf(1))
+	}
+	for i, m := range pairs {
+		if !found[m.Bitext] {
+			found[m.Bitext] = true
+			s.count(truth[m.Bitext])
+		}
+		next := math.Inf(-1)
+		if i+1 < len(pairs) {
+			next = pairs[i+1].Score
+		}
+		if next == m.Score {
+			continue // a threshold takes both or neither
+		}
+		if s.rate(); s.F1 > best.F1 {
+			best = s
+			best.Threshold = m.Score
+			// Half-way may round down to next, which does not count.
+			if middle := m.Score - (m.Score-next)/2; middle > next && !math.IsInf(middle, 0) {
+				best.Threshold = middle
+			}
+		}
+	}
+	return best
+}
+
+func goldSet(gold []Bitext) map[Bitext]bool {
+	truth := make(map[Bitext]bool, len(gold))
+	for _, pair := range gold {
+		truth[pair] = true
+	}
+	return truth
+}
+
+func (s *MiningScore) count(correct bool) {
+	s.Mined++
+	if correct {
+		s.Correct++
+	}
+}
+
+func (s *MiningScore) rate() {
+	if s.Correct == 0 {
+		s.Precision, s.Recall, s.F1 = 0, 0, 0
+		return
+	}
+	s.Precision = float64(s.Correct) / float64(s.Mined)
+	s.Recall = float64(s.Correct) / float64(s.Gold)
+	s.F1 = 2 * s.Precision * s.Recall / (s.Precision + s.Recall)
+}
