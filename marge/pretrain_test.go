@@ -16,6 +16,7 @@ import (
 
 	"github.com/marge-go/marge/marge/checkpoint"
 	"github.com/marge-go/marge/marge/corpus"
+	"github.com/marge-go/marge/marge/tokenizer"
 )
 
 // testOptions make a training with several indexes, passes and batches of an
@@ -290,13 +291,24 @@ func TestLossThatIsNotFinite(t *testing.T) {
 
 func TestPretrainErrors(t *testing.T) {
 	tok, store := testCorpus(t)
+	other, err := tokenizer.Train(func(yield func(string) bool) {
+		for _, d := range testDocuments(24) {
+			if !yield(d.Text) {
+				return
+			}
+		}
+	}, tokenizer.TrainOptions{VocabSize: 301, Languages: []string{"de", "en"}})
+	if err != nil {
+		t.Fatal(err)
+	}
 	ctx := context.Background()
 	for want, change := range map[string]func(m *Model, o *PretrainOptions){
 		"one of Steps and Duration": func(m *Model, o *PretrainOptions) { o.Duration = time.Second },
 		"no tokenizer":              func(m *Model, o *PretrainOptions) { m.Tokenizer = nil },
 		"BatchTokens":               func(m *Model, o *PretrainOptions) { o.BatchTokens = -1 },
 		"no directory":              func(m *Model, o *PretrainOptions) { o.Resume = true },
-		"outside the vocabulary":    func(m *Model, o *PretrainOptions) { m.Config.VocabSize = 20 },
+		"with a vocabulary of 300, the model's tokenizer has 301": func(m *Model, o *PretrainOptions) { m.Tokenizer = other },
+		"outside the vocabulary":                                  func(m *Model, o *PretrainOptions) { m.Config.VocabSize = 20 },
 	} {
 		m := testModel(t, testConfig(1))
 		m.Tokenizer = tok

@@ -74,6 +74,9 @@ func newTrainer(m *Model, store *corpus.Store, o PretrainOptions) (*trainer, err
 	if store.Len() == 0 {
 		return nil, errors.New("the corpus is empty")
 	}
+	if n := store.VocabSize(); n > 0 && n != m.Tokenizer.VocabSize() {
+		return nil, fmt.Errorf("the corpus was tokenised with a vocabulary of %d, the model's tokenizer has %d", n, m.Tokenizer.VocabSize())
+	}
 	for i := range store.Len() {
 		if err := checkDocuments(&m.Config, [][]int32{store.Tokens(i)}, 2); err != nil {
 			return nil, fmt.Errorf("corpus chunk %d (%s): %w", i, store.DocumentID(store.Chunk(i).Doc), err)

@@ -75,11 +75,12 @@ func generated(ctx context.Context, n news.Options) iter.Seq2[corpus.Document, e
 // read streams documents from files; it reports what it skips.
 func read(ctx context.Context, o *options, paths []string) iter.Seq2[corpus.Document, error] {
 	return func(yield func(corpus.Document, error) bool) {
-		skipped := 0
+		var stats corpus.ReadStats
 		for doc, err := range corpus.Files(paths, corpus.ReadOptions{
 			SkipBad: o.skipBad,
 			OnBad: func(e *corpus.LineError) {
-				skipped++
+				stats.Skipped++
+				stats.Reasons[e.Reason]++
 				fmt.Fprintln(os.Stderr, "skipped:", e)
 			},
 		}) {
@@ -89,9 +90,10 @@ func read(ctx context.Context, o *options, paths []string) iter.Seq2[corpus.Docu
 			if !yield(doc, err) || err != nil {
 				break
 			}
+			stats.Documents++
 		}
-		if skipped > 0 {
-			fmt.Fprintf(os.Stderr, "%d lines skipped\n", skipped)
+		if stats.Skipped > 0 {
+			fmt.Fprintln(os.Stderr, stats)
 		}
 	}
 }

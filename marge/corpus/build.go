@@ -55,7 +55,8 @@ func (o BuildOptions) resolve() (BuildOptions, error) {
 }
 
 // An Encoder turns text into tokens, which are not negative. It must be safe
-// for concurrent use.
+// for concurrent use. If it has a method VocabSize() int, as tokenizers have,
+// all tokens must be less than that, and the store remembers it.
 type Encoder interface {
 	// AppendEncode appends the tokens of a text to dst.
 	AppendEncode(dst []int32, text string) []int32
@@ -88,6 +89,9 @@ func build(tokens, strings io.Writer, docs iter.Seq2[Document, error], enc Encod
 		opts: opts, tokens: newSumWriter(tokens), strings: newSumWriter(strings),
 		langs: numbers{of: map[string]uint32{}}, shards: numbers{of: map[string]uint32{}},
 		sources: map[[16]byte]uint32{},
+	}
+	if v, ok := enc.(interface{ VocabSize() int }); ok {
+		b.vocab = v.VocabSize()
 	}
 	if err := b.addAll(docs, enc); err != nil {
 		return nil, err
@@ -155,6 +159,7 @@ func (b *builder) addAll(docs iter.Seq2[Document, error], enc Encoder) error {
 // columns in memory.
 type builder struct {
 	opts            BuildOptions
+	vocab           int // 0: not known
 	tokens, strings *sumWriter
 	columns         columns
 	langs, shards   numbers
@@ -194,6 +199,9 @@ func (b *builder) add(doc *Document, tokens []int32) error {
 	for _, token := range tokens {
 		if token < 0 {
 			return fmt.Errorf("corpus: document %d (%q): the encoder returned token %d", number, doc.ID, token)
+		}
+		if b.vocab > 0 && int(token) >= b.vocab {
+			return fmt.Errorf("corpus: document %d (%q): the encoder, of a vocabulary of %d, returned token %d", number, doc.ID, b.vocab, token)
 		}
 		b.scratch = binary.LittleEndian.AppendUint32(b.scratch, uint32(token))
 	}
@@ -252,6 +260,7 @@ func (b *builder) finish() ([]byte, error) {
 		docs: uint32(len(c.docLang)), chunks: uint32(len(c.chunkDoc)),
 		langs: uint32(len(b.langs.names)), shards: uint32(len(b.shards.names)),
 		tokens: b.tokens.n / 4, stringBytes: b.strings.n,
+		version: formatVersion, vocab: uint64(b.vocab),
 	}
 	if b.opts.FirstChunkTargets {
 		h.flags |= firstChunkTargets

@@ -48,7 +48,7 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Printf("%d documents, %d lines skipped\n", stats.Documents, stats.Skipped)
+	fmt.Println(stats)
 
 	store, err := corpus.FromDocuments(docs, words{}, corpus.BuildOptions{ChunkTokens: 5, MinTokens: 1})
 	if err != nil {
@@ -64,7 +64,7 @@ func Example() {
 	}
 	// Output:
 	// line 3: text is missing
-	// 2 documents, 1 lines skipped
+	// 2 documents, 1 lines skipped (1 a field is missing)
 	// shard 2020-06-26
 	// 1/en 0 en [166 999 539 989 73]
 	// 1/en 1 en [981 7 402 842]

@@ -25,9 +25,10 @@ const (
 	metadataFile = "metadata"
 )
 
+// The format of version 1, which Open still reads, has no vocab in the header.
 const (
 	magic         = "MARGECRP"
-	formatVersion = 1
+	formatVersion = 2
 )
 
 // firstChunkTargets is the flag of stores in which only the first chunk of a
@@ -35,8 +36,9 @@ const (
 const firstChunkTargets = 1
 
 // header begins the metadata. Its fields are in the order of the file, after
-// magic and version.
+// magic.
 type header struct {
+	version     uint32
 	flags       uint32
 	docs        uint32
 	chunks      uint32
@@ -44,11 +46,21 @@ type header struct {
 	shards      uint32
 	tokens      uint64
 	stringBytes uint64
+	vocab       uint64 // all tokens are less; 0 if the encoder did not tell
 	tokensSum   [sha256.Size]byte
 	stringsSum  [sha256.Size]byte
 }
 
-const headerSize = len(magic) + 4 + 5*4 + 2*8 + 2*sha256.Size
+// long returns the 8-byte fields of the header.
+func (h *header) long() []*uint64 {
+	if h.version == 1 {
+		return []*uint64{&h.tokens, &h.stringBytes}
+	}
+	return []*uint64{&h.tokens, &h.stringBytes, &h.vocab}
+}
+
+// headerSize returns the length of the header, magic and version included.
+func (h *header) headerSize() int { return len(magic) + 6*4 + 8*len(h.long()) + 2*sha256.Size }
 
 // columns are tables of the documents, chunks, shards and strings. They follow
 // the header in this order.
@@ -70,18 +82,18 @@ func (h *header) strings() uint64 { return 2*uint64(h.docs) + uint64(h.langs) + 
 func (h *header) size() uint64 {
 	long := uint64(h.chunks) + 1 + h.strings() + 1
 	short := uint64(h.chunks) + uint64(h.docs) + 1 + 3*uint64(h.docs) + uint64(h.shards) + 1 + uint64(h.chunks)
-	return uint64(headerSize) + 8*long + 4*short + sha256.Size
+	return uint64(h.headerSize()) + 8*long + 4*short + sha256.Size
 }
 
 // encodeMetadata is the inverse of decodeMetadata.
 func encodeMetadata(h *header, c *columns) []byte {
 	out := make([]byte, 0, h.size())
 	out = append(out, magic...)
-	for _, v := range []uint32{formatVersion, h.flags, h.docs, h.chunks, h.langs, h.shards} {
+	for _, v := range []uint32{h.version, h.flags, h.docs, h.chunks, h.langs, h.shards} {
 		out = binary.LittleEndian.AppendUint32(out, v)
 	}
-	for _, v := range []uint64{h.tokens, h.stringBytes} {
-		out = binary.LittleEndian.AppendUint64(out, v)
+	for _, v := range h.long() {
+		out = binary.LittleEndian.AppendUint64(out, *v)
 	}
 	out = append(out, h.tokensSum[:]...)
 	out = append(out, h.stringsSum[:]...)
@@ -112,19 +124,19 @@ func decodeMetadata(data []byte) (header, columns, error) {
 	if !bytes.HasPrefix(data, []byte(magic)) {
 		return fail("is no corpus: it begins with %q, want %q", data[:len(magic)], magic)
 	}
-	if version := binary.LittleEndian.Uint32(data[len(magic):]); version != formatVersion {
-		return fail("has version %d of the format, want %d", version, formatVersion)
+	h := header{version: binary.LittleEndian.Uint32(data[len(magic):])}
+	if h.version < 1 || h.version > formatVersion {
+		return fail("has version %d of the format, want at most %d", h.version, formatVersion)
 	}
-	if len(data) < headerSize {
+	if len(data) < h.headerSize() {
 		return fail("has %d bytes, too few for a header", len(data))
 	}
-	var h header
 	at := len(magic) + 4
 	for _, field := range []*uint32{&h.flags, &h.docs, &h.chunks, &h.langs, &h.shards} {
 		*field = binary.LittleEndian.Uint32(data[at:])
 		at += 4
 	}
-	for _, field := range []*uint64{&h.tokens, &h.stringBytes} {
+	for _, field := range h.long() {
 		*field = binary.LittleEndian.Uint64(data[at:])
 		at += 8
 	}
@@ -142,6 +154,9 @@ func decodeMetadata(data []byte) (header, columns, error) {
 	}
 	if h.tokens > math.MaxInt/4 || h.stringBytes > math.MaxInt {
 		return fail("has %d tokens and %d bytes of strings, too many for this machine", h.tokens, h.stringBytes)
+	}
+	if h.vocab > math.MaxInt32+1 {
+		return fail("has a vocabulary of %d, more than there are tokens", h.vocab)
 	}
 
 	var c columns

@@ -130,6 +130,9 @@ func TestMissingFiles(t *testing.T) {
 	}
 }
 
+// headerSize is the length of a header of the present version.
+var headerSize = (&header{version: formatVersion}).headerSize()
+
 // reseal gives changed metadata a checksum that matches, as whoever wants to
 // mislead a reader would.
 func reseal(metadata []byte) []byte {
@@ -147,6 +150,7 @@ func TestHostileMetadata(t *testing.T) {
 		{"flags", func(h *header, _ *columns) { h.flags = 2 }, "unknown flags 0x2"},
 		{"tokens", func(h *header, _ *columns) { h.tokens = 1<<63 + 1 }, "too many for this machine"},
 		{"strings", func(h *header, _ *columns) { h.stringBytes = 1 << 63 }, "too many for this machine"},
+		{"vocabulary", func(h *header, _ *columns) { h.vocab = 1<<31 + 1 }, "vocabulary of 2147483649"},
 		{"fewer tokens", func(h *header, _ *columns) { h.tokens-- }, "the last chunk ends at"},
 		{"first chunk", func(_ *header, c *columns) { c.tokenStart[0] = 1 }, "chunk 0 begins at 1"},
 		{"chunk order", func(_ *header, c *columns) { c.tokenStart[1] = 1 << 40 }, "chunk 1 begins at"},
@@ -231,6 +235,85 @@ func TestNegativeTokens(t *testing.T) {
 	}
 }
 
+// digits encodes digits to their values, in a vocabulary of ten.
+type digits struct{ vocab int }
+
+func (digits) AppendEncode(dst []int32, text string) []int32 {
+	for _, r := range text {
+		dst = append(dst, r-'0')
+	}
+	return dst
+}
+
+func (d digits) VocabSize() int { return d.vocab }
+
+func TestVocabSize(t *testing.T) {
+	docs := []Document{{ID: "a", Lang: "en", Text: "0123456789"}}
+	dir := filepath.Join(t.TempDir(), "store")
+	s, err := Build(dir, sequence(docs, nil), digits{10}, BuildOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Verify(); err != nil || s.VocabSize() != 10 {
+		t.Errorf("a vocabulary of %d, %v", s.VocabSize(), err)
+	}
+	s.Close()
+	if _, err := FromDocuments(docs, digits{9}, BuildOptions{}); err == nil || !strings.Contains(err.Error(), `("a"): the encoder, of a vocabulary of 9, returned token 9`) {
+		t.Errorf("a token outside the vocabulary: %v", err)
+	}
+	if s, err = FromDocuments(docs, runes{}, BuildOptions{}); err != nil || s.VocabSize() != 0 {
+		t.Errorf("an encoder that does not tell: %d, %v", s.VocabSize(), err)
+	}
+	s.Close()
+
+	data, err := os.ReadFile(filepath.Join(dir, metadataFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, c, err := decodeMetadata(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.vocab = 9
+	if err := os.WriteFile(filepath.Join(dir, metadataFile), encodeMetadata(&h, &c), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if s, err = Open(dir); err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := s.Verify(); err == nil || !strings.Contains(err.Error(), "token 9 is 9, in a vocabulary of 9") {
+		t.Errorf("verifying: %v", err)
+	}
+}
+
+// Stores of the first version of the format are read.
+func TestVersion1(t *testing.T) {
+	data := storeData(t, testDocuments())
+	h, c, err := decodeMetadata(data[metadataFile])
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.version = 1
+	old := encodeMetadata(&h, &c)
+	if len(old) != len(data[metadataFile])-8 {
+		t.Fatalf("%d bytes of metadata, %d in version 2", len(old), len(data[metadataFile]))
+	}
+	s, err := openData(t, data, metadataFile, old)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := s.Verify(); err != nil || s.VocabSize() != 0 || s.Documents() != len(testDocuments()) || s.DocumentID(2) != "c" {
+		t.Errorf("%d documents, a vocabulary of %d, %v", s.Documents(), s.VocabSize(), err)
+	}
+	for size := range len(magic) + 6*4 + 2*8 + 2*sha256.Size {
+		if _, _, err := decodeMetadata(old[:size]); err == nil {
+			t.Fatalf("%d bytes of metadata are accepted", size)
+		}
+	}
+}
+
 // Data that cannot be read in place, as on a big-endian machine, is decoded.
 func TestViewCopies(t *testing.T) {
 	data := []byte{0, 1, 0, 0, 0x80, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0}
@@ -254,7 +337,7 @@ func FuzzOpen(f *testing.F) {
 	f.Fuzz(func(t *testing.T, metadata, stringBytes []byte) {
 		metadata = slices.Clone(metadata)
 		if len(metadata) >= headerSize {
-			at := headerSize - 2*sha256.Size - 16
+			at := headerSize - 2*sha256.Size - 24
 			binary.LittleEndian.PutUint64(metadata[at:], uint64(len(tokens)/4))
 			binary.LittleEndian.PutUint64(metadata[at+8:], uint64(len(stringBytes)))
 			sum := sha256.Sum256(stringBytes)

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"strconv"
+	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 
@@ -35,11 +36,36 @@ type ReadOptions struct {
 	OnBad func(*LineError)
 }
 
+// Reason is a kind of bad lines.
+type Reason int
+
+// The reasons for which a line holds no document.
+const (
+	TooLong       Reason = iota // more than MaxLineBytes
+	Damaged                     // compressed data that cannot be decompressed
+	NotUTF8                     // not UTF-8
+	BadJSON                     // not a JSON object with strings
+	HalfCharacter               // an escape for half a UTF-16 surrogate pair
+	MissingField                // without id, lang or text
+	EmptyField                  // with an id, lang or text that is empty
+	reasons
+)
+
+// String returns the reason in words.
+func (r Reason) String() string {
+	names := [reasons]string{"too long", "damaged data", "not UTF-8", "bad JSON", "half a character", "a field is missing", "a field is empty"}
+	if r < 0 || r >= reasons {
+		return fmt.Sprintf("reason %d", int(r))
+	}
+	return names[r]
+}
+
 // A LineError tells why a line of a file holds no document.
 type LineError struct {
-	File string
-	Line int // from 1
-	Err  error
+	File   string
+	Line   int // from 1
+	Reason Reason
+	Err    error
 }
 
 func (e *LineError) Error() string { return fmt.Sprintf("%s:%d: %v", e.File, e.Line, e.Err) }
@@ -51,12 +77,30 @@ func (e *LineError) Unwrap() error { return e.Err }
 type ReadStats struct {
 	Documents int // passed on
 	Skipped   int
+	Reasons   [reasons]int // of Skipped, by Reason
+}
+
+// String returns the counts as a sentence, as in "95 documents, 3 lines
+// skipped (2 bad JSON, 1 not UTF-8)".
+func (s ReadStats) String() string {
+	var parts []string
+	for reason, n := range s.Reasons {
+		if n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %v", n, Reason(reason)))
+		}
+	}
+	text := fmt.Sprintf("%d documents, %d lines skipped", s.Documents, s.Skipped)
+	if len(parts) > 0 {
+		text += " (" + strings.Join(parts, ", ") + ")"
+	}
+	return text
 }
 
 // Read calls fn with the documents of JSON Lines files, in order. A line is a
 // JSON object with the strings id, lang and text, and optionally date, shard,
 // group and source; other members are ignored. Files are plain or compressed
-// with gzip or zstd, which their content tells. They are streamed: the memory
+// with gzip or zstd, which their content tells, and may begin with a byte order
+// mark. They are streamed: the memory
 // needed is that of one line, of at most MaxLineBytes, and the decompressor.
 //
 // A bad line is one that is too long, is not UTF-8, is not such a JSON object,
@@ -70,6 +114,9 @@ func Read(paths []string, opts ReadOptions, fn func(Document) error) (ReadStats,
 		s, err := readFile(path, opts, fn)
 		stats.Documents += s.Documents
 		stats.Skipped += s.Skipped
+		for reason, n := range s.Reasons {
+			stats.Reasons[reason] += n
+		}
 		if err != nil {
 			return stats, err
 		}
@@ -90,12 +137,13 @@ func readFile(path string, opts ReadOptions, fn func(Document) error) (ReadStats
 func ReadFrom(name string, r io.Reader, opts ReadOptions, fn func(Document) error) (ReadStats, error) {
 	var stats ReadStats
 	input := &input{r: r}
-	bad := func(line int, err error) error {
-		e := &LineError{File: name, Line: line, Err: err}
+	bad := func(line int, reason Reason, err error) error {
+		e := &LineError{File: name, Line: line, Reason: reason, Err: err}
 		if !opts.SkipBad {
 			return e
 		}
 		stats.Skipped++
+		stats.Reasons[reason]++
 		if opts.OnBad != nil {
 			opts.OnBad(e)
 		}
@@ -107,9 +155,9 @@ func ReadFrom(name string, r io.Reader, opts ReadOptions, fn func(Document) erro
 			return fmt.Errorf("corpus: %s:%d: %w", name, line, input.err)
 		}
 		if errors.Is(err, io.ErrUnexpectedEOF) {
-			return bad(line, fmt.Errorf("the compressed data are cut short: %w", err))
+			return bad(line, Damaged, fmt.Errorf("the compressed data are cut short: %w", err))
 		}
-		return bad(line, fmt.Errorf("the compressed data are damaged: %w", err))
+		return bad(line, Damaged, fmt.Errorf("the compressed data are damaged: %w", err))
 	}
 
 	text, err := decompress(input)
@@ -124,19 +172,22 @@ func ReadFrom(name string, r io.Reader, opts ReadOptions, fn func(Document) erro
 		case err == io.EOF:
 			return stats, nil
 		case errors.Is(err, errLineTooLong):
-			if err := bad(lines.number, err); err != nil {
+			if err := bad(lines.number, TooLong, err); err != nil {
 				return stats, err
 			}
 			continue
 		case err != nil:
 			return stats, damaged(lines.number, err)
 		}
+		if lines.number == 1 {
+			line = bytes.TrimPrefix(line, []byte("\ufeff"))
+		}
 		if len(bytes.TrimSpace(line)) == 0 {
 			continue
 		}
-		doc, err := parseLine(line)
+		doc, reason, err := parseLine(line)
 		if err != nil {
-			if err := bad(lines.number, err); err != nil {
+			if err := bad(lines.number, reason, err); err != nil {
 				return stats, err
 			}
 			continue
@@ -223,21 +274,21 @@ func (l *lineReader) next() ([]byte, error) {
 	}
 }
 
-// parseLine returns the document that a line holds. Its strings are not views
-// of the line.
-func parseLine(line []byte) (Document, error) {
+// parseLine returns the document that a line holds, or why it holds none. Its
+// strings are not views of the line.
+func parseLine(line []byte) (Document, Reason, error) {
 	if !utf8.Valid(line) {
-		return Document{}, errors.New("the line is not valid UTF-8")
+		return Document{}, NotUTF8, errors.New("the line is not valid UTF-8")
 	}
 	var v struct {
 		ID, Lang, Text             *string
 		Date, Shard, Group, Source string
 	}
 	if err := json.Unmarshal(line, &v); err != nil {
-		return Document{}, fmt.Errorf("bad JSON: %w", err)
+		return Document{}, BadJSON, fmt.Errorf("bad JSON: %w", err)
 	}
 	if escape := halfSurrogate(line); escape != nil {
-		return Document{}, fmt.Errorf("the escape %s is half a character", escape)
+		return Document{}, HalfCharacter, fmt.Errorf("the escape %s is half a character", escape)
 	}
 	doc := Document{Date: v.Date, Shard: v.Shard, Group: v.Group, Source: v.Source}
 	for _, field := range [...]struct {
@@ -245,11 +296,12 @@ func parseLine(line []byte) (Document, error) {
 		from, to *string
 	}{{"id", v.ID, &doc.ID}, {"lang", v.Lang, &doc.Lang}, {"text", v.Text, &doc.Text}} {
 		if field.from == nil {
-			return Document{}, fmt.Errorf("%s is missing", field.name)
+			return Document{}, MissingField, fmt.Errorf("%s is missing", field.name)
 		}
 		*field.to = *field.from
 	}
-	return doc, doc.check()
+	// The strings of a valid line are UTF-8, so that only an empty one is bad.
+	return doc, EmptyField, doc.check()
 }
 
 // halfSurrogate returns the first escape of a line of JSON that is one half of

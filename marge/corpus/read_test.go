@@ -97,6 +97,22 @@ func TestReadMembers(t *testing.T) {
 	}
 }
 
+// A byte order mark, with which some editors begin a file, is no part of the
+// first line; anywhere else it is bad.
+func TestByteOrderMark(t *testing.T) {
+	line := `{"id": "a", "lang": "en", "text": "x"}` + "\n"
+	for name, compress := range compressions {
+		var got []Document
+		stats, err := ReadFrom(name, bytes.NewReader(compress(t, []byte("\ufeff"+line+"\ufeff"+line))), ReadOptions{SkipBad: true}, collect(&got))
+		if err != nil || len(got) != 1 || stats.Reasons[BadJSON] != 1 || stats.String() != "1 documents, 1 lines skipped (1 bad JSON)" {
+			t.Errorf("%s: %v, %v, %v", name, got, stats, err)
+		}
+		if stats, err := ReadFrom(name, bytes.NewReader(compress(t, []byte("\ufeff"))), ReadOptions{}, nil); err != nil || stats != (ReadStats{}) {
+			t.Errorf("%s: of a mark alone: %v, %v", name, stats, err)
+		}
+	}
+}
+
 func TestReadEmpty(t *testing.T) {
 	for name, compress := range compressions {
 		for _, text := range []string{"", "\n", "\n\n"} {
@@ -109,26 +125,29 @@ func TestReadEmpty(t *testing.T) {
 
 func TestBadLines(t *testing.T) {
 	good := `{"id": "x", "lang": "en", "text": "x"}`
-	for _, test := range []struct{ line, want string }{
-		{`{"id": "x", "lang": "en", "text": "x"`, "bad JSON: unexpected end"},
-		{`{"id": "x", "lang": "en", "text": "x"} {}`, "bad JSON: invalid character"},
-		{`text`, "bad JSON: invalid character"},
-		{`{"id": 7, "lang": "en", "text": "x"}`, "bad JSON: json: cannot unmarshal number"},
-		{`["x", "en", "x"]`, "bad JSON: json: cannot unmarshal array"},
-		{`{"lang": "en", "text": "x"}`, "id is missing"},
-		{`{"id": "x", "text": "x"}`, "lang is missing"},
-		{`{"id": "x", "lang": "en"}`, "text is missing"},
-		{`{"id": "x", "lang": "en", "text": null}`, "text is missing"},
-		{`null`, "id is missing"},
-		{`{"id": "", "lang": "en", "text": "x"}`, "id is empty"},
-		{`{"id": "x", "lang": "", "text": "x"}`, "lang is empty"},
-		{`{"id": "x", "lang": "en", "text": ""}`, "text is empty"},
-		{`{"id": "x", "lang": "en", "text": "\n \u00a0"}`, "text is empty"},
-		{"{\"id\": \"x\", \"lang\": \"en\", \"text\": \"\xc3\"}", "not valid UTF-8"},
-		{`{"id": "x", "lang": "en", "text": "\ud83d"}`, `the escape \ud83d is half a character`},
-		{`{"id": "x", "lang": "en", "text": "\\\uDE00 x"}`, `the escape \uDE00 is half a character`},
-		{`{"id": "x", "lang": "en", "text": "\ud83d\n\ude00"}`, `the escape \ud83d is half a character`},
-		{`{"id": "x", "lang": "en", "text": "\ud83d\u0041"}`, `the escape \ud83d is half a character`},
+	for _, test := range []struct {
+		line, want string
+		reason     Reason
+	}{
+		{`{"id": "x", "lang": "en", "text": "x"`, "bad JSON: unexpected end", BadJSON},
+		{`{"id": "x", "lang": "en", "text": "x"} {}`, "bad JSON: invalid character", BadJSON},
+		{`text`, "bad JSON: invalid character", BadJSON},
+		{`{"id": 7, "lang": "en", "text": "x"}`, "bad JSON: json: cannot unmarshal number", BadJSON},
+		{`["x", "en", "x"]`, "bad JSON: json: cannot unmarshal array", BadJSON},
+		{`{"lang": "en", "text": "x"}`, "id is missing", MissingField},
+		{`{"id": "x", "text": "x"}`, "lang is missing", MissingField},
+		{`{"id": "x", "lang": "en"}`, "text is missing", MissingField},
+		{`{"id": "x", "lang": "en", "text": null}`, "text is missing", MissingField},
+		{`null`, "id is missing", MissingField},
+		{`{"id": "", "lang": "en", "text": "x"}`, "id is empty", EmptyField},
+		{`{"id": "x", "lang": "", "text": "x"}`, "lang is empty", EmptyField},
+		{`{"id": "x", "lang": "en", "text": ""}`, "text is empty", EmptyField},
+		{`{"id": "x", "lang": "en", "text": "\n \u00a0"}`, "text is empty", EmptyField},
+		{"{\"id\": \"x\", \"lang\": \"en\", \"text\": \"\xc3\"}", "not valid UTF-8", NotUTF8},
+		{`{"id": "x", "lang": "en", "text": "\ud83d"}`, `the escape \ud83d is half a character`, HalfCharacter},
+		{`{"id": "x", "lang": "en", "text": "\\\uDE00 x"}`, `the escape \uDE00 is half a character`, HalfCharacter},
+		{`{"id": "x", "lang": "en", "text": "\ud83d\n\ude00"}`, `the escape \ud83d is half a character`, HalfCharacter},
+		{`{"id": "x", "lang": "en", "text": "\ud83d\u0041"}`, `the escape \ud83d is half a character`, HalfCharacter},
 	} {
 		text := good + "\n\n" + test.line + "\n" + good
 		var docs []Document
@@ -147,8 +166,13 @@ func TestBadLines(t *testing.T) {
 		stats, err = ReadFrom("news.jsonl", strings.NewReader(text), ReadOptions{
 			SkipBad: true, OnBad: func(e *LineError) { bad = append(bad, e) },
 		}, collect(&docs))
-		if err != nil || len(docs) != 2 || stats != (ReadStats{Documents: 2, Skipped: 1}) || len(bad) != 1 || bad[0].Line != 3 {
+		if err != nil || len(docs) != 2 || stats.Documents != 2 || stats.Skipped != 1 || len(bad) != 1 || bad[0].Line != 3 || bad[0].Reason != test.reason {
 			t.Errorf("%s: skipping: %d documents, %+v, %v, %v", test.line, len(docs), stats, bad, err)
+		}
+		for reason, n := range stats.Reasons {
+			if (n == 1) != (Reason(reason) == test.reason) {
+				t.Errorf("%s: %d lines skipped for: %v", test.line, n, Reason(reason))
+			}
 		}
 		if stats, err := ReadFrom("", strings.NewReader(text), ReadOptions{SkipBad: true}, collect(&docs)); err != nil || stats.Skipped != 1 {
 			t.Errorf("%s: skipping without OnBad: %+v, %v", test.line, stats, err)
@@ -163,9 +187,9 @@ func TestLongLine(t *testing.T) {
 		strings.NewReader(longest), strings.NewReader("x\n"), strings.NewReader(good))
 	var docs []Document
 	var bad []string
-	_, err := ReadFrom("f", text, ReadOptions{SkipBad: true, OnBad: func(e *LineError) { bad = append(bad, e.Error()) }}, collect(&docs))
+	stats, err := ReadFrom("f", text, ReadOptions{SkipBad: true, OnBad: func(e *LineError) { bad = append(bad, e.Error()) }}, collect(&docs))
 	want := []string{"f:2: bad JSON: invalid character 'x' looking for beginning of value", "f:3: the line is longer than 67108864 bytes"}
-	if err != nil || len(docs) != 2 || !slices.Equal(bad, want) {
+	if err != nil || len(docs) != 2 || !slices.Equal(bad, want) || stats.Reasons[TooLong] != 1 || stats.Reasons[BadJSON] != 1 {
 		t.Errorf("%d documents, skipped %q, %v; want 2 and %q", len(docs), bad, err, want)
 	}
 }
@@ -198,7 +222,7 @@ func TestDamagedCompression(t *testing.T) {
 			}
 			documents = 0
 			stats, err := ReadFrom("f", bytes.NewReader(data), ReadOptions{SkipBad: true}, count)
-			if err != nil || stats != (ReadStats{Documents: documents, Skipped: 1}) {
+			if err != nil || stats.Documents != documents || stats.Skipped != 1 || stats.Reasons[Damaged] != 1 {
 				t.Errorf("%s %s: skipping: %+v, %v", name, what, stats, err)
 			}
 		}
@@ -255,7 +279,7 @@ func FuzzParseLine(f *testing.F) {
 		f.Add([]byte(line))
 	}
 	f.Fuzz(func(t *testing.T, line []byte) {
-		doc, err := parseLine(line)
+		doc, _, err := parseLine(line)
 		if err != nil {
 			return
 		}
@@ -269,7 +293,7 @@ func FuzzParseLine(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if again, err := parseLine(encoded); err != nil || again != doc {
+		if again, _, err := parseLine(encoded); err != nil || again != doc {
 			t.Fatalf("%+v is encoded as %s, which makes %+v, %v", doc, encoded, again, err)
 		}
 	})

@@ -122,6 +122,10 @@ func (s *Store) string(i int) string {
 // TotalTokens returns the number of tokens in all chunks.
 func (s *Store) TotalTokens() int { return len(s.tokens) }
 
+// VocabSize returns the size of the vocabulary that the tokens are from, as the
+// encoder told when the store was built, or 0 if it did not.
+func (s *Store) VocabSize() int { return int(s.header.vocab) }
+
 // Fingerprint returns a hash of all that the store holds, in hexadecimal. It
 // is the same for the same documents, encoder and options, whether the store
 // was built, opened or made in memory.
@@ -137,6 +141,9 @@ func (s *Store) Verify() error {
 	for i, token := range s.tokens {
 		if token < 0 {
 			return &damage{s.path, fmt.Errorf("token %d is %d", i, token)}
+		}
+		if s.header.vocab > 0 && uint64(token) >= s.header.vocab {
+			return &damage{s.path, fmt.Errorf("token %d is %d, in a vocabulary of %d", i, token, s.header.vocab)}
 		}
 	}
 	return nil
