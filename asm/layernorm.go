@@ -10,8 +10,7 @@ import (
 //	y[i,j] = (x[i,j] - mean[i]) * rstd[i] * gamma[j] + beta[j]
 //
 // where mean[i] is the mean of row i and rstd[i] is 1/sqrt(variance + eps),
-// with the variance that divides by cols, computed from the differences to the
-// mean. mean and rstd, of length rows, are outputs for LayerNormBackward.
+// with the variance that divides by cols, free of cancellation. mean and rstd, of length rows, are outputs for LayerNormBackward.
 // y may be x.
 func LayerNorm(y, mean, rstd, x, gamma, beta []float32, rows, cols int, eps float32) {
 	const op = "layer norm"
@@ -22,14 +21,30 @@ func LayerNorm(y, mean, rstd, x, gamma, beta []float32, rows, cols int, eps floa
 	checkLen(op, "rstd", len(rstd), rows)
 	checkLen(op, "gamma", len(gamma), cols)
 	checkLen(op, "beta", len(beta), cols)
-	n := float64(cols)
 	for i := range rows {
 		xi := x[i*cols : (i+1)*cols]
-		m := float32(sum(xi) / n)
-		r := float32(1 / math.Sqrt(float64(sumSquaresFrom(xi, m))/n+float64(eps)))
+		m, variance := meanVariance(xi)
+		r := float32(1 / math.Sqrt(variance+float64(eps)))
 		normalize(y[i*cols:(i+1)*cols], xi, gamma, beta, m, r)
 		mean[i], rstd[i] = m, r
 	}
+}
+
+// meanVariance returns the mean of x and its mean square less the square of the
+// mean. Where that cancels by more than half it takes the moments about the
+// mean in a second pass, which also corrects the mean.
+func meanVariance(x []float32) (mean float32, variance float64) {
+	inv := 1 / float64(len(x))
+	s, q := moments(x, 0)
+	m := float64(s) * inv
+	if variance = float64(q)*inv - m*m; variance >= m*m {
+		return float32(m), variance
+	}
+	mean = float32(m)
+	s, q = moments(x, mean)
+	d := float64(s) * inv
+	mean = float32(float64(mean) + d)
+	return mean, max(float64(q)*inv-d*d, 0)
 }
 
 // LayerNormBackward computes the gradients of LayerNorm from the gradient dy
@@ -59,18 +74,12 @@ func LayerNormBackward(dx, dgamma, dbeta, dy, x, gamma, mean, rstd []float32, ro
 	if dbeta != nil {
 		checkLen(op, "dbeta", len(dbeta), cols)
 	}
-	n := float32(cols)
+	inv := 1 / float32(cols)
 	for i := range rows {
 		dyi, xi := dy[i*cols:(i+1)*cols], x[i*cols:(i+1)*cols]
-		if dgamma != nil {
-			addNormalizedProduct(dgamma, dyi, xi, mean[i], rstd[i])
-		}
-		if dbeta != nil {
-			add(dbeta, dbeta, dyi)
-		}
+		g, gx := normalizeGradient(dgamma, dbeta, dyi, xi, gamma, mean[i], rstd[i])
 		if dx != nil {
-			g, gx := normalizedSums(dyi, xi, gamma, mean[i], rstd[i])
-			normalizeBackward(dx[i*cols:(i+1)*cols], dyi, xi, gamma, mean[i], rstd[i], g/n, gx/n, accumulate)
+			normalizeBackward(dx[i*cols:(i+1)*cols], dyi, xi, gamma, mean[i], rstd[i], g*inv, gx*inv, accumulate)
 		}
 	}
 }

@@ -1,13 +1,14 @@
 package asm
 
-// sumSquaresFromGeneric returns the sum of (x[i]-mean)**2.
-func sumSquaresFromGeneric(x []float32, mean float32) float32 {
-	var s float64
+// momentsGeneric returns the sums of d = x[i]-shift and of d*d.
+func momentsGeneric(x []float32, shift float32) (sum, squares float32) {
+	var s, q float64
 	for _, v := range x {
-		d := float64(v) - float64(mean)
-		s += d * d
+		d := float64(v) - float64(shift)
+		s += d
+		q += d * d
 	}
-	return float32(s)
+	return float32(s), float32(q)
 }
 
 // normalizeGeneric computes y[i] = (x[i]-mean)*rstd*gamma[i] + beta[i].
@@ -17,21 +18,24 @@ func normalizeGeneric(y, x, gamma, beta []float32, mean, rstd float32) {
 	}
 }
 
-// addNormalizedProductGeneric computes dst[i] += dy[i] * (x[i]-mean)*rstd.
-func addNormalizedProductGeneric(dst, dy, x []float32, mean, rstd float32) {
-	for i, v := range x {
-		dst[i] += dy[i] * ((v - mean) * rstd)
-	}
-}
-
-// normalizedSumsGeneric returns the sums of g[i] = dy[i]*gamma[i] and of
-// g[i] * (x[i]-mean)*rstd.
-func normalizedSumsGeneric(dy, x, gamma []float32, mean, rstd float32) (sumG, sumGX float32) {
+// normalizeGradientGeneric computes, with xhat = (x[i]-mean)*rstd,
+//
+//	dgamma[i] += dy[i] * xhat
+//	dbeta[i] += dy[i]
+//
+// unless they are nil, and returns the sums of g = dy[i]*gamma[i] and of g*xhat.
+func normalizeGradientGeneric(dgamma, dbeta, dy, x, gamma []float32, mean, rstd float32) (sumG, sumGX float32) {
 	var s, t float64
 	for i, v := range x {
-		g := dy[i] * gamma[i]
+		xhat, g := (v-mean)*rstd, dy[i]*gamma[i]
+		if dgamma != nil {
+			dgamma[i] += dy[i] * xhat
+		}
+		if dbeta != nil {
+			dbeta[i] += dy[i]
+		}
 		s += float64(g)
-		t += float64(g) * float64((v-mean)*rstd)
+		t += float64(g) * float64(xhat)
 	}
 	return float32(s), float32(t)
 }

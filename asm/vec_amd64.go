@@ -313,19 +313,19 @@ func geluBackward(dx, dy, x []float32, accumulate bool) {
 }
 
 //go:noescape
-func sumSquaresFromAVX2(x []float32, mean float32) float32
+func momentsAVX2(x []float32, shift float32) (sum, squares float32)
 
 //go:noescape
-func sumSquaresFromAVX512(x []float32, mean float32) float32
+func momentsAVX512(x []float32, shift float32) (sum, squares float32)
 
-func sumSquaresFrom(x []float32, mean float32) float32 {
+func moments(x []float32, shift float32) (sum, squares float32) {
 	switch isa {
 	case AVX512:
-		return sumSquaresFromAVX512(x, mean)
+		return momentsAVX512(x, shift)
 	case AVX2:
-		return sumSquaresFromAVX2(x, mean)
+		return momentsAVX2(x, shift)
 	default:
-		return sumSquaresFromGeneric(x, mean)
+		return momentsGeneric(x, shift)
 	}
 }
 
@@ -347,36 +347,19 @@ func normalize(y, x, gamma, beta []float32, mean, rstd float32) {
 }
 
 //go:noescape
-func addNormalizedProductAVX2(dst, dy, x []float32, mean, rstd float32)
+func normalizeGradientAVX2(dgamma, dbeta, dy, x, gamma []float32, mean, rstd float32) (sumG, sumGX float32)
 
 //go:noescape
-func addNormalizedProductAVX512(dst, dy, x []float32, mean, rstd float32)
+func normalizeGradientAVX512(dgamma, dbeta, dy, x, gamma []float32, mean, rstd float32) (sumG, sumGX float32)
 
-func addNormalizedProduct(dst, dy, x []float32, mean, rstd float32) {
+func normalizeGradient(dgamma, dbeta, dy, x, gamma []float32, mean, rstd float32) (sumG, sumGX float32) {
 	switch isa {
 	case AVX512:
-		addNormalizedProductAVX512(dst, dy, x, mean, rstd)
+		return normalizeGradientAVX512(dgamma, dbeta, dy, x, gamma, mean, rstd)
 	case AVX2:
-		addNormalizedProductAVX2(dst, dy, x, mean, rstd)
+		return normalizeGradientAVX2(dgamma, dbeta, dy, x, gamma, mean, rstd)
 	default:
-		addNormalizedProductGeneric(dst, dy, x, mean, rstd)
-	}
-}
-
-//go:noescape
-func normalizedSumsAVX2(dy, x, gamma []float32, mean, rstd float32) (sumG, sumGX float32)
-
-//go:noescape
-func normalizedSumsAVX512(dy, x, gamma []float32, mean, rstd float32) (sumG, sumGX float32)
-
-func normalizedSums(dy, x, gamma []float32, mean, rstd float32) (sumG, sumGX float32) {
-	switch isa {
-	case AVX512:
-		return normalizedSumsAVX512(dy, x, gamma, mean, rstd)
-	case AVX2:
-		return normalizedSumsAVX2(dy, x, gamma, mean, rstd)
-	default:
-		return normalizedSumsGeneric(dy, x, gamma, mean, rstd)
+		return normalizeGradientGeneric(dgamma, dbeta, dy, x, gamma, mean, rstd)
 	}
 }
 

@@ -26,10 +26,9 @@
 #define TANH ·tanhAVX2
 #include "vec_exp_amd64.h"
 
-#define SUM_SQUARES_FROM ·sumSquaresFromAVX2
+#define MOMENTS ·momentsAVX2
 #define NORMALIZE ·normalizeAVX2
-#define ADD_NORMALIZED_PRODUCT ·addNormalizedProductAVX2
-#define NORMALIZED_SUMS ·normalizedSumsAVX2
+#define NORMALIZE_GRADIENT ·normalizeGradientAVX2
 #define NORMALIZE_BACKWARD ·normalizeBackwardAVX2
 #define ADAMW ·adamWAVX2
 #define DROPOUT ·dropoutAVX2

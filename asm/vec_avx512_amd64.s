@@ -26,10 +26,9 @@
 #define TANH ·tanhAVX512
 #include "vec_exp_amd64.h"
 
-#define SUM_SQUARES_FROM ·sumSquaresFromAVX512
+#define MOMENTS ·momentsAVX512
 #define NORMALIZE ·normalizeAVX512
-#define ADD_NORMALIZED_PRODUCT ·addNormalizedProductAVX512
-#define NORMALIZED_SUMS ·normalizedSumsAVX512
+#define NORMALIZE_GRADIENT ·normalizeGradientAVX512
 #define NORMALIZE_BACKWARD ·normalizeBackwardAVX512
 #define ADAMW ·adamWAVX512
 #define DROPOUT ·dropoutAVX512

@@ -34,15 +34,12 @@ func geluBackward(dx, dy, x []float32, accumulate bool) {
 	geluBackwardGeneric(dx, dy, x, accumulate)
 }
 
-func sumSquaresFrom(x []float32, mean float32) float32 { return sumSquaresFromGeneric(x, mean) }
+func moments(x []float32, shift float32) (sum, squares float32) { return momentsGeneric(x, shift) }
 func normalize(y, x, gamma, beta []float32, mean, rstd float32) {
 	normalizeGeneric(y, x, gamma, beta, mean, rstd)
 }
-func addNormalizedProduct(dst, dy, x []float32, mean, rstd float32) {
-	addNormalizedProductGeneric(dst, dy, x, mean, rstd)
-}
-func normalizedSums(dy, x, gamma []float32, mean, rstd float32) (sumG, sumGX float32) {
-	return normalizedSumsGeneric(dy, x, gamma, mean, rstd)
+func normalizeGradient(dgamma, dbeta, dy, x, gamma []float32, mean, rstd float32) (sumG, sumGX float32) {
+	return normalizeGradientGeneric(dgamma, dbeta, dy, x, gamma, mean, rstd)
 }
 func normalizeBackward(dx, dy, x, gamma []float32, mean, rstd, meanG, meanGX float32, accumulate bool) {
 	normalizeBackwardGeneric(dx, dy, x, gamma, mean, rstd, meanG, meanGX, accumulate)

@@ -1,33 +1,58 @@
 // Layer norm, AdamW, dropout and bfloat16, for either instruction set.
 
-// for i := range x { ret += (x[i]-mean) * (x[i]-mean) }
-TEXT SUM_SQUARES_FROM(SB), NOSPLIT, $0-36
+// d = x[i] - shift, sum += d, squares += d*d
+#define MOMENTS_STEP(mem, d, sum, squares) \
+	VMOVUPS     mem, d           \
+	VSUBPS      V8, d, d         \
+	VADDPS      d, sum, sum      \
+	VFMADD231PS d, d, squares
+
+// for i := range x { d := x[i]-shift; sum += d; squares += d*d }
+TEXT MOMENTS(SB), NOSPLIT, $0-40
 	MOVQ x_base+0(FP), SI
 	MOVQ x_len+8(FP), CX
-	VBROADCASTSS mean+24(FP), V8
+	VBROADCASTSS shift+24(FP), V8
 	ZERO(V0)
 	ZERO(V2)
-	UNROLLED(2)
-	VMOVUPS     (SI)(AX*4), V3
-	VMOVUPS     VBYTES(SI)(AX*4), V4
-	VSUBPS      V8, V3, V3
-	VSUBPS      V8, V4, V4
-	VFMADD231PS V3, V3, V0
-	VFMADD231PS V4, V4, V2
-	LOOP_REST(2)
-	VMOVUPS     (SI)(AX*4), V3
-	VSUBPS      V8, V3, V3
-	VFMADD231PS V3, V3, V0
+	ZERO(V3)
+	ZERO(V4)
+	ZERO(V5)
+	ZERO(V6)
+	ZERO(V7)
+	ZERO(V9)
+	UNROLLED(4)
+	MOMENTS_STEP((SI)(AX*4), V10, V0, V4)
+	MOMENTS_STEP(VBYTES(SI)(AX*4), V11, V2, V5)
+	MOMENTS_STEP((2*VBYTES)(SI)(AX*4), V12, V3, V6)
+	MOMENTS_STEP((3*VBYTES)(SI)(AX*4), V14, V9, V7)
+	LOOP_REST(4)
+	MOMENTS_STEP((SI)(AX*4), V10, V0, V4)
 	TAIL
-	LOAD_TAIL((SI)(AX*4), V3)
-	VSUBPS      V8, V3, V3
-	TAIL_ZERO(V3)
-	VFMADD231PS V3, V3, V2
+	LOAD_TAIL((SI)(AX*4), V10)
+	VSUBPS      V8, V10, V10
+	TAIL_ZERO(V10)
+	VADDPS      V10, V2, V2
+	VFMADD231PS V10, V10, V5
 done:
 	VADDPS V2, V0, V0
+	VADDPS V9, V3, V3
+	VADDPS V3, V0, V0
 	SUM_LANES
-	VMOVSS X0, ret+32(FP)
+	VMOVSS X0, sum+32(FP)
+	VADDPS V5, V4, V4
+	VADDPS V7, V6, V6
+	VADDPS V6, V4, V0
+	SUM_LANES
+	VMOVSS X0, squares+36(FP)
 	RETURN
+
+#define NORMALIZE_STEP(offset, x, y) \
+	VMOVUPS     offset(SI)(AX*4), x    \
+	VMOVUPS     offset(R9)(AX*4), y    \
+	VSUBPS      V8, x, x               \
+	VMULPS      V9, x, x               \
+	VFMADD231PS offset(DX)(AX*4), x, y \
+	VMOVUPS     y, offset(DI)(AX*4)
 
 // for i := range x { y[i] = (x[i]-mean)*rstd*gamma[i] + beta[i] }
 TEXT NORMALIZE(SB), NOSPLIT, $0-104
@@ -38,13 +63,11 @@ TEXT NORMALIZE(SB), NOSPLIT, $0-104
 	MOVQ beta_base+72(FP), R9
 	VBROADCASTSS mean+96(FP), V8
 	VBROADCASTSS rstd+100(FP), V9
-	LOOP
-	VMOVUPS     (SI)(AX*4), V0
-	VMOVUPS     (R9)(AX*4), V1
-	VSUBPS      V8, V0, V0
-	VMULPS      V9, V0, V0
-	VFMADD231PS (DX)(AX*4), V0, V1
-	VMOVUPS     V1, (DI)(AX*4)
+	UNROLLED(2)
+	NORMALIZE_STEP(0, V0, V1)
+	NORMALIZE_STEP(VBYTES, V2, V3)
+	LOOP_REST(2)
+	NORMALIZE_STEP(0, V0, V1)
 	TAIL
 	LOAD_TAIL((SI)(AX*4), V0)
 	LOAD_TAIL((R9)(AX*4), V1)
@@ -56,66 +79,82 @@ TEXT NORMALIZE(SB), NOSPLIT, $0-104
 done:
 	RETURN
 
-// for i := range x { dst[i] += dy[i] * (x[i]-mean)*rstd }
-TEXT ADD_NORMALIZED_PRODUCT(SB), NOSPLIT, $0-80
-	MOVQ dst_base+0(FP), DI
-	MOVQ dy_base+24(FP), DX
-	MOVQ x_base+48(FP), SI
-	MOVQ x_len+56(FP), CX
-	VBROADCASTSS mean+72(FP), V8
-	VBROADCASTSS rstd+76(FP), V9
-	LOOP
-	VMOVUPS     (SI)(AX*4), V0
-	VMOVUPS     (DI)(AX*4), V1
-	VSUBPS      V8, V0, V0
-	VMULPS      V9, V0, V0
-	VFMADD231PS (DX)(AX*4), V0, V1
-	VMOVUPS     V1, (DI)(AX*4)
-	TAIL
-	LOAD_TAIL((SI)(AX*4), V0)
-	LOAD_TAIL((DI)(AX*4), V1)
-	LOAD_TAIL((DX)(AX*4), V2)
-	VSUBPS      V8, V0, V0
-	VMULPS      V9, V0, V0
-	VFMADD231PS V2, V0, V1
-	STORE_TAIL(V1, (DI)(AX*4))
-done:
-	RETURN
+// One vector of NORMALIZE_GRADIENT; the labels are for a dgamma or dbeta that
+// is not wanted.
+#define NORMALIZE_GRADIENT_STEP(offset, sumG, sumGX, noGamma, noBeta) \
+	VMOVUPS     offset(DX)(AX*4), V0       \
+	VMOVUPS     offset(SI)(AX*4), V1       \
+	VSUBPS      V8, V1, V1                 \
+	VMULPS      V9, V1, V1                 \
+	TESTQ       DI, DI                     \
+	JZ          noGamma                    \
+	VMOVUPS     offset(DI)(AX*4), V6       \
+	VFMADD231PS V0, V1, V6                 \
+	VMOVUPS     V6, offset(DI)(AX*4)       \
+noGamma: \
+	TESTQ       R9, R9                     \
+	JZ          noBeta                     \
+	VADDPS      offset(R9)(AX*4), V0, V7   \
+	VMOVUPS     V7, offset(R9)(AX*4)       \
+noBeta: \
+	VMULPS      offset(R10)(AX*4), V0, V0  \
+	VADDPS      V0, sumG, sumG             \
+	VFMADD231PS V0, V1, sumGX
 
-// for i := range x { g := dy[i]*gamma[i]; sumG += g; sumGX += g*(x[i]-mean)*rstd }
-TEXT NORMALIZED_SUMS(SB), NOSPLIT, $0-88
-	MOVQ dy_base+0(FP), DX
-	MOVQ x_base+24(FP), SI
-	MOVQ x_len+32(FP), CX
-	MOVQ gamma_base+48(FP), DI
-	VBROADCASTSS mean+72(FP), V8
-	VBROADCASTSS rstd+76(FP), V9
+// for i := range x {
+//	xhat, g := (x[i]-mean)*rstd, dy[i]*gamma[i]
+//	dgamma[i] += dy[i]*xhat // unless dgamma is nil
+//	dbeta[i] += dy[i]       // unless dbeta is nil
+//	sumG += g
+//	sumGX += g*xhat
+// }
+TEXT NORMALIZE_GRADIENT(SB), NOSPLIT, $0-136
+	MOVQ dgamma_base+0(FP), DI
+	MOVQ dbeta_base+24(FP), R9
+	MOVQ dy_base+48(FP), DX
+	MOVQ x_base+72(FP), SI
+	MOVQ x_len+80(FP), CX
+	MOVQ gamma_base+96(FP), R10
+	VBROADCASTSS mean+120(FP), V8
+	VBROADCASTSS rstd+124(FP), V9
 	ZERO(V2)
 	ZERO(V3)
-	LOOP
-	VMOVUPS     (DX)(AX*4), V0
-	VMULPS      (DI)(AX*4), V0, V0
-	VMOVUPS     (SI)(AX*4), V1
-	VSUBPS      V8, V1, V1
-	VADDPS      V0, V2, V2
-	VFMADD231PS V0, V1, V3
+	ZERO(V4)
+	ZERO(V5)
+	UNROLLED(2)
+	NORMALIZE_GRADIENT_STEP(0, V2, V3, noGamma0, noBeta0)
+	NORMALIZE_GRADIENT_STEP(VBYTES, V4, V5, noGamma1, noBeta1)
+	LOOP_REST(2)
+	NORMALIZE_GRADIENT_STEP(0, V2, V3, noGamma2, noBeta2)
 	TAIL
 	LOAD_TAIL((DX)(AX*4), V0)
-	LOAD_TAIL((DI)(AX*4), V4)
 	LOAD_TAIL((SI)(AX*4), V1)
-	VMULPS      V4, V0, V0
+	LOAD_TAIL((R10)(AX*4), V10)
 	VSUBPS      V8, V1, V1
-	TAIL_ZERO(V0)
+	VMULPS      V9, V1, V1
 	TAIL_ZERO(V1)
+	TESTQ       DI, DI
+	JZ          noGamma3
+	LOAD_TAIL((DI)(AX*4), V6)
+	VFMADD231PS V0, V1, V6
+	STORE_TAIL(V6, (DI)(AX*4))
+noGamma3:
+	TESTQ       R9, R9
+	JZ          noBeta3
+	LOAD_TAIL((R9)(AX*4), V7)
+	VADDPS      V7, V0, V7
+	STORE_TAIL(V7, (R9)(AX*4))
+noBeta3:
+	VMULPS      V10, V0, V0
 	VADDPS      V0, V2, V2
 	VFMADD231PS V0, V1, V3
 done:
-	VMOVAPS V2, V0
+	VADDPS  V4, V2, V0
 	SUM_LANES
-	VMOVSS  X0, sumG+80(FP)
-	VMULPS  V9, V3, V0
+	VMOVSS  X0, sumG+128(FP)
+	VADDPS  V5, V3, V0
 	SUM_LANES
-	VMOVSS  X0, sumGX+84(FP)
+	VMOVSS  X0, sumGX+132(FP)
 	RETURN
 
 // V0 = rstd * (dy*gamma - meanG - (x-mean)*rstd*meanGX) from dy in V0, gamma in
@@ -126,6 +165,17 @@ done:
 	VFMSUB213PS  V10, V1, V0    \
 	VFNMADD231PS V11, V2, V0    \
 	VMULPS       V9, V0, V0
+
+#define NORMALIZE_BACKWARD_STEP(offset, store) \
+	VMOVUPS offset(DX)(AX*4), V0     \
+	VMOVUPS offset(R10)(AX*4), V1    \
+	VMOVUPS offset(SI)(AX*4), V2     \
+	NORMALIZE_BACKWARD_VALUE         \
+	TESTL   R9, R9                   \
+	JZ      store                    \
+	VADDPS  offset(DI)(AX*4), V0, V0 \
+store: \
+	VMOVUPS V0, offset(DI)(AX*4)
 
 // for i := range x { dx[i] = rstd * (dy[i]*gamma[i] - meanG - (x[i]-mean)*rstd*meanGX) }, or dx[i] +=
 TEXT NORMALIZE_BACKWARD(SB), NOSPLIT, $0-113
@@ -139,16 +189,11 @@ TEXT NORMALIZE_BACKWARD(SB), NOSPLIT, $0-113
 	VBROADCASTSS meanG+104(FP), V10
 	VBROADCASTSS meanGX+108(FP), V11
 	MOVBLZX accumulate+112(FP), R9
-	LOOP
-	VMOVUPS (DX)(AX*4), V0
-	VMOVUPS (R10)(AX*4), V1
-	VMOVUPS (SI)(AX*4), V2
-	NORMALIZE_BACKWARD_VALUE
-	TESTL   R9, R9
-	JZ      store
-	VADDPS  (DI)(AX*4), V0, V0
-store:
-	VMOVUPS V0, (DI)(AX*4)
+	UNROLLED(2)
+	NORMALIZE_BACKWARD_STEP(0, store0)
+	NORMALIZE_BACKWARD_STEP(VBYTES, store1)
+	LOOP_REST(2)
+	NORMALIZE_BACKWARD_STEP(0, store2)
 	TAIL
 	LOAD_TAIL((DX)(AX*4), V0)
 	LOAD_TAIL((R10)(AX*4), V1)
