@@ -127,7 +127,7 @@ conditional rational valency hesitancy digitizer conformably radically different
 predication operator feudalism decisiveness hopefulness callousness formality sensitivity sensibility triplicate
 formative formalize electricity electrical hopeful goodness revival allowance inference airliner gyroscopic adjustable
 defensible irritant replacement adjustment dependent adoption homologous communism activate angularity effective
-bowdlerize probate rate cease controlling rolled archaeology theology geology nationally generally carefully fully
+bowdlerize using use aged icing dyed bys probate rate cease controlling rolled archaeology theology geology nationally generally carefully fully
 abilities yyyy syzygy yes toy toys dying innings news succeed proceed oed ing aing 4ing ties2 as us ion tion legion
 million sion mission fusion eed ied ies sses bli ably logy apology y2k3s 1990s oxen generalization oscillators""".split()
 
@@ -261,6 +261,7 @@ def fixture():
     corpora.append(corpus("short", ["one two"], [["one two"]]))
     summary = "\n".join(lines)
     corpora.append(corpus("summary", ["\n".join(damaged(rng, x) for x in reversed(lines)) + "\n\n"], [[summary, PARALLEL["de"][0]]]))
+    corpora.append(corpus("a word twice", ["the cat\nthe", "gas was us"], [["the cat\na dog the\nthe mouse the"], ["ga wa u"]]))
     texts = [x for lines in PARALLEL.values() for x in lines] + ODD
     data = {"corpora": corpora, "tokens": tokens(texts), "stems": stems(WORDS), "lower": {x: x.lower() for x in texts}}
     FIXTURE.parent.mkdir(exist_ok=True)
