@@ -163,11 +163,12 @@ func newAttention(a *AttentionArgs) *attention {
 	return t
 }
 
-// wholePanels returns x, or a copy in buf whose rows are long enough for the
-// kernels to read whole panels.
+// wholePanels returns x, or a copy in buf if its rows are not long enough for
+// the kernels to read whole panels, or lie so far apart, by a multiple of 1 KB,
+// that they share few sets of a cache.
 func (t *attention) wholePanels(buf *[]float32, x []float32, ld, rows int) ([]float32, int) {
 	nr := t.kern.nr
-	if t.Width%nr == 0 {
+	if t.Width%nr == 0 && ld%256 != 0 {
 		return x, ld
 	}
 	width := ceilDiv(t.Width, nr) * nr

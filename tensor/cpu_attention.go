@@ -6,8 +6,12 @@ import (
 	"github.com/marge-go/marge/asm"
 )
 
-// attentionRows is how many queries of a document make a part of Attention.
-const attentionRows = 256
+// attentionRows is about how many queries of a document make a part of
+// Attention, attentionBlock how many asm.Attention likes to have at a time.
+const (
+	attentionRows  = 256
+	attentionBlock = 64
+)
 
 // attentionTask is one call of Attention or AttentionBackward. Its parts are
 // heads of parts of the queries; heads are slices of columns of the matrices.
@@ -30,7 +34,7 @@ type attentionPart struct{ segment, lo, hi int }
 
 var attentionTasks sync.Pool
 
-// attentionTask returns a task whose parts have at most rows queries each.
+// attentionTask returns a task whose parts have about rows queries each.
 func newAttentionTask(q, k, v, out, lse, bias *Tensor, o *AttentionOptions, rows int) *attentionTask {
 	t, _ := attentionTasks.Get().(*attentionTask)
 	if t == nil {
@@ -51,11 +55,20 @@ func newAttentionTask(q, k, v, out, lse, bias *Tensor, o *AttentionOptions, rows
 	return t
 }
 
-// split adds the parts of a run of queries, which differ by at most one row.
+// split adds the parts of a run of queries: about rows each, a multiple of
+// attentionBlock but for the last, which has up to half more or less.
 func (t *attentionTask) split(segment, lo, hi, rows int) {
-	n := (hi - lo + rows - 1) / rows
+	if lo == hi {
+		return
+	}
+	n := max(1, (hi-lo+rows/2)/rows)
+	bound := func(i int) int { return lo + (hi-lo)*i/n/attentionBlock*attentionBlock }
 	for i := range n {
-		t.parts = append(t.parts, attentionPart{segment, lo + (hi-lo)*i/n, lo + (hi-lo)*(i+1)/n})
+		end := hi
+		if i < n-1 {
+			end = bound(i + 1)
+		}
+		t.parts = append(t.parts, attentionPart{segment, bound(i), end})
 	}
 }
 
@@ -100,7 +113,7 @@ func rowsFrom(x []float32, row, ld, col int) []float32 {
 	return x[min(row*ld+col, len(x)):]
 }
 
-// Attention implements Backend. A part is one head of up to attentionRows
+// Attention implements Backend. A part is one head of about attentionRows
 // queries.
 func (c *CPU) Attention(out, lse, q, k, v, bias *Tensor, o *AttentionOptions) {
 	if q.Len() == 0 {
