@@ -2,12 +2,14 @@ package index
 
 import (
 	"cmp"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
 
 	"github.com/marge-go/marge/asm"
+	"github.com/marge-go/marge/tensor"
 )
 
 // naiveLinks is Links by definition, in float64.
@@ -123,6 +125,42 @@ func TestLinksThreads(t *testing.T) {
 	}
 }
 
+// TestLinksBits has links chosen by scores that come from one product of all
+// items: that only half of it is computed, in blocks, must not change a bit.
+func TestLinksBits(t *testing.T) {
+	r := rand.New(rand.NewPCG(12, 1))
+	const n, dim = 1300, 300
+	vectors := gaussian(r, n, dim)
+	scores := make([]float32, n*n)
+	innerProducts(vectors, vectors, dim, scores, n)
+	for _, share := range []float64{0.5, 1} {
+		items := randomItems(r, n, share)
+		var mono, cross []Pair
+		targets := 0
+		for i, score := range scores {
+			target, evidence := items[i/n], items[i%n]
+			if i%n == 0 && target.Target {
+				targets++
+			}
+			p := Pair{int32(i / n), int32(i % n), score}
+			switch {
+			case !target.Target || target.Source == evidence.Source:
+			case target.Lang == evidence.Lang:
+				mono = append(mono, p)
+			default:
+				cross = append(cross, p)
+			}
+		}
+		want := slices.Concat(selectBest(mono, 3*targets), selectBest(cross, 5*targets))
+		slices.SortFunc(want, comparePairs)
+		for _, run := range runners {
+			if got := Links(run, vectors, dim, items, LinkOptions{3, 5}); !slices.Equal(got, want) {
+				t.Errorf("share of targets %v, %d threads: differs from the product of all", share, run.Threads())
+			}
+		}
+	}
+}
+
 func TestLinksPanics(t *testing.T) {
 	r := rand.New(rand.NewPCG(4, 1))
 	const n, dim = 700, 3
@@ -212,11 +250,19 @@ func TestLinkStats(t *testing.T) {
 }
 
 func BenchmarkLinks(b *testing.B) {
-	r := rand.New(rand.NewPCG(6, 1))
-	const n, dim = 5000, 256
-	items, vectors := randomItems(r, n, 1), gaussian(r, n, dim)
-	for b.Loop() {
-		Links(asm.Serial, vectors, dim, items, LinkOptions{4, 4})
+	for _, size := range []struct{ n, dim int }{{5000, 256}, {20000, 128}} {
+		r := rand.New(rand.NewPCG(6, 1))
+		n, dim := size.n, size.dim
+		items, vectors := randomItems(r, n, 1), gaussian(r, n, dim)
+		for _, threads := range []int{1, 2} {
+			b.Run(fmt.Sprintf("%dx%d/threads=%d", n, dim, threads), func(b *testing.B) {
+				pool := tensor.NewPool(threads)
+				defer pool.Close()
+				for b.Loop() {
+					Links(pool, vectors, dim, items, LinkOptions{4, 4})
+				}
+				b.ReportMetric(float64(n)*float64(n)*float64(b.N)/b.Elapsed().Seconds(), "pairs/s")
+			})
+		}
 	}
-	b.ReportMetric(float64(n)*n*float64(b.N)/b.Elapsed().Seconds(), "pairs/s")
 }

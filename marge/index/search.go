@@ -1,7 +1,6 @@
 package index
 
 import (
-	"math"
 	"math/bits"
 	"slices"
 	"sync"
@@ -38,10 +37,10 @@ type search struct {
 	n, k             int // queries; hits of each
 	blocks, segments int
 
-	mu      sync.Mutex
-	nan     *nanScore   // first by position
-	workers []*searcher // all that there are
-	idle    []*searcher // those that no part uses
+	threads perThread[searcher]
+
+	mu  sync.Mutex
+	nan *nanScore // first by position
 }
 
 type nanScore struct {
@@ -60,10 +59,10 @@ type searcher struct {
 
 func newSearch(f *Flat, queries []float32, k int) *search {
 	s := &search{flat: f, queries: queries, n: len(queries) / f.dim, k: k}
-	s.blocks = (s.n + queryBlock - 1) / queryBlock
-	perBlock := (s.n + s.blocks - 1) / s.blocks
+	s.blocks = ceilDiv(s.n, queryBlock)
+	perBlock := ceilDiv(s.n, s.blocks)
 	segment := max(vectorBlock, searchWork/(perBlock*f.dim))
-	s.segments = (f.Len() + segment - 1) / segment
+	s.segments = ceilDiv(f.Len(), segment)
 	return s
 }
 
@@ -80,53 +79,14 @@ func (s *search) newSearcher() *searcher {
 		}
 	}
 	w.scores = make([]float32, vectorBlock*padded(min(s.n, queryBlock)))
-	w.above = make([]uint64, vectorBlock*((min(s.n, someQueries)+63)/64))
+	w.above = make([]uint64, vectorBlock*ceilDiv(min(s.n, someQueries), 64))
 	return w
-}
-
-// lanes is the number of values of which asm.Above likes to have a multiple.
-const lanes = 16
-
-func padded(n int) int { return (n + lanes - 1) &^ (lanes - 1) }
-
-// Thresholds for asm.Above.
-var (
-	everything = float32(math.NaN())
-	nothing    = float32(math.Inf(1))
-)
-
-// notBelow returns the threshold above which are score and what is better.
-func notBelow(score float32) float32 {
-	if math.IsInf(float64(score), -1) {
-		return everything
-	}
-	return math.Nextafter32(score, float32(math.Inf(-1)))
-}
-
-// worker takes an idle searcher or makes one.
-func (s *search) worker() *searcher {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if n := len(s.idle); n > 0 {
-		w := s.idle[n-1]
-		s.idle = s.idle[:n-1]
-		return w
-	}
-	w := s.newSearcher()
-	s.workers = append(s.workers, w)
-	return w
-}
-
-func (s *search) release(w *searcher) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.idle = append(s.idle, w)
 }
 
 // best returns the hits of a query, best first.
 func (s *search) best(query int) []hit {
-	hits := s.workers[0].hits[query]
-	for _, w := range s.workers[1:] {
+	hits := s.threads.all[0].hits[query]
+	for _, w := range s.threads.all[1:] {
 		hits = append(hits, w.hits[query]...)
 	}
 	slices.SortFunc(hits, hit.compare)
@@ -134,11 +94,11 @@ func (s *search) best(query int) []hit {
 }
 
 func (s *search) Do(part int) {
-	w := s.worker()
-	defer s.release(w)
+	w := s.threads.take(s.newSearcher)
+	defer s.threads.put(w)
 	q0, q1 := span(s.n, s.blocks, part%s.blocks)
 	from, to := span(s.flat.Len(), s.segments, part/s.blocks)
-	blocks := (to - from + vectorBlock - 1) / vectorBlock
+	blocks := ceilDiv(to-from, vectorBlock)
 	for b := range blocks {
 		v0, v1 := span(to-from, blocks, b)
 		if n := q1 - q0; s.flat.dim >= deep && n > thinQueries && n <= someQueries {
@@ -148,10 +108,6 @@ func (s *search) Do(part int) {
 		}
 	}
 }
-
-// span cuts n into parts of sizes that differ by at most 1 and returns the
-// bounds of part i.
-func span(n, parts, i int) (from, to int) { return n * i / parts, n * (i + 1) / parts }
 
 // rowsOfQueries compares queries q0 to q1 with vectors v0 to v1; each query has
 // a row of scores.
@@ -165,7 +121,7 @@ func (s *search) rowsOfQueries(w *searcher, q0, q1, v0, v1 int) {
 	} else {
 		innerProducts(queries, vectors, dim, w.scores, n)
 	}
-	above := w.above[:(n+63)/64]
+	above := w.above[:ceilDiv(n, 64)]
 	for q := q0; q < q1; q++ {
 		row := w.scores[(q-q0)*n : (q-q0+1)*n]
 		asm.Above(above, row, w.thresholds[q:q+1])
@@ -183,7 +139,7 @@ func (s *search) rowsOfQueries(w *searcher, q0, q1, v0, v1 int) {
 func (s *search) someQueries(w *searcher, q0, q1, v0, v1 int) {
 	dim, ld := s.flat.dim, padded(q1-q0)
 	innerProducts(s.flat.vectors[v0*dim:v1*dim], s.queries[q0*dim:q1*dim], dim, w.scores, ld)
-	words := (ld + 63) / 64
+	words := ceilDiv(ld, 64)
 	above := w.above[:(v1-v0)*words]
 	for v := range v1 - v0 {
 		asm.Above(above[v*words:(v+1)*words], w.scores[v*ld:(v+1)*ld], w.thresholds[q0:q0+ld])
@@ -221,14 +177,4 @@ func (s *search) reportNaN(at nanScore) {
 	if s.nan == nil || at.query < s.nan.query || at.query == s.nan.query && at.id < s.nan.id {
 		s.nan = &at
 	}
-}
-
-// innerProducts computes dst = a b^T for rows of dim values, on the calling
-// goroutine. The rows of dst are ld apart.
-func innerProducts(a, b []float32, dim int, dst []float32, ld int) {
-	asm.Gemm(asm.Serial, &asm.GemmArgs{
-		TransB: true, M: len(a) / dim, N: len(b) / dim, K: dim,
-		Alpha: 1, A: a, LDA: dim, B: b, LDB: dim,
-		C: dst, LDC: ld,
-	})
 }
