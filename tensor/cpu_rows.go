@@ -3,6 +3,7 @@ package tensor
 import (
 	"fmt"
 	"math"
+	"sync"
 
 	"github.com/marge-go/marge/asm"
 )
@@ -83,14 +84,19 @@ func layerNormGradient(a *rowArgs, lo, hi int) {
 	asm.LayerNormBackward(dx, dgamma, dbeta, a.y[lo*d:hi*d], a.x[lo*d:hi*d], a.gamma, a.mean[lo:hi], a.rstd[lo:hi], hi-lo, d, a.accumulate)
 }
 
-// columnGrain is how many columns form one part where rows must be summed in
-// order.
-const columnGrain = 64
+// columnGrain returns how many of n columns form one part where rows must be
+// summed in order. A column's sum does not depend on it, so it may depend on
+// the number of threads.
+func (c *CPU) columnGrain(n int) int {
+	parts := 2 * c.pool.Threads()
+	return max(64, ((n+parts-1)/parts+15)&^15)
+}
 
 // AddRows implements Backend.
 func (c *CPU) AddRows(dst, x *Tensor) {
 	data, ld := matrix(x)
-	rowSpans.run(c.pool, x.shape[1], columnGrain, rowArgs{out: dst.Float32s(), x: data, rows: x.shape[0], ld: ld}, addRows)
+	d := x.shape[1]
+	rowSpans.run(c.pool, d, c.columnGrain(d), rowArgs{out: dst.Float32s(), x: data, rows: x.shape[0], ld: ld}, addRows)
 }
 
 func addRows(a *rowArgs, lo, hi int) {
@@ -101,28 +107,41 @@ func addRows(a *rowArgs, lo, hi int) {
 
 // AddDot implements Backend.
 func (c *CPU) AddDot(dst, x, y *Tensor) {
-	a, b, sum := x.Float32s(), y.Float32s(), 0.0
-	for lo := 0; lo < len(a); lo += elementGrain {
-		hi := min(lo+elementGrain, len(a))
-		sum += float64(asm.Dot(a[lo:hi], b[lo:hi]))
-	}
-	dst.Float32s()[0] += float32(sum)
+	a, b := x.Float32s(), y.Float32s()
+	dst.Float32s()[0] += float32(c.sumParts(rowArgs{x: a, y: b}, dot))
 }
+
+func dot(a *rowArgs, lo, hi int) { a.sums[lo/elementGrain] = float64(asm.Dot(a.x[lo:hi], a.y[lo:hi])) }
 
 // SumSquares implements Backend.
 func (c *CPU) SumSquares(x *Tensor) float64 {
-	data := x.Float32s()
-	parts := (len(data) + elementGrain - 1) / elementGrain
-	sums := make([]float64, parts)
-	rowSpans.run(c.pool, len(data), elementGrain, rowArgs{x: data, sums: sums}, sumSquares)
-	total := 0.0
-	for _, s := range sums {
-		total += s
-	}
-	return total
+	return c.sumParts(rowArgs{x: x.Float32s()}, sumSquares)
 }
 
 func sumSquares(a *rowArgs, lo, hi int) { a.sums[lo/elementGrain] = asm.SumSquares(a.x[lo:hi]) }
+
+// partSums keeps buffers of sums for reuse.
+var partSums sync.Pool
+
+// sumParts returns the sum of what fn sets in a.sums for the parts of a.x, each
+// of elementGrain elements, in their order.
+func (c *CPU) sumParts(a rowArgs, fn func(a *rowArgs, lo, hi int)) (total float64) {
+	buf, _ := partSums.Get().(*[]float64)
+	if buf == nil {
+		buf = new([]float64)
+	}
+	parts := (len(a.x) + elementGrain - 1) / elementGrain
+	if cap(*buf) < parts {
+		*buf = make([]float64, parts)
+	}
+	a.sums = (*buf)[:parts]
+	rowSpans.run(c.pool, len(a.x), elementGrain, a, fn)
+	for _, s := range a.sums {
+		total += s
+	}
+	partSums.Put(buf)
+	return total
+}
 
 // Gather implements Backend.
 func (c *CPU) Gather(dst, table, rows *Tensor, scale float32, accumulate bool) {
@@ -149,20 +168,25 @@ func gather(a *rowArgs, lo, hi int) {
 	}
 }
 
-// ScatterAdd implements Backend.
+// ScatterAdd implements Backend. A part has the ids with one remainder, and
+// takes them in order: a row's sum does not depend on the number of parts.
 func (c *CPU) ScatterAdd(dst, src, rows *Tensor, scale float32) {
 	ids := rows.Int32s()
 	mustRows("scatteradd", ids, dst.shape[0])
 	d := dst.shape[1]
-	rowSpans.run(c.pool, d, columnGrain, rowArgs{
-		out: dst.Float32s(), x: src.Float32s(), ids: ids, width: d, alpha: scale,
+	parts := min(4*c.pool.Threads(), len(ids)/max(rowGrain(d), 1)+1)
+	rowSpans.run(c.pool, parts, 1, rowArgs{
+		out: dst.Float32s(), x: src.Float32s(), ids: ids, width: d, rows: parts, alpha: scale,
 	}, scatterAdd)
 }
 
 func scatterAdd(a *rowArgs, lo, hi int) {
+	d, parts := a.width, uint32(a.rows)
 	for i, id := range a.ids {
-		at := int(id) * a.width
-		asm.Axpy(a.alpha, a.x[i*a.width+lo:i*a.width+hi], a.out[at+lo:at+hi])
+		if part := int(uint32(id) % parts); part >= lo && part < hi {
+			at := int(id) * d
+			asm.Axpy(a.alpha, a.x[i*d:(i+1)*d], a.out[at:at+d])
+		}
 	}
 }
 
