@@ -177,6 +177,11 @@ func TestRetrievalBootstrapRare(t *testing.T) {
 			}
 		}
 	}
+	single := Retrieval(retrievalCase(1, "de", "en"))
+	single.Bootstrap(Bootstrap{}, true)
+	if ci := single.MicroIntervals.P1; ci != (Interval{1, 1}) {
+		t.Errorf("one group: %v", ci)
+	}
 	empty := Retrieval(nil, s)
 	empty.Bootstrap(Bootstrap{}, true)
 	if empty.MicroIntervals != nil {
