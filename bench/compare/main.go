@@ -144,6 +144,7 @@ func measureSection(section string, all []*side, o *options) string {
 		rounds = 3
 	}
 	var rows []row
+	l := startLoad(all)
 	for _, w := range bench.Workloads(section) {
 		if w.Long && !o.long || o.quick && !w.Quick || !o.match.MatchString(w.Name) {
 			continue
@@ -164,7 +165,7 @@ func measureSection(section string, all []*side, o *options) string {
 		}
 	}
 	stopAll(all)
-	return render(section, rows, all)
+	return render(section, rows, all, l.others())
 }
 
 // stopAll ends all programs: memory is told from ones that did nothing else.

@@ -41,8 +41,9 @@ type side struct {
 	takes  func(w *bench.Workload, threads int) bool
 	pause  time.Duration // until its threads sleep
 
-	name    string // as the program calls itself
-	problem string // why it cannot be started
+	name    string        // as the program calls itself
+	problem string        // why it cannot be started
+	used    time.Duration // processor time of its programs that have ended
 	cmd     *exec.Cmd
 	in      io.WriteCloser
 	out     *bufio.Scanner
@@ -154,6 +155,7 @@ func (s *side) stop() {
 	s.in.Close()
 	if s.cmd.Process != nil {
 		s.cmd.Wait()
+		s.used += s.cmd.ProcessState.UserTime() + s.cmd.ProcessState.SystemTime()
 	}
 	s.cmd = nil
 }

@@ -49,7 +49,7 @@ func (r *row) ratio(column string) float64 {
 }
 
 // render returns a section of the results.
-func render(section string, rows []row, all []*side) string {
+func render(section string, rows []row, all []*side, others float64) string {
 	var b strings.Builder
 	u := unitOf(section)
 	fmt.Fprintf(&b, "## %s, %s\n\n%s, %s, %s.", section, isa(), bench.Machine(), isa(), time.Now().UTC().Format("2006-01-02 15:04 UTC"))
@@ -64,7 +64,7 @@ func render(section string, rows []row, all []*side) string {
 			fmt.Fprintf(&b, " Threads %d: %s.", r.threads, what)
 		}
 	}
-	b.WriteString("\n\n")
+	fmt.Fprintf(&b, " Other programs took %.0f%% of one core meanwhile.\n\n", 100*others)
 	var columns []string
 	for _, s := range all {
 		if slices.ContainsFunc(rows, func(r row) bool { return r.figures[s.column].seconds > 0 }) {
