@@ -89,6 +89,9 @@ func NewFeedForward(b tensor.Backend, width, ffn int) *FeedForward {
 
 // Forward returns [n, width] for x [n, width].
 func (f *FeedForward) Forward(tp *tensor.Tape, x *tensor.Tensor) *tensor.Tensor {
+	if f.Dropout == 0 {
+		return tp.FeedForward(x, f.FC1.Weight, f.FC1.Bias, f.FC2.Weight, f.FC2.Bias)
+	}
 	h := tp.LinearGELU(x, f.FC1.Weight, f.FC1.Bias)
 	return f.FC2.Forward(tp, tp.Dropout(h, f.Dropout))
 }

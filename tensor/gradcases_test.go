@@ -59,6 +59,11 @@ func gradCases() []gradCase {
 			ref: func(in [][]float64) []float64 {
 				return each(linearRef(in[0], in[1], in[2], 5, 3, 4), geluRef)
 			}},
+		{name: "feed-forward", shapes: [][]int{{5, 3}, {4, 3}, {4}, {2, 4}, {2}},
+			op: func(tp *Tape, in []*Tensor) *Tensor { return tp.FeedForward(in[0], in[1], in[2], in[3], in[4]) },
+			ref: func(in [][]float64) []float64 {
+				return linearRef(each(linearRef(in[0], in[1], in[2], 5, 3, 4), geluRef), in[3], in[4], 5, 4, 2)
+			}},
 		{name: "matmul", shapes: [][]int{{5, 3}, {3, 4}},
 			op:  func(tp *Tape, in []*Tensor) *Tensor { return tp.MatMul(in[0], in[1], false) },
 			ref: func(in [][]float64) []float64 { return matMulRef(in[0], in[1], 5, 3, 4) }},

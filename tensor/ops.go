@@ -20,16 +20,17 @@ func (tp *Tape) Add(a, b *Tensor) *Tensor {
 }
 
 func addBackward(tp *Tape, r *record) {
-	given := false // the gradient of the output has become that of an input
+	dy := r.out.grad
 	for _, in := range r.in[:2] {
-		if !given && tp.give(in, r.out.grad) {
-			given = true
-		} else if g, accumulate := tp.gradient(in); g == nil {
+		if r.out.grad != nil && tp.give(in, r) {
+			continue
+		}
+		if g, accumulate := tp.gradient(in); g == nil {
 			continue
 		} else if accumulate {
-			tp.backend.Axpy(1, r.out.grad, g)
+			tp.backend.Axpy(1, dy, g)
 		} else {
-			tp.backend.Scale(g, 1, r.out.grad)
+			tp.backend.Scale(g, 1, dy)
 		}
 	}
 }
@@ -115,6 +116,36 @@ func (tp *Tape) linear(x, w, b *Tensor, pre **Tensor) *Tensor {
 	return out
 }
 
+// FeedForward returns GELU(x W1^T + b1) W2^T + b2 for x [n, in], W1 [ffn, in],
+// b1 [ffn], W2 [out, ffn] and b2 [out]. The value after GELU is not kept for the
+// backward pass, which computes it again from the value before.
+func (tp *Tape) FeedForward(x, w1, b1, w2, b2 *Tensor) *Tensor {
+	var pre *Tensor
+	if tp.recording {
+		pre = tp.New(x.shape[0], w1.shape[0])
+	}
+	h := tp.linear(x, w1, b1, &pre)
+	out := tp.linear(h, w2, b2, nil)
+	tp.release(h)
+	if tp.result(out, x, w1, b1, w2, b2) {
+		r := tp.push()
+		r.backward, r.out, r.in, r.saved = feedForwardBackward, out, [4]*Tensor{x, w1, b1}, [3]*Tensor{pre, w2, b2}
+	}
+	return out
+}
+
+func feedForwardBackward(tp *Tape, r *record) {
+	dy, pre, w2, b2 := r.out.grad, r.saved[0], r.saved[1], r.saved[2]
+	h := tp.New(pre.Shape()...)
+	tp.backend.GELU(h, pre)
+	tp.productGradient(w2, dy, h, true, false)
+	tp.addRows(b2, dy)
+	tp.backend.Gemm(h, dy, w2, GemmOptions{Alpha: 1})
+	tp.backend.GELUBackward(h, h, pre, false)
+	tp.linearGradients(r, h)
+	tp.release(h)
+}
+
 func linearBackward(tp *Tape, r *record) { tp.linearGradients(r, r.out.grad) }
 
 func linearGELUBackward(tp *Tape, r *record) {
@@ -128,6 +159,11 @@ func (tp *Tape) linearGradients(r *record, dy *Tensor) {
 	x, w, b := r.in[0], r.in[1], r.in[2]
 	tp.productGradient(x, dy, w, false, false)
 	tp.productGradient(w, dy, x, true, false)
+	tp.addRows(b, dy)
+}
+
+// addRows adds the sum of the rows of dy to the gradient of b.
+func (tp *Tape) addRows(b, dy *Tensor) {
 	if g := tp.sum(b); g != nil {
 		tp.backend.AddRows(g, dy)
 	}
@@ -386,6 +422,7 @@ func crossEntropyBackward(tp *Tape, r *record) {
 		if g, accumulate := tp.gradient(in); g != nil {
 			tp.backend.MulScalar(g, r.saved[i], r.out.grad, accumulate)
 		}
+		tp.release(r.saved[i])
 	}
 }
 

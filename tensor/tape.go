@@ -118,6 +118,14 @@ func (tp *Tape) New(shape ...int) *Tensor {
 	return t
 }
 
+// release gives back the memory of a tensor of New that nobody uses any more,
+// views included, before Reset does; nil is nothing.
+func (tp *Tape) release(t *Tensor) {
+	if t != nil {
+		tp.floats.release(t.store, t.offset, t.Len())
+	}
+}
+
 // Floats returns a tensor that holds a copy of data.
 func (tp *Tape) Floats(data []float32, shape ...int) *Tensor {
 	t := tp.New(shape...)
@@ -199,13 +207,13 @@ func (tp *Tape) gradient(t *Tensor) (g *Tensor, accumulate bool) {
 	return t.grad, accumulate
 }
 
-// give makes g, which nobody reads any more, the gradient of t, if t is a
-// tensor of this tape that has none yet.
-func (tp *Tape) give(t, g *Tensor) bool {
+// give makes the gradient of r's output, which nobody else reads, the gradient
+// of t, if t is a tensor of this tape that has none yet.
+func (tp *Tape) give(t *Tensor, r *record) bool {
 	if !t.requiresGrad || t.base != nil || t.grad != nil || !t.inTape(tp) {
 		return false
 	}
-	t.grad, t.gradSet = g, true
+	t.grad, t.gradSet, r.out.grad = r.out.grad, true, nil
 	return true
 }
 
@@ -220,12 +228,13 @@ func (tp *Tape) sum(t *Tensor) *Tensor {
 
 // inTape reports whether t lives in the tape's arena.
 func (t *Tensor) inTape(tp *Tape) bool {
-	return slices.ContainsFunc(tp.floats.chunks, func(c arenaPiece) bool { return c.store == t.store })
+	return slices.ContainsFunc(tp.floats.chunks, func(c arenaChunk) bool { return c.store == t.store })
 }
 
 // Backward adds the gradients of loss, a tensor of one element made by
 // CrossEntropy or another operation of this tape, to the gradients of all
-// parameters that it depends on. It can be called once between two Resets.
+// parameters that it depends on. It can be called once between two Resets. The
+// gradients of the operations' results do not outlive it.
 func (tp *Tape) Backward(loss *Tensor) {
 	if !tp.recording {
 		panic("tensor: Backward on a tape that does not record")
@@ -241,6 +250,8 @@ func (tp *Tape) Backward(loss *Tensor) {
 	for i := len(tp.records) - 1; i >= 0; i-- {
 		if r := &tp.records[i]; r.out.gradSet {
 			r.backward(tp, r)
+			tp.release(r.out.grad)
+			r.out.grad = nil
 		}
 	}
 	tp.recording = false
