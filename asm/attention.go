@@ -39,15 +39,6 @@ type AttentionArgs struct {
 	Seed, Counter, CounterStride uint64
 }
 
-// AttentionGradients describes the gradients that AttentionBackward adds to.
-type AttentionGradients struct {
-	DOut             []float32 // gradient of Out
-	DQ, DK, DV       []float32 // nil: not wanted
-	LDDOut           int
-	LDDQ, LDDK, LDDV int
-	DBias            []float32 // of the size of Bias; nil: not wanted
-}
-
 // check panics unless sizes and slices fit together.
 func (a *AttentionArgs) check(op string) {
 	if a.Queries < 0 || a.Keys < 0 || a.Width < 1 || a.First < 0 {
@@ -73,23 +64,6 @@ func (a *AttentionArgs) check(op string) {
 		panic(fmt.Sprintf("%s: offsets %v do not hold the queries %d to %d", op, a.QOffsets, a.First, a.First+a.Queries))
 	}
 	checkLen(op, "Bias", len(a.Bias), nq*(len(a.KOffsets)-1))
-}
-
-func (g *AttentionGradients) check(op string, a *AttentionArgs) {
-	checkRows(op, "DOut", g.DOut, a.Queries, a.Width, g.LDDOut)
-	for _, m := range []struct {
-		name string
-		x    []float32
-		rows int
-		ld   int
-	}{{"DQ", g.DQ, a.Queries, g.LDDQ}, {"DK", g.DK, a.Keys, g.LDDK}, {"DV", g.DV, a.Keys, g.LDDV}} {
-		if m.x != nil {
-			checkRows(op, m.name, m.x, m.rows, a.Width, m.ld)
-		}
-	}
-	if g.DBias != nil {
-		checkLen(op, "DBias", len(g.DBias), len(a.Bias))
-	}
 }
 
 func checkRows(op, name string, x []float32, rows, cols, ld int) {
@@ -129,7 +103,7 @@ type attention struct {
 type attentionBlock struct {
 	first, rows, lanes int
 	q, dout            []float32 // transposed: panels [Width, nr] of lanes
-	rowsQ, rowsDOut    []float32
+	rowsQ, rowsDOut    []float32 // as k and v of attention
 	ldq, lddout        int
 	qBuf, doutBuf      []float32
 	rowsQBuf           []float32
@@ -137,9 +111,9 @@ type attentionBlock struct {
 	bias               []float32 // [key segments, lanes]
 	dbias              []float32 // [key segments, lanes]
 	last               []int32   // the last key that a lane sees
-	max, sum           []float32 // of the scores so far, of their exponentials
-	factors            []float32
-	counters, keys     []uint32 // of the dropout
+	max, sum           []float32 // of the scores so far, of their exponentials; backward max is LSE
+	factors            []float32 // of the output's rows; backward the row sums D
+	counters, keys     []uint32  // of the dropout
 }
 
 var attentions = sync.Pool{New: func() any { return new(attention) }}
@@ -174,14 +148,16 @@ func (t *attention) wholePanels(buf *[]float32, x []float32, ld, rows int) ([]fl
 	width := ceilDiv(t.Width, nr) * nr
 	grow(buf, rows*width+gemmSlack)
 	dst := (*buf)[:rows*width+gemmSlack]
-	clear(dst)
+	if width > t.Width {
+		clear(dst)
+	}
 	if rows > 0 {
 		t.kern.copyRows(dst, width, x, ld, t.Width, rows)
 	}
 	return dst, width
 }
 
-// transposed packs rows of x in panels [Width, nr] of lanes.
+// transposed packs the rows x of a block in panels [Width, nr] of lanes.
 func (t *attention) transposed(buf *[]float32, x []float32, ld int, b *attentionBlock) []float32 {
 	nr := t.kern.nr
 	grow(buf, b.lanes*t.Width+gemmSlack)
@@ -192,7 +168,7 @@ func (t *attention) transposed(buf *[]float32, x []float32, ld int, b *attention
 		if rows < nr {
 			clear(panel[:nr*t.Width])
 		}
-		t.kern.transpose(panel, nr, x[(b.first+p)*ld:], ld, rows, t.Width)
+		t.kern.transpose(panel, nr, x[p*ld:], ld, rows, t.Width)
 	}
 	return dst
 }
@@ -239,7 +215,11 @@ func (t *attention) begin(b *attentionBlock) {
 			b.last[i] = attentionNoKey
 		}
 	}
-	b.q = t.transposed(&b.qBuf, t.Q, t.LDQ, b)
+	b.rowsQ, b.ldq = t.Q[b.first*t.LDQ:], t.LDQ
+	if t.DK != nil {
+		b.rowsQ, b.ldq = t.wholePanels(&b.rowsQBuf, b.rowsQ, b.ldq, b.rows)
+	}
+	b.q = t.transposed(&b.qBuf, b.rowsQ, b.ldq, b)
 	scale(b.q[:b.lanes*t.Width], t.Scale, b.q[:b.lanes*t.Width])
 }
 
@@ -440,89 +420,4 @@ func (t *attention) forwardTile(k0, k1 int) {
 		t.drop(t.scores, k0, k1)
 	}
 	t.queryProduct(t.Out, t.LDOut, 1, beta, t.scores, t.v, t.ldv, k0, k1)
-}
-
-// AttentionBackward adds the gradients of a on the calling goroutine, from
-// a.Out and a.LSE as Attention left them. With D the row sums of DOut*Out:
-//
-//	dS = P * (dropout(DOut*V^T) - D)
-//	DV += dropout(P)^T * DOut
-//	DQ += Scale * dS * K
-//	DK += Scale * dS^T * Q
-//	DBias += sums of dS by segments
-func AttentionBackward(a *AttentionArgs, g *AttentionGradients) {
-	const op = "attention backward"
-	a.check(op)
-	g.check(op, a)
-	if a.Queries == 0 || a.Keys == 0 {
-		return
-	}
-	t := newAttention(a)
-	defer t.release()
-	t.AttentionGradients = *g
-	t.blocks((*attention).backward)
-}
-
-func (t *attention) backward() {
-	b := &t.block
-	b.dout = t.transposed(&b.doutBuf, t.DOut, t.LDDOut, b)
-	b.rowsQ, b.ldq = t.wholePanels(&b.rowsQBuf, t.Q[b.first*t.LDQ:], t.LDQ, b.rows)
-	b.rowsDOut, b.lddout = t.wholePanels(&b.rowsDOutBuf, t.DOut[b.first*t.LDDOut:], t.LDDOut, b.rows)
-	copy(b.max, t.LSE[b.first:b.first+b.rows])
-	clear(b.max[b.rows:b.lanes])
-	clear(b.factors[b.rows:b.lanes])
-	for i := range b.rows {
-		row := b.first + i
-		b.factors[i] = dot(t.DOut[row*t.LDDOut:][:t.Width], t.Out[row*t.LDOut:][:t.Width])
-	}
-	segs := len(t.keyOffsets) - 1
-	grow(&b.dbias, segs*b.lanes)
-	clear(b.dbias[:segs*b.lanes])
-	t.tiles((*attention).backwardTile)
-	if t.DBias != nil {
-		t.addBiasGradient()
-	}
-}
-
-func (t *attention) backwardTile(k0, k1 int) {
-	b := &t.block
-	grow(&t.scores, (k1-k0)*b.lanes)
-	grow(&t.gradients, (k1-k0)*b.lanes)
-	t.keyProduct(t.scores, t.k, t.ldk, b.q, k0, k1)
-	t.keyProduct(t.gradients, t.v, t.ldv, b.dout, k0, k1)
-	if t.Dropout > 0 {
-		t.drop(t.gradients, k0, k1)
-	}
-	t.segments(k0, k1, func(t *attention, s, base, at, rows int) {
-		attentionGradient(b.dbias[s*b.lanes:(s+1)*b.lanes], t.scores[at:], t.gradients[at:], b.lanes, rows, b.bias[s*b.lanes:], b.max, b.factors, b.last, base)
-	})
-	if t.Dropout > 0 {
-		t.drop(t.scores, k0, k1)
-	}
-	if t.DV != nil {
-		t.keyGradient(t.DV, t.LDDV, 1, t.scores, b.rowsDOut, b.lddout, k0, k1)
-	}
-	if t.DK != nil {
-		t.keyGradient(t.DK, t.LDDK, t.Scale, t.gradients, b.rowsQ, b.ldq, k0, k1)
-	}
-	if t.DQ != nil {
-		t.queryProduct(t.DQ, t.LDDQ, t.Scale, 1, t.gradients, t.k, t.ldk, k0, k1)
-	}
-}
-
-// addBiasGradient sums the lanes of each query segment.
-func (t *attention) addBiasGradient() {
-	b := &t.block
-	row, segs := t.First+b.first, len(t.keyOffsets)-1
-	qs := 0
-	for from := 0; from < b.rows; {
-		for int(t.QOffsets[qs+1]) <= row+from {
-			qs++
-		}
-		to := min(b.rows, int(t.QOffsets[qs+1])-row)
-		for s := range segs {
-			t.DBias[qs*segs+s] += float32(sum(b.dbias[s*b.lanes+from : s*b.lanes+to]))
-		}
-		from = to
-	}
 }

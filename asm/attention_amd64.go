@@ -90,3 +90,20 @@ func attentionScale(x []float32, ld, width int, factors []float32) {
 		attentionScaleGeneric(x, ld, width, factors)
 	}
 }
+
+//go:noescape
+func attentionDotsAVX2(dst, x []float32, ldx int, y []float32, ldy, width int)
+
+//go:noescape
+func attentionDotsAVX512(dst, x []float32, ldx int, y []float32, ldy, width int)
+
+func attentionDots(dst, x []float32, ldx int, y []float32, ldy, width int) {
+	switch isa {
+	case AVX512:
+		attentionDotsAVX512(dst, x, ldx, y, ldy, width)
+	case AVX2:
+		attentionDotsAVX2(dst, x, ldx, y, ldy, width)
+	default:
+		attentionDotsGeneric(dst, x, ldx, y, ldy, width)
+	}
+}

@@ -279,3 +279,48 @@ next:
 	DECQ DX
 	JNZ  row
 	RETURN
+
+// for i := range dst { for j := range width { dst[i] += x[i*ldx+j] * y[i*ldy+j] } }
+// from dst[i] = 0
+TEXT ATTENTION_DOTS(SB), NOSPLIT, $0-96
+	MOVQ dst_base+0(FP), DI
+	MOVQ dst_len+8(FP), DX
+	MOVQ x_base+24(FP), SI
+	MOVQ ldx+48(FP), R9
+	MOVQ y_base+56(FP), R11
+	MOVQ ldy+80(FP), R12
+	MOVQ width+88(FP), CX
+	SHLQ $2, R9
+	SHLQ $2, R12
+	MOVQ CX, BX
+	ANDQ $(-LANES), BX
+	SUBQ BX, CX
+	MOVQ CX, R10
+	JZ   row
+	TAIL_MASK
+row:
+	ZERO(V0)
+	XORL AX, AX
+	CMPQ AX, BX
+	JGE  tail
+vector:
+	VMOVUPS     (SI)(AX*4), V2
+	VFMADD231PS (R11)(AX*4), V2, V0
+	ADDQ        $LANES, AX
+	CMPQ        AX, BX
+	JLT         vector
+tail:
+	TESTQ R10, R10
+	JZ    next
+	LOAD_TAIL((SI)(AX*4), V2)
+	LOAD_TAIL((R11)(AX*4), V3)
+	VFMADD231PS V3, V2, V0
+next:
+	SUM_LANES
+	VMOVSS X0, (DI)
+	ADDQ $4, DI
+	ADDQ R9, SI
+	ADDQ R12, R11
+	DECQ DX
+	JNZ  row
+	RETURN

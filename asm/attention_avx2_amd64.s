@@ -10,4 +10,5 @@
 #define ATTENTION_GRADIENT ·attentionGradientAVX2
 #define ATTENTION_DROPOUT ·attentionDropoutAVX2
 #define ATTENTION_SCALE ·attentionScaleAVX2
+#define ATTENTION_DOTS ·attentionDotsAVX2
 #include "attention_amd64.h"

@@ -10,4 +10,5 @@
 #define ATTENTION_GRADIENT ·attentionGradientAVX512
 #define ATTENTION_DROPOUT ·attentionDropoutAVX512
 #define ATTENTION_SCALE ·attentionScaleAVX512
+#define ATTENTION_DOTS ·attentionDotsAVX512
 #include "attention_amd64.h"

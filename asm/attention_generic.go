@@ -78,3 +78,10 @@ func attentionScaleGeneric(x []float32, ld, width int, factors []float32) {
 		}
 	}
 }
+
+// attentionDotsGeneric sets dst[i] to the inner product of the rows i of x and y.
+func attentionDotsGeneric(dst, x []float32, ldx int, y []float32, ldy, width int) {
+	for i := range dst {
+		dst[i] = dotGeneric(x[i*ldx:i*ldx+width], y[i*ldy:i*ldy+width])
+	}
+}

@@ -21,3 +21,7 @@ func attentionDropout(x []float32, ld, rows int, counters, keys []uint32, inv fl
 func attentionScale(x []float32, ld, width int, factors []float32) {
 	attentionScaleGeneric(x, ld, width, factors)
 }
+
+func attentionDots(dst, x []float32, ldx int, y []float32, ldy, width int) {
+	attentionDotsGeneric(dst, x, ldx, y, ldy, width)
+}

@@ -9,7 +9,7 @@ import (
 // attentionRows is about how many queries of a document make a part of
 // Attention, attentionBlock how many asm.Attention likes to have at a time.
 const (
-	attentionRows  = 256
+	attentionRows  = 512
 	attentionBlock = 64
 )
 

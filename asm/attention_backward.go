@@ -1,0 +1,108 @@
+package asm
+
+// AttentionGradients describes the gradients that AttentionBackward adds to.
+type AttentionGradients struct {
+	DOut             []float32 // gradient of Out
+	DQ, DK, DV       []float32 // nil: not wanted
+	LDDOut           int
+	LDDQ, LDDK, LDDV int
+	DBias            []float32 // of the size of Bias; nil: not wanted
+}
+
+func (g *AttentionGradients) check(op string, a *AttentionArgs) {
+	checkRows(op, "DOut", g.DOut, a.Queries, a.Width, g.LDDOut)
+	for _, m := range []struct {
+		name string
+		x    []float32
+		rows int
+		ld   int
+	}{{"DQ", g.DQ, a.Queries, g.LDDQ}, {"DK", g.DK, a.Keys, g.LDDK}, {"DV", g.DV, a.Keys, g.LDDV}} {
+		if m.x != nil {
+			checkRows(op, m.name, m.x, m.rows, a.Width, m.ld)
+		}
+	}
+	if g.DBias != nil {
+		checkLen(op, "DBias", len(g.DBias), len(a.Bias))
+	}
+}
+
+// AttentionBackward adds the gradients of a on the calling goroutine, from
+// a.Out and a.LSE as Attention left them. With D the row sums of DOut*Out:
+//
+//	dS = P * (dropout(DOut*V^T) - D)
+//	DV += dropout(P)^T * DOut
+//	DQ += Scale * dS * K
+//	DK += Scale * dS^T * Q
+//	DBias += sums of dS by segments
+func AttentionBackward(a *AttentionArgs, g *AttentionGradients) {
+	const op = "attention backward"
+	a.check(op)
+	g.check(op, a)
+	if a.Queries == 0 || a.Keys == 0 {
+		return
+	}
+	t := newAttention(a)
+	defer t.release()
+	t.AttentionGradients = *g
+	t.blocks((*attention).backward)
+}
+
+func (t *attention) backward() {
+	b := &t.block
+	b.rowsDOut, b.lddout = t.wholePanels(&b.rowsDOutBuf, t.DOut[b.first*t.LDDOut:], t.LDDOut, b.rows)
+	b.dout = t.transposed(&b.doutBuf, b.rowsDOut, b.lddout, b)
+	copy(b.max, t.LSE[b.first:b.first+b.rows])
+	clear(b.max[b.rows:b.lanes])
+	clear(b.factors[b.rows:b.lanes])
+	attentionDots(b.factors[:b.rows], b.rowsDOut, b.lddout, t.Out[b.first*t.LDOut:], t.LDOut, t.Width)
+	segs := len(t.keyOffsets) - 1
+	grow(&b.dbias, segs*b.lanes)
+	clear(b.dbias[:segs*b.lanes])
+	t.tiles((*attention).backwardTile)
+	if t.DBias != nil {
+		t.addBiasGradient()
+	}
+}
+
+func (t *attention) backwardTile(k0, k1 int) {
+	b := &t.block
+	grow(&t.scores, (k1-k0)*b.lanes)
+	grow(&t.gradients, (k1-k0)*b.lanes)
+	t.keyProduct(t.scores, t.k, t.ldk, b.q, k0, k1)
+	t.keyProduct(t.gradients, t.v, t.ldv, b.dout, k0, k1)
+	if t.Dropout > 0 {
+		t.drop(t.gradients, k0, k1)
+	}
+	t.segments(k0, k1, func(t *attention, s, base, at, rows int) {
+		attentionGradient(b.dbias[s*b.lanes:(s+1)*b.lanes], t.scores[at:], t.gradients[at:], b.lanes, rows, b.bias[s*b.lanes:], b.max, b.factors, b.last, base)
+	})
+	if t.Dropout > 0 {
+		t.drop(t.scores, k0, k1)
+	}
+	if t.DV != nil {
+		t.keyGradient(t.DV, t.LDDV, 1, t.scores, b.rowsDOut, b.lddout, k0, k1)
+	}
+	if t.DK != nil {
+		t.keyGradient(t.DK, t.LDDK, t.Scale, t.gradients, b.rowsQ, b.ldq, k0, k1)
+	}
+	if t.DQ != nil {
+		t.queryProduct(t.DQ, t.LDDQ, t.Scale, 1, t.gradients, t.k, t.ldk, k0, k1)
+	}
+}
+
+// addBiasGradient sums the lanes of each query segment.
+func (t *attention) addBiasGradient() {
+	b := &t.block
+	row, segs := t.First+b.first, len(t.keyOffsets)-1
+	qs := 0
+	for from := 0; from < b.rows; {
+		for int(t.QOffsets[qs+1]) <= row+from {
+			qs++
+		}
+		to := min(b.rows, int(t.QOffsets[qs+1])-row)
+		for s := range segs {
+			t.DBias[qs*segs+s] += float32(sum(b.dbias[s*b.lanes+from : s*b.lanes+to]))
+		}
+		from = to
+	}
+}
