@@ -92,11 +92,7 @@ func (c *gradCase) inputs(b Backend, rng *rand.Rand) []*Tensor {
 func (tp *Tape) backwardFrom(out *Tensor, w []float32) {
 	g, _ := tp.gradient(out)
 	g.SetFloat32s(w)
-	for i := len(tp.records) - 1; i >= 0; i-- {
-		if r := &tp.records[i]; r.out.gradSet {
-			r.backward(tp, r)
-		}
-	}
+	tp.backward()
 }
 
 func widen(x []float32) []float64 {

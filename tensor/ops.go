@@ -144,6 +144,7 @@ func feedForwardBackward(tp *Tape, r *record) {
 	tp.backend.GELUBackward(h, h, pre, false)
 	tp.linearGradients(r, h)
 	tp.release(h)
+	tp.release(pre)
 }
 
 func linearBackward(tp *Tape, r *record) { tp.linearGradients(r, r.out.grad) }

@@ -245,8 +245,12 @@ func (tp *Tape) Backward(loss *Tensor) {
 	if !loss.requiresGrad {
 		panic("tensor: Backward from a loss that depends on no parameter")
 	}
-	g, _ := tp.gradient(loss)
-	tp.backend.Fill(g, 1)
+	tp.backend.Fill(tp.sum(loss), 1)
+	tp.backward()
+}
+
+// backward goes back through all records from the gradients that are set.
+func (tp *Tape) backward() {
 	for i := len(tp.records) - 1; i >= 0; i-- {
 		if r := &tp.records[i]; r.out.gradSet {
 			r.backward(tp, r)
