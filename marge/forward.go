@@ -197,6 +197,9 @@ func (m *Model) evidence(tp *tensor.Tape, b *Batch) (f, bias *tensor.Tensor, z [
 	docs := packEncoder(tp, append(b.Evidence[:n:n], b.Targets...))
 	x, g := m.retrieval(tp, docs)
 	f = tp.MatMul(tp.Rows(g, n, n+len(b.Targets)), tp.Rows(g, 0, n), true)
+	if m.detachRelevance {
+		f = tp.Detach(f)
+	}
 	bias = tp.Add(tp.MulScalar(f, m.beta), m.mask(tp, b))
 	offsets := docs.offsets[:n+1]
 	return f, bias, m.project(tp, m.encode(tp, tp.Rows(x, 0, int(offsets[n])), offsets), offsets)

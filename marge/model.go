@@ -40,6 +40,8 @@ type Model struct {
 	beta    *tensor.Tensor // [1]
 	params  []nn.Parameter
 	tapes   sync.Pool // of inference tapes not in use
+	// detachRelevance keeps the gradient of the relevance from g.
+	detachRelevance bool
 }
 
 // embedder turns token ids into the input of the first layer:
@@ -164,6 +166,17 @@ func (m *Model) parameters() []nn.Parameter {
 	return append(list, nn.Parameter{Name: "beta", Tensor: m.beta})
 }
 
+// retrievalParameters lists the parameters of g but for the token embeddings,
+// which are the decoder's too.
+func (m *Model) retrievalParameters() []nn.Parameter {
+	list := m.encoder.parameters(nil, "encoder.")
+	list = m.encoder.retrievalNorm.Parameters(list, "encoder.retrieval_layer_norm.")
+	for i, l := range m.encoder.layers[:m.Config.RetrievalLayers] {
+		list = l.Parameters(list, fmt.Sprintf("encoder.layers.%d.", i))
+	}
+	return list
+}
+
 func (e *embedder) parameters(list []nn.Parameter, prefix string) []nn.Parameter {
 	return e.norm.Parameters(e.positions.Parameters(list, prefix+"embed_positions."), prefix+"layernorm_embedding.")
 }
@@ -180,6 +193,9 @@ func (m *Model) Beta() float32 {
 	m.beta.CopyTo(beta[:])
 	return beta[0]
 }
+
+// SetBeta sets beta, which multiplies the relevance in the attention (eq. 4).
+func (m *Model) SetBeta(beta float32) { nn.Constant(m.beta, beta) }
 
 // encoderLayer is a pre-norm Transformer block:
 //

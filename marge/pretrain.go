@@ -24,10 +24,11 @@ type PretrainOptions struct {
 	Duration     time.Duration
 	LearningRate float64
 	WarmupSteps  int
-	// BetaLearningRate multiplies the learning rate of beta (1).
-	BetaLearningRate float64
-	WeightDecay      float64 // of matrices (0.01; negative: none)
-	ClipNorm         float64 // bound of the gradient's norm (1; negative: none)
+	// BetaLearningRate multiplies the learning rate of beta, GLearningRate that
+	// of the parameters that g does not share with the decoder (1; negative: 0).
+	BetaLearningRate, GLearningRate float64
+	WeightDecay                     float64 // of matrices (0.01; negative: none)
+	ClipNorm                        float64 // bound of the gradient's norm (1; negative: none)
 
 	// BatchTokens is how many tokens the evidence and the targets of a batch
 	// have together (2,048). MaxEvidence and MaxTargets bound its documents.
@@ -48,6 +49,15 @@ type PretrainOptions struct {
 	// random g links so few translations that it is unlearnt before it is of
 	// use.
 	TFIDFSteps int
+
+	// During the first ContrastiveSteps updates (0) g alone is trained, to tell
+	// documents apart: see contrast.go. DetachRelevance keeps the gradient of the
+	// reconstruction from g; beta still has one. NullDocument adds an empty
+	// document to the evidence of every batch, for targets to attend to that
+	// find nothing relevant.
+	ContrastiveSteps int
+	DetachRelevance  bool
+	NullDocument     bool
 
 	Seed uint64
 
@@ -128,6 +138,7 @@ func (o *PretrainOptions) setDefaults() error {
 	}
 	setDefault(&o.WarmupSteps, warmup)
 	setDefault(&o.BetaLearningRate, 1)
+	setDefault(&o.GLearningRate, 1)
 	setDefault(&o.WeightDecay, 0.01)
 	setDefault(&o.ClipNorm, 1)
 	setDefault(&o.BatchTokens, 2048)
@@ -140,14 +151,16 @@ func (o *PretrainOptions) setDefaults() error {
 	setDefault(&o.KeepCheckpoints, 2)
 	for name, v := range map[string]int{
 		"BatchTokens": o.BatchTokens, "Accumulate": o.Accumulate, "IndexEvery": o.IndexEvery, "CheckpointEvery": o.CheckpointEvery,
-		"IndexShards": o.IndexShards + 1, "TFIDFSteps": o.TFIDFSteps + 1, "MaxEvidence": o.MaxEvidence + 1, "MaxTargets": o.MaxTargets + 1,
+		"IndexShards": o.IndexShards + 1, "TFIDFSteps": o.TFIDFSteps + 1, "ContrastiveSteps": o.ContrastiveSteps + 1,
+		"MaxEvidence": o.MaxEvidence + 1, "MaxTargets": o.MaxTargets + 1,
 	} {
 		if v < 1 {
 			return fmt.Errorf("pretrain: %s is out of range", name)
 		}
 	}
 	for name, v := range map[string]float64{
-		"LearningRate": o.LearningRate, "BetaLearningRate": o.BetaLearningRate, "WeightDecay": max(o.WeightDecay, 0), "ClipNorm": max(o.ClipNorm, 0),
+		"LearningRate": o.LearningRate, "BetaLearningRate": max(o.BetaLearningRate, 0), "GLearningRate": max(o.GLearningRate, 0),
+		"WeightDecay": max(o.WeightDecay, 0), "ClipNorm": max(o.ClipNorm, 0),
 	} {
 		if !(v >= 0) || math.IsInf(v, 0) {
 			return fmt.Errorf("pretrain: %s is %v", name, v)
@@ -248,6 +261,9 @@ type stepError struct {
 }
 
 func (e *stepError) Error() string {
+	if len(e.docs) == 0 {
+		return fmt.Sprintf("step %d: %v", e.step, e.err)
+	}
 	return fmt.Sprintf("step %d: %v; target documents: %v", e.step, e.err, e.docs)
 }
 

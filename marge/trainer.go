@@ -58,12 +58,20 @@ func newTrainer(m *Model, store *corpus.Store, o PretrainOptions) (*trainer, err
 	}
 	t := &trainer{o: o, m: m, store: store, opt: optim.NewAdamW(m.params), tape: tensor.NewTape(m.backend)}
 	t.opt.WeightDecay = float32(max(o.WeightDecay, 0))
+	own := map[string]bool{}
+	for _, p := range m.retrievalParameters() {
+		own[p.Name] = true
+	}
 	t.opt.LRScale = func(name string) float32 {
-		if name == "beta" {
-			return float32(o.BetaLearningRate)
+		switch {
+		case name == "beta":
+			return float32(max(o.BetaLearningRate, 0))
+		case own[name]:
+			return float32(max(o.GLearningRate, 0))
 		}
 		return 1
 	}
+	m.detachRelevance = o.DetachRelevance
 	for _, lang := range store.Langs() {
 		id, err := m.Tokenizer.LanguageToken(lang)
 		if err != nil {
@@ -98,6 +106,7 @@ const (
 	shardStream = iota
 	passStream
 	dropoutStream
+	contrastStream
 )
 
 // random returns the generator number n of a stream.
@@ -107,6 +116,9 @@ func (t *trainer) random(stream, n uint64) *rand.Rand {
 
 // update makes one step of the optimiser.
 func (t *trainer) update(ctx context.Context) (Metrics, error) {
+	if t.step < t.o.ContrastiveSteps {
+		return t.contrast()
+	}
 	var group []int // batches of this update
 	for range t.o.Accumulate {
 		b, err := t.nextBatch(ctx, len(group) == 0)
@@ -139,9 +151,18 @@ func (t *trainer) update(ctx context.Context) (Metrics, error) {
 		}
 		t.tape.Backward(out.Loss)
 	}
+	if err := t.optimise(&metrics, predicted); err != nil {
+		return Metrics{}, t.failed(group[0], err)
+	}
+	return metrics, nil
+}
+
+// optimise updates the parameters with their gradients and completes the
+// figures of the update.
+func (t *trainer) optimise(metrics *Metrics, predicted int) error {
 	norm, err := optim.GradNorm(t.m.params)
 	if err != nil {
-		return Metrics{}, t.failed(group[0], err)
+		return err
 	}
 	t.opt.Step(metrics.LR, optim.ClipScale(norm, t.o.ClipNorm))
 	t.step++
@@ -151,7 +172,7 @@ func (t *trainer) update(ctx context.Context) (Metrics, error) {
 	}
 	t.losses = append(t.losses, metrics.Loss)
 	metrics.Beta, metrics.GradNorm, metrics.TargetTokens = float64(t.m.Beta()), norm, t.tokens
-	return metrics, nil
+	return nil
 }
 
 func (t *trainer) failed(batch int, err error) error {
@@ -306,6 +327,9 @@ func (t *trainer) startPass(pass int) {
 func (t *trainer) batch(items []index.Item, g index.Batch) (b Batch, targets []int) {
 	for _, e := range g.Evidence {
 		b.Evidence = append(b.Evidence, t.store.Tokens(items[e].Chunk))
+	}
+	if t.o.NullDocument {
+		b.Evidence = append(b.Evidence, nil)
 	}
 	for i, x := range g.Targets {
 		item := items[x]

@@ -24,6 +24,12 @@ func gradCases() []gradCase {
 		{name: "scale", shapes: [][]int{{5, 3}},
 			op:  func(tp *Tape, in []*Tensor) *Tensor { return tp.Add(tp.Scale(-2.5, in[0]), in[0]) },
 			ref: func(in [][]float64) []float64 { return each(in[0], func(a float64) float64 { return -1.5 * a }) }},
+		{name: "detach", shapes: [][]int{{5, 3}, {1}},
+			op: func(tp *Tape, in []*Tensor) *Tensor {
+				x := tp.Scale(2, in[0])
+				return tp.Add(tp.MulScalar(tp.Detach(x), in[1]), x)
+			},
+			ref: detachRef()},
 		{name: "mulscalar", shapes: [][]int{{5, 3}, {1}},
 			op: func(tp *Tape, in []*Tensor) *Tensor { return tp.MulScalar(in[0], in[1]) },
 			ref: func(in [][]float64) []float64 {
@@ -191,5 +197,17 @@ func largeCases() []gradCase {
 			}},
 		{name: "large normalize", shapes: [][]int{{300, 200}},
 			op: func(tp *Tape, in []*Tensor) *Tensor { return tp.Normalize(in[0]) }},
+	}
+}
+
+// detachRef is 2*x*s + 2*x, where the first x keeps the value that it has at
+// the first call.
+func detachRef() func(in [][]float64) []float64 {
+	var constant []float64
+	return func(in [][]float64) []float64 {
+		if constant == nil {
+			constant = append(constant, in[0]...)
+		}
+		return zip(constant, in[0], func(c, x float64) float64 { return 2*c*in[1][0] + 2*x })
 	}
 }

@@ -166,6 +166,14 @@ func (tp *Tape) Columns(x *Tensor, lo, hi int) *Tensor {
 	return v
 }
 
+// Detach returns x as a view that gradients do not flow through.
+func (tp *Tape) Detach(x *Tensor) *Tensor {
+	v := tp.tensors.get()
+	x.view(v, 0)
+	v.base, v.requiresGrad = nil, false
+	return v
+}
+
 // result prepares the output of an operation: whether it needs a gradient.
 func (tp *Tape) result(out *Tensor, inputs ...*Tensor) bool {
 	if !tp.recording {

@@ -255,6 +255,9 @@ func (t *Tensor) Grad() *Tensor {
 	return t.grad
 }
 
+// HasGrad reports whether a gradient has flowed to a parameter since ZeroGrad.
+func (t *Tensor) HasGrad() bool { return t.gradSet }
+
 // ZeroGrad forgets the gradient. Its memory is kept.
 func (t *Tensor) ZeroGrad() { t.gradSet = false }
 

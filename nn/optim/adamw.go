@@ -53,11 +53,14 @@ func (o *AdamW) State() []nn.Parameter {
 	return list
 }
 
-// Step updates every parameter with its gradient, times gradScale, at
-// learning rate lr.
+// Step updates every parameter that has a gradient with it, times gradScale,
+// at learning rate lr.
 func (o *AdamW) Step(lr float64, gradScale float32) {
 	o.step++
 	for i, p := range o.params {
+		if !p.HasGrad() {
+			continue
+		}
 		opt := tensor.AdamWOptions{
 			LR: float32(lr), Beta1: o.Beta1, Beta2: o.Beta2, Eps: o.Eps,
 			Step: o.step, GradScale: gradScale,
@@ -77,6 +80,9 @@ func (o *AdamW) Step(lr float64, gradScale float32) {
 func GradNorm(params []nn.Parameter) (float64, error) {
 	sum := 0.0
 	for _, p := range params {
+		if !p.HasGrad() {
+			continue
+		}
 		s := p.Backend().SumSquares(p.Grad())
 		if math.IsNaN(s) || math.IsInf(s, 0) {
 			return math.NaN(), fmt.Errorf("optim: gradient of %s is not finite", p.Name)

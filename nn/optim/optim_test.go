@@ -152,12 +152,23 @@ func TestAdamW(t *testing.T) {
 	}
 }
 
-// Without a gradient only weight decay changes parameters.
+// With a gradient of zero only weight decay changes parameters, and without a
+// gradient nothing does.
 func TestWeightDecayOfMatricesOnly(t *testing.T) {
 	params := parameters(2)
 	before := make([][]float32, len(params))
 	for i, p := range params {
 		before[i] = slices.Clone(p.Float32s())
+		p.ZeroGrad()
+	}
+	idle := NewAdamW(params)
+	idle.WeightDecay = 0.5
+	idle.Step(0.5, 1)
+	for i, p := range params {
+		if !slices.Equal(p.Float32s(), before[i]) {
+			t.Errorf("%s was changed without a gradient", p.Name)
+		}
+		p.Grad() // zero
 	}
 	o := NewAdamW(params)
 	o.WeightDecay = 0.5
