@@ -224,11 +224,17 @@ func (l *encoderLayer) forward(tp *tensor.Tape, x *tensor.Tensor, offsets []int3
 }
 
 func (l *encoderLayer) selfAttend(tp *tensor.Tape, x *tensor.Tensor, offsets []int32, causal bool) *tensor.Tensor {
-	return tp.Add(x, tp.Dropout(l.attn.Self(tp, l.attnNorm.Forward(tp, x), offsets, causal), l.dropout))
+	h := l.attnNorm.Forward(tp, x)
+	y := l.attn.Self(tp, h, offsets, causal)
+	tp.Forget(h)
+	return tp.AddInto(tp.Dropout(y, l.dropout), x)
 }
 
 func (l *encoderLayer) feedForward(tp *tensor.Tape, x *tensor.Tensor) *tensor.Tensor {
-	return tp.Add(x, tp.Dropout(l.ffn.Forward(tp, l.ffnNorm.Forward(tp, x)), l.dropout))
+	h := l.ffnNorm.Forward(tp, x)
+	y := l.ffn.Forward(tp, h)
+	tp.Forget(h)
+	return tp.AddInto(tp.Dropout(y, l.dropout), x)
 }
 
 // Parameters implements nn.Layer.
@@ -259,7 +265,10 @@ func newDecoderLayer(c *Config) *decoderLayer {
 
 func (l *decoderLayer) forward(tp *tensor.Tape, x *tensor.Tensor, offsets []int32, z attention.Evidence, bias *tensor.Tensor) *tensor.Tensor {
 	x = l.selfAttend(tp, x, offsets, true)
-	x = tp.Add(x, tp.Dropout(l.cross.Cross(tp, l.crossNorm.Forward(tp, x), offsets, z, bias), l.dropout))
+	h := l.crossNorm.Forward(tp, x)
+	y := l.cross.Cross(tp, h, offsets, z, bias)
+	tp.Forget(h)
+	x = tp.AddInto(tp.Dropout(y, l.dropout), x)
 	return l.feedForward(tp, x)
 }
 

@@ -84,6 +84,23 @@ func gradCases() []gradCase {
 			ref: func(in [][]float64) []float64 {
 				return linearRef(in[0][15:], in[0][:15], make([]float64, 5), 2, 3, 5)
 			}},
+		{name: "add into", shapes: [][]int{{5, 3}, {4, 3}, {4}, {5, 4}},
+			op: func(tp *Tape, in []*Tensor) *Tensor { return tp.AddInto(tp.Linear(in[0], in[1], in[2]), in[3]) },
+			ref: func(in [][]float64) []float64 {
+				return zip(linearRef(in[0], in[1], in[2], 5, 3, 4), in[3], func(a, b float64) float64 { return a + b })
+			}},
+		{name: "forgotten layernorm", shapes: [][]int{{6, 5}, {5}, {5}, {4, 5}, {4}, {4, 5}, {4}},
+			op: func(tp *Tape, in []*Tensor) *Tensor {
+				h := tp.LayerNorm(tp.Scale(1, in[0]), in[1], in[2], 1e-5)
+				a, b := tp.Linear(h, in[3], in[4]), tp.Linear(h, in[5], in[6])
+				tp.Forget(h)
+				tp.New(6, 5) // takes the memory
+				return tp.AddInto(a, b)
+			},
+			ref: func(in [][]float64) []float64 {
+				h := layerNormRef(in[0], in[1], in[2], 5, 1e-5)
+				return zip(linearRef(h, in[3], in[4], 6, 5, 4), linearRef(h, in[5], in[6], 6, 5, 4), func(a, b float64) float64 { return a + b })
+			}},
 		{name: "gelu", shapes: [][]int{{6, 3}},
 			op:  func(tp *Tape, in []*Tensor) *Tensor { return tp.GELU(in[0]) },
 			ref: func(in [][]float64) []float64 { return each(in[0], geluRef) }},

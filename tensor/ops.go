@@ -19,6 +19,23 @@ func (tp *Tape) Add(a, b *Tensor) *Tensor {
 	return out
 }
 
+// AddInto returns a + b in the memory of a, which must be the result of Linear,
+// FeedForward or Dropout, and which no other operation may read.
+func (tp *Tape) AddInto(a, b *Tensor) *Tensor {
+	if a.rank != b.rank || a.shape != b.shape {
+		panic(fmt.Sprintf("add: %v and %v", a, b))
+	}
+	out := tp.tensors.get()
+	out.init(tp.backend, Float32, a.Shape())
+	out.store, out.offset = a.store, a.offset
+	tp.backend.Add(out, a, b)
+	if tp.result(out, a, b) {
+		r := tp.push()
+		r.backward, r.out, r.in = addBackward, out, [4]*Tensor{a, b}
+	}
+	return out
+}
+
 func addBackward(tp *Tape, r *record) {
 	dy := r.out.grad
 	for _, in := range r.in[:2] {
@@ -242,10 +259,14 @@ func (tp *Tape) LayerNorm(x, gamma, beta *Tensor, eps float32) *Tensor {
 	tp.backend.LayerNorm(out, mean, rstd, x, gamma, beta, eps)
 	if tp.result(out, x, gamma, beta) {
 		r := tp.push()
-		r.backward, r.out, r.in = layerNormBackward, out, [4]*Tensor{x, gamma, beta}
-		r.saved = [3]*Tensor{mean, rstd}
+		r.backward, r.again, r.out, r.in = layerNormBackward, layerNormAgain, out, [4]*Tensor{x, gamma, beta}
+		r.saved, r.f = [3]*Tensor{mean, rstd}, eps
 	}
 	return out
+}
+
+func layerNormAgain(tp *Tape, r *record) {
+	tp.backend.LayerNorm(r.out, r.saved[0], r.saved[1], r.in[0], r.in[1], r.in[2], r.f)
 }
 
 func layerNormBackward(tp *Tape, r *record) {

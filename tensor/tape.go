@@ -29,6 +29,7 @@ type Tape struct {
 // business of the operation and its backward function.
 type record struct {
 	backward func(tp *Tape, r *record)
+	again    func(tp *Tape, r *record) // computes a forgotten out, or nil
 	out      *Tensor
 	in       [4]*Tensor
 	saved    [3]*Tensor
@@ -123,6 +124,32 @@ func (tp *Tape) New(shape ...int) *Tensor {
 func (tp *Tape) release(t *Tensor) {
 	if t != nil {
 		tp.floats.release(t.store, t.offset, t.Len())
+	}
+}
+
+// Forget gives back the memory of y, a result of LayerNorm that no further
+// operation reads. The backward pass computes it again.
+func (tp *Tape) Forget(y *Tensor) {
+	if tp.recording && y.requiresGrad {
+		i := len(tp.records) - 1
+		for i >= 0 && tp.records[i].out != y {
+			i--
+		}
+		if i < 0 || tp.records[i].again == nil {
+			panic(fmt.Sprintf("forget: %v is no result of LayerNorm on this tape", y))
+		}
+		y.maker = i + 1
+	}
+	tp.release(y)
+	y.store = nil
+}
+
+// remember computes t again if it was forgotten.
+func (tp *Tape) remember(t *Tensor) {
+	if t != nil && t.store == nil {
+		t.store, t.offset = tp.floats.alloc(t.Len())
+		r := &tp.records[t.maker-1]
+		r.again(tp, r)
 	}
 }
 
@@ -234,9 +261,9 @@ func (tp *Tape) sum(t *Tensor) *Tensor {
 	return g
 }
 
-// inTape reports whether t lives in the tape's arena.
+// inTape reports whether t lives, or lived until Forget, in the tape's arena.
 func (t *Tensor) inTape(tp *Tape) bool {
-	return slices.ContainsFunc(tp.floats.chunks, func(c arenaChunk) bool { return c.store == t.store })
+	return t.store == nil || slices.ContainsFunc(tp.floats.chunks, func(c arenaChunk) bool { return c.store == t.store })
 }
 
 // Backward adds the gradients of loss, a tensor of one element made by
@@ -261,9 +288,15 @@ func (tp *Tape) Backward(loss *Tensor) {
 func (tp *Tape) backward() {
 	for i := len(tp.records) - 1; i >= 0; i-- {
 		if r := &tp.records[i]; r.out.gradSet {
+			for _, in := range r.in {
+				tp.remember(in)
+			}
 			r.backward(tp, r)
 			tp.release(r.out.grad)
 			r.out.grad = nil
+			if r.out.maker == i+1 {
+				tp.release(r.out)
+			}
 		}
 	}
 	tp.recording = false

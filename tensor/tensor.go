@@ -79,6 +79,7 @@ type Tensor struct {
 	gradSet      bool    // grad holds a sum; otherwise its content is undefined and counts as zero
 	grad         *Tensor // same shape, contiguous
 	base         *Tensor // the tensor that a view was taken of; it holds the gradient
+	maker        int     // 1 + the record that computes a forgotten tensor again
 }
 
 // New returns a tensor of zeros that does not belong to a tape.
