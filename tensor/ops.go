@@ -25,6 +25,9 @@ func (tp *Tape) AddInto(a, b *Tensor) *Tensor {
 	if a.rank != b.rank || a.shape != b.shape {
 		panic(fmt.Sprintf("add: %v and %v", a, b))
 	}
+	if !a.spare || a.viewed {
+		panic(fmt.Sprintf("addinto: %v is not the result of Linear, FeedForward or Dropout, or has views", a))
+	}
 	out := tp.tensors.get()
 	out.init(tp.backend, Float32, a.Shape())
 	out.store, out.offset = a.store, a.offset
@@ -95,6 +98,7 @@ func mulScalarBackward(tp *Tape, r *record) {
 // Linear returns x W^T + b for x [n, in], W [out, in] and b [out] or nil.
 func (tp *Tape) Linear(x, w, b *Tensor) *Tensor {
 	out := tp.linear(x, w, b, nil)
+	out.spare = true
 	if tp.result(out, x, w, b) {
 		r := tp.push()
 		r.backward, r.out, r.in = linearBackward, out, [4]*Tensor{x, w, b}
@@ -143,6 +147,7 @@ func (tp *Tape) FeedForward(x, w1, b1, w2, b2 *Tensor) *Tensor {
 	}
 	h := tp.linear(x, w1, b1, &pre)
 	out := tp.linear(h, w2, b2, nil)
+	out.spare = true
 	tp.release(h)
 	if tp.result(out, x, w1, b1, w2, b2) {
 		r := tp.push()
@@ -288,6 +293,7 @@ func (tp *Tape) Dropout(x *Tensor, p float32) *Tensor {
 		return x
 	}
 	out := tp.New(x.Shape()...)
+	out.spare = true
 	stream := tp.stream()
 	tp.backend.Dropout(out, x, p, tp.seed, stream)
 	if tp.result(out, x) {

@@ -127,9 +127,12 @@ func (tp *Tape) release(t *Tensor) {
 	}
 }
 
-// Forget gives back the memory of y, a result of LayerNorm that no further
-// operation reads. The backward pass computes it again.
+// Forget gives back the memory of y, a result of LayerNorm without views that no
+// further operation reads. The backward pass computes it again.
 func (tp *Tape) Forget(y *Tensor) {
+	if y.viewed || y.base != nil {
+		panic(fmt.Sprintf("forget: %v has views or is one", y))
+	}
 	if tp.recording && y.requiresGrad {
 		i := len(tp.records) - 1
 		for i >= 0 && tp.records[i].out != y {

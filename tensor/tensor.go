@@ -79,6 +79,8 @@ type Tensor struct {
 	gradSet      bool    // grad holds a sum; otherwise its content is undefined and counts as zero
 	grad         *Tensor // same shape, contiguous
 	base         *Tensor // the tensor that a view was taken of; it holds the gradient
+	viewed       bool    // views were taken
+	spare        bool    // the operation that made the tensor does not read it again
 	maker        int     // 1 + the record that computes a forgotten tensor again
 }
 
@@ -267,6 +269,7 @@ func (t *Tensor) view(v *Tensor, offset int) {
 	*v = *t
 	v.offset += offset
 	v.grad, v.gradSet = nil, false
+	t.viewed = true
 	if t.base == nil {
 		v.base = t
 	}
