@@ -162,8 +162,10 @@ func (t *gemmTask) plan(threads int) {
 	t.kblocks = ceilDiv(t.K, k.kc)
 	kc := ceilDiv(ceilDiv(t.K, 16), t.kblocks) * 16
 	t.thin = t.TransB && t.M <= gemmThinRows && t.K >= t.M*gemmThinDepth
-	// Columns of A that are a multiple of 4 KB apart get into each other's way in the first-level cache.
-	t.packA = t.N > gemmDirectCols*k.nr || t.TransA && t.LDA%1024 == 0 && t.M > k.mr
+	// Rows of A as stored that are a multiple of 4 KB apart push each other out
+	// of the caches before the next tile comes to the same cache line.
+	shares := t.TransA && t.M > k.mr && 2*k.mr <= 16
+	t.packA = t.N > gemmDirectCols*k.nr || shares && t.LDA%1024 == 0
 	t.packB = t.TransB || t.M > gemmDirectRows*k.mr
 
 	work := t.M * t.N * t.K
