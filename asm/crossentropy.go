@@ -25,7 +25,9 @@ func CrossEntropy(logits []float32, target int, smoothing float32) (loss, lse fl
 //
 //	dlogits[c] = scale * (exp(logits[c]-lse) - (1-smoothing)*[c == target] - smoothing/len(logits))
 //
-// where lse is what CrossEntropy returned. dlogits may be logits.
+// where lse is what CrossEntropy returned for these logits. Of another lse, which
+// a logit exceeds by more than 70, the gradient is not specified: the kernels'
+// exponential has no larger results. dlogits may be logits.
 func CrossEntropyBackward(dlogits, logits []float32, target int, smoothing, lse, scale float32) {
 	const op = "cross-entropy backward"
 	checkLen(op, "dlogits", len(dlogits), len(logits))

@@ -49,23 +49,6 @@ func Softmax(y, x []float32, scale float32, bias []float32, offsets []int32) (ls
 	return float32(float64(m) + math.Log(sum))
 }
 
-// SoftmaxFromLSE recomputes the result of Softmax from the log-sum-exp that it
-// returned: p[j] = exp(scale*x[j] + bias[segment of j] - lse), 0 where the
-// bias or lse is -Inf. p may be x.
-func SoftmaxFromLSE(p, x []float32, scale float32, bias []float32, offsets []int32, lse float32) {
-	const op = "softmax from lse"
-	checkLen(op, "p", len(p), len(x))
-	segs := segments(op, len(x), bias, offsets)
-	for k := range segs.n {
-		lo, hi, b := segs.at(k)
-		if b == negInf || lse == negInf {
-			clear(p[lo:hi])
-			continue
-		}
-		expSum(p[lo:hi], x[lo:hi], scale, b-lse)
-	}
-}
-
 // SoftmaxBackward computes the gradient of the biased scores of one row from
 // the probabilities p, their gradient dp and delta, the sum of p[j]*dp[j]:
 //

@@ -51,7 +51,6 @@ func vecCases(n int) []vecCase {
 		{"GELUBackward", 12, func() { GELUBackward(w, y, x, false) }},
 		{"Softmax", 8, func() { Softmax(w, x, 0.125, nil, nil) }},
 		{"SoftmaxBiased", 8, func() { Softmax(w, x, 0.125, bias, offsets) }},
-		{"SoftmaxFromLSE", 8, func() { SoftmaxFromLSE(w, x, 0.125, nil, nil, 8) }},
 		{"SoftmaxBackward", 12, func() { SoftmaxBackward(w, x, y, 0.1, nil, nil) }},
 		{"LogSumExp", 4, func() { sink += float64(LogSumExp(x)) }},
 		{"CrossEntropy", 4, func() { loss, _ := CrossEntropy(x, 0, 0.1); sink += float64(loss) }},

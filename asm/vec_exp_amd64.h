@@ -1,36 +1,7 @@
 // Exponential and what is made of it: softmax, cross-entropy, GELU, erf, tanh.
 // For either instruction set.
-//
-// exp(x) = 2**n * exp(r), n = x/ln(2) rounded, r = x - n*ln(2) in two parts,
-// exp(r) = 1 + r + r**2*(E2 + ... + E6*r**4), a minimax polynomial on
-// |r| <= ln(2)/2 with a relative error of 3.2e-9.
 
-// n = x/ln(2) rounded, x = r.
-#define EXP_REDUCE(x, n) \
-	VMOVUPS     C_MAGIC, n      \
-	VFMADD231PS C_LOG2E, x, n   \
-	VSUBPS      C_MAGIC, n, n   \
-	VFMADD231PS C_NLN2HI, n, x  \
-	VFMADD231PS C_NLN2LO, n, x
-
-// p = E2 + ... + E6*r**4
-#define EXP_POLY(r, p) \
-	VMOVUPS     C_E6, p       \
-	VFMADD213PS C_E5, r, p    \
-	VFMADD213PS C_E4, r, p    \
-	VFMADD213PS C_E3, r, p    \
-	VFMADD213PS C_E2, r, p
-
-// p = exp(x); x, n, t are scratch. A NaN passes the VMINPS and VMAXPS because
-// x is their last source (in Go's syntax the first).
-#define EXP_VALUE(x, p, n, t) \
-	VMINPS      x, C_EXPHI, x  \
-	VMAXPS      x, C_EXPLO, x  \
-	EXP_REDUCE(x, n)           \
-	EXP_POLY(x, p)             \
-	VFMADD213PS C_ONE, x, p    \
-	VFMADD213PS C_ONE, x, p    \
-	SCALE2(p, n, t)
+#include "exp_amd64.h"
 
 // for i := range dst { dst[i] = exp(x[i]) }
 TEXT EXP(SB), NOSPLIT, $0-48

@@ -58,7 +58,7 @@ func randomSegments(rng *rand.Rand, n int) []int32 {
 func testSoftmax(e *env, n int) {
 	negInf := float32(math.Inf(-1))
 	for trial := range 6 {
-		x, y, p := e.normal(n, 3, 20), e.place(n), e.place(n)
+		x, y := e.normal(n, 3, 20), e.place(n)
 		scale := []float32{0.125, 1, -0.5}[trial%3]
 		var offsets []int32
 		var bias []float32
@@ -74,7 +74,6 @@ func testSoftmax(e *env, n int) {
 
 		lse := Softmax(y, x, scale, bias, offsets)
 		e.near(at("lse", n, trial), lse, wantLSE, eps*(2*math.Abs(wantLSE)+16))
-		SoftmaxFromLSE(p, x, scale, bias, offsets, lse)
 		for j := range y {
 			// Rounding of the score, the bias less the maximum and the exponential.
 			size := math.Abs(s[j]) + math.Abs(wantLSE) + 12
@@ -85,17 +84,16 @@ func testSoftmax(e *env, n int) {
 				size += math.Abs(float64(bias[segment[j]]))
 			}
 			e.near(at("y", n, j), y[j], want[j], 3*eps*size*want[j]+1e-44)
-			e.near(at("p", n, j), p[j], want[j], 3*eps*size*want[j]+1e-44)
 		}
 
-		// The gradient of sum(dp*p) with respect to the scores.
+		// The gradient of sum(dp*y) with respect to the scores.
 		dp, ds := e.normal(n, 0, 1), e.place(n)
-		delta := Dot(p, dp)
+		delta := Dot(y, dp)
 		dbias := e.normal(max(len(offsets)-1, 1), 0, 1)
 		wantBias, sizeBias := to64(dbias), make([]float64, len(dbias))
-		SoftmaxBackward(ds, p, dp, delta, dbias, offsets)
+		SoftmaxBackward(ds, y, dp, delta, dbias, offsets)
 		for j := range ds {
-			d := float64(p[j]) * (float64(dp[j]) - float64(delta))
+			d := float64(y[j]) * (float64(dp[j]) - float64(delta))
 			e.near(at("ds", n, j), ds[j], d, 3*eps*math.Abs(d)+1e-44)
 			wantBias[segment[j]] += d
 			sizeBias[segment[j]] += math.Abs(d)
@@ -103,7 +101,7 @@ func testSoftmax(e *env, n int) {
 		for k := range dbias {
 			e.near(at("dbias", n, k), dbias[k], wantBias[k], float64(min(n, sumBlock)/8+8)*eps*sizeBias[k]+2*eps*math.Abs(wantBias[k]))
 		}
-		again := e.put(p)
+		again := e.put(y)
 		SoftmaxBackward(again, again, dp, delta, nil, offsets)
 		for j := range ds {
 			e.near(at("ds in place", n, j), again[j], float64(ds[j]), 0)
@@ -350,11 +348,6 @@ func TestSoftmaxSpecial(t *testing.T) {
 			if !ok {
 				t.Errorf("softmax(%v, bias %v) = %v, lse %v; want %v, %v", c.x, c.bias, y, lse, c.want, c.lse)
 			}
-		}
-		p := []float32{1, 2}
-		SoftmaxFromLSE(p, p, 1, nil, nil, -inf)
-		if p[0] != 0 || p[1] != 0 {
-			t.Errorf("softmax from lse -Inf = %v, want zeros", p)
 		}
 		for _, c := range []struct{ x, want float32 }{{inf, inf}, {nan, nan}, {-inf, -inf}} {
 			if got := LogSumExp([]float32{1, c.x, 2}[1:2]); got != c.want && c.want == c.want || got == got && c.want != c.want {

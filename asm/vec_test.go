@@ -352,7 +352,6 @@ func TestLengthPanics(t *testing.T) {
 		"Softmax end":     func() { Softmax(a, a, 1, nil, []int32{0, 2}) },
 		"Softmax order":   func() { Softmax(a, a, 1, nil, []int32{0, 4, 3}) },
 		"Softmax empty":   func() { Softmax(a, a, 1, nil, []int32{}) },
-		"SoftmaxFromLSE":  func() { SoftmaxFromLSE(a, b, 1, nil, nil, 0) },
 		"SoftmaxBackward": func() { SoftmaxBackward(a, a, b, 0, nil, nil) },
 		"CrossEntropy":    func() { CrossEntropy(a, 3, 0) },
 		"CE backward":     func() { CrossEntropyBackward(a, b, 0, 0, 0, 1) },
