@@ -4,22 +4,52 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"slices"
 )
 
+// Targets returns documents that have an equivalent in another language, in an
+// order that seed decides: all of them or, if perLanguage is not 0, that many of
+// each language at the most.
+func Targets(docs []Doc, perLanguage int, seed uint64) []int {
+	if perLanguage < 0 {
+		panic(fmt.Sprintf("eval: targets: %d of a language", perLanguage))
+	}
+	first := map[string]string{} // language of a group's first document
+	several := map[string]bool{} // whether a group has another language
+	for _, d := range docs {
+		if lang, ok := first[d.Group]; !ok {
+			first[d.Group] = d.Lang
+		} else if lang != d.Lang && d.Group != "" {
+			several[d.Group] = true
+		}
+	}
+	var targets []int
+	for i, d := range docs {
+		if several[d.Group] {
+			targets = append(targets, i)
+		}
+	}
+	rng := rand.New(rand.NewPCG(seed, 1))
+	rng.Shuffle(len(targets), func(i, j int) { targets[i], targets[j] = targets[j], targets[i] })
+	if perLanguage == 0 {
+		return targets
+	}
+	count := map[string]int{}
+	return slices.DeleteFunc(targets, func(i int) bool {
+		count[docs[i].Lang]++
+		return count[docs[i].Lang] > perLanguage
+	})
+}
+
 // EvidenceOptions are the settings of [SelectEvidence].
 type EvidenceOptions struct {
-	// PerLanguage is how many targets there are of each language, 0 for all
-	// that have an equivalent in another.
-	PerLanguage int
 	// Documents is how many evidence documents a target has; 0 stands for 4.
 	Documents int
 	// CrossLingual leaves documents in the target's language out of the
 	// retrieved and of the random evidence.
 	CrossLingual bool
-	// Seed decides which targets and which random documents are taken.
+	// Seed decides which random documents and which equivalents are taken.
 	Seed uint64
 }
 
@@ -36,79 +66,37 @@ type Evidence struct {
 	langs, groups []string // of the targets
 }
 
-// SelectEvidence picks targets, documents that have an equivalent in another
-// language, and evidence for them. Retrieved evidence is compared with
-// everything else at once, whatever the language, and goes by the scorer
-// alone; scores that are not a number come last.
-func SelectEvidence(docs []Doc, s Scorer, opt EvidenceOptions) *Evidence {
+// SelectEvidence picks evidence for targets, such as those of [Targets], in
+// their order. Retrieved evidence is compared with everything else at once,
+// whatever the language, and goes by the scorer alone; scores that are not a
+// number come last.
+func SelectEvidence(docs []Doc, targets []int, s Scorer, opt EvidenceOptions) *Evidence {
 	if opt.Documents == 0 {
 		opt.Documents = 4
 	}
-	if opt.Documents < 0 || opt.PerLanguage < 0 {
-		panic(fmt.Sprintf("eval: select evidence: %d documents for %d targets of a language", opt.Documents, opt.PerLanguage))
+	if opt.Documents < 0 {
+		panic(fmt.Sprintf("eval: select evidence: %d documents", opt.Documents))
 	}
-	rng := rand.New(rand.NewPCG(opt.Seed, 0x65766964))
-	groups := map[string][]int{}
-	for i, d := range docs {
-		if d.Group != "" {
-			groups[d.Group] = append(groups[d.Group], i)
+	e := &Evidence{Targets: targets, Retrieved: retrieve(docs, s, targets, opt)}
+	rng := rand.New(rand.NewPCG(opt.Seed, 2))
+	// sample draws from the documents that are eligible.
+	sample := func(eligible func(d Doc) bool) (drawn []int) {
+		for _, i := range rng.Perm(len(docs)) {
+			if len(drawn) < opt.Documents && eligible(docs[i]) {
+				drawn = append(drawn, i)
+			}
 		}
+		return drawn
 	}
-	byLang := map[string][]int{}
-	for i, d := range docs {
-		if slices.ContainsFunc(groups[d.Group], func(j int) bool { return docs[j].Lang != d.Lang }) {
-			byLang[d.Lang] = append(byLang[d.Lang], i)
-		}
-	}
-	e := &Evidence{}
-	for _, lang := range slices.Sorted(maps.Keys(byLang)) {
-		targets := byLang[lang]
-		if n := opt.PerLanguage; n > 0 && n < len(targets) {
-			rng.Shuffle(len(targets), func(i, j int) { targets[i], targets[j] = targets[j], targets[i] })
-			targets = targets[:n]
-			slices.Sort(targets)
-		}
-		e.Targets = append(e.Targets, targets...)
-	}
-	for _, t := range e.Targets {
-		d := docs[t]
-		e.langs, e.groups = append(e.langs, d.Lang), append(e.groups, d.Group)
-		e.Oracle = append(e.Oracle, sample(rng, groups[d.Group], opt.Documents, func(i int) bool { return docs[i].Lang != d.Lang }))
-		e.Random = append(e.Random, sampleAll(rng, len(docs), opt.Documents, func(i int) bool {
-			return i != t && (d.Group != docs[i].Group) && !(opt.CrossLingual && docs[i].Lang == d.Lang)
+	for _, t := range targets {
+		target := docs[t]
+		e.langs, e.groups = append(e.langs, target.Lang), append(e.groups, target.Group)
+		e.Oracle = append(e.Oracle, sample(func(d Doc) bool { return d.Group == target.Group && d.Lang != target.Lang }))
+		e.Random = append(e.Random, sample(func(d Doc) bool {
+			return d.Group != target.Group && !(opt.CrossLingual && d.Lang == target.Lang)
 		}))
 	}
-	e.Retrieved = retrieve(docs, s, e.Targets, opt)
 	return e
-}
-
-// sample draws up to n of the items that are eligible.
-func sample(rng *rand.Rand, items []int, n int, eligible func(i int) bool) []int {
-	var drawn []int
-	for _, i := range rng.Perm(len(items)) {
-		if len(drawn) < n && eligible(items[i]) {
-			drawn = append(drawn, items[i])
-		}
-	}
-	return drawn
-}
-
-// sampleAll draws up to n of the numbers below total that are eligible.
-func sampleAll(rng *rand.Rand, total, n int, eligible func(i int) bool) []int {
-	var drawn []int
-	for range 20 * n { // enough, unless few are eligible
-		if i := rng.IntN(total); len(drawn) < n && eligible(i) && !slices.Contains(drawn, i) {
-			drawn = append(drawn, i)
-		}
-	}
-	if len(drawn) < n {
-		all := make([]int, total)
-		for i := range all {
-			all[i] = i
-		}
-		return sample(rng, all, n, eligible)
-	}
-	return drawn
 }
 
 // retrieve returns the documents with the highest scores for each target.

@@ -36,20 +36,18 @@ func evidenceCase() ([]Doc, Scorer) {
 
 func TestSelectEvidence(t *testing.T) {
 	docs, s := evidenceCase()
-	for _, opt := range []EvidenceOptions{{}, {Documents: 2, PerLanguage: 7, Seed: 3}, {CrossLingual: true, Documents: 6}, {Documents: 1000, PerLanguage: 2}} {
-		e := SelectEvidence(docs, s, opt)
+	targets := Targets(docs, 7, 1)
+	for _, opt := range []EvidenceOptions{{}, {Documents: 2, Seed: 3}, {CrossLingual: true, Documents: 6}, {Documents: 1000}} {
+		e := SelectEvidence(docs, targets, s, opt)
 		documents := opt.Documents
 		if documents == 0 {
 			documents = 4
 		}
-		perLanguage := opt.PerLanguage
-		if perLanguage == 0 {
-			perLanguage = 40
+		if !slices.Equal(e.Targets, targets) {
+			t.Errorf("%+v: targets %v, want %v", opt, e.Targets, targets)
 		}
-		byLang := map[string]int{}
 		for i, target := range e.Targets {
 			d := docs[target]
-			byLang[d.Lang]++
 			check := func(kind string, evidence []int, eligible func(j int) bool) {
 				t.Helper()
 				available := 0
@@ -95,25 +93,61 @@ func TestSelectEvidence(t *testing.T) {
 				t.Errorf("%+v: retrieved %v for %d, want %v", opt, got, target, want[:len(got)])
 			}
 		}
-		if want := (map[string]int{"de": perLanguage, "en": perLanguage, "fr": perLanguage}); !reflect.DeepEqual(byLang, want) {
-			t.Errorf("%+v: targets %v, want %v", opt, byLang, want)
-		}
-		if again := SelectEvidence(docs, s, opt); !reflect.DeepEqual(e, again) {
+		if again := SelectEvidence(docs, targets, s, opt); !reflect.DeepEqual(e, again) {
 			t.Errorf("%+v: not repeatable", opt)
 		}
 	}
-	a, b := SelectEvidence(docs, s, EvidenceOptions{PerLanguage: 7}), SelectEvidence(docs, s, EvidenceOptions{PerLanguage: 7, Seed: 1})
-	if slices.Equal(a.Targets, b.Targets) || reflect.DeepEqual(a.Random, b.Random) {
-		t.Error("the seed has no influence")
+	a, b := SelectEvidence(docs, targets, s, EvidenceOptions{}), SelectEvidence(docs, targets, s, EvidenceOptions{Seed: 1})
+	if reflect.DeepEqual(a.Random, b.Random) || !reflect.DeepEqual(a.Retrieved, b.Retrieved) {
+		t.Error("the seed has no influence, or on what is retrieved")
 	}
-	if e := SelectEvidence(nil, s, EvidenceOptions{}); len(e.Targets) != 0 {
+	if e := SelectEvidence(nil, nil, s, EvidenceOptions{}); len(e.Targets)+len(e.Retrieved) != 0 {
 		t.Errorf("of nothing: %+v", e)
+	}
+	// A document without an equivalent, among others without a group.
+	alone := []Doc{{"de", "a"}, {"en", ""}, {"fr", ""}, {"en", "b"}}
+	e := SelectEvidence(alone, []int{0}, table{{3, 1, 2, 0}}, EvidenceOptions{Documents: 2})
+	if len(e.Oracle[0]) != 0 || len(e.Random[0]) != 2 || !slices.Equal(e.Retrieved[0], []int{2, 1}) {
+		t.Errorf("without an equivalent: %+v", e)
+	}
+}
+
+func TestTargets(t *testing.T) {
+	docs, _ := evidenceCase()
+	all := Targets(docs, 0, 5)
+	if slices.IsSorted(all) {
+		t.Error("the order is not random")
+	}
+	if slices.Equal(all, Targets(docs, 0, 6)) || !slices.Equal(all, Targets(docs, 0, 5)) {
+		t.Error("the order does not depend on the seed, or on more")
+	}
+	sorted := slices.Clone(all)
+	slices.Sort(sorted)
+	for i, target := range sorted { // the last four have no equivalent in another language
+		if i != target || len(sorted) != 120 {
+			t.Fatalf("targets %v, want 0 to 119", sorted)
+		}
+	}
+	// Of each language the first in the same order.
+	var want []int
+	count := map[string]int{}
+	for _, i := range all {
+		if lang := docs[i].Lang; count[lang] < 7 {
+			count[lang]++
+			want = append(want, i)
+		}
+	}
+	if got := Targets(docs, 7, 5); !slices.Equal(got, want) || len(got) != 21 {
+		t.Errorf("7 of a language: %v, want %v", got, want)
+	}
+	if got := Targets(nil, 0, 0); len(got) != 0 {
+		t.Errorf("of nothing: %v", got)
 	}
 }
 
 func TestEvidenceLoss(t *testing.T) {
 	docs, s := evidenceCase()
-	e := SelectEvidence(docs, s, EvidenceOptions{})
+	e := SelectEvidence(docs, Targets(docs, 0, 0), s, EvidenceOptions{})
 	kinds := map[string]float64{}
 	// A target of n tokens loses n times: 1 from its oracle, 2 from what was
 	// retrieved, 3 from random documents (in English 1), 4 from none.
@@ -161,16 +195,16 @@ func TestEvidenceLoss(t *testing.T) {
 		!(l.OverRandom.Low < random-2 && random-2 < l.OverRandom.High) || l.OverNone != (Interval{2, 2}) || len(got.ByLanguage) != 3 {
 		t.Errorf("all: %+v, want random %v", l, random)
 	}
-	if report, err := SelectEvidence(nil, s, EvidenceOptions{}).Loss(t.Context(), loss, Bootstrap{}); err != nil || report.All != (EvidenceLoss{}) {
+	if report, err := SelectEvidence(nil, nil, s, EvidenceOptions{}).Loss(t.Context(), loss, Bootstrap{}); err != nil || report.All != (EvidenceLoss{}) {
 		t.Errorf("of nothing: %+v, %v", report, err)
 	}
 
 	failure := errors.New("too long")
-	if _, err := e.Loss(t.Context(), func(int, []int) (float64, int, error) { return 0, 0, failure }, Bootstrap{}); !errors.Is(err, failure) || !strings.Contains(err.Error(), "document 0 from") {
+	if _, err := e.Loss(t.Context(), func(int, []int) (float64, int, error) { return 0, 0, failure }, Bootstrap{}); !errors.Is(err, failure) || !strings.Contains(err.Error(), fmt.Sprintf("document %d from", e.Targets[0])) {
 		t.Errorf("error %v", err)
 	}
 	calls := 0
-	if _, err := e.Loss(t.Context(), func(int, []int) (float64, int, error) { calls++; return 1, calls, nil }, Bootstrap{}); err == nil || !strings.Contains(err.Error(), "document 0 has 1 and then 2 tokens") {
+	if _, err := e.Loss(t.Context(), func(int, []int) (float64, int, error) { calls++; return 1, calls, nil }, Bootstrap{}); err == nil || !strings.Contains(err.Error(), "has 1 and then 2 tokens") {
 		t.Errorf("error %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())

@@ -93,7 +93,7 @@ func ExampleEvidence_Loss() {
 		{Lang: "en", Group: "bridge"}, {Lang: "en", Group: "election"},
 	}
 	vectors := []float32{1, 0, 0, 1, 0.9, 0.1, 0.1, 0.9}
-	evidence := eval.SelectEvidence(docs, eval.NewDense(asm.Serial, vectors, 2), eval.EvidenceOptions{Documents: 1})
+	evidence := eval.SelectEvidence(docs, eval.Targets(docs, 0, 1), eval.NewDense(asm.Serial, vectors, 2), eval.EvidenceOptions{Documents: 1})
 	report, err := evidence.Loss(context.Background(), func(target int, evidence []int) (nats float64, tokens int, err error) {
 		if len(evidence) > 0 && docs[evidence[0]].Group == docs[target].Group {
 			return 20, 10, nil

@@ -3,13 +3,11 @@ package probe
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"slices"
 
 	"github.com/marge-go/marge/asm"
 	"github.com/marge-go/marge/marge"
 	"github.com/marge-go/marge/marge/eval"
-	"github.com/marge-go/marge/marge/index"
 	"github.com/marge-go/marge/tensor"
 )
 
@@ -51,24 +49,11 @@ func NewHeldout(docs []Document, o HeldoutOptions) *Heldout {
 		}
 	}
 	h := &Heldout{o: o, docs: docs}
-	first := map[string]string{} // language of a group's first document
-	several := map[string]bool{} // whether a group has another language
 	for _, d := range docs {
 		h.tokens, h.langs = append(h.tokens, d.Tokens), append(h.langs, d.Lang)
 		h.meta = append(h.meta, eval.Doc{Lang: d.Lang, Group: d.Group})
-		if lang, ok := first[d.Group]; !ok {
-			first[d.Group] = d.Lang
-		} else if lang != d.Lang {
-			several[d.Group] = true
-		}
 	}
-	for i, d := range docs {
-		if d.Group != "" && several[d.Group] {
-			h.targets = append(h.targets, i)
-		}
-	}
-	rng := rand.New(rand.NewPCG(o.Seed, 1))
-	rng.Shuffle(len(h.targets), func(i, j int) { h.targets[i], h.targets[j] = h.targets[j], h.targets[i] })
+	h.targets = eval.Targets(h.meta, 0, o.Seed)
 	return h
 }
 
@@ -129,16 +114,14 @@ func (h *Heldout) Retrieval(ctx context.Context, m *marge.Model) (plain, centere
 	if err != nil {
 		return nil, nil, fmt.Errorf("probe: %w", err)
 	}
-	plain, centered = h.reports(m, vectors)
-	return plain, centered, nil
+	plain = eval.Retrieval(h.meta, eval.NewDense(runner(m), vectors, m.Config.DModel))
+	return plain, h.centered(m, vectors), nil
 }
 
-// reports changes the vectors.
-func (h *Heldout) reports(m *marge.Model, vectors []float32) (plain, centered *eval.Report) {
-	d := m.Config.DModel
-	plain = eval.Retrieval(h.meta, eval.NewDense(runner(m), vectors, d))
-	eval.CenterByLanguage(vectors, d, h.langs)
-	return plain, eval.Retrieval(h.meta, eval.NewDense(runner(m), vectors, d))
+// centered changes the vectors.
+func (h *Heldout) centered(m *marge.Model, vectors []float32) *eval.Report {
+	eval.CenterByLanguage(vectors, m.Config.DModel, h.langs)
+	return eval.Retrieval(h.meta, eval.NewDense(runner(m), vectors, m.Config.DModel))
 }
 
 func runner(m *marge.Model) asm.Runner {
@@ -155,17 +138,17 @@ func (h *Heldout) Measure(ctx context.Context, m *marge.Model) (*Measurement, er
 	if err != nil {
 		return nil, fmt.Errorf("probe: %w", err)
 	}
-	r := &Measurement{Targets: h.targets[:min(h.o.LossTargets, len(h.targets))]}
-	h.relevance(m, vectors, r)
-	if r.Retrieved, err = h.retrieve(m, vectors, r.Targets), ctx.Err(); err != nil {
-		return nil, fmt.Errorf("probe: %w", err)
-	}
-	r.Report, r.Centered = h.reports(m, vectors)
+	dense := eval.NewDense(runner(m), vectors, m.Config.DModel)
+	targets := h.targets[:min(h.o.LossTargets, len(h.targets))]
+	evidence := eval.SelectEvidence(h.meta, targets, dense, eval.EvidenceOptions{Documents: h.o.Evidence, Seed: h.o.Seed})
+	r := &Measurement{Targets: targets, Retrieved: evidence.Retrieved, Report: eval.Retrieval(h.meta, dense)}
+	h.relevance(dense, r)
+	r.Centered = h.centered(m, vectors)
 	r.P1, r.P5, r.MRR, r.P1Centered = r.Report.Micro.P1, r.Report.Micro.P5, r.Report.Micro.MRR, r.Centered.Micro.P1
-	if err := h.loss(ctx, m, r); err != nil {
+	if r.Loss, err = h.loss(ctx, m, evidence); err != nil {
 		return nil, fmt.Errorf("probe: %w", err)
 	}
-	if err := h.attention(ctx, m, r); err != nil {
+	if err := h.attention(ctx, m, evidence, r); err != nil {
 		return nil, fmt.Errorf("probe: %w", err)
 	}
 	return r, nil
@@ -173,16 +156,18 @@ func (h *Heldout) Measure(ctx context.Context, m *marge.Model) (*Measurement, er
 
 // relevance computes f between some of the targets and all documents in other
 // languages.
-func (h *Heldout) relevance(m *marge.Model, vectors []float32, r *Measurement) {
+func (h *Heldout) relevance(dense *eval.Dense, r *Measurement) {
 	const block = 64
-	d, n := m.Config.DModel, len(h.docs)
+	n := len(h.docs)
+	all := make([]int, n)
+	for i := range all {
+		all[i] = i
+	}
+	score := dense.Against(all)
 	var aligned, unaligned []float32
 	f := make([]float32, block*n)
 	for targets := range slices.Chunk(h.targets[:min(h.o.RelevanceTargets, len(h.targets))], block) {
-		asm.Gemm(runner(m), &asm.GemmArgs{
-			TransB: true, M: len(targets), N: n, K: d, Alpha: 1,
-			A: rows(vectors, d, targets), LDA: d, B: vectors, LDB: d, C: f, LDC: n,
-		})
+		score(targets, f[:len(targets)*n])
 		for i, t := range targets {
 			for j, score := range f[i*n : (i+1)*n] {
 				switch {
@@ -199,83 +184,41 @@ func (h *Heldout) relevance(m *marge.Model, vectors []float32, r *Measurement) {
 	r.RelevanceAUC = auc(aligned, unaligned)
 }
 
-func rows(vectors []float32, d int, of []int) []float32 {
-	out := make([]float32, 0, len(of)*d)
-	for _, i := range of {
-		out = append(out, vectors[i*d:(i+1)*d]...)
-	}
-	return out
-}
-
-// retrieve returns the documents most relevant to each target, other than
-// itself.
-func (h *Heldout) retrieve(m *marge.Model, vectors []float32, targets []int) [][]int {
-	d := m.Config.DModel
-	flat := index.NewFlat(d)
-	flat.Add(vectors)
-	k := min(h.o.Evidence+1, len(h.docs))
-	ids, _ := flat.Search(runner(m), rows(vectors, d, targets), k)
-	found := make([][]int, len(targets))
-	for i, t := range targets {
-		for _, id := range ids[i*k : (i+1)*k] {
-			if int(id) != t && len(found[i]) < h.o.Evidence {
-				found[i] = append(found[i], int(id))
-			}
-		}
-	}
-	return found
-}
-
 // loss measures how well targets are reconstructed.
-func (h *Heldout) loss(ctx context.Context, m *marge.Model, r *Measurement) error {
-	rng := rand.New(rand.NewPCG(h.o.Seed, 2))
-	predicted := 0.0
-	for i, target := range r.Targets {
-		if err := ctx.Err(); err != nil {
-			return err
+func (h *Heldout) loss(ctx context.Context, m *marge.Model, evidence *eval.Evidence) (Losses, error) {
+	report, err := evidence.Loss(ctx, func(target int, evidence []int) (nats float64, tokens int, err error) {
+		b, err := h.batch(m, target, evidence)
+		if err != nil {
+			return 0, 0, err
 		}
-		weight := float64(len(h.tokens[target]) + 1)
-		predicted += weight
-		for _, kind := range []struct {
-			sum  *float64
-			docs []int
-		}{
-			{&r.Loss.Retrieved, r.Retrieved[i]},
-			{&r.Loss.Oracle, h.translations(rng, target, h.o.Evidence)},
-			{&r.Loss.Random, h.strangers(rng, target, h.o.Evidence)},
-			{&r.Loss.None, nil},
-		} {
-			b, err := h.batch(m, target, kind.docs)
-			if err != nil {
-				return err
-			}
-			l, err := m.Loss(b)
-			if err != nil {
-				return fmt.Errorf("%s: %w", h.docs[target].ID, err)
-			}
-			*kind.sum += l[0] * weight
+		l, err := m.Loss(b)
+		if err != nil {
+			return 0, 0, fmt.Errorf("%s: %w", h.docs[target].ID, err)
 		}
+		tokens = len(h.tokens[target]) + 1 // </s>
+		return l[0] * float64(tokens), tokens, nil
+	}, eval.Bootstrap{})
+	if err != nil {
+		return Losses{}, err
 	}
-	for _, sum := range []*float64{&r.Loss.Retrieved, &r.Loss.Oracle, &r.Loss.Random, &r.Loss.None} {
-		*sum /= max(predicted, 1)
-	}
-	return nil
+	all := report.All
+	return Losses{Retrieved: all.Retrieved, Oracle: all.Oracle, Random: all.Random, None: all.None}, nil
 }
 
 // attention measures what targets attend to.
-func (h *Heldout) attention(ctx context.Context, m *marge.Model, r *Measurement) error {
-	rng := rand.New(rand.NewPCG(h.o.Seed, 3))
-	n := min(h.o.AttentionTargets, len(r.Targets))
-	for i, target := range r.Targets[:n] {
+func (h *Heldout) attention(ctx context.Context, m *marge.Model, evidence *eval.Evidence, r *Measurement) error {
+	n := min(h.o.AttentionTargets, len(evidence.Targets))
+	for i, target := range evidence.Targets[:n] {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		a, _, err := h.attend(m, target, r.Retrieved[i])
+		a, _, err := h.attend(m, target, evidence.Retrieved[i])
 		if err != nil {
 			return err
 		}
 		r.AttentionEntropy += a.Entropy[0] / float64(n)
-		a, b, err := h.attend(m, target, append(h.translations(rng, target, 1), h.strangers(rng, target, h.o.Evidence-1)...))
+		random := evidence.Random[i]
+		a, b, err := h.attend(m, target, slices.Concat(evidence.Oracle[i][:1], random[:min(h.o.Evidence-1, len(random))]))
 		if err != nil {
 			return err
 		}
@@ -315,28 +258,4 @@ func (h *Heldout) batch(m *marge.Model, target int, evidence []int) (*marge.Batc
 		b.Evidence = append(b.Evidence, h.tokens[i])
 	}
 	return b, nil
-}
-
-// translations returns up to n documents equivalent to the target in other
-// languages, of which there is at least one.
-func (h *Heldout) translations(rng *rand.Rand, target, n int) []int {
-	var found []int
-	for _, i := range rng.Perm(len(h.docs)) {
-		if len(found) < n && h.docs[i].Group == h.docs[target].Group && h.docs[i].Lang != h.docs[target].Lang {
-			found = append(found, i)
-		}
-	}
-	return found
-}
-
-// strangers returns up to n random documents that are not equivalent to the
-// target.
-func (h *Heldout) strangers(rng *rand.Rand, target, n int) []int {
-	var found []int
-	for _, i := range rng.Perm(len(h.docs)) {
-		if len(found) < n && h.docs[i].Group != h.docs[target].Group {
-			found = append(found, i)
-		}
-	}
-	return found
 }
