@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -53,12 +54,41 @@ func probes(t *testing.T, o *options) []int {
 	return steps
 }
 
-func TestRun(t *testing.T) {
-	o := testOptions(t)
-	if err := run(context.Background(), o); err != nil {
+// output returns what f writes to standard output.
+func output(t *testing.T, f func()) string {
+	t.Helper()
+	file, err := os.Create(filepath.Join(t.TempDir(), "output"))
+	if err != nil {
 		t.Fatal(err)
 	}
-	r := readResult(t, o)
+	defer file.Close()
+	defer func(stdout *os.File) { os.Stdout = stdout }(os.Stdout)
+	os.Stdout = file
+	f()
+	data, err := os.ReadFile(file.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+func TestRun(t *testing.T) {
+	o := testOptions(t)
+	lines := strings.Split(output(t, func() {
+		if err := run(context.Background(), o); err != nil {
+			t.Fatal(err)
+		}
+	}), "\n")
+	if len(lines) < 2 || lines[len(lines)-1] != "" {
+		t.Fatalf("output %q does not end in a whole line", lines)
+	}
+	var r map[string]any
+	if err := json.Unmarshal([]byte(lines[len(lines)-2]), &r); err != nil {
+		t.Fatalf("the last line of the output is %q: %v", lines[len(lines)-2], err)
+	}
+	if !reflect.DeepEqual(r, readResult(t, o)) {
+		t.Error("result.json differs from the last line of the output")
+	}
 	for _, key := range strings.Fields(`steps target_tokens tokens_per_s train_loss heldout_loss_retrieved heldout_loss_random
 		heldout_loss_none beta p_at_1 mrr p_at_1_random_init p_at_1_tfidf peak_rss_mb params`) {
 		if v, ok := r[key].(float64); !ok || v <= 0 || math.IsInf(v, 0) {
