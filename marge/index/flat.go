@@ -11,9 +11,17 @@ import (
 // Flat is an exact inner-product index: it compares a query with every vector.
 // Vectors are numbered from 0 in the order in which they were added. Any number
 // of goroutines may search at the same time, but not while vectors are added.
+//
+// A vector may have a record: bytes that the index keeps for the caller, such
+// as the name of the document that the vector represents.
 type Flat struct {
 	dim     int
 	vectors []float32
+	records []byte
+	ends    []uint64 // of the records of all vectors; empty if all records are
+
+	file []byte // content of the file at path, nil in memory
+	path string
 }
 
 // NewFlat returns an empty index of vectors with dim values.
@@ -26,6 +34,27 @@ func NewFlat(dim int) *Flat {
 
 // Add copies vectors, row-major, to the end of the index.
 func (f *Flat) Add(vectors []float32) {
+	f.add(vectors)
+	if len(f.records) > 0 {
+		f.endRecords()
+	}
+}
+
+// AddRecords copies vectors, row-major, to the end of the index, each with its
+// record.
+func (f *Flat) AddRecords(vectors []float32, records [][]byte) {
+	if len(vectors) != len(records)*f.dim {
+		panic(fmt.Sprintf("index: flat: %d values for %d records are not rows of dimension %d", len(vectors), len(records), f.dim))
+	}
+	f.endRecords()
+	f.add(vectors)
+	for _, record := range records {
+		f.records = append(f.records, record...)
+		f.ends = append(f.ends, uint64(len(f.records)))
+	}
+}
+
+func (f *Flat) add(vectors []float32) {
 	if len(vectors)%f.dim != 0 {
 		panic(fmt.Sprintf("index: flat: %d values are not rows of dimension %d", len(vectors), f.dim))
 	}
@@ -33,6 +62,29 @@ func (f *Flat) Add(vectors []float32) {
 		panic(fmt.Sprintf("index: flat: %d vectors, at most %d are possible", f.Len()+len(vectors)/f.dim, math.MaxInt32))
 	}
 	f.vectors = append(f.vectors, vectors...)
+}
+
+// endRecords gives empty records to vectors without one.
+func (f *Flat) endRecords() {
+	for len(f.ends) < f.Len() {
+		f.ends = append(f.ends, uint64(len(f.records)))
+	}
+}
+
+// Record returns the record of vector i, which the caller must not change. It
+// is empty if the vector was added without.
+func (f *Flat) Record(i int) []byte {
+	if i < 0 || i >= f.Len() {
+		panic(fmt.Sprintf("index: flat: record %d of %d", i, f.Len()))
+	}
+	if len(f.records) == 0 {
+		return nil
+	}
+	from, to := uint64(0), f.ends[i]
+	if i > 0 {
+		from = f.ends[i-1]
+	}
+	return f.records[from:to:to]
 }
 
 // Len is the number of vectors.

@@ -1,0 +1,253 @@
+package index
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/marge-go/marge/asm"
+)
+
+func testFlat(n, dim int, records bool) *Flat {
+	r := rand.New(rand.NewPCG(20, uint64(n*dim)))
+	f := NewFlat(dim)
+	f.Add(gaussian(r, n/3, dim))
+	for i := n / 3; i < n; i++ {
+		if v := gaussian(r, 1, dim); records && i%3 > 0 {
+			f.AddRecords(v, [][]byte{bytes.Repeat([]byte{byte(i)}, i%7)})
+		} else {
+			f.Add(v)
+		}
+	}
+	return f
+}
+
+// saved returns the path and the content of the file of an index.
+func saved(t testing.TB, f *Flat) (path string, data []byte) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "flat.index")
+	if err := f.Save(path); err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path, data
+}
+
+func wantEqual(t testing.TB, got, want *Flat) {
+	t.Helper()
+	if got.Dim() != want.Dim() || !slices.Equal(got.vectors, want.vectors) {
+		t.Fatalf("%d vectors of dimension %d differ from the %d of dimension %d", got.Len(), got.Dim(), want.Len(), want.Dim())
+	}
+	for i := range want.Len() {
+		if !bytes.Equal(got.Record(i), want.Record(i)) {
+			t.Fatalf("record %d is %q, want %q", i, got.Record(i), want.Record(i))
+		}
+	}
+}
+
+func TestSaveAndOpen(t *testing.T) {
+	for _, n := range []int{0, 1, 2, 5, 100, writeValues + 1} {
+		for _, dim := range []int{1, 3} {
+			for _, records := range []bool{false, true} {
+				f := testFlat(n, dim, records)
+				path, _ := saved(t, f)
+				opened, err := OpenFlat(path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				wantEqual(t, opened, f)
+				if err := opened.Verify(); err != nil {
+					t.Error(err)
+				}
+				query := gaussian(rand.New(rand.NewPCG(1, 1)), 2, dim)
+				ids, scores := f.Search(asm.Serial, query, 3)
+				openedIDs, openedScores := opened.Search(asm.Serial, query, 3)
+				if !slices.Equal(ids, openedIDs) || !slices.Equal(scores, openedScores) {
+					t.Errorf("%d vectors: the opened index finds others", n)
+				}
+				// An opened index grows in memory and replaces its own file.
+				for _, x := range []*Flat{f, opened} {
+					x.AddRecords(make([]float32, 2*dim), [][]byte{[]byte("one"), nil})
+					x.Add(make([]float32, dim))
+				}
+				wantEqual(t, opened, f)
+				if err := opened.Save(path); err != nil {
+					t.Fatal(err)
+				}
+				if err := opened.Close(); err != nil || opened.Len() != 0 {
+					t.Errorf("close: %v, leaves %d vectors", err, opened.Len())
+				}
+				if opened, err = OpenFlat(path); err != nil {
+					t.Fatal(err)
+				}
+				wantEqual(t, opened, f)
+				if err := opened.Close(); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+	}
+	mustPanic(t, "record 3 of 3", func() { testFlat(3, 1, true).Record(3) })
+	mustPanic(t, "3 values for 2 records are not rows of dimension 2", func() { NewFlat(2).AddRecords(make([]float32, 3), make([][]byte, 2)) })
+}
+
+// TestFormat has the bytes of a file: other programs and later versions read it.
+func TestFormat(t *testing.T) {
+	f := NewFlat(2)
+	f.AddRecords([]float32{1, -2, 0.5, 0}, [][]byte{[]byte("ab"), []byte("c")})
+	_, data := saved(t, f)
+	body := "\x00\x00\x80\x3f\x00\x00\x00\xc0\x00\x00\x00\x3f\x00\x00\x00\x00" + "\x02\x00\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x00\x00\x00\x00" + "abc"
+	sum := sha256.Sum256([]byte(body))
+	head := "MARGEFLT" + "\x01\x00\x00\x00" + "\x02\x00\x00\x00" + "\x02\x00\x00\x00\x00\x00\x00\x00" + "\x03\x00\x00\x00\x00\x00\x00\x00" + string(sum[:]) + strings.Repeat("\x00", 32)
+	headSum := sha256.Sum256([]byte(head))
+	if want := head + string(headSum[:]) + body; string(data) != want {
+		t.Errorf("the file is\n%q, want\n%q", data, want)
+	}
+	if unaligned := append([]byte{0}, data...)[1:]; !slices.Equal(floats(unaligned[headerSize:headerSize+16]), f.vectors) {
+		t.Errorf("unaligned values read as %v", floats(unaligned[headerSize:headerSize+16]))
+	}
+}
+
+// withHeader returns a file with a valid header of the given numbers.
+func withHeader(dim uint32, count, recordBytes uint64, body string) []byte {
+	h := header{dim: dim, count: count, recordBytes: recordBytes, sum: sha256.Sum256([]byte(body))}
+	return append(h.encode(), body...)
+}
+
+func ends(e ...uint64) string {
+	var b []byte
+	for _, end := range e {
+		b = binary.LittleEndian.AppendUint64(b, end)
+	}
+	return string(b)
+}
+
+func TestOpenDamaged(t *testing.T) {
+	_, good := saved(t, testFlat(20, 3, true))
+	changed := func(at int, b byte) []byte {
+		data := slices.Clone(good)
+		data[at] = b
+		return data
+	}
+	cases := []struct {
+		data []byte
+		want string
+	}{
+		{nil, "has 0 bytes, too few for the header"},
+		{[]byte("MARG"), "has 4 bytes, too few for the header"},
+		{[]byte("PK\x03\x04 and so on"), `begins with "PK\x03\x04 and"`},
+		{good[:headerSize-1], "has 127 bytes, too few"},
+		{good[:len(good)-1], fmt.Sprintf("has %d bytes, but 20 vectors of dimension 3 and", len(good)-1)},
+		{append(slices.Clone(good), 0), "bytes of records take"},
+		{changed(8, 2), "has version 2 of the format, want 1"},
+		{changed(12, 4), "the header does not match its checksum"},
+		{changed(90, 4), "the header does not match its checksum"},
+		{withHeader(0, 0, 0, ""), "0 vectors of dimension 0"},
+		{withHeader(math.MaxUint32, 1, 0, ""), "dimension 4294967295"},
+		{withHeader(4, 1<<62, 0, ""), "4611686018427387904 vectors"},
+		{withHeader(1<<30, 1<<31-1, 0, ""), "take 9223372032559808640"},
+		{withHeader(1<<31-1, 1<<31-1, math.MaxUint64, ""), "exceed any file"},
+		{withHeader(1, 0, math.MaxUint64, ""), "exceed any file"},
+		{withHeader(1, 2, 3, "12345678"+ends(4, 3)+"abc"), "record 0 goes from 0 to 4 of 3 bytes"},
+		{withHeader(1, 2, 3, "12345678"+ends(2, 1)+"abc"), "record 1 goes from 2 to 1 of 3 bytes"},
+		{withHeader(1, 2, 3, "12345678"+ends(1, 2)+"abc"), "last record ends at 2 of 3 bytes"},
+		{withHeader(1, 0, 3, "abc"), "last record ends at 0 of 3 bytes"},
+	}
+	path := filepath.Join(t.TempDir(), "flat.index")
+	for _, c := range cases {
+		if err := os.WriteFile(path, c.data, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := OpenFlat(path); err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), path) {
+			t.Errorf("error %v, want one with %q and the path", err, c.want)
+		}
+	}
+	if _, err := OpenFlat(filepath.Join(t.TempDir(), "none")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("no file: %v", err)
+	}
+	if _, err := OpenFlat(t.TempDir()); err == nil {
+		t.Error("a directory opens")
+	}
+	for _, at := range []int{headerSize, len(good) - 1} {
+		if err := os.WriteFile(path, changed(at, good[at]^1), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		f, err := OpenFlat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Verify(); err == nil || !strings.Contains(err.Error(), path+": the vectors and records do not match their checksum") {
+			t.Errorf("byte %d changed: verify: %v", at, err)
+		}
+		f.Close()
+	}
+}
+
+func TestSaveFails(t *testing.T) {
+	path, good := saved(t, testFlat(20, 3, true))
+	defer func(create func(string) (*os.File, error)) { createFile = create }(createFile)
+	create := createFile
+	createFile = func(path string) (*os.File, error) {
+		f, err := create(path)
+		if err == nil {
+			err = f.Close() // what is written now fails
+		}
+		return f, err
+	}
+	if err := testFlat(30, 3, true).Save(path); err == nil || !strings.Contains(err.Error(), path) {
+		t.Errorf("error %v", err)
+	}
+	if data, err := os.ReadFile(path); err != nil || !bytes.Equal(data, good) {
+		t.Errorf("a failed Save does not leave the old file: %v", err)
+	}
+	if entries, err := os.ReadDir(filepath.Dir(path)); err != nil || len(entries) != 1 {
+		t.Errorf("a failed Save leaves %v, %v", entries, err)
+	}
+	createFile = create
+	if err := testFlat(3, 3, false).Save(filepath.Join(path, "below a file")); err == nil {
+		t.Error("saved below a file")
+	}
+}
+
+func FuzzOpenFlat(f *testing.F) {
+	for _, flat := range []*Flat{testFlat(0, 1, false), testFlat(3, 2, false), testFlat(9, 2, true)} {
+		_, data := saved(f, flat)
+		f.Add(data[8:headerSize], data[headerSize:])
+	}
+	f.Add([]byte{1, 0, 0, 0, 255, 255, 255, 127, 255, 255, 255, 127}, []byte("1234"))
+	f.Fuzz(func(t *testing.T, head, body []byte) {
+		// Random headers would fail by their checksum.
+		data := make([]byte, headerSize)
+		copy(data[copy(data, magic):headerSize-sha256.Size], head)
+		sum := sha256.Sum256(data[:headerSize-sha256.Size])
+		copy(data[headerSize-sha256.Size:], sum[:])
+		flat, err := decodeFlat(append(data, body...))
+		if err != nil {
+			return
+		}
+		bytesOfAll := 0
+		for i := range flat.Len() {
+			bytesOfAll += len(flat.Record(i))
+		}
+		if bytesOfAll != len(flat.records) || len(flat.vectors) != flat.Len()*flat.Dim() {
+			t.Errorf("%d bytes in records of %d, %d values in %d vectors of dimension %d", bytesOfAll, len(flat.records), len(flat.vectors), flat.Len(), flat.Dim())
+		}
+		path, saved := saved(t, flat)
+		if flat.Verify() == nil && !bytes.Equal(saved[headerSize:], body) {
+			t.Errorf("saved again, the file %s differs", path)
+		}
+	})
+}
