@@ -2,7 +2,10 @@ package marge
 
 import (
 	"context"
+	"encoding/binary"
+	"errors"
 	"fmt"
+	"math"
 
 	"github.com/marge-go/marge/asm"
 	"github.com/marge-go/marge/marge/index"
@@ -79,18 +82,31 @@ func (m *Model) eachGroup(ctx context.Context, docs [][]int32, fn func(tp *tenso
 	return nil
 }
 
-// Index is a set of documents to retrieve from.
+// Index is a set of documents to retrieve from: their vectors, tokens and
+// names. Any number of goroutines may use it at the same time, except for Close.
 type Index struct {
-	flat *index.Flat
-	docs [][]int32
-	ids  []string
+	flat *index.Flat // its records are documents, see appendDocument
 }
 
 // Len returns the number of documents.
-func (x *Index) Len() int { return len(x.docs) }
+func (x *Index) Len() int { return x.flat.Len() }
 
 // Document returns the tokens of document i, in the order of NewIndex.
-func (x *Index) Document(i int) []int32 { return x.docs[i] }
+func (x *Index) Document(i int) []int32 {
+	_, tokens := cutDocument(x.flat.Record(i))
+	doc := make([]int32, 0, len(tokens)/2)
+	for len(tokens) > 0 {
+		token, n := binary.Uvarint(tokens)
+		doc, tokens = append(doc, int32(token)), tokens[n:]
+	}
+	return doc
+}
+
+// ID returns the name of document i, empty if it has none.
+func (x *Index) ID(i int) string {
+	id, _ := cutDocument(x.flat.Record(i))
+	return string(id)
+}
 
 // NewIndex encodes documents, given as token ids without <s> and </s>, with g.
 // ids names them; nil leaves them without names.
@@ -102,9 +118,77 @@ func (m *Model) NewIndex(ctx context.Context, docs [][]int32, ids []string) (*In
 	if err != nil {
 		return nil, fmt.Errorf("index: %w", err)
 	}
-	x := &Index{flat: index.NewFlat(m.Config.DModel), docs: docs, ids: ids}
-	x.flat.Add(vectors)
+	records := make([][]byte, len(docs))
+	for i, doc := range docs {
+		id := ""
+		if ids != nil {
+			id = ids[i]
+		}
+		records[i] = appendDocument(nil, id, doc)
+	}
+	x := &Index{flat: index.NewFlat(m.Config.DModel)}
+	x.flat.AddRecords(vectors, records)
 	return x, nil
+}
+
+// Save writes the index to a file, whole or not at all; see [OpenIndex].
+func (x *Index) Save(path string) error { return x.flat.Save(path) }
+
+// OpenIndex opens a file that [Index.Save] wrote, for the model that made the
+// index: vectors of another model, or of other weights, cannot be compared.
+// The vectors stay in the file, which is mapped into memory where the system
+// can do so; until Close it must not be changed in place. They are not read,
+// so that damage to them is left for [Index.Verify] to find.
+func OpenIndex(path string) (*Index, error) {
+	flat, err := index.OpenFlat(path)
+	if err != nil {
+		return nil, err
+	}
+	for i := range flat.Len() {
+		if err := checkRecord(flat.Record(i)); err != nil {
+			return nil, errors.Join(fmt.Errorf("index: open %s: document %d: %w", path, i, err), flat.Close())
+		}
+	}
+	return &Index{flat}, nil
+}
+
+// Verify reads the whole file of an opened index and returns an error if it is
+// not as it was written.
+func (x *Index) Verify() error { return x.flat.Verify() }
+
+// Close frees the index, which has no documents then, and its file.
+func (x *Index) Close() error { return x.flat.Close() }
+
+// appendDocument appends the record of a document: the length of its name as an
+// unsigned varint, the name, and the tokens as unsigned varints.
+func appendDocument(record []byte, id string, doc []int32) []byte {
+	record = append(binary.AppendUvarint(record, uint64(len(id))), id...)
+	for _, token := range doc {
+		record = binary.AppendUvarint(record, uint64(token))
+	}
+	return record
+}
+
+// cutDocument returns the parts of a record that checkRecord accepts.
+func cutDocument(record []byte) (id, tokens []byte) {
+	length, n := binary.Uvarint(record)
+	end := n + int(length)
+	return record[n:end], record[end:]
+}
+
+// checkRecord tells whether a record is one of appendDocument.
+func checkRecord(record []byte) error {
+	length, n := binary.Uvarint(record)
+	if n <= 0 || length > uint64(len(record)-n) {
+		return fmt.Errorf("the record of %d bytes holds no name", len(record))
+	}
+	for rest := record[n+int(length):]; len(rest) > 0; rest = rest[n:] {
+		var token uint64
+		if token, n = binary.Uvarint(rest); n <= 0 || token > math.MaxInt32 {
+			return errors.New("its tokens are damaged")
+		}
+	}
+	return nil
 }
 
 // Hit is a retrieved document.
@@ -117,6 +201,9 @@ type Hit struct {
 // Retrieve returns the k documents of the index that are most relevant to a
 // query, best first (section 2.2, eq. 1). The query is a document, as token ids.
 func (m *Model) Retrieve(ctx context.Context, query []int32, x *Index, k int) ([]Hit, error) {
+	if x.flat.Dim() != m.Config.DModel {
+		return nil, fmt.Errorf("retrieve: the index has vectors of dimension %d, the model of %d", x.flat.Dim(), m.Config.DModel)
+	}
 	vector, err := m.Embed(ctx, [][]int32{query})
 	if err != nil {
 		return nil, fmt.Errorf("retrieve: %w", err)
@@ -125,10 +212,7 @@ func (m *Model) Retrieve(ctx context.Context, query []int32, x *Index, k int) ([
 	found, scores := x.flat.Search(m.runner(), vector, k)
 	hits := make([]Hit, k)
 	for i := range hits {
-		hits[i] = Hit{Document: int(found[i]), Relevance: scores[i]}
-		if x.ids != nil {
-			hits[i].ID = x.ids[found[i]]
-		}
+		hits[i] = Hit{Document: int(found[i]), ID: x.ID(int(found[i])), Relevance: scores[i]}
 	}
 	return hits, nil
 }
