@@ -276,10 +276,9 @@ func (t *trainer) link(ctx context.Context, shards []int) ([]shardLinks, error) 
 		df, total := index.DocumentFrequency(docs, t.m.Config.VocabSize), len(docs)
 		for i := range links {
 			n := len(links[i].items)
-			vectors, d := index.TFIDF(docs[:n], df, total, t.o.Seed)
-			eval.CenterByLanguage(vectors, d, langs[:n])
-			links[i].pairs = index.Links(t.m.runner(), vectors, d, links[i].items, t.o.Links)
-			docs, langs = docs[n:], langs[n:]
+			vectors := index.TFIDF(t.m.runner(), docs[:n], df, total)
+			links[i].pairs = index.CenteredLinks(t.m.runner(), vectors, links[i].items, t.o.Links)
+			docs = docs[n:]
 		}
 		return links, nil
 	}

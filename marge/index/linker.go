@@ -2,6 +2,8 @@ package index
 
 import (
 	"cmp"
+	"fmt"
+	"math"
 	"math/bits"
 	"math/rand/v2"
 	"slices"
@@ -10,23 +12,22 @@ import (
 	"github.com/marge-go/marge/asm"
 )
 
-// Similarities are computed in blocks of targetBlock x evidenceBlock, which is
+// Similarities are computed in blocks of blockRows x blockColumns, which is
 // 1 MB. A part is a block of targets with up to partBlocks blocks of evidence.
+// Blocks begin at multiples of their size.
 const (
-	targetBlock   = 512
-	evidenceBlock = 512
-	partBlocks    = 16
+	blockRows    = 512
+	blockColumns = 512
+	partBlocks   = 16
 )
 
 // flushPairs is the number of pairs after which a thread adds what it has found.
 const flushPairs = 1 << 10
 
-// linker is the task of Links. Inner products are symmetric to the last bit,
-// as every product and the order of additions are: of two targets the
-// similarity is computed once and serves both directions.
+// linker is the task of Links and CenteredLinks. Of two targets the similarity
+// is computed once and serves both directions.
 type linker struct {
-	vectors     []float32
-	dim         int
+	similarity  similarity
 	items       []Item
 	order       []int32 // positions of items: targets, then the others, both by language
 	targets     int
@@ -38,21 +39,34 @@ type linker struct {
 	nan *Pair // first eligible pair, by position, whose score is not a number
 }
 
+// similarity computes how similar items are.
+type similarity interface {
+	// block sets the scores of a thread, as r1-r0 rows, to the similarities of
+	// items r0 to r1 in the order, which are targets, and items c0 to c1.
+	block(w *linkThread, r0, r1, c0, c1 int)
+}
+
 // linkPart pairs rows r0 to r1 of the order, which are targets, with what comes
 // after them in columns c0 to c1.
 type linkPart struct{ r0, r1, c0, c1 int }
 
 // linkThread is the state of a thread.
 type linkThread struct {
-	rows, columns []float32 // vectors
-	scores        []float32 // rows x columns
-	thresholds    []float32 // of the columns, for a row of one language
-	above         []uint64  // bits of the scores above
-	mono, cross   []Pair
+	scores      []float32 // rows x columns
+	thresholds  []float32 // of the columns, for a row of one language
+	above       []uint64  // bits of the scores above
+	mono, cross []Pair
+
+	rows              []float32 // vectors of the rows of the latest block
+	rowsFrom          int
+	rowBuf, columnBuf []float32 // copies of vectors that do not lie together
 }
 
-func newLinker(vectors []float32, dim int, items []Item) *linker {
-	l := &linker{vectors: vectors, dim: dim, items: items, order: make([]int32, len(items))}
+func newLinker(items []Item) *linker {
+	if len(items) > math.MaxInt32 {
+		panic(fmt.Sprintf("index: links: %d items, at most %d are possible", len(items), math.MaxInt32))
+	}
+	l := &linker{items: items, order: make([]int32, len(items))}
 	for i := range items {
 		l.order[i] = int32(i)
 		if items[i].Target {
@@ -69,14 +83,9 @@ func newLinker(vectors []float32, dim int, items []Item) *linker {
 		}
 		return cmp.Compare(x.Lang, y.Lang)
 	})
-	blocks := ceilDiv(l.targets, targetBlock)
-	for b := range blocks {
-		r0, r1 := span(l.targets, blocks, b)
-		columns := len(items) - r0
-		parts := ceilDiv(columns, partBlocks*evidenceBlock)
-		for p := range parts {
-			c0, c1 := span(columns, parts, p)
-			l.parts = append(l.parts, linkPart{r0, r1, r0 + c0, r0 + c1})
+	for r0 := 0; r0 < l.targets; r0 += blockRows {
+		for c0 := r0; c0 < len(items); c0 += partBlocks * blockColumns {
+			l.parts = append(l.parts, linkPart{r0, min(r0+blockRows, l.targets), c0, min(c0+partBlocks*blockColumns, len(items))})
 		}
 	}
 	// In this order of languages the best pairs could come last, each better
@@ -86,8 +95,24 @@ func newLinker(vectors []float32, dim int, items []Item) *linker {
 	return l
 }
 
+// links finds the links, by the similarity that has been set.
+func (l *linker) links(run asm.Runner, opt LinkOptions) []Pair {
+	l.mono = newSelector(linkCount("Mono", opt.Mono, l.targets, len(l.items)))
+	l.cross = newSelector(linkCount("Cross", opt.Cross, l.targets, len(l.items)))
+	if l.mono.k == 0 && l.cross.k == 0 {
+		return nil
+	}
+	run.Run(len(l.parts), l)
+	if l.nan != nil {
+		panic(fmt.Sprintf("index: links: the similarity of target %d and evidence %d is not a number", l.nan.Target, l.nan.Evidence))
+	}
+	pairs := slices.Concat(l.mono.best(), l.cross.best())
+	slices.SortFunc(pairs, comparePairs)
+	return pairs
+}
+
 func (l *linker) newThread() *linkThread {
-	rows, columns := min(targetBlock, l.targets), min(evidenceBlock, len(l.items))
+	rows, columns := min(blockRows, l.targets), min(blockColumns, len(l.items))
 	return &linkThread{
 		scores:     make([]float32, rows*columns),
 		thresholds: make([]float32, columns),
@@ -99,31 +124,43 @@ func (l *linker) Do(part int) {
 	p := l.parts[part]
 	w := l.threads.take(l.newThread)
 	defer l.threads.put(w)
-	rows := l.gather(&w.rows, p.r0, p.r1)
-	blocks := ceilDiv(p.c1-p.c0, evidenceBlock)
-	for b := range blocks {
-		from, to := span(p.c1-p.c0, blocks, b)
-		c0, c1 := p.c0+from, p.c0+to
-		innerProducts(rows, l.gather(&w.columns, c0, c1), l.dim, w.scores, c1-c0)
+	for c0 := p.c0; c0 < p.c1; c0 += blockColumns {
+		c1 := min(c0+blockColumns, p.c1)
+		l.similarity.block(w, p.r0, p.r1, c0, c1)
 		l.selectPairs(w, p.r0, p.r1, c0, c1)
 	}
 }
 
+// dense is the similarity of Links. Inner products are symmetric to the last
+// bit, as every product and the order of additions are.
+type dense struct {
+	vectors []float32
+	dim     int
+	order   []int32
+}
+
+func (d *dense) block(w *linkThread, r0, r1, c0, c1 int) {
+	if w.rows == nil || w.rowsFrom != r0 {
+		w.rows, w.rowsFrom = d.gather(&w.rowBuf, r0, r1), r0
+	}
+	innerProducts(w.rows, d.gather(&w.columnBuf, c0, c1), d.dim, w.scores, c1-c0)
+}
+
 // gather returns the vectors from to to of the order: where they lie if they
 // lie together, otherwise as a copy in buf.
-func (l *linker) gather(buf *[]float32, from, to int) []float32 {
-	order, dim := l.order[from:to], l.dim
+func (d *dense) gather(buf *[]float32, from, to int) []float32 {
+	order, dim := d.order[from:to], d.dim
 	first := int(order[0])
 	together := true
 	for i, item := range order {
 		together = together && int(item) == first+i
 	}
 	if together {
-		return l.vectors[first*dim : (first+len(order))*dim]
+		return d.vectors[first*dim : (first+len(order))*dim]
 	}
 	*buf = (*buf)[:0]
 	for _, item := range order {
-		*buf = append(*buf, l.vectors[int(item)*dim:(int(item)+1)*dim]...)
+		*buf = append(*buf, d.vectors[int(item)*dim:(int(item)+1)*dim]...)
 	}
 	return *buf
 }

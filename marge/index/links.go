@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"math"
-	"slices"
 
 	"github.com/marge-go/marge/asm"
 )
@@ -64,22 +63,9 @@ func Links(run asm.Runner, vectors []float32, dim int, items []Item, opt LinkOpt
 	if dim <= 0 || len(vectors) != len(items)*dim {
 		panic(fmt.Sprintf("index: links: %d vector values for %d items of dimension %d", len(vectors), len(items), dim))
 	}
-	if len(items) > math.MaxInt32 {
-		panic(fmt.Sprintf("index: links: %d items, at most %d are possible", len(items), math.MaxInt32))
-	}
-	l := newLinker(vectors, dim, items)
-	l.mono = newSelector(linkCount("Mono", opt.Mono, l.targets, len(items)))
-	l.cross = newSelector(linkCount("Cross", opt.Cross, l.targets, len(items)))
-	if l.mono.k == 0 && l.cross.k == 0 {
-		return nil
-	}
-	run.Run(len(l.parts), l)
-	if l.nan != nil {
-		panic(fmt.Sprintf("index: links: the similarity of target %d and evidence %d is not a number", l.nan.Target, l.nan.Evidence))
-	}
-	pairs := slices.Concat(l.mono.best(), l.cross.best())
-	slices.SortFunc(pairs, comparePairs)
-	return pairs
+	l := newLinker(items)
+	l.similarity = &dense{vectors, dim, l.order}
+	return l.links(run, opt)
 }
 
 // linkCount is the number of links to keep, at most all that there can be.

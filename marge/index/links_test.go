@@ -47,7 +47,7 @@ func naiveLinks(vectors []float32, dim int, items []Item, opt LinkOptions) []Pai
 
 func TestLinksAgainstNaive(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 1))
-	sizes := []int{0, 1, 2, 3, 17, 60, targetBlock - 1, targetBlock, targetBlock + 1, evidenceBlock - 1, evidenceBlock, evidenceBlock + 1, 1100}
+	sizes := []int{0, 1, 2, 3, 17, 60, blockRows - 1, blockRows, blockRows + 1, blockColumns - 1, blockColumns, blockColumns + 1, 1100}
 	options := []LinkOptions{{4, 4}, {0.3, 2.5}, {0, 4}, {4, 0}, {0, 0}, {1e-9, 1e-9}, {1e30, 3}}
 	for _, n := range sizes {
 		for _, share := range []float64{0, 0.3, 1} {
