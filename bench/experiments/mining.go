@@ -1,0 +1,181 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+
+	"github.com/marge-go/marge/marge"
+	"github.com/marge-go/marge/marge/eval"
+)
+
+// mined is how well translations are found among sentences of two languages.
+type mined struct {
+	Seed    uint64           `json:"seed"`
+	Pair    string           `json:"pair"`
+	Vectors string           `json:"vectors"`
+	Margin  eval.Margin      `json:"margin"`
+	Score   eval.MiningScore `json:"score"`
+}
+
+var margins = []eval.Margin{eval.MarginNone, eval.MarginDistance, eval.MarginRatio}
+
+// miner finds translations among held-out sentences.
+type miner struct {
+	list  string // of pairs
+	layer int
+}
+
+func mining(fs *flag.FlagSet) func(context.Context, *env) (*report, error) {
+	var m miner
+	fs.StringVar(&m.list, "pairs", "", "`pairs` of languages, as in de-en,en-fr (default: English with all others, both ways)")
+	fs.IntVar(&m.layer, "layer", 5, "encoder layers below the sentence vectors, or all if it has fewer (paper: 5)")
+	return m.run
+}
+
+func (x *miner) run(ctx context.Context, e *env) (*report, error) {
+	r := &report{Columns: []string{"vectors", "F1, cosine", "F1, distance", "F1, ratio"}}
+	var results []mined
+	var names []string
+	err := e.eachModel(ctx, func(t *trained) error {
+		r.Machine = machineOf(t.model)
+		h, err := e.heldout(t.model.Tokenizer)
+		if err != nil {
+			return err
+		}
+		pairs, err := h.parsePairs(x.list)
+		if err != nil {
+			return err
+		}
+		random, err := untrained(t)
+		if err != nil {
+			return err
+		}
+		names = nil
+		for _, m := range []struct {
+			name  string
+			model *marge.Model
+		}{{"trained", t.model}, {"random", random}} {
+			layers := min(x.layer, m.model.Config.EncoderLayers)
+			mean, err := m.model.EmbedTokens(ctx, h.tokens, layers)
+			if err != nil {
+				return err
+			}
+			g, err := m.model.Embed(ctx, h.tokens)
+			if err != nil {
+				return err
+			}
+			for _, v := range []struct {
+				name    string
+				vectors []float32
+				center  bool
+			}{
+				{fmt.Sprintf("mean of layer %d, %s", layers, m.name), mean, false}, {"g, " + m.name, g, false},
+				{fmt.Sprintf("mean of layer %d, %s, centred by language", layers, m.name), mean, true}, {"g, " + m.name + ", centred by language", g, true},
+			} {
+				if v.center {
+					eval.CenterByLanguage(v.vectors, m.model.Config.DModel, h.langs)
+				}
+				names = append(names, v.name)
+				for _, p := range pairs {
+					found, err := h.mine(m.model, v.vectors, p)
+					if err != nil {
+						return fmt.Errorf("%v: %w", p, err)
+					}
+					for i := range found {
+						found[i].Seed, found[i].Vectors = t.seed, v.name
+					}
+					results = append(results, found...)
+				}
+			}
+		}
+		if t.run != nil {
+			r.Trainings = append(r.Trainings, short("default", t.run))
+		}
+		return ctx.Err()
+	})
+	if err != nil {
+		return nil, err
+	}
+	if len(results) == 0 {
+		return nil, errors.New("no pair of languages has two sentences in common")
+	}
+	r.Results = results
+	r.miningTable(names, results)
+	r.note("Mean F1 over the pairs of languages; brackets: 95%% bootstrap intervals over pairs (1,000 folds). As in BUCC, most sentences have no translation: of the groups in both languages a third is kept in both, a third in each alone. The threshold is the best on one half of the groups, F1 is that on the other.")
+	return r, nil
+}
+
+func (r *report) miningTable(names []string, results []mined) {
+	plot := panel{title: "F1 of mining", names: names}
+	for _, margin := range margins {
+		plot.series = append(plot.series, series{name: string(margin)})
+	}
+	var figures []figure // with the last margin
+	for i, name := range names {
+		row := []any{name}
+		for j, margin := range margins {
+			var scores []float64
+			sum := 0.0
+			for _, m := range results {
+				if m.Vectors == name && m.Margin == margin {
+					scores = append(scores, m.Score.F1)
+					sum += m.Score.F1
+				}
+			}
+			f := figure{sum / float64(len(scores)), bootstrap.Mean(scores)}
+			row = append(row, f)
+			plot.series[j].points = append(plot.series[j].points, f.point(float64(i)))
+			if j == len(margins)-1 {
+				figures = append(figures, f)
+			}
+		}
+		r.row(row...)
+	}
+	for i, f := range figures[:len(names)/2] { // those of random models follow
+		random := figures[len(names)/2+i]
+		r.find("F1 with the ratio margin of %s, %s, is %s that of random weights, %s.", names[i], f, compare(f, random), random)
+	}
+	r.panels = append(r.panels, plot)
+}
+
+// mine finds the translations of a pair of languages, with every margin.
+func (h *heldout) mine(m *marge.Model, vectors []float32, p langPair) ([]mined, error) {
+	d := m.Config.DModel
+	from, to := h.aligned(p, func(int) bool { return true })
+	// Sentences and true pairs of the two halves, of which the first is for the
+	// threshold.
+	var sources, targets [2][]float32
+	var gold [2][]eval.Bitext
+	row := func(i int) []float32 { return vectors[i*d : (i+1)*d] }
+	for n, i := range rand.New(rand.NewPCG(1, 3)).Perm(len(from)) {
+		half, third := n%2, n/2%3
+		if third == 0 {
+			gold[half] = append(gold[half], eval.Bitext{Source: len(sources[half]) / d, Target: len(targets[half]) / d})
+		}
+		if third != 1 {
+			sources[half] = append(sources[half], row(from[i])...)
+		}
+		if third != 2 {
+			targets[half] = append(targets[half], row(to[i])...)
+		}
+	}
+	if len(gold[0]) == 0 || len(gold[1]) == 0 {
+		return nil, nil
+	}
+	var scores []mined
+	for _, margin := range margins {
+		var found [2][]eval.Mined
+		for half := range found {
+			var err error
+			if found[half], err = eval.Mine(runner(m), sources[half], targets[half], d, eval.MineOptions{Margin: margin}); err != nil {
+				return nil, err
+			}
+		}
+		threshold := eval.BestThreshold(found[0], gold[0]).Threshold
+		scores = append(scores, mined{Pair: p.String(), Margin: margin, Score: eval.ScoreMining(found[1], gold[1], threshold)})
+	}
+	return scores, nil
+}

@@ -1,0 +1,162 @@
+package main
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"time"
+
+	"github.com/marge-go/marge/marge"
+	"github.com/marge-go/marge/marge/index"
+)
+
+// settings are those of a training but for its seed. Their JSON form is part
+// of every result, and its hash names the directory of a training. Fields that
+// are 0 have the meaning of marge.PretrainOptions.
+type settings struct {
+	Size       string  `json:"size"`
+	Vocabulary int     `json:"vocabulary"`
+	Pooling    string  `json:"pooling"`
+	Dropout    float64 `json:"dropout"`
+
+	Steps            int     `json:"steps,omitempty"`
+	Minutes          float64 `json:"minutes,omitempty"`
+	LearningRate     float64 `json:"learning_rate"`
+	BetaLearningRate float64 `json:"beta_learning_rate,omitempty"`
+	GLearningRate    float64 `json:"g_learning_rate,omitempty"`
+	BatchTokens      int     `json:"batch_tokens"`
+	Accumulate       int     `json:"accumulate"`
+
+	Mono        float64 `json:"mono"`
+	Cross       float64 `json:"cross"`
+	CrossWeight float64 `json:"cross_weight"` // of a link; those in one language weigh 1
+	IndexEvery  int     `json:"index_every"`
+	TFIDFSteps  int     `json:"tfidf_steps,omitempty"`
+
+	Beta             *float64 `json:"beta,omitempty"` // at the start; nil: the model's own
+	ContrastiveSteps int      `json:"contrastive_steps,omitempty"`
+	DetachRelevance  bool     `json:"detach_relevance,omitempty"`
+	NullDocument     bool     `json:"null_document,omitempty"`
+
+	Chunk     int    `json:"chunk"`
+	MaxChunks int    `json:"max_chunks,omitempty"`
+	Shards    string `json:"shards"`
+
+	// Probes is how often the model is measured while it is trained.
+	Probes int `json:"probes"`
+}
+
+// The values of settings.Shards.
+const (
+	shardsGiven  = "given"  // those of the documents
+	shardsRandom = "random" // as many, of random documents
+)
+
+func defaults() settings {
+	return settings{
+		Size: "tiny", Vocabulary: 8000, Pooling: marge.PoolMean,
+		LearningRate: 1e-3, BatchTokens: 2048, Accumulate: 1, Cross: 5, CrossWeight: 100, IndexEvery: 1500,
+		Chunk: 126, MaxChunks: 2, Shards: shardsGiven, Probes: 10,
+	}
+}
+
+func (s *settings) flags(fs *flag.FlagSet) {
+	fs.StringVar(&s.Size, "size", s.Size, "size of the model: mini, tiny, small, base or paper")
+	fs.IntVar(&s.Vocabulary, "vocabulary", s.Vocabulary, "tokens of the vocabulary, for all sizes")
+	fs.StringVar(&s.Pooling, "pooling", s.Pooling, "how g sums up a document: by its first token (first) or by all (mean)")
+	fs.Float64Var(&s.Dropout, "dropout", s.Dropout, "dropout")
+	fs.IntVar(&s.Steps, "steps", 0, "updates of a training, which is then repeatable")
+	fs.Float64Var(&s.Minutes, "minutes", 0, "minutes of a training, instead of -steps")
+	fs.Float64Var(&s.LearningRate, "lr", s.LearningRate, "peak learning rate")
+	fs.Float64Var(&s.BetaLearningRate, "beta-lr", 0, "factor of the learning rate of beta (default 1; negative: 0)")
+	fs.Float64Var(&s.GLearningRate, "g-lr", 0, "factor of the learning rate of g (default 1; negative: 0)")
+	fs.IntVar(&s.BatchTokens, "batch-tokens", s.BatchTokens, "tokens of the documents of a batch")
+	fs.IntVar(&s.Accumulate, "accumulate", s.Accumulate, "batches of an update")
+	fs.Float64Var(&s.Mono, "mono", s.Mono, "links of a target with documents in its language, on average")
+	fs.Float64Var(&s.Cross, "cross", s.Cross, "links of a target with documents in other languages, on average")
+	fs.Float64Var(&s.CrossWeight, "cross-weight", s.CrossWeight, "weight of a link between languages; others weigh 1")
+	fs.IntVar(&s.IndexEvery, "index-every", s.IndexEvery, "updates between two indexes")
+	fs.IntVar(&s.TFIDFSteps, "tfidf-steps", 0, "updates during which TF-IDF finds the links instead of g")
+	fs.IntVar(&s.ContrastiveSteps, "contrastive-steps", 0, "updates at the start that train g alone")
+	fs.IntVar(&s.Chunk, "chunk", s.Chunk, "tokens of a chunk of a document, and of a held-out document")
+	fs.IntVar(&s.MaxChunks, "max-chunks", s.MaxChunks, "chunks of a document to train on (0: all)")
+	fs.IntVar(&s.Probes, "probes", s.Probes, "measurements during a training")
+}
+
+func (s *settings) check() error {
+	if s.Steps < 0 || s.Minutes < 0 || s.Steps > 0 && s.Minutes > 0 {
+		return errors.New("-steps and -minutes must not be negative, and one of them 0")
+	}
+	if s.Steps == 0 && s.Minutes == 0 {
+		s.Minutes = 5
+	}
+	if s.Chunk < 1 || s.Probes < 1 || s.IndexEvery < 1 || s.MaxChunks < 0 {
+		return errors.New("-chunk, -probes and -index-every must be positive, -max-chunks not negative")
+	}
+	if !(s.Mono >= 0 && s.Cross >= 0 && s.Mono+s.Cross > 0) {
+		return errors.New("-mono and -cross must not be negative, and one of them positive")
+	}
+	c, err := s.config(s.Vocabulary)
+	if err != nil {
+		return err
+	}
+	if s.Chunk > c.MaxPositionEmbeddings-2 {
+		return fmt.Errorf("-chunk %d: a model of size %s takes %d tokens", s.Chunk, s.Size, c.MaxPositionEmbeddings-2)
+	}
+	return nil
+}
+
+// sizes are the models that -size names.
+var sizes = func() map[string]marge.Config {
+	m := marge.Presets()
+	m["mini"] = marge.Config{
+		DModel: 64, EncoderLayers: 3, EncoderFFNDim: 256, EncoderAttentionHeads: 2, RetrievalLayers: 2,
+		DecoderBaseLayers: 1, DecoderBaseFFNDim: 256, DecoderLayers: 2, DecoderFFNDim: 512, DecoderAttentionHeads: 2,
+		MaxPositionEmbeddings: 256,
+	}
+	return m
+}()
+
+// config returns the model's, without seed.
+func (s *settings) config(vocabulary int) (marge.Config, error) {
+	c, ok := sizes[s.Size]
+	if !ok {
+		return c, fmt.Errorf("-size %s: no such size", s.Size)
+	}
+	c.VocabSize, c.RetrievalPooling, c.Dropout = vocabulary, s.Pooling, float32(s.Dropout)
+	return c, c.Validate()
+}
+
+func (s *settings) pretrain(seed uint64, dir string) marge.PretrainOptions {
+	return marge.PretrainOptions{
+		Steps: s.Steps, Duration: time.Duration(s.Minutes * float64(time.Minute)), LearningRate: s.LearningRate,
+		BetaLearningRate: s.BetaLearningRate, GLearningRate: s.GLearningRate,
+		BatchTokens: s.BatchTokens, Accumulate: s.Accumulate,
+		Links: index.LinkOptions{Mono: s.Mono, Cross: s.Cross}, CrossWeight: float32(s.CrossWeight), MonoWeight: 1,
+		IndexEvery: s.IndexEvery, TFIDFSteps: s.TFIDFSteps, ContrastiveSteps: s.ContrastiveSteps,
+		DetachRelevance: s.DetachRelevance, NullDocument: s.NullDocument,
+		Seed: seed, Dir: dir, Resume: true,
+	}
+}
+
+// updates returns how many updates a share of a training has, or, if its
+// updates are not known before, the given number.
+func (s *settings) updates(share float64, unknown int) int {
+	if s.Steps == 0 {
+		return unknown
+	}
+	return max(1, int(share*float64(s.Steps)))
+}
+
+// hashOf returns a short name for values that have a JSON form.
+func hashOf(values ...any) (string, error) {
+	data, err := json.Marshal(values)
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:5]), nil
+}

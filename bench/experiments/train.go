@@ -1,0 +1,316 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/marge-go/marge/asm"
+	"github.com/marge-go/marge/bench"
+	"github.com/marge-go/marge/marge"
+	"github.com/marge-go/marge/marge/checkpoint"
+	"github.com/marge-go/marge/marge/eval"
+	"github.com/marge-go/marge/marge/probe"
+	"github.com/marge-go/marge/nn"
+	"github.com/marge-go/marge/tensor"
+)
+
+// training is the result of a training: result.json in its directory.
+type training struct {
+	Seed     uint64   `json:"seed"`
+	Settings settings `json:"settings"`
+	Machine  machine  `json:"machine"`
+
+	Parameters   int     `json:"parameters"`
+	Steps        int     `json:"steps"`
+	TargetTokens int64   `json:"target_tokens"`
+	Seconds      float64 `json:"seconds"`
+	FLOPs        float64 `json:"flops"` // of the matrix products, see compute
+	Beta         float64 `json:"beta"`
+	TrainLoss    float64 `json:"train_loss"`
+	Checkpoint   string  `json:"checkpoint"` // below the directory of the training
+
+	Final evaluation `json:"final"`
+	Curve []sample   `json:"curve"`
+}
+
+// sample is a measurement during a training, on fewer documents than the final
+// one.
+type sample struct {
+	Step         int          `json:"step"`
+	TargetTokens int64        `json:"target_tokens"`
+	Seconds      float64      `json:"seconds"`
+	Beta         float64      `json:"beta"`
+	TrainLoss    float64      `json:"train_loss"`
+	P1           float64      `json:"p_at_1"`
+	P1Centered   float64      `json:"p_at_1_centered"`
+	Loss         probe.Losses `json:"loss"`
+}
+
+// evaluation is how good a model is on the held-out documents.
+type evaluation struct {
+	// Retrieval of translations by g, and the same with the mean of each
+	// language taken off.
+	G        *eval.Report `json:"g"`
+	Centered *eval.Report `json:"centered"`
+	// Loss by what targets are reconstructed from, four documents.
+	Loss *eval.LossReport `json:"loss"`
+}
+
+// train trains a model, or goes on with a training that was interrupted, and
+// evaluates it. Of a finished training it returns the result.
+func (e *env) train(ctx context.Context, s settings, seed uint64) (*training, string, error) {
+	key, err := e.dataKey()
+	if err != nil {
+		return nil, "", err
+	}
+	hash, err := hashOf(s, key)
+	if err != nil {
+		return nil, "", err
+	}
+	name := fmt.Sprintf("%s-%s-seed%d", s.Size, hash, seed)
+	dir := filepath.Join(e.out, "runs", name)
+	path := filepath.Join(dir, "result.json")
+	if data, err := os.ReadFile(path); err == nil {
+		r := &training{}
+		if err := json.Unmarshal(data, r); err != nil {
+			return nil, "", fmt.Errorf("%s: %w", path, err)
+		}
+		return r, dir, nil
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return nil, "", err
+	}
+	fmt.Fprintf(e.log, "training %s\n", name)
+	r, err := e.trainIn(ctx, dir, s, seed)
+	if err != nil {
+		return nil, "", fmt.Errorf("training %s: %w", name, err)
+	}
+	return r, dir, writeJSON(path, r)
+}
+
+func (e *env) trainIn(ctx context.Context, dir string, s settings, seed uint64) (*training, error) {
+	t, err := e.tokenizer()
+	if err != nil {
+		return nil, err
+	}
+	held, err := e.heldout(t)
+	if err != nil {
+		return nil, err
+	}
+	store, err := e.store(ctx, t, &s)
+	if err != nil {
+		return nil, err
+	}
+	defer store.Close()
+	c, err := s.config(t.VocabSize())
+	if err != nil {
+		return nil, err
+	}
+	c.Seed = seed
+	m, err := marge.New(c)
+	if err != nil {
+		return nil, err
+	}
+	m.Tokenizer = t
+	if s.Beta != nil {
+		m.SetBeta(float32(*s.Beta))
+	}
+	monitor, err := probe.NewMonitor(ctx, m, probe.Options{
+		Dir: dir, Store: store, Probes: s.Probes, Heldout: probe.NewHeldout(held.docs, probe.HeldoutOptions{Seed: 1}),
+		OnRecord: e.progress,
+	})
+	if err != nil {
+		return nil, err
+	}
+	o := s.pretrain(seed, dir)
+	o.OnStep, o.OnIndex = monitor.OnStep, monitor.OnIndex
+	stats, err := marge.Pretrain(ctx, m, store, o)
+	if err := errors.Join(err, monitor.Close()); err != nil {
+		return nil, err
+	}
+	r := &training{
+		Seed: seed, Settings: s, Machine: machineOf(m), Parameters: nn.Count(m.Parameters()), Steps: stats.Steps,
+		TargetTokens: stats.TargetTokens, Seconds: stats.Elapsed.Seconds(), Beta: float64(m.Beta()), TrainLoss: stats.Loss,
+		Checkpoint: filepath.Base(stats.Checkpoint),
+	}
+	r.FLOPs = float64(r.TargetTokens) * flopsPerToken(c, store.TotalTokens()/store.Len()+2, s.BatchTokens)
+	if r.Curve, err = curve(filepath.Join(dir, probe.LogName)); err != nil {
+		return nil, err
+	}
+	r.Final, err = e.evaluate(ctx, m)
+	return r, err
+}
+
+// flopsPerToken estimates the floating-point operations of training for each
+// predicted token, from a batch of as many evidence as target documents, all
+// of the given length.
+func flopsPerToken(c marge.Config, length, batchTokens int) float64 {
+	documents := max(1, batchTokens/(2*length))
+	return bench.StepFlops(c, documents, length) / float64(documents*(length-1))
+}
+
+// progress tells of measurements, and now and then of the training.
+func (e *env) progress(r *probe.Record) error {
+	if h := r.Heldout; h != nil {
+		fmt.Fprintf(e.log, "step %d, %v: P@1 %.3f, centred %.3f; held-out loss: retrieved %.3f, translations %.3f, random %.3f, none %.3f\n",
+			r.Step, time.Duration(r.Seconds*1e9).Round(time.Second), h.P1, h.P1Centered, h.Loss.Retrieved, h.Loss.Oracle, h.Loss.Random, h.Loss.None)
+	}
+	return nil
+}
+
+// curve reads the measurements of a training.
+func curve(path string) ([]sample, error) {
+	records, err := probe.ReadRecords(path)
+	if err != nil {
+		return nil, err
+	}
+	var samples []sample
+	for _, r := range records {
+		if r.Heldout == nil {
+			continue
+		}
+		s := sample{
+			Step: r.Step, TargetTokens: r.TargetTokens, Seconds: r.Seconds,
+			P1: r.Heldout.P1, P1Centered: r.Heldout.P1Centered, Loss: r.Heldout.Loss,
+		}
+		if r.Train != nil {
+			s.Beta, s.TrainLoss = r.Train.Beta, r.Train.Loss
+		}
+		samples = append(samples, s)
+	}
+	return samples, nil
+}
+
+func runner(m *marge.Model) asm.Runner {
+	if cpu, ok := m.Backend().(*tensor.CPU); ok {
+		return cpu.Pool()
+	}
+	return asm.Serial
+}
+
+// bootstrap is how all intervals are estimated.
+var bootstrap = eval.Bootstrap{Seed: 1}
+
+// retrieval measures retrieval, with intervals over groups.
+func retrieval(docs []eval.Doc, s eval.Scorer) *eval.Report {
+	r := eval.Retrieval(docs, s)
+	r.Bootstrap(bootstrap, true)
+	return r
+}
+
+// scorers returns g as it is, and with the mean of each language taken off.
+func (h *heldout) scorers(ctx context.Context, m *marge.Model) (plain, centered eval.Scorer, err error) {
+	vectors, err := m.Embed(ctx, h.tokens)
+	if err != nil {
+		return nil, nil, err
+	}
+	plain = eval.NewDense(runner(m), vectors, m.Config.DModel)
+	eval.CenterByLanguage(vectors, m.Config.DModel, h.langs)
+	return plain, eval.NewDense(runner(m), vectors, m.Config.DModel), nil
+}
+
+// lossOf returns the loss of held-out documents from others.
+func (h *heldout) lossOf(m *marge.Model) eval.LossFunc {
+	return func(target int, evidence []int) (float64, int, error) {
+		language, err := m.Tokenizer.LanguageToken(h.langs[target])
+		if err != nil {
+			return 0, 0, err
+		}
+		b := marge.Batch{Targets: h.tokens[target : target+1], Languages: []int32{language}}
+		for _, i := range evidence {
+			b.Evidence = append(b.Evidence, h.tokens[i])
+		}
+		loss, err := m.Loss(&b)
+		if err != nil {
+			return 0, 0, err
+		}
+		n := len(h.tokens[target]) + 1
+		return loss[0] * float64(n), n, nil
+	}
+}
+
+// evaluate measures a model on the held-out documents. The retrieved evidence
+// is in other languages than the target, found with centred vectors as in
+// training.
+func (e *env) evaluate(ctx context.Context, m *marge.Model) (v evaluation, err error) {
+	h, err := e.heldout(m.Tokenizer)
+	if err != nil {
+		return v, err
+	}
+	plain, centered, err := h.scorers(ctx, m)
+	if err != nil {
+		return v, err
+	}
+	v.G, v.Centered = retrieval(h.meta, plain), retrieval(h.meta, centered)
+	selected := eval.SelectEvidence(h.meta, eval.Targets(h.meta, e.targets, 1), centered, eval.EvidenceOptions{CrossLingual: true, Seed: 1})
+	v.Loss, err = selected.Loss(ctx, h.lossOf(m), bootstrap)
+	return v, err
+}
+
+// trained is a model to evaluate.
+type trained struct {
+	model *marge.Model
+	seed  uint64    // 0 if not known
+	run   *training // nil if not known
+	curve []sample
+}
+
+// eachModel calls fn with the model in -checkpoint or with those that it
+// trains, one for each seed.
+func (e *env) eachModel(ctx context.Context, fn func(t *trained) error) error {
+	if e.checkpoint != "" {
+		t, err := e.load()
+		if err != nil {
+			return err
+		}
+		return fn(t)
+	}
+	for _, seed := range e.seeds {
+		r, dir, err := e.train(ctx, e.settings, seed)
+		if err != nil {
+			return err
+		}
+		m, err := marge.Load(filepath.Join(dir, r.Checkpoint))
+		if err != nil {
+			return err
+		}
+		if err := fn(&trained{m, seed, r, r.Curve}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// load reads the model in -checkpoint and, if there, what was measured while
+// it was trained.
+func (e *env) load() (*trained, error) {
+	dir := e.checkpoint
+	if _, err := os.Stat(filepath.Join(dir, "config.json")); errors.Is(err, fs.ErrNotExist) {
+		latest, _, rejected, err := checkpoint.Latest(dir)
+		if err != nil {
+			return nil, errors.Join(append(rejected, err)...)
+		}
+		dir = latest
+	}
+	m, err := marge.Load(dir)
+	if err != nil {
+		return nil, err
+	}
+	if m.Tokenizer == nil {
+		return nil, fmt.Errorf("%s has no tokenizer", dir)
+	}
+	if longest := m.Config.MaxPositionEmbeddings - 2; e.settings.Chunk > longest {
+		return nil, fmt.Errorf("-chunk %d: the model in %s takes %d tokens", e.settings.Chunk, dir, longest)
+	}
+	t := &trained{model: m}
+	t.curve, err = curve(filepath.Join(filepath.Dir(dir), probe.LogName))
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return t, err
+}
