@@ -156,7 +156,7 @@ func (r *report) evidenceTable(results []evidenceResult, counts []int) {
 		}
 		saved.series[0].points = append(saved.series[0].points, random.point(float64(n)))
 		saved.series[1].points = append(saved.series[1].points, none.point(float64(n)))
-		r.find("%d documents: retrieved evidence saves %s nats per token against random evidence and %s against none.", n, random, none)
+		r.find("Evidence documents: %d. Retrieved ones save %s nats per token against random ones and %s against none.", n, random, none)
 	}
 	four := counts[0]
 	for _, n := range counts {
@@ -176,6 +176,6 @@ func (r *report) evidenceTable(results []evidenceResult, counts []int) {
 			}
 		}
 	}
-	r.find("%d documents retrieved are better than random ones in %d of %d languages and better than none in %d, with intervals above 0.", four, better[0], len(langs), better[1])
+	r.find("Evidence documents: %d. Retrieved ones are better than random ones in %d of %d languages and better than none in %d, with intervals above 0.", four, better[0], len(langs), better[1])
 	r.panels = append(r.panels, losses, saved, byLang)
 }

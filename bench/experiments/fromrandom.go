@@ -87,6 +87,7 @@ func fromRandom(*flag.FlagSet) func(context.Context, *env) (*report, error) {
 				r.find("P@1 of trained g, centred, %s, is %s that of %s, %s.", best, compare(best, p), m.Name, p)
 			}
 		}
+		r.note("What documents of a language have in common, and how rare words are, is taken from the held-out documents themselves, without their groups.")
 		r.note("P@1 over %d queries of %d ordered pairs of languages; brackets: 95%% bootstrap intervals (1,000 folds, groups drawn), of several seeds the widest bounds.",
 			methods[0].Reports[0].Micro.N, len(methods[0].Reports[0].Pairs))
 		r.Results = methods
@@ -118,17 +119,23 @@ func learningCurves(all []*training) []panel {
 		value func(*training, *sample) float64
 	}{{"target tokens (millions)", tokensOf}, {"minutes", minutes}} {
 		curve := func(name string, y func(*sample) float64) series { return series{name, curveOf(all, x.value, y)} }
+		// The loss of random weights is so high that it would hide the rest.
+		loss := func(name string, y func(*sample) float64) series {
+			s := curve(name, y)
+			s.points = s.points[min(1, len(s.points)-1):]
+			return s
+		}
 		panels = append(panels,
 			panel{title: "P@1, held-out", x: x.label, series: []series{
 				curve("g", func(s *sample) float64 { return s.P1 }),
 				curve("centred by language", func(s *sample) float64 { return s.P1Centered }),
 			}},
 			panel{title: "loss, nats per token", x: x.label, series: []series{
-				curve("training", func(s *sample) float64 { return s.TrainLoss }),
-				curve("held-out, retrieved", func(s *sample) float64 { return s.Loss.Retrieved }),
-				curve("held-out, translations", func(s *sample) float64 { return s.Loss.Oracle }),
-				curve("held-out, random", func(s *sample) float64 { return s.Loss.Random }),
-				curve("held-out, no evidence", func(s *sample) float64 { return s.Loss.None }),
+				loss("training", func(s *sample) float64 { return s.TrainLoss }),
+				loss("held-out, retrieved", func(s *sample) float64 { return s.Loss.Retrieved }),
+				loss("held-out, translations", func(s *sample) float64 { return s.Loss.Oracle }),
+				loss("held-out, random", func(s *sample) float64 { return s.Loss.Random }),
+				loss("held-out, no evidence", func(s *sample) float64 { return s.Loss.None }),
 			}})
 	}
 	return panels

@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"image/png"
+	"iter"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -12,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/marge-go/marge/marge"
+	"github.com/marge-go/marge/marge/corpus"
 	"github.com/marge-go/marge/marge/eval"
 )
 
@@ -194,6 +197,39 @@ func TestErrors(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: error %v, want one with %q", args, err, want)
 		}
+	}
+}
+
+// Random shards are as many as those given, and do not depend on the run.
+func TestResharded(t *testing.T) {
+	e := &env{events: 300}
+	shards := func(docs iter.Seq2[corpus.Document, error]) (of map[string]string, n int) {
+		of, all := map[string]string{}, map[string]bool{}
+		for doc, err := range docs {
+			if err != nil {
+				t.Fatal(err)
+			}
+			of[doc.ID], all[doc.Shard] = doc.Shard, true
+		}
+		return of, len(all)
+	}
+	_, given := shards(e.training())
+	docs, err := e.resharded()
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, n := shards(docs)
+	if second, _ := shards(docs); given < 2 || n != given || !maps.Equal(first, second) {
+		t.Errorf("%d random shards of %d", n, given)
+	}
+	apart := 0
+	for id, shard := range first {
+		if strings.HasSuffix(id, "/en") && first[strings.TrimSuffix(id, "en")+"de"] != shard {
+			apart++
+		}
+	}
+	if apart == 0 {
+		t.Error("all translations stay in one shard")
 	}
 }
 

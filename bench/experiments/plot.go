@@ -50,6 +50,12 @@ func newPlot(p *panel) (*plot.Plot, error) {
 			return nil, fmt.Errorf("plot %q, %q: %w", p.title, s.name, err)
 		}
 	}
+	if p.names != nil {
+		out.X.Min, out.X.Max = -0.5, float64(len(p.names))-0.5
+	}
+	if len(p.series) > 1 { // room for the legend
+		out.Y.Max += 0.06 * float64(len(p.series)) * (out.Y.Max - out.Y.Min)
+	}
 	return out, nil
 }
 

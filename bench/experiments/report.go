@@ -112,12 +112,15 @@ func (r *report) markdown(w io.Writer) error {
 
 // write completes the report and writes it to -out, and its table to w.
 func (e *env) write(r *report, w io.Writer) error {
-	r.Checkpoint, r.Settings, r.Seeds = e.checkpoint, e.settings, e.seeds
+	r.Settings, r.Seeds = e.settings, e.seeds
 	r.Corpora, r.Evals = baseNames(e.corpora), baseNames(e.evals)
 	if e.checkpoint == "" {
 		r.note("%s", e.describe())
 	} else {
-		r.note("The model in %s, held-out documents of at most %d tokens: %s.", e.checkpoint, e.settings.Chunk, strings.Join(r.Evals, ", "))
+		// The end of the path tells which model it is, the rest belongs to the machine.
+		path := filepath.Clean(e.checkpoint)
+		r.Checkpoint = filepath.ToSlash(filepath.Join(filepath.Base(filepath.Dir(path)), filepath.Base(path)))
+		r.note("The model in %s, held-out documents of at most %d tokens: %s.", r.Checkpoint, e.settings.Chunk, strings.Join(r.Evals, ", "))
 	}
 	base := filepath.Join(e.out, r.Experiment)
 	if err := writeJSON(base+".json", r); err != nil {
@@ -181,6 +184,11 @@ func (f figure) String() string {
 		return ""
 	}
 	return fmt.Sprintf("%.3f %v", f.Value, f.Range)
+}
+
+// percent formats a figure that goes from 0 to 100.
+func (f figure) percent() string {
+	return fmt.Sprintf("%.1f [%.1f, %.1f]", f.Value, f.Range.Low, f.Range.High)
 }
 
 func (f figure) point(x float64) point { return point{x, f.Value, f.Range.Low, f.Range.High} }

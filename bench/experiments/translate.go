@@ -111,7 +111,8 @@ func (r *report) translationTable(pairs []langPair, results map[langPair][]*tran
 		of := func(score func(*eval.GenerationReport) figure, which func(*translation) *eval.GenerationReport) figure {
 			return over(xs, func(x *translation) figure { return score(which(x)) })
 		}
-		r.row(p, xs[0].Model.N, of(bleu, model), of(bleu, copied), of(chrF, model), of(chrF, copied), of(chrF, unrelated))
+		r.row(p, xs[0].Model.N, of(bleu, model).percent(), of(bleu, copied).percent(),
+			of(chrF, model).percent(), of(chrF, copied).percent(), of(chrF, unrelated).percent())
 		for i, which := range []func(*translation) *eval.GenerationReport{model, copied, unrelated} {
 			scores.series[i].points = append(scores.series[i].points, of(chrF, which).point(float64(len(scores.names))))
 			if i > 0 && compare(of(chrF, model), of(chrF, which)) == "above" {
