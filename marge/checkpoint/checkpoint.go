@@ -22,6 +22,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/marge-go/marge/marge/internal/osfile"
 )
 
 const (
@@ -88,7 +90,7 @@ func Write(root string, step, keep int, fn func(dir *Dir) error) (path string, e
 	if err := moveIntoPlace(temp, path); err != nil {
 		return fail(err)
 	}
-	if err := syncDir(root); err != nil {
+	if err := osfile.SyncDir(root); err != nil {
 		return path, fmt.Errorf("checkpoint: step %d: written, but perhaps not on disk yet: %w", step, err)
 	}
 	if keep > 0 {

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+
+	"github.com/marge-go/marge/marge/internal/osfile"
 )
 
 // A Dir is a checkpoint that is being written. Its methods may be called
@@ -113,7 +115,7 @@ func (d *Dir) finish() error {
 	if err := errors.Join(err, f.Close()); err != nil {
 		return err
 	}
-	return syncDir(d.path)
+	return osfile.SyncDir(d.path)
 }
 
 // closeAll closes the files that fn left open.

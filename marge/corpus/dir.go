@@ -7,6 +7,8 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+
+	"github.com/marge-go/marge/marge/internal/osfile"
 )
 
 // Build makes a store of documents in directory dir, which it creates, and
@@ -68,7 +70,7 @@ func buildDir(dir string, docs iter.Seq2[Document, error], enc Encoder, opts Bui
 		return fmt.Errorf("corpus: %w", err)
 	}
 	done = true
-	if err := syncDir(filepath.Dir(dir)); err != nil {
+	if err := osfile.SyncDir(filepath.Dir(dir)); err != nil {
 		return fmt.Errorf("corpus: %w", err)
 	}
 	return nil
@@ -104,7 +106,7 @@ func writeFiles(dir string, docs iter.Seq2[Document, error], enc Encoder, opts B
 			return fmt.Errorf("corpus: %w", err)
 		}
 	}
-	if err := syncDir(dir); err != nil {
+	if err := osfile.SyncDir(dir); err != nil {
 		return fmt.Errorf("corpus: %w", err)
 	}
 	return nil
@@ -121,14 +123,14 @@ func Open(dir string) (*Store, error) {
 	var mappings [][]byte
 	fail := func(err error) (*Store, error) {
 		for _, m := range mappings {
-			err = errors.Join(err, unmap(m))
+			err = errors.Join(err, osfile.Unmap(m))
 		}
 		return nil, err
 	}
 	for i, name := range []string{metadataFile, stringsFile, tokensFile} {
 		path := filepath.Join(dir, name)
 		var err error
-		data[i], err = mapFile(path)
+		data[i], err = osfile.Map(path)
 		if errors.Is(err, fs.ErrNotExist) && (i > 0 || exists(filepath.Join(dir, tokensFile))) {
 			return fail(fmt.Errorf("corpus: %s is damaged: the file %s is missing", dir, name))
 		}

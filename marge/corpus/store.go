@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"github.com/marge-go/marge/marge/internal/osfile"
 )
 
 // A Store holds the chunks of a corpus: their tokens, and what a training
@@ -153,7 +155,7 @@ func (s *Store) Verify() error {
 func (s *Store) Close() error {
 	var errs []error
 	for _, m := range s.mappings {
-		errs = append(errs, unmap(m))
+		errs = append(errs, osfile.Unmap(m))
 	}
 	*s = Store{}
 	return errors.Join(errs...)

@@ -13,6 +13,8 @@ import (
 	"os"
 	"path/filepath"
 	"unsafe"
+
+	"github.com/marge-go/marge/marge/internal/osfile"
 )
 
 // The file of a Flat has these parts, with all numbers little-endian:
@@ -125,7 +127,7 @@ func (f *Flat) save(path string) (err error) {
 	if err := os.Rename(temp, path); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(path))
+	return osfile.SyncDir(filepath.Dir(path))
 }
 
 // writeValues is how many numbers are written at once.
@@ -179,13 +181,13 @@ func writeNumbers[T float32 | uint64](w io.Writer, numbers []T) error {
 // The header and where records end are checked; [Flat.Verify] checks the rest.
 // Vectors that are added later are kept in memory, with a copy of the others.
 func OpenFlat(path string) (*Flat, error) {
-	data, err := mapFile(path)
+	data, err := osfile.Map(path)
 	if err != nil {
 		return nil, fmt.Errorf("index: open: %w", err)
 	}
 	f, err := decodeFlat(data)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("index: open %s: %w", path, err), unmap(data))
+		return nil, errors.Join(fmt.Errorf("index: open %s: %w", path, err), osfile.Unmap(data))
 	}
 	f.path = path
 	return f, nil
@@ -261,7 +263,7 @@ func (f *Flat) Verify() error {
 func (f *Flat) Close() error {
 	file, path := f.file, f.path
 	*f = Flat{dim: f.dim}
-	if err := unmap(file); err != nil {
+	if err := osfile.Unmap(file); err != nil {
 		return fmt.Errorf("index: close %s: %w", path, err)
 	}
 	return nil

@@ -1,6 +1,6 @@
 //go:build unix && !aix && !solaris
 
-package index
+package osfile
 
 import (
 	"errors"
@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// mapFile returns the content of a file, mapped into memory.
-func mapFile(path string) ([]byte, error) {
+// Map returns the content of a file, mapped into memory.
+func Map(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -37,17 +37,10 @@ func mapFile(path string) ([]byte, error) {
 	return data, nil
 }
 
-func unmap(data []byte) error {
+// Unmap frees what Map returned.
+func Unmap(data []byte) error {
 	if len(data) == 0 {
 		return nil
 	}
 	return unix.Munmap(data)
-}
-
-func syncDir(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

@@ -4,45 +4,11 @@ package corpus
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
-	"math"
 	"os"
 
 	"golang.org/x/sys/unix"
 )
-
-// mapFile returns the content of a file, mapped into memory.
-func mapFile(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	switch {
-	case err != nil:
-		return nil, err
-	case !info.Mode().IsRegular():
-		return nil, &fs.PathError{Op: "map", Path: path, Err: errors.New("is not a regular file")}
-	case info.Size() == 0:
-		return nil, nil // which cannot be mapped
-	case info.Size() > math.MaxInt:
-		return nil, &fs.PathError{Op: "map", Path: path, Err: fmt.Errorf("%d bytes are too many for this machine", info.Size())}
-	}
-	data, err := unix.Mmap(int(f.Fd()), 0, int(info.Size()), unix.PROT_READ, unix.MAP_SHARED)
-	if err != nil {
-		return nil, &fs.PathError{Op: "map", Path: path, Err: err}
-	}
-	return data, nil
-}
-
-func unmap(data []byte) error {
-	if len(data) == 0 {
-		return nil
-	}
-	return unix.Munmap(data)
-}
 
 // lockDir makes a directory if need be and takes its exclusive lock, or fails
 // if another Build has it. The system releases the lock when the process ends,
@@ -87,12 +53,4 @@ func flock(d *os.File) error {
 			return err
 		}
 	}
-}
-
-func syncDir(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
