@@ -48,7 +48,7 @@ func (m *Model) EvidenceAttention(b *Batch) (*EvidenceAttention, error) {
 	}
 	for i, l := range m.decoder.layers {
 		q := l.cross.Q.Forward(tp, l.crossNorm.Forward(tp, l.selfAttend(tp, x, in.offsets, true)))
-		a.add(m.runner(), l.cross.Heads, q, in.offsets, z[i], hostBias)
+		a.add(m.Runner(), l.cross.Heads, q, in.offsets, z[i], hostBias)
 		x = l.forward(tp, x, in.offsets, z[i], bias)
 	}
 	for i := range b.Targets {

@@ -16,8 +16,9 @@ import (
 // do not depend on each other.
 const encodeTokens = 4096
 
-// runner returns the threads for work on the host.
-func (m *Model) runner() asm.Runner {
+// Runner returns the threads for work on the host: those of the backend, if it
+// is a [tensor.CPU], or else the caller alone.
+func (m *Model) Runner() asm.Runner {
 	if cpu, ok := m.backend.(*tensor.CPU); ok {
 		return cpu.Pool()
 	}
@@ -209,7 +210,7 @@ func (m *Model) Retrieve(ctx context.Context, query []int32, x *Index, k int) ([
 		return nil, fmt.Errorf("retrieve: %w", err)
 	}
 	k = min(k, x.Len())
-	found, scores := x.flat.Search(m.runner(), vector, k)
+	found, scores := x.flat.Search(m.Runner(), vector, k)
 	hits := make([]Hit, k)
 	for i := range hits {
 		hits[i] = Hit{Document: int(found[i]), ID: x.ID(int(found[i])), Relevance: scores[i]}

@@ -276,8 +276,8 @@ func (t *trainer) link(ctx context.Context, shards []int) ([]shardLinks, error) 
 		df, total := index.DocumentFrequency(docs, t.m.Config.VocabSize), len(docs)
 		for i := range links {
 			n := len(links[i].items)
-			vectors := index.TFIDF(t.m.runner(), docs[:n], df, total)
-			links[i].pairs = index.CenteredLinks(t.m.runner(), vectors, links[i].items, t.o.Links)
+			vectors := index.TFIDF(t.m.Runner(), docs[:n], df, total)
+			links[i].pairs = index.CenteredLinks(t.m.Runner(), vectors, links[i].items, t.o.Links)
 			docs = docs[n:]
 		}
 		return links, nil
@@ -290,7 +290,7 @@ func (t *trainer) link(ctx context.Context, shards []int) ([]shardLinks, error) 
 	eval.CenterByLanguage(vectors, d, langs)
 	for i := range links {
 		n := len(links[i].items) * d
-		links[i].pairs = index.Links(t.m.runner(), vectors[:n], d, links[i].items, t.o.Links)
+		links[i].pairs = index.Links(t.m.Runner(), vectors[:n], d, links[i].items, t.o.Links)
 		vectors = vectors[n:]
 	}
 	return links, nil

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/marge-go/marge/marge/eval"
+	"github.com/marge-go/marge/marge/probe"
 )
 
 // evidenceResult is the loss of a model from some number of documents.
@@ -44,7 +45,7 @@ func evidence(fs *flag.FlagSet) func(context.Context, *env) (*report, error) {
 			selected := eval.SelectEvidence(h.meta, eval.Targets(h.meta, e.targets, 1), centered, eval.EvidenceOptions{
 				Documents: slices.Max(counts), CrossLingual: !*sameLanguage, Seed: 1,
 			})
-			loss := onceWithout(h.lossOf(t.model))
+			loss := onceWithout(probe.LossOf(t.model, h.docs))
 			for _, n := range counts {
 				l, err := firstOf(selected, n).Loss(ctx, loss, bootstrap)
 				if err != nil {

@@ -24,7 +24,7 @@ func fromRandom(*flag.FlagSet) func(context.Context, *env) (*report, error) {
 		var samples []*training
 		var run asm.Runner
 		err := e.eachModel(ctx, func(t *trained) error {
-			run, r.Machine = runner(t.model), machineOf(t.model)
+			run, r.Machine = t.model.Runner(), machineOf(t.model)
 			h, err := e.heldout(t.model.Tokenizer)
 			if err != nil {
 				return err

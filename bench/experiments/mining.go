@@ -170,7 +170,7 @@ func (h *heldout) mine(m *marge.Model, vectors []float32, p langPair) ([]mined, 
 		var found [2][]eval.Mined
 		for half := range found {
 			var err error
-			if found[half], err = eval.Mine(runner(m), sources[half], targets[half], d, eval.MineOptions{Margin: margin}); err != nil {
+			if found[half], err = eval.Mine(m.Runner(), sources[half], targets[half], d, eval.MineOptions{Margin: margin}); err != nil {
 				return nil, err
 			}
 		}

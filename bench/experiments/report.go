@@ -26,7 +26,7 @@ type machine struct {
 }
 
 func machineOf(m *marge.Model) machine {
-	return machine{runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH, bench.Machine(), asm.Current().String(), runner(m).Threads()}
+	return machine{runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH, bench.Machine(), asm.Current().String(), m.Runner().Threads()}
 }
 
 // report is the result of an experiment: NAME.json, NAME.md and NAME.png.

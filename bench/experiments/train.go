@@ -10,14 +10,12 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/marge-go/marge/asm"
 	"github.com/marge-go/marge/bench"
 	"github.com/marge-go/marge/marge"
 	"github.com/marge-go/marge/marge/checkpoint"
 	"github.com/marge-go/marge/marge/eval"
 	"github.com/marge-go/marge/marge/probe"
 	"github.com/marge-go/marge/nn"
-	"github.com/marge-go/marge/tensor"
 )
 
 // training is the result of a training: result.json in its directory.
@@ -186,13 +184,6 @@ func curve(path string) ([]sample, error) {
 	return samples, nil
 }
 
-func runner(m *marge.Model) asm.Runner {
-	if cpu, ok := m.Backend().(*tensor.CPU); ok {
-		return cpu.Pool()
-	}
-	return asm.Serial
-}
-
 // bootstrap is how all intervals are estimated.
 var bootstrap = eval.Bootstrap{Seed: 1}
 
@@ -209,29 +200,9 @@ func (h *heldout) scorers(ctx context.Context, m *marge.Model) (plain, centered 
 	if err != nil {
 		return nil, nil, err
 	}
-	plain = eval.NewDense(runner(m), vectors, m.Config.DModel)
+	plain = eval.NewDense(m.Runner(), vectors, m.Config.DModel)
 	eval.CenterByLanguage(vectors, m.Config.DModel, h.langs)
-	return plain, eval.NewDense(runner(m), vectors, m.Config.DModel), nil
-}
-
-// lossOf returns the loss of held-out documents from others.
-func (h *heldout) lossOf(m *marge.Model) eval.LossFunc {
-	return func(target int, evidence []int) (float64, int, error) {
-		language, err := m.Tokenizer.LanguageToken(h.langs[target])
-		if err != nil {
-			return 0, 0, err
-		}
-		b := marge.Batch{Targets: h.tokens[target : target+1], Languages: []int32{language}}
-		for _, i := range evidence {
-			b.Evidence = append(b.Evidence, h.tokens[i])
-		}
-		loss, err := m.Loss(&b)
-		if err != nil {
-			return 0, 0, err
-		}
-		n := len(h.tokens[target]) + 1
-		return loss[0] * float64(n), n, nil
-	}
+	return plain, eval.NewDense(m.Runner(), vectors, m.Config.DModel), nil
 }
 
 // evaluate measures a model on the held-out documents. The retrieved evidence
@@ -248,7 +219,7 @@ func (e *env) evaluate(ctx context.Context, m *marge.Model) (v evaluation, err e
 	}
 	v.G, v.Centered = retrieval(h.meta, plain), retrieval(h.meta, centered)
 	selected := eval.SelectEvidence(h.meta, eval.Targets(h.meta, e.targets, 1), centered, eval.EvidenceOptions{CrossLingual: true, Seed: 1})
-	v.Loss, err = selected.Loss(ctx, h.lossOf(m), bootstrap)
+	v.Loss, err = selected.Loss(ctx, probe.LossOf(m, h.docs), bootstrap)
 	return v, err
 }
 

@@ -10,7 +10,6 @@ import (
 	"github.com/marge-go/marge/marge"
 	"github.com/marge-go/marge/marge/eval"
 	"github.com/marge-go/marge/marge/probe"
-	"github.com/marge-go/marge/tensor"
 )
 
 // How many held-out documents the loss is measured on, at the end and while
@@ -31,13 +30,6 @@ func (e *evaluation) heldout(targets int) *probe.Heldout {
 	return probe.NewHeldout(e.docs, probe.HeldoutOptions{Seed: e.seed, LossTargets: targets})
 }
 
-func runner(m *marge.Model) asm.Runner {
-	if cpu, ok := m.Backend().(*tensor.CPU); ok {
-		return cpu.Pool()
-	}
-	return asm.Serial
-}
-
 // final measures all that a run reports.
 func (e *evaluation) final(ctx context.Context, m *marge.Model, random *eval.Report) (*result, *probe.Measurement, error) {
 	h, err := e.heldout(lossTargets).Measure(ctx, m)
@@ -48,14 +40,14 @@ func (e *evaluation) final(ctx context.Context, m *marge.Model, random *eval.Rep
 	for i, d := range e.docs {
 		docs[i] = eval.Doc{Lang: d.Lang, Group: d.Group}
 	}
-	tfidf := eval.Retrieval(docs, eval.NewTFIDF(runner(m), e.texts, eval.TFIDFOptions{}))
+	tfidf := eval.Retrieval(docs, eval.NewTFIDF(m.Runner(), e.texts, eval.TFIDFOptions{}))
 	r := &result{
 		HeldoutRetrieved: h.Loss.Retrieved, HeldoutOracle: h.Loss.Oracle, HeldoutRandom: h.Loss.Random, HeldoutNone: h.Loss.None,
 		P1: h.P1, MRR: h.MRR, P1Centered: h.P1Centered, P1RandomInit: random.Micro.P1, P1TFIDF: tfidf.Micro.P1,
 		RelevanceAUC: h.RelevanceAUC, AttentionEntropy: h.AttentionEntropy,
 		AttentionTranslation: h.AttentionTranslation, AttentionUniform: h.AttentionUniform,
 		P1ByPair: map[string]any{}, HeldoutDocuments: len(e.docs), RetrievalQueries: h.Report.Micro.N,
-		GoVersion: runtime.Version(), InstructionSet: asm.Current().String(), ThreadsForTensors: runner(m).Threads(),
+		GoVersion: runtime.Version(), InstructionSet: asm.Current().String(), ThreadsForTensors: m.Runner().Threads(),
 	}
 	for i, p := range h.Report.Pairs {
 		r.P1ByPair[p.From+"-"+p.To] = map[string]any{

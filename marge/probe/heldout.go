@@ -5,10 +5,8 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/marge-go/marge/asm"
 	"github.com/marge-go/marge/marge"
 	"github.com/marge-go/marge/marge/eval"
-	"github.com/marge-go/marge/tensor"
 )
 
 // Document is a document that the training does not see, of the length of a
@@ -114,21 +112,14 @@ func (h *Heldout) Retrieval(ctx context.Context, m *marge.Model) (plain, centere
 	if err != nil {
 		return nil, nil, fmt.Errorf("probe: %w", err)
 	}
-	plain = eval.Retrieval(h.meta, eval.NewDense(runner(m), vectors, m.Config.DModel))
+	plain = eval.Retrieval(h.meta, eval.NewDense(m.Runner(), vectors, m.Config.DModel))
 	return plain, h.centered(m, vectors), nil
 }
 
 // centered changes the vectors.
 func (h *Heldout) centered(m *marge.Model, vectors []float32) *eval.Report {
 	eval.CenterByLanguage(vectors, m.Config.DModel, h.langs)
-	return eval.Retrieval(h.meta, eval.NewDense(runner(m), vectors, m.Config.DModel))
-}
-
-func runner(m *marge.Model) asm.Runner {
-	if cpu, ok := m.Backend().(*tensor.CPU); ok {
-		return cpu.Pool()
-	}
-	return asm.Serial
+	return eval.Retrieval(h.meta, eval.NewDense(m.Runner(), vectors, m.Config.DModel))
 }
 
 // Measure measures a model. It encodes each document once for retrieval and
@@ -138,7 +129,7 @@ func (h *Heldout) Measure(ctx context.Context, m *marge.Model) (*Measurement, er
 	if err != nil {
 		return nil, fmt.Errorf("probe: %w", err)
 	}
-	dense := eval.NewDense(runner(m), vectors, m.Config.DModel)
+	dense := eval.NewDense(m.Runner(), vectors, m.Config.DModel)
 	targets := h.targets[:min(h.o.LossTargets, len(h.targets))]
 	evidence := eval.SelectEvidence(h.meta, targets, dense, eval.EvidenceOptions{Documents: h.o.Evidence, Seed: h.o.Seed})
 	r := &Measurement{Targets: targets, Retrieved: evidence.Retrieved, Report: eval.Retrieval(h.meta, dense)}
@@ -186,23 +177,28 @@ func (h *Heldout) relevance(dense *eval.Dense, r *Measurement) {
 
 // loss measures how well targets are reconstructed.
 func (h *Heldout) loss(ctx context.Context, m *marge.Model, evidence *eval.Evidence) (Losses, error) {
-	report, err := evidence.Loss(ctx, func(target int, evidence []int) (nats float64, tokens int, err error) {
-		b, err := h.batch(m, target, evidence)
-		if err != nil {
-			return 0, 0, err
-		}
-		l, err := m.Loss(b)
-		if err != nil {
-			return 0, 0, fmt.Errorf("%s: %w", h.docs[target].ID, err)
-		}
-		tokens = len(h.tokens[target]) + 1 // </s>
-		return l[0] * float64(tokens), tokens, nil
-	}, eval.Bootstrap{})
+	report, err := evidence.Loss(ctx, LossOf(m, h.docs), eval.Bootstrap{})
 	if err != nil {
 		return Losses{}, err
 	}
 	all := report.All
 	return Losses{Retrieved: all.Retrieved, Oracle: all.Oracle, Random: all.Random, None: all.None}, nil
+}
+
+// LossOf returns the loss of a model on held-out documents, by their numbers.
+func LossOf(m *marge.Model, docs []Document) eval.LossFunc {
+	return func(target int, evidence []int) (nats float64, tokens int, err error) {
+		b, err := batch(m, docs, target, evidence)
+		if err != nil {
+			return 0, 0, err
+		}
+		l, err := m.Loss(b)
+		if err != nil {
+			return 0, 0, fmt.Errorf("%s: %w", docs[target].ID, err)
+		}
+		tokens = len(docs[target].Tokens) + 1 // </s>
+		return l[0] * float64(tokens), tokens, nil
+	}
 }
 
 // attention measures what targets attend to.
@@ -233,7 +229,7 @@ func (h *Heldout) attention(ctx context.Context, m *marge.Model, evidence *eval.
 }
 
 func (h *Heldout) attend(m *marge.Model, target int, evidence []int) (*marge.EvidenceAttention, *marge.Batch, error) {
-	b, err := h.batch(m, target, evidence)
+	b, err := batch(m, h.docs, target, evidence)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -245,17 +241,17 @@ func (h *Heldout) attend(m *marge.Model, target int, evidence []int) (*marge.Evi
 }
 
 // batch returns a target with its evidence.
-func (h *Heldout) batch(m *marge.Model, target int, evidence []int) (*marge.Batch, error) {
+func batch(m *marge.Model, docs []Document, target int, evidence []int) (*marge.Batch, error) {
 	if m.Tokenizer == nil {
 		return nil, fmt.Errorf("the model has no tokenizer, which gives the language tokens")
 	}
-	language, err := m.Tokenizer.LanguageToken(h.docs[target].Lang)
+	language, err := m.Tokenizer.LanguageToken(docs[target].Lang)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", h.docs[target].ID, err)
+		return nil, fmt.Errorf("%s: %w", docs[target].ID, err)
 	}
-	b := &marge.Batch{Targets: [][]int32{h.tokens[target]}, Languages: []int32{language}}
+	b := &marge.Batch{Targets: [][]int32{docs[target].Tokens}, Languages: []int32{language}}
 	for _, i := range evidence {
-		b.Evidence = append(b.Evidence, h.tokens[i])
+		b.Evidence = append(b.Evidence, docs[i].Tokens)
 	}
 	return b, nil
 }
