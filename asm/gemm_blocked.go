@@ -160,7 +160,7 @@ func (t *gemmTask) plan(threads int) {
 	t.kern = gemmKernelsOf(isa)
 	k := t.kern
 	t.kblocks = ceilDiv(t.K, k.kc)
-	kc := ceilDiv(ceilDiv(t.K, 16), t.kblocks) * 16
+	kc := t.depth()
 	t.thin = t.TransB && t.M <= gemmThinRows && t.K >= t.M*gemmThinDepth
 	// Rows of A as stored that are a multiple of 4 KB apart push each other out
 	// of the caches before the next tile comes to the same cache line.
@@ -222,7 +222,7 @@ func (t *gemmTask) cut(parts int) (pm, pn int) {
 // runShared goes through B slab by slab: all parts pack, then all multiply.
 func (t *gemmTask) runShared(run Runner) {
 	cols, blocks := t.n1, t.kb1
-	kc := ceilDiv(ceilDiv(t.K, 16), t.kblocks) * 16
+	kc := t.depth()
 	grow(&t.slab, cols*blocks*kc+gemmSlack)
 	for t.n0 = 0; t.n0 < t.N; t.n0 += cols {
 		t.n1 = min(t.n0+cols, t.N)
@@ -279,6 +279,9 @@ func (t *gemmTask) problem(b int) gemmProblem {
 	}
 	return p
 }
+
+// depth returns how many products the largest block sums up.
+func (t *gemmTask) depth() int { return ceilDiv(ceilDiv(t.K, 16), t.kblocks) * 16 }
 
 // block returns the products that block kb sums up. Bounds are multiples of 16,
 // which is what packing takes at a time.

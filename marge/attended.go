@@ -47,9 +47,10 @@ func (m *Model) EvidenceAttention(b *Batch) (*EvidenceAttention, error) {
 		x = l.forward(tp, x, in.offsets, true)
 	}
 	for i, l := range m.decoder.layers {
-		q := l.cross.Q.Forward(tp, l.crossNorm.Forward(tp, l.selfAttend(tp, x, in.offsets, true)))
+		x = l.selfAttend(tp, x, in.offsets, true)
+		q := l.cross.Q.Forward(tp, l.crossNorm.Forward(tp, x))
 		a.add(m.Runner(), l.cross.Heads, q, in.offsets, z[i], hostBias)
-		x = l.forward(tp, x, in.offsets, z[i], bias)
+		x = l.feedForward(tp, l.crossAttend(tp, x, in.offsets, z[i], bias))
 	}
 	for i := range b.Targets {
 		n := float64(int(in.offsets[i+1]-in.offsets[i]) * len(m.decoder.layers) * m.Config.DecoderAttentionHeads)

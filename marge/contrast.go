@@ -2,7 +2,6 @@ package marge
 
 import (
 	"fmt"
-	"math"
 	"math/rand/v2"
 
 	"github.com/marge-go/marge/nn"
@@ -34,11 +33,9 @@ func (t *trainer) contrast() (Metrics, error) {
 		own[i] = int32(i)
 	}
 	out, _ := t.tape.CrossEntropy(t.tape.Scale(contrastScale, t.tape.Rows(g, 0, n)), t.tape.Rows(g, n, 2*n), t.tape.Ints(own), 0, 1/float32(n))
-	var loss [1]float32
-	out.CopyTo(loss[:])
-	metrics.Loss = float64(loss[0])
-	if math.IsNaN(metrics.Loss) || math.IsInf(metrics.Loss, 0) {
-		return Metrics{}, &stepError{step: t.step + 1, err: fmt.Errorf("contrastive loss is %v", metrics.Loss)}
+	var err error
+	if metrics.Loss, err = finite(out); err != nil {
+		return Metrics{}, &stepError{step: t.step + 1, err: fmt.Errorf("contrastive %w", err)}
 	}
 	t.tape.Backward(out)
 	if err := t.optimise(&metrics, 0); err != nil {

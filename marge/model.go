@@ -265,11 +265,14 @@ func newDecoderLayer(c *Config) *decoderLayer {
 
 func (l *decoderLayer) forward(tp *tensor.Tape, x *tensor.Tensor, offsets []int32, z attention.Evidence, bias *tensor.Tensor) *tensor.Tensor {
 	x = l.selfAttend(tp, x, offsets, true)
+	return l.feedForward(tp, l.crossAttend(tp, x, offsets, z, bias))
+}
+
+func (l *decoderLayer) crossAttend(tp *tensor.Tape, x *tensor.Tensor, offsets []int32, z attention.Evidence, bias *tensor.Tensor) *tensor.Tensor {
 	h := l.crossNorm.Forward(tp, x)
 	y := l.cross.Cross(tp, h, offsets, z, bias)
 	tp.Forget(h)
-	x = tp.AddInto(tp.Dropout(y, l.dropout), x)
-	return l.feedForward(tp, x)
+	return tp.AddInto(tp.Dropout(y, l.dropout), x)
 }
 
 // Parameters implements nn.Layer.

@@ -143,18 +143,28 @@ func (t *trainer) update(ctx context.Context) (Metrics, error) {
 	for i, b := range group {
 		t.tape.Reset(tensor.Training, t.random(dropoutStream, uint64(t.step*t.o.Accumulate+i)).Uint64())
 		out := t.m.Forward(t.tape, &t.batches[b], 1/float32(predicted))
-		var loss [1]float32
-		out.Loss.CopyTo(loss[:])
-		metrics.Loss += float64(loss[0])
-		if math.IsNaN(metrics.Loss) || math.IsInf(metrics.Loss, 0) {
-			return Metrics{}, t.failed(b, fmt.Errorf("loss is %v", metrics.Loss))
+		loss, err := finite(out.Loss)
+		if err != nil {
+			return Metrics{}, t.failed(b, err)
 		}
+		metrics.Loss += loss
 		t.tape.Backward(out.Loss)
 	}
 	if err := t.optimise(&metrics, predicted); err != nil {
 		return Metrics{}, t.failed(group[0], err)
 	}
 	return metrics, nil
+}
+
+// finite returns a loss, or an error if it is not finite.
+func finite(loss *tensor.Tensor) (float64, error) {
+	var value [1]float32
+	loss.CopyTo(value[:])
+	l := float64(value[0])
+	if math.IsNaN(l) || math.IsInf(l, 0) {
+		return l, fmt.Errorf("loss is %v", l)
+	}
+	return l, nil
 }
 
 // optimise updates the parameters with their gradients and completes the

@@ -34,7 +34,7 @@ type attentionPart struct{ segment, lo, hi int }
 
 var attentionTasks sync.Pool
 
-// attentionTask returns a task whose parts have about rows queries each.
+// newAttentionTask returns a task whose parts have about rows queries each.
 func newAttentionTask(q, k, v, out, lse, bias *Tensor, o *AttentionOptions, rows int) *attentionTask {
 	t, _ := attentionTasks.Get().(*attentionTask)
 	if t == nil {

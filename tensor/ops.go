@@ -6,31 +6,24 @@ import (
 )
 
 // Add returns a + b; the shapes must be equal.
-func (tp *Tape) Add(a, b *Tensor) *Tensor {
-	if a.rank != b.rank || a.shape != b.shape {
-		panic(fmt.Sprintf("add: %v and %v", a, b))
-	}
-	out := tp.New(a.Shape()...)
-	tp.backend.Add(out, a, b)
-	if tp.result(out, a, b) {
-		r := tp.push()
-		r.backward, r.out, r.in = addBackward, out, [4]*Tensor{a, b}
-	}
-	return out
-}
+func (tp *Tape) Add(a, b *Tensor) *Tensor { return tp.add(tp.New(a.Shape()...), a, b) }
 
 // AddInto returns a + b in the memory of a, which must be the result of Linear,
 // FeedForward or Dropout, and which no other operation may read.
 func (tp *Tape) AddInto(a, b *Tensor) *Tensor {
-	if a.rank != b.rank || a.shape != b.shape {
-		panic(fmt.Sprintf("add: %v and %v", a, b))
-	}
 	if !a.spare || a.viewed {
 		panic(fmt.Sprintf("addinto: %v is not the result of Linear, FeedForward or Dropout, or has views", a))
 	}
 	out := tp.tensors.get()
 	out.init(tp.backend, Float32, a.Shape())
 	out.store, out.offset = a.store, a.offset
+	return tp.add(out, a, b)
+}
+
+func (tp *Tape) add(out, a, b *Tensor) *Tensor {
+	if a.rank != b.rank || a.shape != b.shape {
+		panic(fmt.Sprintf("add: %v and %v", a, b))
+	}
 	tp.backend.Add(out, a, b)
 	if tp.result(out, a, b) {
 		r := tp.push()

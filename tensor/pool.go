@@ -9,9 +9,9 @@ import (
 )
 
 // Pool is a set of threads that carry out the numbered parts of one task at a
-// time. It implements asm.Runner. How work is split in parts depends on the
-// shapes alone, never on the number of threads, and parts write to disjoint
-// places: results are bit-identical for any number of threads.
+// time. It implements asm.Runner. Parts write to disjoint places, and how work is
+// split never changes the order in which numbers are added: results are
+// bit-identical for any number of threads.
 //
 // A training step is thousands of tasks of some microseconds, far less than it
 // takes to wake a thread. So threads that wait look for the next task for a
