@@ -103,6 +103,32 @@ maxima:
 	JLT         lanes
 	RETURN
 
+// What the kernels below need besides EXP_CONSTS.
+#define WEIGHT_CONSTS \
+	EXP_CONSTS                          \
+	EXP_RANGE                           \
+	BROADCAST(0xffffffff, X12, MINUS1)  \
+	ZERO(NOTHING)
+
+// Sets V8 to bias - m of the lanes at AX, HIDDEN to what they see from base,
+// V10 to their sums so far and DI to their first score.
+#define WEIGHT_LANES(base) \
+	KEYS_LEFT(base)                         \
+	VMOVUPS (R10)(AX*4), V8                 \
+	VMOVUPS (R11)(AX*4), V5                 \
+	HIDE_INFINITE(V8, X6, V6, X7, V7, V3)   \
+	HIDE_INFINITE(V5, X6, V6, X7, V7, V3)   \
+	VSUBPS  V5, V8, V8                      \
+	VMOVUPS (DX)(AX*4), V10                 \
+	LEAQ    (SI)(AX*4), DI
+
+// Turns the scores at DI into weights, in V1 too.
+#define WEIGHT \
+	VADDPS      (DI), V8, V0             \
+	EXP_VALUE(V0, V1, V2, V3)            \
+	SELECT_SIGN(HIDDEN, NOTHING, V1, V1) \
+	VMOVUPS     V1, (DI)
+
 // s[i*ld+j] = exp(s[i*ld+j] + bias[j] - m[j]), and sum[j] += that; 0 where
 // i > last[j]-base or bias[j] or m[j] is -Inf.
 TEXT ATTENTION_EXP(SB), NOSPLIT, $0-144
@@ -114,26 +140,13 @@ TEXT ATTENTION_EXP(SB), NOSPLIT, $0-144
 	MOVQ m_base+88(FP), R11
 	MOVQ last_base+112(FP), R12
 	SHLQ $2, R9
-	EXP_CONSTS
-	EXP_RANGE
-	BROADCAST(0xffffffff, X12, MINUS1)
-	ZERO(NOTHING)
+	WEIGHT_CONSTS
 	XORL AX, AX
 lanes:
-	KEYS_LEFT(base+136(FP))
-	VMOVUPS (R10)(AX*4), V8
-	VMOVUPS (R11)(AX*4), V5
-	HIDE_INFINITE(V8, X6, V6, X7, V7, V3)
-	HIDE_INFINITE(V5, X6, V6, X7, V7, V3)
-	VSUBPS  V5, V8, V8
-	VMOVUPS (DX)(AX*4), V10
-	LEAQ    (SI)(AX*4), DI
+	WEIGHT_LANES(base+136(FP))
 	MOVQ    rows+56(FP), CX
 row:
-	VADDPS      (DI), V8, V0
-	EXP_VALUE(V0, V1, V2, V3)
-	SELECT_SIGN(HIDDEN, NOTHING, V1, V1)
-	VMOVUPS     V1, (DI)
+	WEIGHT
 	VADDPS      V1, V10, V10
 	VPADDD      MINUS1, HIDDEN, HIDDEN
 	ADDQ        R9, DI
@@ -156,30 +169,17 @@ TEXT ATTENTION_GRADIENT(SB), NOSPLIT, $0-192
 	MOVQ lse_base+112(FP), R11
 	MOVQ last_base+160(FP), R12
 	SHLQ $2, R9
-	EXP_CONSTS
-	EXP_RANGE
-	BROADCAST(0xffffffff, X12, MINUS1)
-	ZERO(NOTHING)
+	WEIGHT_CONSTS
 	XORL AX, AX
 lanes:
-	KEYS_LEFT(base+184(FP))
-	VMOVUPS (R10)(AX*4), V8
-	VMOVUPS (R11)(AX*4), V5
-	HIDE_INFINITE(V8, X6, V6, X7, V7, V3)
-	HIDE_INFINITE(V5, X6, V6, X7, V7, V3)
-	VSUBPS  V5, V8, V8
+	WEIGHT_LANES(base+184(FP))
 	MOVQ    delta_base+136(FP), R8
 	VMOVUPS (R8)(AX*4), V9
-	VMOVUPS (DX)(AX*4), V10
-	LEAQ    (SI)(AX*4), DI
 	MOVQ    dp_base+48(FP), R13
 	LEAQ    (R13)(AX*4), R13
 	MOVQ    rows+80(FP), CX
 row:
-	VADDPS      (DI), V8, V0
-	EXP_VALUE(V0, V1, V2, V3)
-	SELECT_SIGN(HIDDEN, NOTHING, V1, V1)
-	VMOVUPS     V1, (DI)
+	WEIGHT
 	VMOVUPS     (R13), V0
 	VSUBPS      V9, V0, V0
 	VMULPS      V1, V0, V0

@@ -32,6 +32,29 @@
 	VMOVUPS Y15, (DST) \
 	ADDQ WIDTH, DST
 
+// COPY8 copies eight values at an offset in a row.
+#define COPY8(offset, y) \
+	VMOVUPS offset(SI), y \
+	VMOVUPS y, offset(DST)
+
+// COPYROWS is the body of a kernel that copies rows by ROW.
+#define COPYROWS(ROW) \
+	MOVQ dst_base+0(FP), DST \
+	MOVQ width+24(FP), WIDTH \
+	MOVQ src_base+32(FP), SI \
+	MOVQ ld+56(FP), R9 \
+	MOVQ rows+64(FP), COUNT \
+	SHLQ $2, WIDTH \
+	SHLQ $2, R9 \
+row: \
+	ROW \
+	ADDQ R9, SI \
+	ADDQ WIDTH, DST \
+	DECQ COUNT \
+	JNZ row \
+	VZEROUPPER \
+	RET
+
 // func gemmPackCols8(dst []float32, width int, src []float32, ld, rows, count int)
 TEXT ·gemmPackCols8(SB), NOSPLIT, $0-80
 	MOVQ dst_base+0(FP), DST
@@ -83,43 +106,15 @@ loop:
 
 // func gemmCopyRows8(dst []float32, width int, src []float32, ld, rows int)
 TEXT ·gemmCopyRows8(SB), NOSPLIT, $0-72
-	MOVQ dst_base+0(FP), DST
-	MOVQ width+24(FP), WIDTH
-	MOVQ src_base+32(FP), SI
-	MOVQ ld+56(FP), R9
-	MOVQ rows+64(FP), COUNT
-	SHLQ $2, WIDTH
-	SHLQ $2, R9
-copy8:
-	VMOVUPS (SI), Y0
-	VMOVUPS Y0, (DST)
-	ADDQ R9, SI
-	ADDQ WIDTH, DST
-	DECQ COUNT
-	JNZ copy8
-	VZEROUPPER
-	RET
+	COPYROWS(COPY8(0, Y0))
 
 // func gemmCopyRows16(dst []float32, width int, src []float32, ld, rows int)
 TEXT ·gemmCopyRows16(SB), NOSPLIT, $0-72
-	MOVQ dst_base+0(FP), DST
-	MOVQ width+24(FP), WIDTH
-	MOVQ src_base+32(FP), SI
-	MOVQ ld+56(FP), R9
-	MOVQ rows+64(FP), COUNT
-	SHLQ $2, WIDTH
-	SHLQ $2, R9
-copy16:
-	VMOVUPS (SI), Y0
-	VMOVUPS 32(SI), Y1
-	VMOVUPS Y0, (DST)
-	VMOVUPS Y1, 32(DST)
-	ADDQ R9, SI
-	ADDQ WIDTH, DST
-	DECQ COUNT
-	JNZ copy16
-	VZEROUPPER
-	RET
+	COPYROWS(COPY8(0, Y0); COPY8(32, Y1))
+
+// func gemmCopyRows32(dst []float32, width int, src []float32, ld, rows int)
+TEXT ·gemmCopyRows32(SB), NOSPLIT, $0-72
+	COPYROWS(COPY8(0, Y0); COPY8(32, Y1); COPY8(64, Y2); COPY8(96, Y3))
 
 // LANES turns the lanes of four registers into 4 x 4 lanes and stores them as
 // the rows of dst that are four apart, from (DST) on.
@@ -196,30 +191,5 @@ cols16:
 	ADDQ $64, R13
 	SUBQ $16, COUNT
 	JG cols16
-	VZEROUPPER
-	RET
-
-// func gemmCopyRows32(dst []float32, width int, src []float32, ld, rows int)
-TEXT ·gemmCopyRows32(SB), NOSPLIT, $0-72
-	MOVQ dst_base+0(FP), DST
-	MOVQ width+24(FP), WIDTH
-	MOVQ src_base+32(FP), SI
-	MOVQ ld+56(FP), R9
-	MOVQ rows+64(FP), COUNT
-	SHLQ $2, WIDTH
-	SHLQ $2, R9
-copy32:
-	VMOVUPS (SI), Y0
-	VMOVUPS 32(SI), Y1
-	VMOVUPS 64(SI), Y2
-	VMOVUPS 96(SI), Y3
-	VMOVUPS Y0, (DST)
-	VMOVUPS Y1, 32(DST)
-	VMOVUPS Y2, 64(DST)
-	VMOVUPS Y3, 96(DST)
-	ADDQ R9, SI
-	ADDQ WIDTH, DST
-	DECQ COUNT
-	JNZ copy32
 	VZEROUPPER
 	RET

@@ -20,6 +20,13 @@
 	CMPQ t_len+56(FP), $1 \
 	JEQ one
 
+// PUTBITS stores the signs of Y0 and Y1.
+#define PUTBITS \
+	VMOVMSKPS Y0, AX \
+	VMOVMSKPS Y1, BX \
+	MOVB AX, (BITS) \
+	MOVB BX, 1(BITS)
+
 // func aboveAVX512(bits []uint64, x, t []float32)
 TEXT ·aboveAVX512(SB), NOSPLIT, $0-72
 	ARGUMENTS
@@ -58,10 +65,7 @@ each:
 	VMOVUPS 32(X), Y1
 	VCMPPS $22, (T), Y0, Y0 // not <=
 	VCMPPS $22, 32(T), Y1, Y1
-	VMOVMSKPS Y0, AX
-	VMOVMSKPS Y1, BX
-	MOVB AX, (BITS)
-	MOVB BX, 1(BITS)
+	PUTBITS
 	ADDQ $64, X
 	ADDQ $64, T
 	ADDQ $2, BITS
@@ -76,10 +80,7 @@ all:
 	VMOVUPS 32(X), Y1
 	VCMPPS $22, Y2, Y0, Y0
 	VCMPPS $22, Y2, Y1, Y1
-	VMOVMSKPS Y0, AX
-	VMOVMSKPS Y1, BX
-	MOVB AX, (BITS)
-	MOVB BX, 1(BITS)
+	PUTBITS
 	ADDQ $64, X
 	ADDQ $2, BITS
 	DECQ COUNT
