@@ -11,18 +11,14 @@ import (
 )
 
 // Margin is how the cosine of two sentences is set against those of their
-// neighbours (Artetxe and Schwenk 2019, section 3). Sentences that are near to
-// everything are no translation of anything.
-type Margin string
+// neighbours.
+type Margin = index.Margin
 
+// The margins.
 const (
-	// MarginRatio divides the cosine by the average over the nearest
-	// neighbours of both sentences. Where the average is not positive, it is 0.
-	MarginRatio Margin = "ratio"
-	// MarginDistance takes that average off the cosine.
-	MarginDistance Margin = "distance"
-	// MarginNone is the plain cosine, called "absolute" in the paper.
-	MarginNone Margin = "none"
+	MarginRatio    = index.MarginRatio
+	MarginDistance = index.MarginDistance
+	MarginNone     = index.MarginNone
 )
 
 // MiningMethod is which of the candidate pairs are extracted. Candidates of a

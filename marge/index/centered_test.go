@@ -65,7 +65,7 @@ func TestCenteredLinks(t *testing.T) {
 		for i, x := range exact {
 			vectors[i] = float32(x)
 		}
-		opt := LinkOptions{3, 5}
+		opt := LinkOptions{Mono: 3, Cross: 5}
 		want := Links(threads(2), vectors, v.Dim, items, opt)
 		got := CenteredLinks(asm.Serial, v, items, opt)
 		for _, run := range runners[1:] {
@@ -150,7 +150,7 @@ func BenchmarkCenteredLinks(b *testing.B) {
 			pool := tensor.NewPool(threads)
 			defer pool.Close()
 			for b.Loop() {
-				CenteredLinks(pool, TFIDF(pool, docs, df, n), items, LinkOptions{4, 4})
+				CenteredLinks(pool, TFIDF(pool, docs, df, n), items, LinkOptions{Mono: 4, Cross: 4})
 			}
 			b.ReportMetric(float64(n)*float64(n)*float64(b.N)/b.Elapsed().Seconds(), "pairs/s")
 		})

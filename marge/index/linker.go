@@ -30,9 +30,12 @@ type linker struct {
 	similarity  similarity
 	items       []Item
 	order       []int32 // positions of items: targets, then the others, both by language
+	lang        []int   // of the items in this order
 	targets     int
 	parts       []linkPart
-	mono, cross *selector
+	mono, cross selection
+	means       *neighbourMeans // nil without a margin
+	mutual      bool            // a pair is one of both items, whether or not they are targets
 	threads     perThread[linkThread]
 
 	mu  sync.Mutex
@@ -53,7 +56,8 @@ type linkPart struct{ r0, r1, c0, c1 int }
 // linkThread is the state of a thread.
 type linkThread struct {
 	scores      []float32 // rows x columns
-	thresholds  []float32 // of the columns, for a row of one language
+	columns     []float32 // thresholds of the columns as targets, for rows of one language
+	thresholds  []float32 // of the pairs of a row with the columns
 	above       []uint64  // bits of the scores above
 	mono, cross []Pair
 
@@ -83,6 +87,9 @@ func newLinker(items []Item) *linker {
 		}
 		return cmp.Compare(x.Lang, y.Lang)
 	})
+	for _, item := range l.order {
+		l.lang = append(l.lang, items[item].Lang)
+	}
 	for r0 := 0; r0 < l.targets; r0 += blockRows {
 		for c0 := r0; c0 < len(items); c0 += partBlocks * blockColumns {
 			l.parts = append(l.parts, linkPart{r0, min(r0+blockRows, l.targets), c0, min(c0+partBlocks*blockColumns, len(items))})
@@ -97,24 +104,36 @@ func newLinker(items []Item) *linker {
 
 // links finds the links, by the similarity that has been set.
 func (l *linker) links(run asm.Runner, opt LinkOptions) []Pair {
-	l.mono = newSelector(linkCount("Mono", opt.Mono, l.targets, len(l.items)))
-	l.cross = newSelector(linkCount("Cross", opt.Cross, l.targets, len(l.items)))
-	if l.mono.k == 0 && l.cross.k == 0 {
+	if err := opt.Validate(); err != nil {
+		panic(fmt.Sprintf("index: links: %v", err))
+	}
+	if opt.Mono == 0 && opt.Cross == 0 {
 		return nil
 	}
+	if opt.Margin != "" && opt.Margin != MarginNone {
+		l.means = l.neighbourMeans(run, opt)
+	}
+	l.mono = newSelection(opt.Mono, l.targets, l.items, opt)
+	l.cross = newSelection(opt.Cross, l.targets, l.items, opt)
+	l.run(run)
+	pairs := slices.Concat(l.mono.best(), l.cross.best())
+	slices.SortFunc(pairs, comparePairs)
+	return pairs
+}
+
+// run offers all pairs to the selections.
+func (l *linker) run(run asm.Runner) {
 	run.Run(len(l.parts), l)
 	if l.nan != nil {
 		panic(fmt.Sprintf("index: links: the similarity of target %d and evidence %d is not a number", l.nan.Target, l.nan.Evidence))
 	}
-	pairs := slices.Concat(l.mono.best(), l.cross.best())
-	slices.SortFunc(pairs, comparePairs)
-	return pairs
 }
 
 func (l *linker) newThread() *linkThread {
 	rows, columns := min(blockRows, l.targets), min(blockColumns, len(l.items))
 	return &linkThread{
 		scores:     make([]float32, rows*columns),
+		columns:    make([]float32, columns),
 		thresholds: make([]float32, columns),
 		above:      make([]uint64, ceilDiv(columns, 64)),
 	}
@@ -169,21 +188,31 @@ func (d *dense) gather(buf *[]float32, from, to int) []float32 {
 // and columns c0 to c1.
 func (l *linker) selectPairs(w *linkThread, r0, r1, c0, c1 int) {
 	n := c1 - c0
-	thresholds, above := w.thresholds[:n], w.above[:ceilDiv(n, 64)]
+	columns, thresholds, above := w.columns[:n], w.thresholds[:n], w.above[:ceilDiv(n, 64)]
 	// The thresholds are those of a row of this language with these minima.
 	var lang int
 	var mono, cross float32
+	flushed := true
 	for r := r0; r < r1; r++ {
 		row := w.scores[(r-r0)*n : (r-r0+1)*n]
-		self := &l.items[l.order[r]]
-		if m, c := l.mono.threshold(), l.cross.threshold(); r == r0 || self.Lang != lang || m != mono || c != cross {
-			lang, mono, cross = self.Lang, m, c
+		if l.means != nil {
+			l.means.apply(row, r, c0)
+		}
+		target := l.order[r]
+		self := &l.items[target]
+		m, c := l.mono.threshold(target), l.cross.threshold(target)
+		if flushed || self.Lang != lang {
+			l.columnThresholds(columns, self.Lang, c0)
+		}
+		if flushed || self.Lang != lang || m != mono || c != cross {
+			lang, mono, cross, flushed = self.Lang, m, c, false
 			aboveMono, aboveCross := notBelow(mono), notBelow(cross)
-			for j, item := range l.order[c0:c1] {
-				thresholds[j] = aboveCross
-				if l.items[item].Lang == lang {
-					thresholds[j] = aboveMono
+			for j, column := range columns {
+				above := aboveCross
+				if l.lang[c0+j] == lang {
+					above = aboveMono
 				}
+				thresholds[j] = min(above, column)
 			}
 		}
 		asm.Above(above, row, thresholds)
@@ -197,9 +226,25 @@ func (l *linker) selectPairs(w *linkThread, r0, r1, c0, c1 int) {
 		}
 		if len(w.mono)+len(w.cross) >= flushPairs {
 			l.flush(w)
+			flushed = true
 		}
 	}
 	l.flush(w)
+}
+
+// columnThresholds sets the thresholds of columns from c0 on, as targets of
+// items of a language.
+func (l *linker) columnThresholds(dst []float32, lang, c0 int) {
+	for j := range dst {
+		s := l.cross
+		if l.lang[c0+j] == lang {
+			s = l.mono
+		}
+		dst[j] = nothing
+		if c0+j < l.targets || l.mutual {
+			dst[j] = notBelow(s.threshold(l.order[c0+j]))
+		}
+	}
 }
 
 // offer takes the pairs of a row, which is a target, and a column, unless both
@@ -215,7 +260,7 @@ func (l *linker) offer(w *linkThread, row, column int, score float32) {
 		pairs = &w.mono
 	}
 	l.add(pairs, Pair{target, evidence, score})
-	if b.Target {
+	if b.Target || l.mutual {
 		l.add(pairs, Pair{evidence, target, score})
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/marge-go/marge/asm"
 )
@@ -17,7 +18,8 @@ type Item struct {
 }
 
 // Pair is a link between a target and an evidence document, both positions in
-// the items of a shard. Score is the inner product of their vectors.
+// the items of a shard. Score is the inner product of their vectors, with the
+// margin of [LinkOptions] if there is one.
 type Pair struct {
 	Target, Evidence int32
 	Score            float32
@@ -38,27 +40,60 @@ func comparePairs(a, b Pair) int {
 	return cmp.Compare(a.Evidence, b.Evidence)
 }
 
-// LinkOptions sets how many links a shard keeps, as an average per target.
-// The paper has 4 of each.
+// LinkOptions sets which links a shard keeps. The paper has 4 of each kind for
+// a target, on average.
 type LinkOptions struct {
 	Mono  float64 // links between documents in the same language
 	Cross float64 // links between documents in different languages
+	// PerTarget keeps the best round(Mono) and round(Cross) links of each
+	// target, instead of the best of the shard: no target is left without
+	// links, and none has many.
+	PerTarget bool
+	// Margin sets the cosine of two documents against those of their
+	// neighbours. The nearest Neighbours (0 stands for 4) of a document in its
+	// own language count for its links in that language, the nearest in any
+	// other for its links with others.
+	Margin     Margin
+	Neighbours int
+}
+
+// Validate tells what is wrong with the options.
+func (o *LinkOptions) Validate() error {
+	for _, n := range []struct {
+		name  string
+		links float64
+	}{{"Mono", o.Mono}, {"Cross", o.Cross}} {
+		if !(n.links >= 0) || math.IsInf(n.links, 1) {
+			return fmt.Errorf("%s is %v links per target", n.name, n.links)
+		}
+	}
+	if o.Margin != "" && !slices.Contains([]Margin{MarginNone, MarginDistance, MarginRatio}, o.Margin) {
+		return fmt.Errorf("no margin %q: have %q, %q and %q", o.Margin, MarginNone, MarginDistance, MarginRatio)
+	}
+	if o.Neighbours < 0 {
+		return fmt.Errorf("%d neighbours", o.Neighbours)
+	}
+	return nil
 }
 
 // Links returns the most similar target-evidence pairs of a shard: the best
 // round(opt.Mono * targets) of all pairs in one language together with the best
 // round(opt.Cross * targets) of all pairs in two languages, or all where there
 // are fewer. The threshold is the whole shard's, not each target's, so that a
-// target without close relatives has no links (section 2.4 of the paper).
+// target without close relatives has no links (section 2.4 of the paper). opt
+// may ask for the threshold of each target instead, and for scores with a
+// margin.
 //
 // vectors has one row of dim values for each item; rows are used as they are,
 // so the caller normalises them if scores are to be cosines. Targets are the
 // items marked so; evidence is any item from another source. Pairs come in
 // descending order of score, ties in ascending order of target and evidence.
 //
-// Memory is proportional to the number of links and, for some blocks of vectors
-// and scores, of threads, never to the square of the number of items. Links panics if sizes disagree, if an average is negative
-// or not finite, or if the similarity of an eligible pair is not a number.
+// Memory is proportional to the number of links, or of items and their
+// neighbours, and, for some blocks of vectors and scores, of threads, never to
+// the square of the number of items. Links panics if sizes disagree, if the
+// options are not valid, or if the similarity of an eligible pair is not a
+// number.
 func Links(run asm.Runner, vectors []float32, dim int, items []Item, opt LinkOptions) []Pair {
 	if dim <= 0 || len(vectors) != len(items)*dim {
 		panic(fmt.Sprintf("index: links: %d vector values for %d items of dimension %d", len(vectors), len(items), dim))
@@ -66,14 +101,6 @@ func Links(run asm.Runner, vectors []float32, dim int, items []Item, opt LinkOpt
 	l := newLinker(items)
 	l.similarity = &dense{vectors, dim, l.order}
 	return l.links(run, opt)
-}
-
-// linkCount is the number of links to keep, at most all that there can be.
-func linkCount(name string, average float64, targets, items int) int {
-	if !(average >= 0) || math.IsInf(average, 1) {
-		panic(fmt.Sprintf("index: links: %s is %v links per target", name, average))
-	}
-	return int(math.Round(min(average, float64(items)) * float64(targets)))
 }
 
 // Stats describes the links of a shard.

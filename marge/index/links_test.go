@@ -12,10 +12,11 @@ import (
 	"github.com/marge-go/marge/tensor"
 )
 
-// naiveLinks is Links by definition, in float64.
+// naiveLinks is Links by definition, with inner products in float64.
 func naiveLinks(vectors []float32, dim int, items []Item, opt LinkOptions) []Pair {
 	var mono, cross []Pair
 	targets := 0
+	near := naiveMeans(vectors, dim, items, opt.Neighbours)
 	for t, target := range items {
 		if !target.Target {
 			continue
@@ -26,7 +27,17 @@ func naiveLinks(vectors []float32, dim int, items []Item, opt LinkOptions) []Pai
 				continue
 			}
 			p := Pair{int32(t), int32(e), float32(dot64(vectors[t*dim:(t+1)*dim], vectors[e*dim:(e+1)*dim]))}
-			if evidence.Lang == target.Lang {
+			same := target.Lang == evidence.Lang
+			average := (near(t, same) + near(e, same)) / 2
+			switch {
+			case opt.Margin == MarginDistance:
+				p.Score -= average
+			case opt.Margin == MarginRatio && average > 0:
+				p.Score /= average
+			case opt.Margin == MarginRatio:
+				p.Score = 0
+			}
+			if same {
 				mono = append(mono, p)
 			} else {
 				cross = append(cross, p)
@@ -36,25 +47,71 @@ func naiveLinks(vectors []float32, dim int, items []Item, opt LinkOptions) []Pai
 	byScore := func(a, b Pair) int {
 		return cmp.Or(cmp.Compare(b.Score, a.Score), cmp.Compare(a.Target, b.Target), cmp.Compare(a.Evidence, b.Evidence))
 	}
-	slices.SortFunc(mono, byScore)
-	slices.SortFunc(cross, byScore)
-	mono = mono[:min(len(mono), int(min(math.Round(opt.Mono*float64(targets)), 1e9)))]
-	cross = cross[:min(len(cross), int(min(math.Round(opt.Cross*float64(targets)), 1e9)))]
-	pairs := append(slices.Clone(mono), cross...)
+	best := func(pairs []Pair, perTarget float64) []Pair {
+		slices.SortFunc(pairs, byScore)
+		if !opt.PerTarget {
+			return pairs[:min(len(pairs), int(min(math.Round(perTarget*float64(targets)), 1e9)))]
+		}
+		var kept []Pair
+		links := map[int32]float64{}
+		for _, p := range pairs {
+			if links[p.Target]++; links[p.Target] <= math.Round(perTarget) {
+				kept = append(kept, p)
+			}
+		}
+		return kept
+	}
+	pairs := slices.Concat(best(mono, opt.Mono), best(cross, opt.Cross))
 	slices.SortFunc(pairs, byScore)
 	return pairs
+}
+
+// naiveMeans returns a function that returns the mean cosine of an item with
+// its k nearest neighbours, 4 if k is 0, in the same or in other languages.
+func naiveMeans(vectors []float32, dim int, items []Item, k int) func(item int, same bool) float32 {
+	if k == 0 {
+		k = 4
+	}
+	means := map[bool][]float32{}
+	for _, same := range []bool{true, false} {
+		for i, self := range items {
+			var cosines []float64
+			for j, other := range items {
+				if self.Source != other.Source && (self.Target || other.Target) && (self.Lang == other.Lang) == same {
+					cosines = append(cosines, dot64(vectors[i*dim:(i+1)*dim], vectors[j*dim:(j+1)*dim]))
+				}
+			}
+			slices.Sort(cosines)
+			slices.Reverse(cosines)
+			cosines = cosines[:min(k, len(cosines))]
+			sum := 0.0
+			for _, c := range cosines {
+				sum += c
+			}
+			means[same] = append(means[same], float32(sum/max(1, float64(len(cosines)))))
+		}
+	}
+	return func(item int, same bool) float32 { return means[same][item] }
+}
+
+// linkOptions are settings of all kinds.
+var linkOptions = []LinkOptions{
+	{Mono: 4, Cross: 4}, {Mono: 0.3, Cross: 2.5}, {Cross: 4}, {Mono: 4}, {}, {Mono: 1e-9, Cross: 1e-9}, {Mono: 1e30, Cross: 3}, {Mono: 1e300, Cross: 1e300},
+	{Mono: 4, Cross: 4, PerTarget: true}, {Mono: 0.3, Cross: 2.5, PerTarget: true}, {Mono: 1, PerTarget: true}, {Mono: 1e30, Cross: 3, PerTarget: true},
+	{Mono: 2, Cross: 3, Margin: MarginNone}, {Mono: 2, Cross: 3, Margin: MarginDistance}, {Mono: 2, Cross: 3, Margin: MarginRatio},
+	{Cross: 3, Margin: MarginRatio, Neighbours: 1, PerTarget: true}, {Mono: 3, Cross: 1, Margin: MarginDistance, Neighbours: 7, PerTarget: true},
+	{Mono: 1, Cross: 1, Margin: MarginDistance, Neighbours: 1 << 20},
 }
 
 func TestLinksAgainstNaive(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 1))
 	sizes := []int{0, 1, 2, 3, 17, 60, blockRows - 1, blockRows, blockRows + 1, blockColumns - 1, blockColumns, blockColumns + 1, 1100}
-	options := []LinkOptions{{4, 4}, {0.3, 2.5}, {0, 4}, {4, 0}, {0, 0}, {1e-9, 1e-9}, {1e30, 3}}
 	for _, n := range sizes {
 		for _, share := range []float64{0, 0.3, 1} {
 			items := randomItems(r, n, share)
 			dim := 1 + r.IntN(5)
 			vectors := smallIntegers(r, n, dim)
-			opt := options[r.IntN(len(options))]
+			opt := linkOptions[r.IntN(len(linkOptions))]
 			want := naiveLinks(vectors, dim, items, opt)
 			for _, run := range runners {
 				if got := Links(run, vectors, dim, items, opt); !slices.Equal(got, want) {
@@ -70,7 +127,7 @@ func TestLinksOptions(t *testing.T) {
 	r := rand.New(rand.NewPCG(2, 1))
 	items := randomItems(r, 200, 0.5)
 	vectors := smallIntegers(r, 200, 4)
-	for _, opt := range []LinkOptions{{4, 4}, {0.3, 2.5}, {0, 4}, {4, 0}, {0, 0}, {1e-9, 1e-9}, {1e30, 3}, {1e300, 1e300}} {
+	for _, opt := range linkOptions {
 		got, want := Links(threads(3), vectors, 4, items, opt), naiveLinks(vectors, 4, items, opt)
 		if !slices.Equal(got, want) {
 			t.Errorf("%+v: %d pairs differ from the %d of the reference", opt, len(got), len(want))
@@ -87,11 +144,12 @@ func TestLinksTies(t *testing.T) {
 		vectors[i] = 1
 		items[i] = Item{Source: i, Lang: i % 2, Target: true}
 	}
-	opt := LinkOptions{4, 4}
-	want := naiveLinks(vectors, 1, items, opt)
-	for _, run := range runners {
-		if got := Links(run, vectors, 1, items, opt); !slices.Equal(got, want) {
-			t.Errorf("%d threads: differs from the reference", run.Threads())
+	for _, opt := range []LinkOptions{{Mono: 4, Cross: 4}, {Mono: 4, Cross: 4, PerTarget: true}, {Mono: 4, Cross: 4, Margin: MarginRatio}} {
+		want := naiveLinks(vectors, 1, items, opt)
+		for _, run := range runners {
+			if got := Links(run, vectors, 1, items, opt); !slices.Equal(got, want) {
+				t.Errorf("%+v, %d threads: differs from the reference", opt, run.Threads())
+			}
 		}
 	}
 }
@@ -102,9 +160,17 @@ func TestLinksThreads(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 1))
 	const n, dim = 1500, 24
 	items, vectors := randomItems(r, n, 0.7), gaussian(r, n, dim)
-	want := Links(asm.Serial, vectors, dim, items, LinkOptions{4, 4})
+	for _, opt := range linkOptions[8:] {
+		want := Links(asm.Serial, vectors, dim, items, opt)
+		for _, run := range runners[1:] {
+			if !slices.Equal(Links(run, vectors, dim, items, opt), want) {
+				t.Errorf("%+v: %d threads give other links than one", opt, run.Threads())
+			}
+		}
+	}
+	want := Links(asm.Serial, vectors, dim, items, LinkOptions{Mono: 4, Cross: 4})
 	for _, run := range runners[1:] {
-		if !slices.Equal(Links(run, vectors, dim, items, LinkOptions{4, 4}), want) {
+		if !slices.Equal(Links(run, vectors, dim, items, LinkOptions{Mono: 4, Cross: 4}), want) {
 			t.Errorf("%d threads give other links than one", run.Threads())
 		}
 	}
@@ -154,7 +220,7 @@ func TestLinksBits(t *testing.T) {
 		want := slices.Concat(selectBest(mono, 3*targets), selectBest(cross, 5*targets))
 		slices.SortFunc(want, comparePairs)
 		for _, run := range runners {
-			if got := Links(run, vectors, dim, items, LinkOptions{3, 5}); !slices.Equal(got, want) {
+			if got := Links(run, vectors, dim, items, LinkOptions{Mono: 3, Cross: 5}); !slices.Equal(got, want) {
 				t.Errorf("share of targets %v, %d threads: differs from the product of all", share, run.Threads())
 			}
 		}
@@ -170,18 +236,20 @@ func TestLinksPanics(t *testing.T) {
 	}
 	vectors[333*dim+1] = float32(math.NaN())
 	for _, run := range runners {
-		mustPanic(t, "target 0 and evidence 333 is not a number", func() { Links(run, vectors, dim, items, LinkOptions{1, 1}) })
+		mustPanic(t, "target 0 and evidence 333 is not a number", func() { Links(run, vectors, dim, items, LinkOptions{Mono: 1, Cross: 1}) })
 	}
 	vectors[620*dim+2] = float32(math.NaN())
 	vectors[20*dim] = float32(math.NaN())
 	items[20].Target = false
 	for _, run := range runners {
-		mustPanic(t, "target 0 and evidence 20 is not a number", func() { Links(run, vectors, dim, items, LinkOptions{1, 1}) })
+		mustPanic(t, "target 0 and evidence 20 is not a number", func() { Links(run, vectors, dim, items, LinkOptions{Mono: 1, Cross: 1}) })
 	}
-	mustPanic(t, "2100 vector values for 699 items of dimension 3", func() { Links(asm.Serial, vectors, dim, items[1:], LinkOptions{1, 1}) })
-	mustPanic(t, "dimension 0", func() { Links(asm.Serial, nil, 0, nil, LinkOptions{1, 1}) })
-	mustPanic(t, "Mono is -1", func() { Links(asm.Serial, vectors, dim, items, LinkOptions{-1, 1}) })
-	mustPanic(t, "Cross is NaN", func() { Links(asm.Serial, vectors, dim, items, LinkOptions{1, math.NaN()}) })
+	mustPanic(t, "2100 vector values for 699 items of dimension 3", func() { Links(asm.Serial, vectors, dim, items[1:], LinkOptions{Mono: 1, Cross: 1}) })
+	mustPanic(t, "dimension 0", func() { Links(asm.Serial, nil, 0, nil, LinkOptions{Mono: 1, Cross: 1}) })
+	mustPanic(t, "Mono is -1", func() { Links(asm.Serial, vectors, dim, items, LinkOptions{Mono: -1, Cross: 1}) })
+	mustPanic(t, `no margin "wide": have "none", "distance" and "ratio"`, func() { Links(asm.Serial, vectors, dim, items, LinkOptions{Mono: 1, Margin: "wide"}) })
+	mustPanic(t, "-1 neighbours", func() { Links(asm.Serial, vectors, dim, items, LinkOptions{Mono: 1, Neighbours: -1}) })
+	mustPanic(t, "Cross is NaN", func() { Links(asm.Serial, vectors, dim, items, LinkOptions{Mono: 1, Cross: math.NaN()}) })
 }
 
 // TestLinksIneligible has scores that are not numbers, but of a pair within one
@@ -189,7 +257,7 @@ func TestLinksPanics(t *testing.T) {
 func TestLinksIneligible(t *testing.T) {
 	nan := float32(math.NaN())
 	items := []Item{{Source: 1, Target: true}, {Source: 1, Lang: 1}}
-	if got := Links(asm.Serial, []float32{nan, 1}, 1, items, LinkOptions{1, 1}); len(got) != 0 {
+	if got := Links(asm.Serial, []float32{nan, 1}, 1, items, LinkOptions{Mono: 1, Cross: 1}); len(got) != 0 {
 		t.Errorf("linked %v within one source", got)
 	}
 }
@@ -220,7 +288,7 @@ func TestSelector(t *testing.T) {
 				s := newSelector(k)
 				s.limit = k + 40
 				for part := range slices.Chunk(all, 17) {
-					s.add(slices.DeleteFunc(slices.Clone(part), func(p Pair) bool { return p.Score < s.threshold() }))
+					s.add(slices.DeleteFunc(slices.Clone(part), func(p Pair) bool { return p.Score < s.threshold(0) }))
 				}
 				got = slices.Clone(s.best())
 				slices.SortFunc(got, comparePairs)
@@ -250,18 +318,26 @@ func TestLinkStats(t *testing.T) {
 }
 
 func BenchmarkLinks(b *testing.B) {
-	for _, size := range []struct{ n, dim int }{{5000, 256}, {20000, 128}} {
+	for _, c := range []struct {
+		n, dim int
+		name   string
+		opt    LinkOptions
+	}{
+		{5000, 256, "", LinkOptions{Mono: 4, Cross: 4}},
+		{5000, 256, "/target", LinkOptions{Mono: 4, Cross: 4, PerTarget: true}},
+		{5000, 256, "/ratio", LinkOptions{Mono: 4, Cross: 4, Margin: MarginRatio}},
+		{20000, 128, "", LinkOptions{Mono: 4, Cross: 4}},
+	} {
 		r := rand.New(rand.NewPCG(6, 1))
-		n, dim := size.n, size.dim
-		items, vectors := randomItems(r, n, 1), gaussian(r, n, dim)
+		items, vectors := randomItems(r, c.n, 1), gaussian(r, c.n, c.dim)
 		for _, threads := range []int{1, 2} {
-			b.Run(fmt.Sprintf("%dx%d/threads=%d", n, dim, threads), func(b *testing.B) {
+			b.Run(fmt.Sprintf("%dx%d%s/threads=%d", c.n, c.dim, c.name, threads), func(b *testing.B) {
 				pool := tensor.NewPool(threads)
 				defer pool.Close()
 				for b.Loop() {
-					Links(pool, vectors, dim, items, LinkOptions{4, 4})
+					Links(pool, vectors, c.dim, items, c.opt)
 				}
-				b.ReportMetric(float64(n)*float64(n)*float64(b.N)/b.Elapsed().Seconds(), "pairs/s")
+				b.ReportMetric(float64(c.n)*float64(c.n)*float64(b.N)/b.Elapsed().Seconds(), "pairs/s")
 			})
 		}
 	}

@@ -7,8 +7,26 @@ import (
 	"sync/atomic"
 )
 
-// selector keeps the best k pairs of all that are added, from any number of
-// goroutines, in memory proportional to k.
+// selection keeps the best of the pairs that are added. Any number of
+// goroutines may use it, except for best.
+type selection interface {
+	// threshold returns a score; pairs of the target with lower scores need not
+	// be added.
+	threshold(target int32) float32
+	add(pairs []Pair)
+	best() []Pair // in no particular order
+}
+
+// newSelection returns a selection of k pairs a target, on average or each.
+func newSelection(perTarget float64, targets int, items []Item, opt LinkOptions) selection {
+	perTarget = min(perTarget, float64(len(items)))
+	if opt.PerTarget {
+		return newItemSelector(int(math.Round(perTarget)), items, func(i *Item) bool { return i.Target })
+	}
+	return newSelector(int(math.Round(perTarget * float64(targets))))
+}
+
+// selector keeps the best k pairs of all, in memory proportional to k.
 type selector struct {
 	k     int
 	limit int           // size of buf at which it is cut back to k
@@ -32,8 +50,7 @@ func newSelector(k int) *selector {
 	return s
 }
 
-// threshold returns a score; pairs with lower scores need not be added.
-func (s *selector) threshold() float32 { return math.Float32frombits(s.min.Load()) }
+func (s *selector) threshold(int32) float32 { return math.Float32frombits(s.min.Load()) }
 
 func (s *selector) add(pairs []Pair) {
 	if len(pairs) == 0 || s.k == 0 {
@@ -49,6 +66,58 @@ func (s *selector) add(pairs []Pair) {
 }
 
 func (s *selector) best() []Pair { return selectBest(s.buf, s.k) }
+
+// itemSelector keeps the best k pairs of each item as a target, in memory
+// proportional to k and the items.
+type itemSelector struct {
+	k   int
+	min []atomic.Uint32 // of each item: bits of the score below which a pair is not among its best
+
+	mu   sync.Mutex
+	hits [][]hit // of each item: a heap with the worst evidence on top
+}
+
+// newItemSelector takes pairs of the items that are eligible as targets.
+func newItemSelector(k int, items []Item, eligible func(*Item) bool) *itemSelector {
+	s := &itemSelector{k: k, min: make([]atomic.Uint32, len(items)), hits: make([][]hit, len(items))}
+	for i := range items {
+		worst := math.Inf(1)
+		if k > 0 && eligible(&items[i]) {
+			worst = math.Inf(-1)
+		}
+		s.min[i].Store(math.Float32bits(float32(worst)))
+	}
+	return s
+}
+
+func (s *itemSelector) threshold(target int32) float32 {
+	return math.Float32frombits(s.min[target].Load())
+}
+
+func (s *itemSelector) add(pairs []Pair) {
+	if len(pairs) == 0 || s.k == 0 {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range pairs {
+		hits := keepBest(s.hits[p.Target], hit{p.Score, p.Evidence}, s.k)
+		s.hits[p.Target] = hits
+		if len(hits) == s.k {
+			s.min[p.Target].Store(math.Float32bits(hits[0].score))
+		}
+	}
+}
+
+func (s *itemSelector) best() []Pair {
+	var pairs []Pair
+	for target, hits := range s.hits {
+		for _, h := range hits {
+			pairs = append(pairs, Pair{int32(target), h.id, h.score})
+		}
+	}
+	return pairs
+}
 
 // selectBest moves the best k pairs to the front, in no particular order, and
 // returns them (quickselect). Pairs must be distinct.
