@@ -16,11 +16,14 @@ import (
 // PretrainOptions are the settings of Pretrain. The zero value of a field
 // stands for the default that its comment gives.
 type PretrainOptions struct {
-	// Training ends after Steps updates or after Duration, whichever is set;
-	// one of the two must be. The learning rate rises to LearningRate (1e-3)
-	// over WarmupSteps updates (100, but at most a tenth of Steps; negative:
-	// none), then falls linearly to 0 at the end. A run that is bounded by Duration is not repeatable.
+	// Training ends after Steps updates, with the update that reaches
+	// TargetTokens predicted tokens, or after Duration, whichever is set; one of
+	// the three must be. The learning rate rises to LearningRate (1e-3) over
+	// WarmupSteps updates (100, but at most a tenth of Steps; negative: none)
+	// and falls linearly to 0 at the end. A run that is bounded by Duration is
+	// not repeatable.
 	Steps        int
+	TargetTokens int64
 	Duration     time.Duration
 	LearningRate float64
 	WarmupSteps  int
@@ -41,6 +44,17 @@ type PretrainOptions struct {
 	// a link in two and in one language weighs when batches grow (100 and 1).
 	Links                   index.LinkOptions
 	CrossWeight, MonoWeight float32
+	// OnLinks, if not nil, is called with the items of every shard that is
+	// linked, in the order of the index, and the links that were found, best
+	// first. Training uses those that it returns: a part of them, or others. An
+	// error stops the training. The result of a resumed training is bit-identical
+	// if that of OnLinks depends on nothing but its arguments and the corpus.
+	OnLinks func(items []index.Item, pairs []index.Pair) ([]index.Pair, error)
+	// LanguageTemperature T (1) leaves out and repeats targets so that the share
+	// p of a language in the target tokens of a pass becomes proportional to
+	// p^(1/T), on average: above 1, targets in rare languages come more often
+	// (arXiv:1911.02116, section 3.1).
+	LanguageTemperature float64
 	// Every IndexEvery updates (10,000) IndexShards shards (0: all) are
 	// drawn, encoded with the current g and linked.
 	IndexEvery, IndexShards int
@@ -91,15 +105,15 @@ type IndexStats struct {
 	Unlinked int // targets without a link
 	Batches  int // of the first pass
 	Duration time.Duration
-	// Each calls yield with every link, shard by shard, the best first, until
-	// it returns false. It may be called until OnIndex returns.
+	// Each calls yield with every link, shard by shard, the best first or as
+	// PretrainOptions.OnLinks has put them, until it returns false. It may be called until OnIndex returns.
 	Each iter.Seq[Link]
 }
 
 // Link is a target and a document that was found to be relevant to it.
 type Link struct {
 	Target, Evidence int     // chunks of the corpus
-	Score            float32 // cosine, centred by language, of g or of TF-IDF
+	Score            float32 // cosine, centred by language, of g or of TF-IDF, with the margin of PretrainOptions.Links
 }
 
 // Metrics describes an update.
@@ -128,8 +142,14 @@ type PretrainStats struct {
 }
 
 func (o *PretrainOptions) setDefaults() error {
-	if o.Steps < 0 || o.Duration < 0 || (o.Steps > 0) == (o.Duration > 0) {
-		return errors.New("pretrain: set one of Steps and Duration")
+	bounds := 0
+	for _, set := range []bool{o.Steps != 0, o.TargetTokens != 0, o.Duration != 0} {
+		if set {
+			bounds++
+		}
+	}
+	if bounds != 1 || o.Steps < 0 || o.TargetTokens < 0 || o.Duration < 0 {
+		return errors.New("pretrain: set one of Steps, TargetTokens and Duration")
 	}
 	setDefault(&o.LearningRate, 1e-3)
 	warmup := 100
@@ -143,9 +163,13 @@ func (o *PretrainOptions) setDefaults() error {
 	setDefault(&o.ClipNorm, 1)
 	setDefault(&o.BatchTokens, 2048)
 	setDefault(&o.Accumulate, 1)
-	if o.Links == (index.LinkOptions{}) {
-		o.Links = index.LinkOptions{Mono: 4, Cross: 4}
+	if o.Links.Mono == 0 && o.Links.Cross == 0 {
+		o.Links.Mono, o.Links.Cross = 4, 4
 	}
+	if err := o.Links.Validate(); err != nil {
+		return fmt.Errorf("pretrain: Links: %w", err)
+	}
+	setDefault(&o.LanguageTemperature, 1)
 	setDefault(&o.IndexEvery, 10000)
 	setDefault(&o.CheckpointEvery, 1000)
 	setDefault(&o.KeepCheckpoints, 2)
@@ -160,7 +184,7 @@ func (o *PretrainOptions) setDefaults() error {
 	}
 	for name, v := range map[string]float64{
 		"LearningRate": o.LearningRate, "BetaLearningRate": max(o.BetaLearningRate, 0), "GLearningRate": max(o.GLearningRate, 0),
-		"WeightDecay": max(o.WeightDecay, 0), "ClipNorm": max(o.ClipNorm, 0),
+		"WeightDecay": max(o.WeightDecay, 0), "ClipNorm": max(o.ClipNorm, 0), "LanguageTemperature": o.LanguageTemperature,
 	} {
 		if !(v >= 0) || math.IsInf(v, 0) {
 			return fmt.Errorf("pretrain: %s is %v", name, v)
@@ -236,8 +260,11 @@ func (t *trainer) run(ctx context.Context) error {
 
 // progress returns the share of the training that is done.
 func (t *trainer) progress() float64 {
-	if t.o.Steps > 0 {
+	switch {
+	case t.o.Steps > 0:
 		return min(1, float64(t.step)/float64(t.o.Steps))
+	case t.o.TargetTokens > 0:
+		return min(1, float64(t.tokens)/float64(t.o.TargetTokens))
 	}
 	return min(1, float64(t.elapsed)/float64(t.o.Duration))
 }

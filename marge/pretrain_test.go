@@ -303,10 +303,15 @@ func TestPretrainErrors(t *testing.T) {
 	}
 	ctx := context.Background()
 	for want, change := range map[string]func(m *Model, o *PretrainOptions){
-		"one of Steps and Duration": func(m *Model, o *PretrainOptions) { o.Duration = time.Second },
-		"no tokenizer":              func(m *Model, o *PretrainOptions) { m.Tokenizer = nil },
-		"BatchTokens":               func(m *Model, o *PretrainOptions) { o.BatchTokens = -1 },
-		"no directory":              func(m *Model, o *PretrainOptions) { o.Resume = true },
+		"one of Steps, TargetTokens and Duration": func(m *Model, o *PretrainOptions) { o.Duration = time.Second },
+		"set one of Steps, TargetTokens":          func(m *Model, o *PretrainOptions) { o.TargetTokens = 1000 },
+		"set one of":                              func(m *Model, o *PretrainOptions) { o.Steps, o.TargetTokens = 0, -1 },
+		"LanguageTemperature is -2":               func(m *Model, o *PretrainOptions) { o.LanguageTemperature = -2 },
+		"Links: Mono is -1":                       func(m *Model, o *PretrainOptions) { o.Links.Mono = -1 },
+		`Links: no margin "wide"`:                 func(m *Model, o *PretrainOptions) { o.Links.Margin = "wide" },
+		"no tokenizer":                            func(m *Model, o *PretrainOptions) { m.Tokenizer = nil },
+		"BatchTokens":                             func(m *Model, o *PretrainOptions) { o.BatchTokens = -1 },
+		"no directory":                            func(m *Model, o *PretrainOptions) { o.Resume = true },
 		"with a vocabulary of 300, the model's tokenizer has 301": func(m *Model, o *PretrainOptions) { m.Tokenizer = other },
 		"outside the vocabulary":                                  func(m *Model, o *PretrainOptions) { m.Config.VocabSize = 20 },
 	} {

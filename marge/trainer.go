@@ -225,6 +225,11 @@ func (t *trainer) reindex(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	for i := range links {
+		if err := t.replace(&links[i]); err != nil {
+			return err
+		}
+	}
 	for _, l := range links {
 		s := index.LinkStats(l.pairs, l.items)
 		stats.Chunks += len(l.items)
@@ -243,6 +248,22 @@ func (t *trainer) reindex(ctx context.Context) error {
 		stats.Batches, stats.Duration, stats.Each = len(t.batches), time.Since(start), t.eachLink
 		t.o.OnIndex(stats)
 	}
+	return nil
+}
+
+// replace lets OnLinks choose the links of a shard.
+func (t *trainer) replace(l *shardLinks) error {
+	if t.o.OnLinks == nil {
+		return nil
+	}
+	pairs, err := t.o.OnLinks(l.items, l.pairs)
+	if err == nil {
+		err = index.CheckPairs(pairs, l.items)
+	}
+	if err != nil {
+		return fmt.Errorf("OnLinks: shard %q: %w", t.store.Shards()[l.shard], err)
+	}
+	l.pairs = pairs
 	return nil
 }
 
@@ -312,17 +333,20 @@ func (t *trainer) startPass(pass int) {
 	t.pass, t.next = pass, 0
 	t.batches, t.names = nil, nil
 	rng := t.random(passStream, uint64(t.indexes)<<32|uint64(pass))
+	weights := t.languageWeights()
 	for _, l := range t.shards {
 		length := func(i int) int { return t.store.Chunk(l.items[i].Chunk).Tokens + 2 }
-		opt := index.BatchOptions{
-			CrossWeight: t.o.CrossWeight, MonoWeight: t.o.MonoWeight, TokenBudget: t.o.BatchTokens,
-			MaxEvidence: t.o.MaxEvidence, MaxTargets: t.o.MaxTargets, Seed: rng.Uint64(),
-		}
-		grown := index.Batches(l.pairs, l.items, length, opt)
-		rng.Shuffle(len(grown), func(i, j int) { grown[i], grown[j] = grown[j], grown[i] })
-		for _, g := range index.Fill(grown, length, opt) {
-			b, targets := t.batch(l.items, g)
-			t.batches, t.names = append(t.batches, b), append(t.names, targets)
+		for _, pairs := range rounds(rng, &l, weights) {
+			opt := index.BatchOptions{
+				CrossWeight: t.o.CrossWeight, MonoWeight: t.o.MonoWeight, TokenBudget: t.o.BatchTokens,
+				MaxEvidence: t.o.MaxEvidence, MaxTargets: t.o.MaxTargets, Seed: rng.Uint64(),
+			}
+			grown := index.Batches(pairs, l.items, length, opt)
+			rng.Shuffle(len(grown), func(i, j int) { grown[i], grown[j] = grown[j], grown[i] })
+			for _, g := range index.Fill(grown, length, opt) {
+				b, targets := t.batch(l.items, g)
+				t.batches, t.names = append(t.batches, b), append(t.names, targets)
+			}
 		}
 	}
 	rng.Shuffle(len(t.batches), func(i, j int) {

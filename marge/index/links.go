@@ -103,6 +103,35 @@ func Links(run asm.Runner, vectors []float32, dim int, items []Item, opt LinkOpt
 	return l.links(run, opt)
 }
 
+// CheckPairs returns an error unless pairs are possible links of a shard: each
+// between a target and evidence from another source, with a number for a score,
+// and none twice.
+func CheckPairs(pairs []Pair, items []Item) error {
+	type link struct{ target, evidence int32 }
+	seen := make(map[link]bool, len(pairs))
+	for i, p := range pairs {
+		outside := func(item int32) bool { return item < 0 || int(item) >= len(items) }
+		reason := ""
+		switch {
+		case outside(p.Target) || outside(p.Evidence):
+			reason = fmt.Sprintf("there are %d items", len(items))
+		case !items[p.Target].Target:
+			reason = "the item may not be a target"
+		case items[p.Target].Source == items[p.Evidence].Source:
+			reason = "both are from one source"
+		case p.Score != p.Score:
+			reason = "the score is not a number"
+		case seen[link{p.Target, p.Evidence}]:
+			reason = "a pair before is the same"
+		}
+		if reason != "" {
+			return fmt.Errorf("pair %d links target %d to evidence %d: %s", i, p.Target, p.Evidence, reason)
+		}
+		seen[link{p.Target, p.Evidence}] = true
+	}
+	return nil
+}
+
 // Stats describes the links of a shard.
 type Stats struct {
 	Targets  int // items that may be targets

@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/marge-go/marge/asm"
@@ -299,6 +300,26 @@ func TestSelector(t *testing.T) {
 					break
 				}
 			}
+		}
+	}
+}
+
+func TestCheckPairs(t *testing.T) {
+	items := []Item{{Source: 0, Target: true}, {Source: 1, Target: true}, {Source: 0}}
+	good := []Pair{{0, 1, 1}, {1, 0, -1}, {1, 2, 0}}
+	if err := CheckPairs(good, items); err != nil {
+		t.Error(err)
+	}
+	for want, p := range map[string]Pair{
+		"pair 3 links target 1 to evidence 3: there are 3 items": {1, 3, 0},
+		"there are 3 items":         {-1, 1, 0},
+		"may not be a target":       {2, 1, 0},
+		"both are from one source":  {0, 2, 0},
+		"score is not a number":     {0, 1, float32(math.NaN())},
+		"a pair before is the same": {1, 0, 3},
+	} {
+		if err := CheckPairs(append(good, p), items); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%+v: error %v, want one with %q", p, err, want)
 		}
 	}
 }
