@@ -208,8 +208,26 @@ func (m *Metrics) divide() {
 // A pair of which a fold drew no query is left out of that fold. Bootstrap
 // panics if the report does not come from [Retrieval], but was decoded.
 func (r *Report) Bootstrap(b Bootstrap, byGroup bool) {
-	var strata []int
-	var unit []int // of each query
+	strata, unit := r.units(byGroup)
+	pairs := make([]folds, len(r.Pairs))
+	var micros, macros folds
+	b.each(strata, func(weights []int32) {
+		micro, macro := r.fold(weights, unit, func(pair int, m Metrics) { pairs[pair].add(m) })
+		micros.add(micro)
+		macros.add(macro)
+	})
+	if len(r.Pairs) == 0 {
+		return
+	}
+	for i := range pairs {
+		r.Pairs[i].Intervals = pairs[i].intervals()
+	}
+	r.MicroIntervals, r.MacroIntervals = micros.intervals(), macros.intervals()
+}
+
+// units returns what is drawn, as sizes of strata, and the number of the unit
+// of each query, pair by pair.
+func (r *Report) units(byGroup bool) (strata, unit []int) {
 	groups := map[string]int{}
 	for _, p := range r.Pairs {
 		if len(p.queries) != p.N {
@@ -230,39 +248,31 @@ func (r *Report) Bootstrap(b Bootstrap, byGroup bool) {
 	if byGroup {
 		strata = []int{len(groups)}
 	}
-	pairs := make([]folds, len(r.Pairs))
-	var micros, macros folds
-	b.each(strata, func(weights []int32) {
-		var micro, macro Metrics
-		at := 0
-		for i, p := range r.Pairs {
-			var m Metrics
-			for j, q := range p.queries {
-				if w := weights[unit[at+j]]; w > 0 {
-					m.addRank(q.rank, int(w))
-				}
+	return strata, unit
+}
+
+// fold returns the averages for units that were drawn as often as weights
+// says, and calls each with those of every pair with a query.
+func (r *Report) fold(weights []int32, unit []int, each func(pair int, m Metrics)) (micro, macro Metrics) {
+	for i, p := range r.Pairs {
+		var m Metrics
+		for j, q := range p.queries {
+			if w := weights[unit[j]]; w > 0 {
+				m.addRank(q.rank, int(w))
 			}
-			at += p.N
-			if m.N == 0 {
-				continue
-			}
-			micro.add(m.N, m)
-			m.divide()
-			macro.add(1, m)
-			pairs[i].add(m)
 		}
-		micro.divide()
-		macro.divide()
-		micros.add(micro)
-		macros.add(macro)
-	})
-	if len(r.Pairs) == 0 {
-		return
+		unit = unit[p.N:]
+		if m.N == 0 {
+			continue
+		}
+		micro.add(m.N, m)
+		m.divide()
+		macro.add(1, m)
+		each(i, m)
 	}
-	for i := range pairs {
-		r.Pairs[i].Intervals = pairs[i].intervals()
-	}
-	r.MicroIntervals, r.MacroIntervals = micros.intervals(), macros.intervals()
+	micro.divide()
+	macro.divide()
+	return micro, macro
 }
 
 // folds are metrics of many samples.
