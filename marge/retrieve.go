@@ -6,8 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/marge-go/marge/asm"
+	"github.com/marge-go/marge/marge/corpus"
+	"github.com/marge-go/marge/marge/eval"
 	"github.com/marge-go/marge/marge/index"
 	"github.com/marge-go/marge/tensor"
 )
@@ -37,6 +40,61 @@ func (m *Model) Embed(ctx context.Context, docs [][]int32) ([]float32, error) {
 		_, g := m.retrieval(tp, packEncoder(tp, docs[lo:hi]))
 		g.CopyTo(vectors[lo*m.Config.DModel : hi*m.Config.DModel])
 	})
+	return vectors, err
+}
+
+// DocumentOptions say how EmbedDocuments cuts documents, as
+// [corpus.BuildOptions] do.
+type DocumentOptions struct {
+	ChunkTokens int // length of a chunk (0: the longest that the model takes)
+	MaxChunks   int // chunks of a document that count, from its beginning (0: all)
+}
+
+// EmbedDocuments returns a vector for each document, however long it is: the
+// sum of g of its chunks, scaled to unit length, [documents, d_model]
+// row-major. Of a document of one chunk that is g. A last chunk of less than
+// [corpus.DefaultMinTokens] tokens does not count, unless it is the only one.
+func (m *Model) EmbedDocuments(ctx context.Context, docs [][]int32, o DocumentOptions) ([]float32, error) {
+	longest := m.Config.MaxPositionEmbeddings - 2
+	setDefault(&o.ChunkTokens, longest)
+	if o.ChunkTokens < 1 || o.ChunkTokens > longest {
+		return nil, fmt.Errorf("embed: chunks of %d tokens: the model takes 1 to %d", o.ChunkTokens, longest)
+	}
+	if o.MaxChunks < 0 {
+		return nil, fmt.Errorf("embed: %d chunks of a document", o.MaxChunks)
+	}
+	least := min(corpus.DefaultMinTokens, o.ChunkTokens)
+	var chunks [][]int32
+	var of []int // document of each chunk
+	for i, doc := range docs {
+		first := len(chunks)
+		for n := 0; n == 0 || len(doc) >= least && (o.MaxChunks == 0 || n < o.MaxChunks); n++ {
+			end := min(o.ChunkTokens, len(doc))
+			chunks, of = append(chunks, doc[:end]), append(of, i)
+			doc = doc[end:]
+		}
+		if err := checkDocuments(&m.Config, chunks[first:], 2); err != nil {
+			return nil, fmt.Errorf("embed: document %d, in chunks: %w", i, err)
+		}
+	}
+	d := m.Config.DModel
+	sums := make([]float64, len(docs)*d)
+	var g []float32
+	err := m.eachGroup(ctx, chunks, func(tp *tensor.Tape, lo, hi int) {
+		_, out := m.retrieval(tp, packEncoder(tp, chunks[lo:hi]))
+		g = slices.Grow(g[:0], out.Len())[:out.Len()]
+		out.CopyTo(g)
+		for i, doc := range of[lo:hi] {
+			for j, x := range g[i*d : (i+1)*d] {
+				sums[doc*d+j] += float64(x)
+			}
+		}
+	})
+	vectors := make([]float32, len(sums))
+	for i, x := range sums {
+		vectors[i] = float32(x)
+	}
+	eval.Normalize(vectors, d)
 	return vectors, err
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"math"
+	"math/rand/v2"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -87,5 +88,80 @@ func TestIndexErrors(t *testing.T) {
 	}
 	if _, err := m.Retrieve(ctx, []int32{10}, &Index{index.NewFlat(3)}, 1); err == nil || !strings.Contains(err.Error(), "dimension 3") {
 		t.Errorf("an index of another model: error %v", err)
+	}
+}
+
+func TestEmbedDocuments(t *testing.T) {
+	m := testModel(t, testConfig(2))
+	ctx := context.Background()
+	r := rand.New(rand.NewPCG(15, 1))
+	var docs [][]int32
+	for _, n := range []int{0, 1, 7, 8, 19, 20, 21, 27, 28, 40, 62, 63, 200, 5000} {
+		doc := make([]int32, n)
+		for i := range doc {
+			doc[i] = int32(r.IntN(m.Config.VocabSize))
+		}
+		docs = append(docs, doc)
+	}
+	d := m.Config.DModel
+	for _, o := range []DocumentOptions{{}, {ChunkTokens: 20}, {ChunkTokens: 20, MaxChunks: 2}, {ChunkTokens: 5}, {MaxChunks: 1}} {
+		got, err := m.EmbedDocuments(ctx, docs, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		size := o.ChunkTokens
+		if size == 0 {
+			size = 62
+		}
+		for i, doc := range docs {
+			// The chunks are those of a corpus.
+			var chunks [][]int32
+			for chunk := range slices.Chunk(doc, size) {
+				if len(chunk) >= min(8, size) || len(chunks) == 0 {
+					chunks = append(chunks, chunk)
+				}
+			}
+			if len(doc) == 0 {
+				chunks = [][]int32{nil}
+			}
+			if o.MaxChunks > 0 {
+				chunks = chunks[:min(len(chunks), o.MaxChunks)]
+			}
+			vectors, err := m.Embed(ctx, chunks)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sum, squares := make([]float64, d), 0.0
+			for j, x := range vectors {
+				sum[j%d] += float64(x)
+			}
+			for _, x := range sum {
+				squares += x * x
+			}
+			for j, x := range sum {
+				if want := x / math.Sqrt(squares); math.Abs(float64(got[i*d+j])-want) > 1e-6 {
+					t.Fatalf("%+v, document of %d tokens: %v at %d, want %v", o, len(doc), got[i*d+j], j, want)
+				}
+			}
+		}
+	}
+
+	for want, o := range map[string]DocumentOptions{
+		"chunks of 63 tokens: the model takes 1 to 62": {ChunkTokens: 63},
+		"chunks of -1 tokens":                          {ChunkTokens: -1},
+		"-1 chunks of a document":                      {MaxChunks: -1},
+	} {
+		if _, err := m.EmbedDocuments(ctx, docs, o); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%+v: error %v, want one with %q", o, err, want)
+		}
+	}
+	docs[12][150] = 400
+	if _, err := m.EmbedDocuments(ctx, docs, DocumentOptions{}); err == nil || !strings.Contains(err.Error(), "document 12, in chunks: document 2: token 400 at 26") {
+		t.Errorf("a token outside the vocabulary: error %v", err)
+	}
+	cancelled, cancel := context.WithCancel(ctx)
+	cancel()
+	if _, err := m.EmbedDocuments(cancelled, docs[:3], DocumentOptions{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: error %v", err)
 	}
 }
