@@ -105,7 +105,7 @@ func packDecoder(tp *tensor.Tape, b *Batch) packed {
 // embed returns the first layer's input, [tokens, d].
 func (m *Model) embed(tp *tensor.Tape, e *embedder, p packed) *tensor.Tensor {
 	x := m.shared.Forward(tp, p.ids, float32(math.Sqrt(float64(m.Config.DModel))))
-	x = tp.Add(x, e.positions.Forward(tp, p.positions, 1))
+	x = tp.AddGather(x, e.positions.Weight, p.positions, 1)
 	return tp.Dropout(e.norm.Forward(tp, x), m.Config.Dropout)
 }
 

@@ -227,14 +227,14 @@ func (l *encoderLayer) selfAttend(tp *tensor.Tape, x *tensor.Tensor, offsets []i
 	h := l.attnNorm.Forward(tp, x)
 	y := l.attn.Self(tp, h, offsets, causal)
 	tp.Forget(h)
-	return tp.AddInto(tp.Dropout(y, l.dropout), x)
+	return tp.AddDropout(x, y, l.dropout)
 }
 
 func (l *encoderLayer) feedForward(tp *tensor.Tape, x *tensor.Tensor) *tensor.Tensor {
 	h := l.ffnNorm.Forward(tp, x)
 	y := l.ffn.Forward(tp, h)
 	tp.Forget(h)
-	return tp.AddInto(tp.Dropout(y, l.dropout), x)
+	return tp.AddDropout(x, y, l.dropout)
 }
 
 // Parameters implements nn.Layer.
@@ -272,7 +272,7 @@ func (l *decoderLayer) crossAttend(tp *tensor.Tape, x *tensor.Tensor, offsets []
 	h := l.crossNorm.Forward(tp, x)
 	y := l.cross.Cross(tp, h, offsets, z, bias)
 	tp.Forget(h)
-	return tp.AddInto(tp.Dropout(y, l.dropout), x)
+	return tp.AddDropout(x, y, l.dropout)
 }
 
 // Parameters implements nn.Layer.

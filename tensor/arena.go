@@ -1,5 +1,10 @@
 package tensor
 
+import (
+	"cmp"
+	"slices"
+)
+
 // An arena takes memory from its backend in chunks that double from 1 Mi to 64
 // Mi elements (4 to 256 MiB); what a chunk does not use is never touched.
 const (
@@ -11,15 +16,15 @@ const (
 const arenaAlign = 16
 
 // arena gives out memory that is all given back at once, or piece by piece for
-// further pieces of the same size. It keeps what it took, so that a step like
-// the one before it takes nothing new.
+// other pieces. It keeps what it took, so that a step like the one before it
+// takes nothing new.
 type arena struct {
 	backend Backend
 	dtype   DType
 	chunks  []arenaChunk
-	current int
-	used    int                  // of the current chunk
-	free    map[int][]arenaPiece // by size: what was given back
+	current int          // the chunks after it are unused
+	used    int          // of the current chunk
+	free    []arenaPiece // what was given back, by place; no two adjoin
 	poison  bool
 }
 
@@ -28,26 +33,36 @@ type arenaChunk struct {
 	size  int
 }
 
-type arenaPiece struct {
-	store *Storage
-	at    int
-}
+type arenaPiece struct{ chunk, at, n int }
 
 func arenaSize(n int) int { return (n + arenaAlign - 1) &^ (arenaAlign - 1) }
 
+// alloc takes the smallest piece that n elements fit in, or else memory that
+// was not used since the reset.
 func (a *arena) alloc(n int) (*Storage, int) {
 	n = arenaSize(n)
-	if free := a.free[n]; len(free) > 0 {
-		p := free[len(free)-1]
-		a.free[n] = free[:len(free)-1]
-		return p.store, p.at
+	best := -1
+	for i, p := range a.free {
+		if p.n >= n && (best < 0 || p.n < a.free[best].n) {
+			best = i
+		}
+	}
+	if best >= 0 {
+		p := &a.free[best]
+		store, at := a.chunks[p.chunk].store, p.at
+		if p.at, p.n = p.at+n, p.n-n; p.n == 0 {
+			a.free = slices.Delete(a.free, best, best+1)
+		}
+		return store, at
 	}
 	for ; a.current < len(a.chunks); a.current, a.used = a.current+1, 0 {
-		if c := a.chunks[a.current]; a.used+n <= c.size {
+		c := a.chunks[a.current]
+		if a.used+n <= c.size {
 			at := a.used
 			a.used += n
 			return c.store, at
 		}
+		a.put(arenaPiece{a.current, a.used, c.size - a.used})
 	}
 	size := minArenaChunk
 	if len(a.chunks) > 0 {
@@ -61,24 +76,37 @@ func (a *arena) alloc(n int) (*Storage, int) {
 
 // release gives back a piece of n elements.
 func (a *arena) release(store *Storage, at, n int) {
-	if a.free == nil {
-		a.free = map[int][]arenaPiece{}
-	}
 	if a.poison && a.dtype == Float32 {
 		for i := range store.F32[at : at+n] {
 			store.F32[at+i] = nan
 		}
 	}
-	n = arenaSize(n)
-	a.free[n] = append(a.free[n], arenaPiece{store, at})
+	chunk := slices.IndexFunc(a.chunks, func(c arenaChunk) bool { return c.store == store })
+	a.put(arenaPiece{chunk, at, arenaSize(n)})
+}
+
+// put adds a piece to the free ones.
+func (a *arena) put(p arenaPiece) {
+	if p.n == 0 {
+		return
+	}
+	i, _ := slices.BinarySearchFunc(a.free, p, func(q, p arenaPiece) int {
+		return cmp.Or(cmp.Compare(q.chunk, p.chunk), cmp.Compare(q.at, p.at))
+	})
+	if i < len(a.free) && a.free[i].chunk == p.chunk && a.free[i].at == p.at+p.n {
+		p.n += a.free[i].n
+		a.free = slices.Delete(a.free, i, i+1)
+	}
+	if i > 0 && a.free[i-1].chunk == p.chunk && a.free[i-1].at+a.free[i-1].n == p.at {
+		a.free[i-1].n += p.n
+		return
+	}
+	a.free = slices.Insert(a.free, i, p)
 }
 
 // reset gives all memory back to the arena.
 func (a *arena) reset() {
-	a.current, a.used = 0, 0
-	for n, free := range a.free {
-		a.free[n] = free[:0]
-	}
+	a.current, a.used, a.free = 0, 0, a.free[:0]
 	if a.poison && a.dtype == Float32 {
 		for _, c := range a.chunks {
 			for i := range c.store.F32 {

@@ -51,6 +51,8 @@ type Backend interface {
 	LayerNormBackward(dx, dgamma, dbeta, dy, x, gamma, mean, rstd *Tensor, accumulate bool)
 	// Dropout zeroes elements with probability p, by a counter-based generator, and scales the rest by 1/(1-p).
 	Dropout(dst, x *Tensor, p float32, seed, stream uint64)
+	// AddDropout sets dst to x plus what Dropout makes of y; dst may be y.
+	AddDropout(dst, x, y *Tensor, p float32, seed, stream uint64)
 
 	// Gather sets (adds) row i of dst to scale * table[rows[i]].
 	Gather(dst, table, rows *Tensor, scale float32, accumulate bool)
@@ -72,8 +74,8 @@ type Backend interface {
 
 	// CrossEntropy sets nll[i], the label-smoothed negative log-likelihood of targets[i]
 	// under softmax(hidden[i] * table^T), and loss[0] = scale * sum of nll. Unless dhidden is nil it sets
-	// dhidden and, unless that is nil, dtable to the gradients of loss[0]. At most one block of the logits exists at a time.
-	CrossEntropy(loss, nll, dhidden, dtable, hidden, table, targets *Tensor, smoothing, scale float32)
+	// dhidden and, unless that is nil, dtable to the gradients of loss[0]. It works in logits [rows, v], on so many rows at a time.
+	CrossEntropy(loss, nll, dhidden, dtable, hidden, table, targets, logits *Tensor, smoothing, scale float32)
 
 	// AdamW updates parameter p and moments m, v with gradient g in one pass.
 	AdamW(p, g, m, v *Tensor, o AdamWOptions)

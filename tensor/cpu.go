@@ -153,9 +153,11 @@ func scale(a *elementArgs, lo, hi int) { asm.Scale(a.dst[lo:hi], a.alpha, a.a[lo
 
 // MulScalar implements Backend.
 func (c *CPU) MulScalar(dst, x, s *Tensor, accumulate bool) {
-	if alpha := s.Float32s()[0]; accumulate {
+	alpha := s.Float32s()[0]
+	switch {
+	case accumulate:
 		c.Axpy(alpha, x, dst)
-	} else {
+	case alpha != 1 || dst != x:
 		c.Scale(dst, alpha, x)
 	}
 }
@@ -179,6 +181,16 @@ func geluGradient(a *elementArgs, lo, hi int) {
 // Dropout implements Backend.
 func (c *CPU) Dropout(dst, x *Tensor, p float32, seed, stream uint64) {
 	c.elementwise(dst.Len(), elementArgs{dst: dst.Float32s(), a: x.Float32s(), alpha: p, seed: seed, stream: stream}, dropout)
+}
+
+// AddDropout implements Backend.
+func (c *CPU) AddDropout(dst, x, y *Tensor, p float32, seed, stream uint64) {
+	c.elementwise(dst.Len(), elementArgs{dst: dst.Float32s(), a: y.Float32s(), b: x.Float32s(), alpha: p, seed: seed, stream: stream}, addDropout)
+}
+
+func addDropout(a *elementArgs, lo, hi int) {
+	dropout(a, lo, hi)
+	asm.Add(a.dst[lo:hi], a.dst[lo:hi], a.b[lo:hi])
 }
 
 // streamShift separates the streams of one seed: each has 2^36 elements.

@@ -269,30 +269,20 @@ func normalizeGradient(a *rowArgs, lo, hi int) {
 	}
 }
 
-// logitsBlock is the size, in elements, that a block of logits has at most,
-// unless that were fewer than minLogitsRows rows.
-const (
-	logitsBlock   = 1 << 21
-	minLogitsRows = 128
-)
-
 // CrossEntropy implements Backend.
-func (c *CPU) CrossEntropy(loss, nll, dhidden, dtable, hidden, table, targets *Tensor, smoothing, scale float32) {
+func (c *CPU) CrossEntropy(loss, nll, dhidden, dtable, hidden, table, targets, logits *Tensor, smoothing, scale float32) {
 	n, v := hidden.shape[0], table.shape[0]
 	ids := targets.Int32s()
 	mustRows("crossentropy: target", ids, v)
-	block := min(n, max(minLogitsRows, logitsBlock/v))
-	buf := c.scratch.get(block * v)
+	block := logits.shape[0]
 	losses := nll.Float32s()
 	total := 0.0
 	for lo := 0; lo < n; lo += block {
 		rows := min(block, n-lo)
-		logits := Tensor{backend: c, store: &Storage{F32: buf.data}}
-		logits.init(c, Float32, []int{rows, v})
-		h := slice(hidden, lo, rows)
-		c.Gemm(&logits, &h, table, GemmOptions{TransB: true, Alpha: 1})
+		h, z := slice(hidden, lo, rows), slice(logits, 0, rows)
+		c.Gemm(&z, &h, table, GemmOptions{TransB: true, Alpha: 1})
 		rowSpans.run(c.pool, rows, 4, rowArgs{
-			logits: buf.data, targets: ids[lo : lo+rows], out: losses[lo : lo+rows], width: v,
+			logits: z.Float32s(), targets: ids[lo : lo+rows], out: losses[lo : lo+rows], width: v,
 			smoothing: smoothing, scale: scale, accumulate: dhidden != nil,
 		}, crossEntropy)
 		for _, l := range losses[lo : lo+rows] {
@@ -300,21 +290,20 @@ func (c *CPU) CrossEntropy(loss, nll, dhidden, dtable, hidden, table, targets *T
 		}
 		if dhidden != nil {
 			dh := slice(dhidden, lo, rows)
-			c.Gemm(&dh, &logits, table, GemmOptions{Alpha: 1})
+			c.Gemm(&dh, &z, table, GemmOptions{Alpha: 1})
 		}
 		if dtable != nil {
 			o := GemmOptions{TransA: true, Alpha: 1}
 			if lo > 0 {
 				o.Beta = 1
 			}
-			c.Gemm(dtable, &logits, &h, o)
+			c.Gemm(dtable, &z, &h, o)
 		}
 	}
 	if n == 0 && dtable != nil {
 		c.Fill(dtable, 0)
 	}
 	loss.Float32s()[0] = float32(total * float64(scale))
-	c.scratch.put(buf)
 }
 
 // crossEntropy sets the losses of rows of logits and, to go on with the

@@ -49,6 +49,13 @@ func TestForgetPanics(t *testing.T) {
 		{"no LayerNorm", "no result of LayerNorm", func(tp *Tape, x, h *Tensor) { tp.Forget(x) }},
 		{"view taken", "has views", func(tp *Tape, x, h *Tensor) { tp.Rows(h, 0, 1); tp.Forget(h) }},
 		{"view", "has views", func(tp *Tape, x, h *Tensor) { tp.Forget(tp.Rows(h, 0, 1)) }},
+		{"sum with dropout in the memory of a LayerNorm", "adddropout:", func(tp *Tape, x, h *Tensor) { tp.AddDropout(x, h, 0.5) }},
+		{"embedding in the memory of a LayerNorm", "addgather:", func(tp *Tape, x, h *Tensor) { tp.AddGather(h, x, tp.Ints(make([]int32, 4)), 1) }},
+		{"two sums in the same memory", "addinto:", func(tp *Tape, x, h *Tensor) {
+			y := tp.Linear(h, h, nil)
+			tp.AddInto(y, y)
+			tp.AddInto(y, y)
+		}},
 		{"sum in the memory of a LayerNorm", "addinto:", func(tp *Tape, x, h *Tensor) { tp.AddInto(h, x) }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -57,7 +64,7 @@ func TestForgetPanics(t *testing.T) {
 					t.Errorf("panic %q, want %q", got, c.want)
 				}
 			}()
-			tp, x, h, _ := forgetting(Gradient)
+			tp, x, h, _ := forgetting(Training)
 			c.forget(tp, x, h)
 		})
 	}

@@ -89,6 +89,37 @@ func gradCases() []gradCase {
 			ref: func(in [][]float64) []float64 {
 				return zip(linearRef(in[0], in[1], in[2], 5, 3, 4), in[3], func(a, b float64) float64 { return a + b })
 			}},
+		{name: "add dropout", shapes: [][]int{{5, 3}, {4, 3}, {4}, {5, 4}}, mode: Training,
+			op: func(tp *Tape, in []*Tensor) *Tensor {
+				return tp.AddDropout(in[3], tp.Linear(in[0], in[1], in[2]), 0.4)
+			},
+			ref: func(in [][]float64) []float64 {
+				y := zip(linearRef(in[0], in[1], in[2], 5, 3, 4), dropoutMask(20, 0.4, 1, 0), func(a, m float64) float64 { return a * m })
+				return zip(in[3], y, func(a, b float64) float64 { return a + b })
+			}},
+		{name: "add dropout to what is also read before and after", shapes: [][]int{{5, 4}, {4, 4}, {4}}, mode: Training,
+			op: func(tp *Tape, in []*Tensor) *Tensor {
+				x := tp.Scale(1, in[0])
+				return tp.Add(tp.AddDropout(x, tp.Linear(x, in[1], in[2]), 0.4), x)
+			},
+			ref: func(in [][]float64) []float64 {
+				y := zip(linearRef(in[0], in[1], in[2], 5, 4, 4), dropoutMask(20, 0.4, 1, 0), func(a, m float64) float64 { return a * m })
+				return zip(in[0], y, func(a, b float64) float64 { return 2*a + b })
+			}},
+		{name: "add dropout without dropout", shapes: [][]int{{5, 3}, {4, 3}, {4}, {5, 4}},
+			op: func(tp *Tape, in []*Tensor) *Tensor {
+				return tp.AddDropout(in[3], tp.Linear(in[0], in[1], in[2]), 0.4)
+			},
+			ref: func(in [][]float64) []float64 {
+				return zip(linearRef(in[0], in[1], in[2], 5, 3, 4), in[3], func(a, b float64) float64 { return a + b })
+			}},
+		{name: "add gather", shapes: [][]int{{7, 3}, {3, 3}, {3}, {5, 3}},
+			op: func(tp *Tape, in []*Tensor) *Tensor {
+				return tp.AddGather(tp.Linear(in[0], in[1], in[2]), in[3], tp.Ints(ids), 1.5)
+			},
+			ref: func(in [][]float64) []float64 {
+				return zip(linearRef(in[0], in[1], in[2], 7, 3, 3), gatherRef(in[3], ids, 3, 1.5), func(a, b float64) float64 { return a + b })
+			}},
 		{name: "forgotten layernorm", shapes: [][]int{{6, 5}, {5}, {5}, {4, 5}, {4}, {4, 5}, {4}},
 			op: func(tp *Tape, in []*Tensor) *Tensor {
 				h := tp.LayerNorm(tp.Scale(1, in[0]), in[1], in[2], 1e-5)
@@ -201,6 +232,10 @@ func largeCases() []gradCase {
 			op: func(tp *Tape, in []*Tensor) *Tensor { return tp.LayerNorm(in[0], in[1], in[2], 1e-5) }},
 		{name: "large gather", shapes: [][]int{{1000, 300}},
 			op: func(tp *Tape, in []*Tensor) *Tensor { return tp.Gather(in[0], tp.Ints(targets), 2) }},
+		{name: "large add dropout", shapes: [][]int{{300, 200}, {300, 20}, {200, 20}}, mode: Training,
+			op: func(tp *Tape, in []*Tensor) *Tensor {
+				return tp.AddDropout(in[0], tp.Linear(in[1], in[2], nil), 0.1)
+			}},
 		{name: "large dropout", shapes: [][]int{{300, 200}}, mode: Training,
 			op: func(tp *Tape, in []*Tensor) *Tensor { return tp.Dropout(in[0], 0.1) }},
 		{name: "large cross-attention", shapes: [][]int{{513, 64}, {300, 64}, {300, 64}, {4, 2}}, mode: Training,

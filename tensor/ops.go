@@ -9,15 +9,21 @@ import (
 func (tp *Tape) Add(a, b *Tensor) *Tensor { return tp.add(tp.New(a.Shape()...), a, b) }
 
 // AddInto returns a + b in the memory of a, which must be the result of Linear,
-// FeedForward or Dropout, and which no other operation may read.
+// FeedForward, Gather or Dropout, and which no other operation may read.
 func (tp *Tape) AddInto(a, b *Tensor) *Tensor {
+	return tp.add(tp.into("addinto", a), a, b)
+}
+
+// into returns a tensor in the memory of a, for the result of an operation.
+func (tp *Tape) into(op string, a *Tensor) *Tensor {
 	if !a.spare || a.viewed {
-		panic(fmt.Sprintf("addinto: %v is not the result of Linear, FeedForward or Dropout, or has views", a))
+		panic(fmt.Sprintf("%s: %v is not the result of Linear, FeedForward, Gather or Dropout, or has views, or its memory is taken", op, a))
 	}
 	out := tp.tensors.get()
 	out.init(tp.backend, Float32, a.Shape())
 	out.store, out.offset = a.store, a.offset
-	return tp.add(out, a, b)
+	a.spare = false
+	return out
 }
 
 func (tp *Tape) add(out, a, b *Tensor) *Tensor {
@@ -35,16 +41,21 @@ func (tp *Tape) add(out, a, b *Tensor) *Tensor {
 func addBackward(tp *Tape, r *record) {
 	dy := r.out.grad
 	for _, in := range r.in[:2] {
-		if r.out.grad != nil && tp.give(in, r) {
-			continue
-		}
-		if g, accumulate := tp.gradient(in); g == nil {
-			continue
-		} else if accumulate {
-			tp.backend.Axpy(1, dy, g)
-		} else {
-			tp.backend.Scale(g, 1, dy)
-		}
+		tp.pass(in, r, dy)
+	}
+}
+
+// pass adds dy, the gradient of r's output, to the gradient of t.
+func (tp *Tape) pass(t *Tensor, r *record, dy *Tensor) {
+	if r.out.grad != nil && tp.give(t, r) {
+		return
+	}
+	if g, accumulate := tp.gradient(t); g == nil {
+		return
+	} else if accumulate {
+		tp.backend.Axpy(1, dy, g)
+	} else {
+		tp.backend.Scale(g, 1, dy)
 	}
 }
 
@@ -279,10 +290,7 @@ func layerNormBackward(tp *Tape, r *record) {
 // dropped depends on the tape's seed and on the number of dropouts before
 // this one.
 func (tp *Tape) Dropout(x *Tensor, p float32) *Tensor {
-	if p < 0 || p >= 1 || math.IsNaN(float64(p)) {
-		panic(fmt.Sprintf("dropout: probability %v, want [0, 1)", p))
-	}
-	if !tp.training || p == 0 {
+	if !tp.drops(p) {
 		return x
 	}
 	out := tp.New(x.Shape()...)
@@ -295,6 +303,45 @@ func (tp *Tape) Dropout(x *Tensor, p float32) *Tensor {
 		r.f, r.seed, r.stream = p, tp.seed, stream
 	}
 	return out
+}
+
+// AddDropout returns x + Dropout(y, p) in the memory of y, which must be the
+// result of Linear, FeedForward, Gather or Dropout, and which no other operation
+// may read: the residual connection of a Transformer.
+func (tp *Tape) AddDropout(x, y *Tensor, p float32) *Tensor {
+	if !tp.drops(p) {
+		return tp.AddInto(y, x)
+	}
+	if x.rank != y.rank || x.shape != y.shape {
+		panic(fmt.Sprintf("adddropout: %v and %v", x, y))
+	}
+	out := tp.into("adddropout", y)
+	stream := tp.stream()
+	tp.backend.AddDropout(out, x, y, p, tp.seed, stream)
+	if tp.result(out, x, y) {
+		r := tp.push()
+		r.backward, r.out, r.in = addDropoutBackward, out, [4]*Tensor{y, x}
+		r.f, r.seed, r.stream = p, tp.seed, stream
+	}
+	return out
+}
+
+// drops reports whether a dropout with probability p has an effect.
+func (tp *Tape) drops(p float32) bool {
+	if p < 0 || p >= 1 || math.IsNaN(float64(p)) {
+		panic(fmt.Sprintf("dropout: probability %v, want [0, 1)", p))
+	}
+	return tp.training && p > 0
+}
+
+func addDropoutBackward(tp *Tape, r *record) {
+	y, x, dy := r.in[0], r.in[1], r.out.grad
+	if g, accumulate := tp.gradient(y); accumulate {
+		panic("adddropout: another operation read what it overwrote")
+	} else if g != nil {
+		tp.backend.Dropout(g, dy, r.f, r.seed, r.stream)
+	}
+	tp.pass(x, r, dy)
 }
 
 func (tp *Tape) stream() uint64 {
@@ -311,60 +358,6 @@ func dropoutBackward(tp *Tape, r *record) {
 	dy := r.out.grad
 	tp.backend.Dropout(dy, dy, r.f, r.seed, r.stream)
 	tp.backend.Axpy(1, dy, g)
-}
-
-// Gather returns scale times the rows of table [v, d] that rows [n] names
-// (an embedding look-up).
-func (tp *Tape) Gather(table, rows *Tensor, scale float32) *Tensor {
-	mustShape("gather", "table", table, Float32, -1, -1)
-	mustShape("gather", "rows", rows, Int32, -1)
-	out := tp.New(rows.shape[0], table.shape[1])
-	tp.backend.Gather(out, table, rows, scale, false)
-	if tp.result(out, table) {
-		r := tp.push()
-		r.backward, r.out, r.in, r.f = gatherBackward, out, [4]*Tensor{table, rows}, scale
-	}
-	return out
-}
-
-func gatherBackward(tp *Tape, r *record) {
-	tp.backend.ScatterAdd(tp.sum(r.in[0]), r.out.grad, r.in[1], r.f)
-}
-
-// SegmentMean returns, for each segment s, the mean of the rows
-// offsets[s]:offsets[s+1] of x [n, d]: [segments, d]. An empty segment has
-// mean zero.
-func (tp *Tape) SegmentMean(x *Tensor, offsets []int32) *Tensor {
-	mustShape("segmentmean", "x", x, Float32, -1, -1)
-	mustOffsets("segmentmean", offsets, x.shape[0])
-	out := tp.New(len(offsets)-1, x.shape[1])
-	tp.backend.SegmentMean(out, x, offsets)
-	if tp.result(out, x) {
-		r := tp.push()
-		r.backward, r.out, r.in, r.offsets = segmentMeanBackward, out, [4]*Tensor{x}, offsets
-	}
-	return out
-}
-
-func segmentMeanBackward(tp *Tape, r *record) {
-	tp.backend.SegmentMeanBackward(tp.sum(r.in[0]), r.out.grad, r.offsets)
-}
-
-// Normalize returns the rows of x [n, d] divided by their Euclidean norms; a
-// zero row stays zero.
-func (tp *Tape) Normalize(x *Tensor) *Tensor {
-	mustShape("normalize", "x", x, Float32, -1, -1)
-	out, norm := tp.New(x.Shape()...), tp.New(x.shape[0])
-	tp.backend.Normalize(out, norm, x)
-	if tp.result(out, x) {
-		r := tp.push()
-		r.backward, r.out, r.in, r.saved[0] = normalizeBackward, out, [4]*Tensor{x}, norm
-	}
-	return out
-}
-
-func normalizeBackward(tp *Tape, r *record) {
-	tp.backend.NormalizeBackward(tp.sum(r.in[0]), r.out.grad, r.out, r.saved[0])
 }
 
 // Attention returns multi-head attention of packed documents: q [m, d],
@@ -419,7 +412,8 @@ func attentionBackward(tp *Tape, r *record) {
 // over the vocabulary.
 //
 // On a recording tape the gradients are computed along with the loss, block by
-// block, so that the logits are computed only once.
+// block, so that the logits are computed only once. The gradient of a table that
+// has none yet is computed where it will stay; it counts when Backward adds it.
 func (tp *Tape) CrossEntropy(hidden, table, targets *Tensor, smoothing, scale float32) (loss, nll *Tensor) {
 	mustShape("crossentropy", "hidden", hidden, Float32, -1, -1)
 	mustShape("crossentropy", "table", table, Float32, -1, hidden.shape[1])
@@ -429,21 +423,38 @@ func (tp *Tape) CrossEntropy(hidden, table, targets *Tensor, smoothing, scale fl
 	if tp.result(loss, hidden, table) {
 		dhidden = tp.New(hidden.Shape()...)
 		if table.requiresGrad {
-			dtable = tp.New(table.Shape()...)
+			dtable = tp.borrow(table)
 		}
 		r := tp.push()
 		r.backward, r.out, r.in, r.saved = crossEntropyBackward, loss, [4]*Tensor{hidden, table}, [3]*Tensor{dhidden, dtable}
 	}
-	tp.backend.CrossEntropy(loss, nll, dhidden, dtable, hidden, table, targets, smoothing, scale)
+	n, v := hidden.shape[0], table.shape[0]
+	logits := tp.New(min(n, max(minLogitsRows, logitsBlock/max(v, 1))), v)
+	tp.backend.CrossEntropy(loss, nll, dhidden, dtable, hidden, table, targets, logits, smoothing, scale)
+	tp.release(logits)
 	return loss, nll
 }
 
+// logitsBlock is the size, in elements, that a block of logits has at most,
+// unless that were fewer than minLogitsRows rows.
+const (
+	logitsBlock   = 1 << 21
+	minLogitsRows = 128
+)
+
 func crossEntropyBackward(tp *Tape, r *record) {
 	for i, in := range r.in[:2] {
-		if g, accumulate := tp.gradient(in); g != nil {
-			tp.backend.MulScalar(g, r.saved[i], r.out.grad, accumulate)
+		saved := r.saved[i]
+		if saved != nil && tp.adopt(in, saved) {
+			tp.backend.MulScalar(saved, saved, r.out.grad, false)
+			continue
 		}
-		tp.release(r.saved[i])
+		if g, accumulate := tp.gradient(in); g != nil {
+			tp.backend.MulScalar(g, saved, r.out.grad, accumulate)
+		}
+		if saved != nil && saved.inTape(tp) {
+			tp.release(saved)
+		}
 	}
 }
 

@@ -19,6 +19,7 @@ type Tape struct {
 	tensors   slab[Tensor]
 	attention slab[AttentionOptions]
 	records   []record
+	loans     []loan
 	recording bool
 	training  bool
 	seed      uint64
@@ -91,6 +92,7 @@ const (
 // the tape made: none of them may be used any more. The seed determines the
 // dropout of what follows.
 func (tp *Tape) Reset(mode Mode, seed uint64) {
+	tp.settle()
 	tp.floats.reset()
 	tp.ints.reset()
 	tp.tensors.reset()
@@ -233,10 +235,14 @@ func (tp *Tape) gradient(t *Tensor) (g *Tensor, accumulate bool) {
 		g.offset = whole.offset + t.offset - t.base.offset
 		return g, true
 	}
-	if t.grad == nil {
-		if t.inTape(tp) {
+	if t.inTape(tp) {
+		if t.grad == nil {
 			t.grad = tp.New(t.Shape()...)
-		} else {
+		}
+	} else {
+		gradients.Lock()
+		defer gradients.Unlock()
+		if t.grad == nil {
 			t.grad = New(t.backend, Float32, t.Shape()...)
 		}
 	}
@@ -248,10 +254,10 @@ func (tp *Tape) gradient(t *Tensor) (g *Tensor, accumulate bool) {
 // give makes the gradient of r's output, which nobody else reads, the gradient
 // of t, if t is a tensor of this tape that has none yet.
 func (tp *Tape) give(t *Tensor, r *record) bool {
-	if !t.requiresGrad || t.base != nil || t.grad != nil || !t.inTape(tp) {
+	if !t.inTape(tp) || !tp.adopt(t, r.out.grad) {
 		return false
 	}
-	t.grad, t.gradSet, r.out.grad = r.out.grad, true, nil
+	r.out.grad = nil
 	return true
 }
 

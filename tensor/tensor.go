@@ -249,6 +249,8 @@ func (t *Tensor) Grad() *Tensor {
 	if t.base != nil || !t.requiresGrad {
 		panic(fmt.Sprintf("tensor: %v is no parameter: it holds no gradient", t))
 	}
+	gradients.Lock()
+	defer gradients.Unlock()
 	if t.grad == nil {
 		t.grad = New(t.backend, Float32, t.Shape()...)
 	} else if !t.gradSet {
@@ -259,10 +261,18 @@ func (t *Tensor) Grad() *Tensor {
 }
 
 // HasGrad reports whether a gradient has flowed to a parameter since ZeroGrad.
-func (t *Tensor) HasGrad() bool { return t.gradSet }
+func (t *Tensor) HasGrad() bool {
+	gradients.Lock()
+	defer gradients.Unlock()
+	return t.gradSet
+}
 
 // ZeroGrad forgets the gradient. Its memory is kept.
-func (t *Tensor) ZeroGrad() { t.gradSet = false }
+func (t *Tensor) ZeroGrad() {
+	gradients.Lock()
+	defer gradients.Unlock()
+	t.gradSet = false
+}
 
 // view fills v as a view of t that begins at element offset.
 func (t *Tensor) view(v *Tensor, offset int) {

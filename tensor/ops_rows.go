@@ -1,0 +1,79 @@
+package tensor
+
+// Gather returns scale times the rows of table [v, d] that rows [n] names
+// (an embedding look-up).
+func (tp *Tape) Gather(table, rows *Tensor, scale float32) *Tensor {
+	mustShape("gather", "table", table, Float32, -1, -1)
+	mustShape("gather", "rows", rows, Int32, -1)
+	out := tp.New(rows.shape[0], table.shape[1])
+	out.spare = true
+	tp.backend.Gather(out, table, rows, scale, false)
+	if tp.result(out, table) {
+		r := tp.push()
+		r.backward, r.out, r.in, r.f = gatherBackward, out, [4]*Tensor{table, rows}, scale
+	}
+	return out
+}
+
+// AddGather returns x + Gather(table, rows, scale) in the memory of x, which must
+// be the result of Linear, FeedForward, Gather or Dropout, and which no other
+// operation may read.
+func (tp *Tape) AddGather(x, table, rows *Tensor, scale float32) *Tensor {
+	mustShape("addgather", "table", table, Float32, -1, -1)
+	mustShape("addgather", "rows", rows, Int32, -1)
+	mustShape("addgather", "x", x, Float32, rows.shape[0], table.shape[1])
+	out := tp.into("addgather", x)
+	tp.backend.Gather(out, table, rows, scale, true)
+	if tp.result(out, x, table) {
+		r := tp.push()
+		r.backward, r.out, r.in, r.f = addGatherBackward, out, [4]*Tensor{table, rows, x}, scale
+	}
+	return out
+}
+
+func gatherBackward(tp *Tape, r *record) {
+	if g := tp.sum(r.in[0]); g != nil {
+		tp.backend.ScatterAdd(g, r.out.grad, r.in[1], r.f)
+	}
+}
+
+func addGatherBackward(tp *Tape, r *record) {
+	gatherBackward(tp, r)
+	tp.pass(r.in[2], r, r.out.grad)
+}
+
+// SegmentMean returns, for each segment s, the mean of the rows
+// offsets[s]:offsets[s+1] of x [n, d]: [segments, d]. An empty segment has
+// mean zero.
+func (tp *Tape) SegmentMean(x *Tensor, offsets []int32) *Tensor {
+	mustShape("segmentmean", "x", x, Float32, -1, -1)
+	mustOffsets("segmentmean", offsets, x.shape[0])
+	out := tp.New(len(offsets)-1, x.shape[1])
+	tp.backend.SegmentMean(out, x, offsets)
+	if tp.result(out, x) {
+		r := tp.push()
+		r.backward, r.out, r.in, r.offsets = segmentMeanBackward, out, [4]*Tensor{x}, offsets
+	}
+	return out
+}
+
+func segmentMeanBackward(tp *Tape, r *record) {
+	tp.backend.SegmentMeanBackward(tp.sum(r.in[0]), r.out.grad, r.offsets)
+}
+
+// Normalize returns the rows of x [n, d] divided by their Euclidean norms; a
+// zero row stays zero.
+func (tp *Tape) Normalize(x *Tensor) *Tensor {
+	mustShape("normalize", "x", x, Float32, -1, -1)
+	out, norm := tp.New(x.Shape()...), tp.New(x.shape[0])
+	tp.backend.Normalize(out, norm, x)
+	if tp.result(out, x) {
+		r := tp.push()
+		r.backward, r.out, r.in, r.saved[0] = normalizeBackward, out, [4]*Tensor{x}, norm
+	}
+	return out
+}
+
+func normalizeBackward(tp *Tape, r *record) {
+	tp.backend.NormalizeBackward(tp.sum(r.in[0]), r.out.grad, r.out, r.saved[0])
+}
