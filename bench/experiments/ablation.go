@@ -9,6 +9,7 @@ import (
 
 	"github.com/marge-go/marge/marge"
 	"github.com/marge-go/marge/marge/eval"
+	"github.com/marge-go/marge/marge/index"
 )
 
 // variant is a change of the settings of a training.
@@ -36,6 +37,8 @@ var batchingVariants = []variant{
 	{"index 4 times as often", func(s *settings) { s.IndexEvery = max(1, s.IndexEvery/4) }},
 	{"index a quarter as often", func(s *settings) { s.IndexEvery *= 4 }},
 	{"one index", func(s *settings) { s.IndexEvery = 1 << 30 }},
+	{"threshold per target", func(s *settings) { s.PerTarget = true }},
+	{"links of known translations", func(s *settings) { s.KnownLinks = true }}, // an upper bound
 	{"random shards", func(s *settings) { s.Shards = shardsRandom }},
 }
 
@@ -45,6 +48,9 @@ var optionVariants = []variant{
 	{"null document", func(s *settings) { s.NullDocument = true }},
 	{"contrastive warm-up", func(s *settings) { s.ContrastiveSteps = s.updates(0.05, 300) }},
 	{"first links by TF-IDF", func(s *settings) { s.TFIDFSteps = s.updates(0.25, 2000) }},
+	{"links by margin, ratio", func(s *settings) { s.Margin = index.MarginRatio }},
+	{"links by margin, distance", func(s *settings) { s.Margin = index.MarginDistance }},
+	{"language temperature 3", func(s *settings) { s.LanguageTemperature = 3 }},
 	{"g at a tenth of the rate", func(s *settings) { s.GLearningRate = 0.1 }},
 	{"beta at 10 times the rate", func(s *settings) { s.BetaLearningRate = 10 }},
 	{"g from the first token", func(s *settings) { s.Pooling = marge.PoolFirst }},

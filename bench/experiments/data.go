@@ -186,9 +186,10 @@ type heldout struct {
 	docs   []probe.Document // cut to the length of a chunk
 	meta   []eval.Doc
 	langs  []string
-	tokens [][]int32
-	texts  []string // whole
-	whole  []bool   // whether the document is no longer than a chunk
+	tokens [][]int32 // cut to the length of a chunk
+	all    [][]int32 // of whole documents
+	texts  []string  // whole
+	whole  []bool    // whether the document is no longer than a chunk
 }
 
 // heldout tokenises the held-out documents. Those in languages that the
@@ -211,7 +212,7 @@ func (e *env) heldout(t *tokenizer.Tokenizer) (*heldout, error) {
 		cut := ids[:min(len(ids), e.settings.Chunk)]
 		h.docs = append(h.docs, probe.Document{ID: doc.ID, Lang: doc.Lang, Group: doc.Group, Tokens: cut})
 		h.meta = append(h.meta, eval.Doc{Lang: doc.Lang, Group: doc.Group})
-		h.langs, h.tokens = append(h.langs, doc.Lang), append(h.tokens, cut)
+		h.langs, h.tokens, h.all = append(h.langs, doc.Lang), append(h.tokens, cut), append(h.all, ids)
 		h.texts, h.whole = append(h.texts, doc.Text), append(h.whole, len(cut) == len(ids))
 	}
 	if len(h.docs) == 0 {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
 	"image/png"
 	"iter"
 	"maps"
@@ -16,6 +17,7 @@ import (
 	"github.com/marge-go/marge/marge"
 	"github.com/marge-go/marge/marge/corpus"
 	"github.com/marge-go/marge/marge/eval"
+	"github.com/marge-go/marge/marge/index"
 )
 
 func init() {
@@ -83,7 +85,7 @@ func output(t *testing.T, out, name string) (r report) {
 
 func TestExperiments(t *testing.T) {
 	out := t.TempDir()
-	rows := map[string]int{"from-random": 9, "evidence": 4 + 6, "bias": 4, "batching": 8, "options": 8, "translate": 2, "mining": 8, "scaling": 2}
+	rows := map[string]int{"from-random": 13, "evidence": 4 + 6, "bias": 4, "batching": 10, "options": 11, "translate": 2, "mining": 8, "scaling": 2}
 	for _, x := range experiments {
 		args := []string{x.name, "-seeds", "1"}
 		switch x.name {
@@ -103,12 +105,12 @@ func TestExperiments(t *testing.T) {
 			t.Errorf("%s: trainings %+v", x.name, r.Trainings)
 		}
 	}
-	// 2 defaults, 3 variants of the bias with 2 seeds, 7 of batching and of
+	// 2 defaults, 3 variants of the bias with 2 seeds, 9 of batching, 10 of
 	// options, one size, and one on longer chunks: those in common are trained
 	// once.
 	dirs, err := os.ReadDir(filepath.Join(out, "runs"))
-	if err != nil || len(dirs) != 2+3*2+7+7+1+1 {
-		t.Errorf("%d trainings, want 24 (%v)", len(dirs), err)
+	if err != nil || len(dirs) != 2+3*2+9+10+1+1 {
+		t.Errorf("%d trainings, want 29 (%v)", len(dirs), err)
 	}
 }
 
@@ -183,7 +185,11 @@ func TestErrors(t *testing.T) {
 		"no such file":              {"bias", "-corpus", "nowhere.jsonl", "-eval", "nowhere.jsonl"},
 		"-size huge":                {"bias", "-size", "huge"},
 		"-chunk 400":                {"bias", "-chunk", "400"},
-		"-steps and -minutes":       {"bias", "-steps", "1", "-minutes", "1"},
+		"-steps, -tokens":           {"bias", "-steps", "1", "-minutes", "1"},
+		"only one of them":          {"bias", "-steps", "1", "-tokens", "1M"},
+		`no margin "wide"`:          {"bias", "-margin", "wide"},
+		"-language-temperature":     {"bias", "-language-temperature", "-1"},
+		"-document-chunks -1":       {"from-random", "-document-chunks", "-1"},
 		`no variant "beta 1"`:       {"bias", "-variants", "beta 1"},
 		"numbers must be positive":  {"evidence", "-documents", "0"},
 		"holds no valid checkpoint": {"evidence", "-checkpoint", t.TempDir()},
@@ -230,6 +236,87 @@ func TestResharded(t *testing.T) {
 	}
 	if apart == 0 {
 		t.Error("all translations stay in one shard")
+	}
+}
+
+// Known links are those between equivalent chunks of translations.
+func TestKnownLinks(t *testing.T) {
+	doc := func(id, lang, group string) corpus.Document {
+		return corpus.Document{ID: id, Lang: lang, Group: group, Text: "a text of two chunks"}
+	}
+	docs := []corpus.Document{doc("1", "de", "x"), doc("2", "en", "x"), doc("3", "en", "x"), doc("4", "fr", "y"), doc("5", "en", ""), doc("6", "de", "")}
+	store, err := corpus.FromDocuments(docs, byteEncoder{}, corpus.BuildOptions{ChunkTokens: 12, MinTokens: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var items []index.Item
+	for _, i := range store.Shard(0) {
+		c := store.Chunk(i)
+		items = append(items, index.Item{Chunk: i, Lang: c.Lang, Source: c.Source, Target: c.Doc != 2})
+	}
+	pairs, err := knownLinks(store)(items, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := index.CheckPairs(pairs, items); err != nil {
+		t.Error(err)
+	}
+	got := map[[2]int32]bool{}
+	for _, p := range pairs {
+		got[[2]int32{p.Target, p.Evidence}] = true
+	}
+	// Document d has the chunks 2d and 2d+1; the one with the id 3 is no target.
+	want := map[[2]int32]bool{{0, 2}: true, {0, 4}: true, {1, 3}: true, {1, 5}: true, {2, 0}: true, {3, 1}: true}
+	if !maps.Equal(got, want) {
+		t.Errorf("links %v, want %v", got, want)
+	}
+}
+
+// byteEncoder has a token for each byte.
+type byteEncoder struct{}
+
+func (byteEncoder) AppendEncode(dst []int32, text string) []int32 {
+	for i := range len(text) {
+		dst = append(dst, int32(text[i]))
+	}
+	return dst
+}
+
+// Settings that make the same training have the same hash, and those of
+// before there was an option keep theirs.
+func TestSettings(t *testing.T) {
+	hash := func(args ...string) string {
+		s := defaults()
+		fs := flag.NewFlagSet("", flag.ContinueOnError)
+		s.flags(fs)
+		if err := fs.Parse(args); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.check(); err != nil {
+			t.Fatal(err)
+		}
+		h, err := hashOf(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return h
+	}
+	if a, b := hash("-tokens", "3M"), hash("-tokens", "3e6", "-margin", "none"); a != b {
+		t.Errorf("3M and 3e6 tokens have the hashes %s and %s", a, b)
+	}
+	if hash("-tokens", "3M") == hash("-tokens", "4M") || hash() == hash("-margin", "ratio") || hash() == hash("-per-target") {
+		t.Error("other settings have the same hash")
+	}
+	if got := hash("-minutes", "60"); got != "2838c54fc5" {
+		t.Errorf("the hash of the default for 60 minutes is %s: finished trainings would be repeated", got)
+	}
+	s := defaults()
+	s.Tokens, s.Accumulate = 10_240_000, 2
+	if got := s.updates(0.1, 7); got != 500 {
+		t.Errorf("a tenth of the updates is %d, want 500", got)
+	}
+	if s.pretrain(1, "").TargetTokens != s.Tokens {
+		t.Error("the training does not end by tokens")
 	}
 }
 

@@ -207,6 +207,9 @@ func over[T any](models []T, value func(T) figure) figure {
 	return f
 }
 
+// sign says whether a difference is one, as compare does.
+func (f figure) sign() string { return compare(f, exact(0)) }
+
 // exact is a figure without interval, whose bounds are those of the models.
 func exact(x float64) figure { return figure{x, eval.Interval{Low: x, High: x}} }
 

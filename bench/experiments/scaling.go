@@ -77,5 +77,8 @@ func (e *env) length() string {
 	if e.settings.Steps > 0 {
 		return fmt.Sprintf("%d updates", e.settings.Steps)
 	}
+	if e.settings.Tokens > 0 {
+		return fmt.Sprintf("%d target tokens", e.settings.Tokens)
+	}
 	return fmt.Sprintf("%g minutes", e.settings.Minutes)
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/marge-go/marge/internal/flags"
 	"github.com/marge-go/marge/marge"
 	"github.com/marge-go/marge/marge/index"
 )
@@ -23,6 +24,7 @@ type settings struct {
 	Dropout    float64 `json:"dropout"`
 
 	Steps            int     `json:"steps,omitempty"`
+	Tokens           int64   `json:"tokens,omitempty"` // predicted
 	Minutes          float64 `json:"minutes,omitempty"`
 	LearningRate     float64 `json:"learning_rate"`
 	BetaLearningRate float64 `json:"beta_learning_rate,omitempty"`
@@ -35,6 +37,13 @@ type settings struct {
 	CrossWeight float64 `json:"cross_weight"` // of a link; those in one language weigh 1
 	IndexEvery  int     `json:"index_every"`
 	TFIDFSteps  int     `json:"tfidf_steps,omitempty"`
+
+	PerTarget bool         `json:"per_target,omitempty"` // the threshold of links
+	Margin    index.Margin `json:"margin,omitempty"`     // of their scores
+	// KnownLinks links all documents that are known to be translations, and no
+	// others, instead of what is found.
+	KnownLinks          bool    `json:"known_links,omitempty"`
+	LanguageTemperature float64 `json:"language_temperature,omitempty"`
 
 	Beta             *float64 `json:"beta,omitempty"` // at the start; nil: the model's own
 	ContrastiveSteps int      `json:"contrastive_steps,omitempty"`
@@ -69,7 +78,8 @@ func (s *settings) flags(fs *flag.FlagSet) {
 	fs.StringVar(&s.Pooling, "pooling", s.Pooling, "how g sums up a document: by its first token (first) or by all (mean)")
 	fs.Float64Var(&s.Dropout, "dropout", s.Dropout, "dropout")
 	fs.IntVar(&s.Steps, "steps", 0, "updates of a training, which is then repeatable")
-	fs.Float64Var(&s.Minutes, "minutes", 0, "minutes of a training, instead of -steps")
+	fs.Var((*flags.Count)(&s.Tokens), "tokens", "target `tokens` of a training, as in 3e6 or 3M, instead of -steps, and repeatable too")
+	fs.Float64Var(&s.Minutes, "minutes", 0, "minutes of a training, instead of -steps or -tokens")
 	fs.Float64Var(&s.LearningRate, "lr", s.LearningRate, "peak learning rate")
 	fs.Float64Var(&s.BetaLearningRate, "beta-lr", 0, "factor of the learning rate of beta (default 1; negative: 0)")
 	fs.Float64Var(&s.GLearningRate, "g-lr", 0, "factor of the learning rate of g (default 1; negative: 0)")
@@ -79,6 +89,10 @@ func (s *settings) flags(fs *flag.FlagSet) {
 	fs.Float64Var(&s.Cross, "cross", s.Cross, "links of a target with documents in other languages, on average")
 	fs.Float64Var(&s.CrossWeight, "cross-weight", s.CrossWeight, "weight of a link between languages; others weigh 1")
 	fs.IntVar(&s.IndexEvery, "index-every", s.IndexEvery, "updates between two indexes")
+	fs.BoolVar(&s.PerTarget, "per-target", false, "keep the best -mono and -cross links of each target instead of the shard's")
+	fs.StringVar((*string)(&s.Margin), "margin", "", "set the score of a link against those of the neighbours: ratio, distance or none")
+	fs.BoolVar(&s.KnownLinks, "known-links", false, "link documents of the same group, in different languages, instead of what is found: an upper bound")
+	fs.Float64Var(&s.LanguageTemperature, "language-temperature", 0, "train on languages in proportion to p^(1/T), p being their share (default 1)")
 	fs.IntVar(&s.TFIDFSteps, "tfidf-steps", 0, "updates during which TF-IDF finds the links instead of g")
 	fs.IntVar(&s.ContrastiveSteps, "contrastive-steps", 0, "updates at the start that train g alone")
 	fs.IntVar(&s.Chunk, "chunk", s.Chunk, "tokens of a chunk of a document, and of a held-out document")
@@ -87,10 +101,16 @@ func (s *settings) flags(fs *flag.FlagSet) {
 }
 
 func (s *settings) check() error {
-	if s.Steps < 0 || s.Minutes < 0 || s.Steps > 0 && s.Minutes > 0 {
-		return errors.New("-steps and -minutes must not be negative, and one of them 0")
+	given := 0
+	for _, set := range []bool{s.Steps > 0, s.Tokens > 0, s.Minutes > 0} {
+		if set {
+			given++
+		}
 	}
-	if s.Steps == 0 && s.Minutes == 0 {
+	if s.Steps < 0 || s.Minutes < 0 || given > 1 {
+		return errors.New("-steps, -tokens and -minutes must not be negative, and only one of them set")
+	}
+	if given == 0 {
 		s.Minutes = 5
 	}
 	if s.Chunk < 1 || s.Probes < 1 || s.IndexEvery < 1 || s.MaxChunks < 0 {
@@ -98,6 +118,16 @@ func (s *settings) check() error {
 	}
 	if !(s.Mono >= 0 && s.Cross >= 0 && s.Mono+s.Cross > 0) {
 		return errors.New("-mono and -cross must not be negative, and one of them positive")
+	}
+	if s.Margin == index.MarginNone {
+		s.Margin = "" // the same training
+	}
+	links := s.links()
+	if err := links.Validate(); err != nil {
+		return err
+	}
+	if !(s.LanguageTemperature >= 0) {
+		return errors.New("-language-temperature must not be negative")
 	}
 	c, err := s.config(s.Vocabulary)
 	if err != nil {
@@ -130,25 +160,33 @@ func (s *settings) config(vocabulary int) (marge.Config, error) {
 	return c, c.Validate()
 }
 
+func (s *settings) links() index.LinkOptions {
+	return index.LinkOptions{Mono: s.Mono, Cross: s.Cross, PerTarget: s.PerTarget, Margin: s.Margin}
+}
+
 func (s *settings) pretrain(seed uint64, dir string) marge.PretrainOptions {
 	return marge.PretrainOptions{
-		Steps: s.Steps, Duration: time.Duration(s.Minutes * float64(time.Minute)), LearningRate: s.LearningRate,
+		Steps: s.Steps, TargetTokens: s.Tokens, Duration: time.Duration(s.Minutes * float64(time.Minute)), LearningRate: s.LearningRate,
 		BetaLearningRate: s.BetaLearningRate, GLearningRate: s.GLearningRate,
 		BatchTokens: s.BatchTokens, Accumulate: s.Accumulate,
-		Links: index.LinkOptions{Mono: s.Mono, Cross: s.Cross}, CrossWeight: float32(s.CrossWeight), MonoWeight: 1,
+		Links: s.links(), LanguageTemperature: s.LanguageTemperature, CrossWeight: float32(s.CrossWeight), MonoWeight: 1,
 		IndexEvery: s.IndexEvery, TFIDFSteps: s.TFIDFSteps, ContrastiveSteps: s.ContrastiveSteps,
 		DetachRelevance: s.DetachRelevance, NullDocument: s.NullDocument,
 		Seed: seed, Dir: dir, Resume: true,
 	}
 }
 
-// updates returns how many updates a share of a training has, or, if its
-// updates are not known before, the given number.
+// updates returns how many updates a share of a training has, about as many if
+// it ends by tokens, half of which are of targets, or, if its updates are not
+// known before, the given number.
 func (s *settings) updates(share float64, unknown int) int {
-	if s.Steps == 0 {
-		return unknown
+	switch {
+	case s.Steps > 0:
+		return max(1, int(share*float64(s.Steps)))
+	case s.Tokens > 0:
+		return max(1, int(share*float64(s.Tokens)/(float64(s.BatchTokens*s.Accumulate)/2)))
 	}
-	return max(1, int(share*float64(s.Steps)))
+	return unknown
 }
 
 // hashOf returns a short name for values that have a JSON form.

@@ -13,7 +13,9 @@ import (
 	"github.com/marge-go/marge/bench"
 	"github.com/marge-go/marge/marge"
 	"github.com/marge-go/marge/marge/checkpoint"
+	"github.com/marge-go/marge/marge/corpus"
 	"github.com/marge-go/marge/marge/eval"
+	"github.com/marge-go/marge/marge/index"
 	"github.com/marge-go/marge/marge/probe"
 	"github.com/marge-go/marge/nn"
 )
@@ -127,6 +129,9 @@ func (e *env) trainIn(ctx context.Context, dir string, s settings, seed uint64) 
 	}
 	o := s.pretrain(seed, dir)
 	o.OnStep, o.OnIndex = monitor.OnStep, monitor.OnIndex
+	if s.KnownLinks {
+		o.OnLinks = knownLinks(store)
+	}
 	stats, err := marge.Pretrain(ctx, m, store, o)
 	if err := errors.Join(err, monitor.Close()); err != nil {
 		return nil, err
@@ -142,6 +147,39 @@ func (e *env) trainIn(ctx context.Context, dir string, s settings, seed uint64) 
 	}
 	r.Final, err = e.evaluate(ctx, m)
 	return r, err
+}
+
+// knownLinks returns a function that links the chunks of the same number in
+// documents of one group that are in different languages.
+func knownLinks(store *corpus.Store) func([]index.Item, []index.Pair) ([]index.Pair, error) {
+	type key struct {
+		group string
+		chunk int
+	}
+	return func(items []index.Item, _ []index.Pair) ([]index.Pair, error) {
+		equivalents := map[key][]int{}
+		keyOf := func(item *index.Item) key {
+			c := store.Chunk(item.Chunk)
+			return key{store.Group(c.Doc), c.Index}
+		}
+		for i := range items {
+			if k := keyOf(&items[i]); k.group != "" {
+				equivalents[k] = append(equivalents[k], i)
+			}
+		}
+		var pairs []index.Pair
+		for i := range items {
+			if !items[i].Target {
+				continue
+			}
+			for _, j := range equivalents[keyOf(&items[i])] {
+				if items[i].Lang != items[j].Lang && items[i].Source != items[j].Source {
+					pairs = append(pairs, index.Pair{Target: int32(i), Evidence: int32(j), Score: 1})
+				}
+			}
+		}
+		return pairs, nil
+	}
 }
 
 // flopsPerToken estimates the floating-point operations of training for each
@@ -200,9 +238,24 @@ func (h *heldout) scorers(ctx context.Context, m *marge.Model) (plain, centered 
 	if err != nil {
 		return nil, nil, err
 	}
+	plain, centered = h.scorersOf(m, vectors)
+	return plain, centered, nil
+}
+
+// wholeScorers returns the same for g of whole documents, cut into chunks.
+func (h *heldout) wholeScorers(ctx context.Context, m *marge.Model, o marge.DocumentOptions) (plain, centered eval.Scorer, err error) {
+	vectors, err := m.EmbedDocuments(ctx, h.all, o)
+	if err != nil {
+		return nil, nil, err
+	}
+	plain, centered = h.scorersOf(m, vectors)
+	return plain, centered, nil
+}
+
+func (h *heldout) scorersOf(m *marge.Model, vectors []float32) (plain, centered eval.Scorer) {
 	plain = eval.NewDense(m.Runner(), vectors, m.Config.DModel)
 	eval.CenterByLanguage(vectors, m.Config.DModel, h.langs)
-	return plain, eval.NewDense(m.Runner(), vectors, m.Config.DModel), nil
+	return plain, eval.NewDense(m.Runner(), vectors, m.Config.DModel)
 }
 
 // evaluate measures a model on the held-out documents. The retrieved evidence

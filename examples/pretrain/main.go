@@ -29,6 +29,7 @@ import (
 	"time"
 
 	"github.com/marge-go/marge/examples/internal/curves"
+	"github.com/marge-go/marge/internal/flags"
 	"github.com/marge-go/marge/marge"
 	"github.com/marge-go/marge/marge/index"
 	"github.com/marge-go/marge/nn"
@@ -40,6 +41,7 @@ type options struct {
 	evals       files
 	config      string
 	steps       int
+	tokens      flags.Count
 	minutes     float64
 	seed        uint64
 	out         string
@@ -75,6 +77,7 @@ func main() {
 	flag.Var(&o.evals, "eval", "JSON Lines `file` of held-out documents with group (repeatable; default: generated held-out news)")
 	flag.StringVar(&o.config, "config", "tiny", "size of the model: tiny, small, base or paper")
 	flag.IntVar(&o.steps, "steps", 0, "updates to train for, instead of -minutes")
+	flag.Var(&o.tokens, "tokens", "target `tokens` to train for, as in 3e6 or 3M, instead of -minutes")
 	flag.Float64Var(&o.minutes, "minutes", 5, "minutes to train for")
 	flag.Uint64Var(&o.seed, "seed", 1, "seed of the weights, the data and the training")
 	flag.StringVar(&o.out, "out", "", "`directory` for checkpoints, metrics, TensorBoard's files and the plot (default: a new one below runs)")
@@ -117,8 +120,11 @@ func (o *options) complete() error {
 	if o.out == "" {
 		o.out = filepath.Join("runs", o.config+time.Now().Format("-20060102-150405"))
 	}
-	if o.steps < 0 || o.steps == 0 && !(o.minutes > 0) {
-		return errors.New("-steps or -minutes must be positive")
+	if o.steps != 0 && o.tokens != 0 {
+		return errors.New("-steps and -tokens: give one of them")
+	}
+	if o.steps < 0 || o.steps == 0 && o.tokens == 0 && !(o.minutes > 0) {
+		return errors.New("-steps, -tokens or -minutes must be positive")
 	}
 	if o.probes < 0 {
 		return errors.New("-probes must not be negative")
@@ -195,11 +201,11 @@ func run(ctx context.Context, o *options) error {
 
 func trainingOptions(o *options, log *progress) marge.PretrainOptions {
 	p := marge.PretrainOptions{
-		Steps: o.steps, Seed: o.seed, Dir: o.out, Resume: o.resume,
+		Steps: o.steps, TargetTokens: int64(o.tokens), Seed: o.seed, Dir: o.out, Resume: o.resume,
 		Links: index.LinkOptions{Mono: o.mono, Cross: o.cross}, LearningRate: o.lr, BatchTokens: o.batchTokens, Accumulate: o.accumulate, TFIDFSteps: o.tfidf, IndexEvery: o.indexEvery,
 		OnStep: log.step, OnIndex: log.index,
 	}
-	if o.steps == 0 {
+	if o.steps == 0 && o.tokens == 0 {
 		p.Duration = time.Duration(o.minutes * float64(time.Minute))
 	}
 	return p

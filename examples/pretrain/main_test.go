@@ -161,17 +161,29 @@ func TestRunOnFilesResumed(t *testing.T) {
 	}
 }
 
+func TestRunByTokens(t *testing.T) {
+	o := testOptions(t)
+	o.steps, o.tokens, o.probes = 0, 700, 0
+	if err := run(context.Background(), o); err != nil {
+		t.Fatal(err)
+	}
+	if n := readResult(t, o)["target_tokens"].(float64); n < 700 || n > 700+300 {
+		t.Errorf("trained for %v target tokens, want 700 and up to a batch", n)
+	}
+}
+
 func TestRunErrors(t *testing.T) {
 	bad := filepath.Join(t.TempDir(), "bad.jsonl")
 	if err := os.WriteFile(bad, []byte("{\"id\":\"a\",\"lang\":\"en\",\"text\":\"x\"}\n{\"id\":\"b\"\n"), 0o666); err != nil {
 		t.Fatal(err)
 	}
 	for want, change := range map[string]func(o *options){
-		"-config huge":  func(o *options) { o.config = "huge" },
-		"-resume needs": func(o *options) { o.resume, o.out = true, "" },
-		"-steps or":     func(o *options) { o.steps = 0 },
-		"bad.jsonl:2":   func(o *options) { o.corpora = files{bad} },
-		"no such file":  func(o *options) { o.corpora = files{bad + ".gz"} },
+		"-config huge":       func(o *options) { o.config = "huge" },
+		"-resume needs":      func(o *options) { o.resume, o.out = true, "" },
+		"-steps, -tokens or": func(o *options) { o.steps = 0 },
+		"-steps and -tokens": func(o *options) { o.tokens = 1e6 },
+		"bad.jsonl:2":        func(o *options) { o.corpora = files{bad} },
+		"no such file":       func(o *options) { o.corpora = files{bad + ".gz"} },
 	} {
 		o := testOptions(t)
 		change(o)
