@@ -35,6 +35,15 @@ func gradCases() []gradCase {
 			ref: func(in [][]float64) []float64 {
 				return each(in[0], func(a float64) float64 { return in[1][0] * a })
 			}},
+		{name: "dot", shapes: [][]int{{5, 3}, {5, 3}},
+			op: func(tp *Tape, in []*Tensor) *Tensor { return tp.Dot(in[0], tp.Add(in[0], in[1])) },
+			ref: func(in [][]float64) []float64 {
+				sum := 0.0
+				for i, a := range in[0] {
+					sum += a * (a + in[1][i])
+				}
+				return []float64{sum}
+			}},
 		{name: "linear", shapes: [][]int{{5, 3}, {4, 3}, {4}},
 			op:  func(tp *Tape, in []*Tensor) *Tensor { return tp.Linear(in[0], in[1], in[2]) },
 			ref: func(in [][]float64) []float64 { return linearRef(in[0], in[1], in[2], 5, 3, 4) }},

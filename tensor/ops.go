@@ -99,6 +99,30 @@ func mulScalarBackward(tp *Tape, r *record) {
 	}
 }
 
+// Dot returns the sum of the products of the elements of a and b, which have
+// the same shape: [1].
+func (tp *Tape) Dot(a, b *Tensor) *Tensor {
+	if a.rank != b.rank || a.shape != b.shape {
+		panic(fmt.Sprintf("dot: %v and %v", a, b))
+	}
+	out := tp.New(1)
+	tp.backend.Fill(out, 0)
+	tp.backend.AddDot(out, a, b)
+	if tp.result(out, a, b) {
+		r := tp.push()
+		r.backward, r.out, r.in = dotBackward, out, [4]*Tensor{a, b}
+	}
+	return out
+}
+
+func dotBackward(tp *Tape, r *record) {
+	for i, in := range r.in[:2] {
+		if g, accumulate := tp.gradient(in); g != nil {
+			tp.backend.MulScalar(g, r.in[1-i], r.out.grad, accumulate)
+		}
+	}
+}
+
 // Linear returns x W^T + b for x [n, in], W [out, in] and b [out] or nil.
 func (tp *Tape) Linear(x, w, b *Tensor) *Tensor {
 	out := tp.linear(x, w, b, nil)
