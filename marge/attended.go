@@ -29,58 +29,75 @@ func (m *Model) EvidenceAttention(b *Batch) (*EvidenceAttention, error) {
 	if err := b.Validate(&m.Config); err != nil {
 		return nil, err
 	}
-	a := &EvidenceAttention{Entropy: make([]float64, len(b.Targets))}
+	sums := newAttendedSums(m, b)
+	if len(b.Evidence) > 0 {
+		tp := m.tape()
+		defer m.tapes.Put(tp)
+		_, bias, z := m.evidence(tp, b)
+		m.decode(tp, packDecoder(tp, b), z, bias, sums)
+	}
+	return sums.mean(), nil
+}
+
+// attendedSums adds up the attention of the targets of a batch, over tokens,
+// heads and layers.
+type attendedSums struct {
+	EvidenceAttention
+	m *Model
+	n []int // of each target: what has been added
+}
+
+func newAttendedSums(m *Model, b *Batch) *attendedSums {
+	a := &attendedSums{m: m, n: make([]int, len(b.Targets))}
+	a.Entropy = make([]float64, len(b.Targets))
 	for range b.Targets {
 		a.Mass = append(a.Mass, make([]float64, len(b.Evidence)))
 	}
-	if len(b.Evidence) == 0 {
-		return a, nil
-	}
-	tp := m.tape()
-	defer m.tapes.Put(tp)
-	_, bias, z := m.evidence(tp, b)
-	hostBias := make([]float32, bias.Len())
-	bias.CopyTo(hostBias)
-	in := packDecoder(tp, b)
-	x := m.embed(tp, &m.decoder.embedder, in)
-	for _, l := range m.decoder.base {
-		x = l.forward(tp, x, in.offsets, true)
-	}
-	for i, l := range m.decoder.layers {
-		x = l.selfAttend(tp, x, in.offsets, true)
-		q := l.cross.Q.Forward(tp, l.crossNorm.Forward(tp, x))
-		a.add(m.Runner(), l.cross.Heads, q, in.offsets, z[i], hostBias)
-		x = l.feedForward(tp, l.crossAttend(tp, x, in.offsets, z[i], bias))
-	}
-	for i := range b.Targets {
-		n := float64(int(in.offsets[i+1]-in.offsets[i]) * len(m.decoder.layers) * m.Config.DecoderAttentionHeads)
-		a.Entropy[i] /= n
-		for j := range a.Mass[i] {
-			a.Mass[i][j] /= n
-		}
-	}
-	return a, nil
+	return a
 }
 
-// add adds a layer's attention, of queries q [tokens, width] of targets packed
-// by offsets, to the sums.
-func (a *EvidenceAttention) add(run asm.Runner, heads int, q *tensor.Tensor, offsets []int32, z attention.Evidence, bias []float32) {
+// mean returns the averages. The sums are used up.
+func (a *attendedSums) mean() *EvidenceAttention {
+	for i, n := range a.n {
+		if n == 0 {
+			continue // no evidence
+		}
+		a.Entropy[i] /= float64(n)
+		for j := range a.Mass[i] {
+			a.Mass[i][j] /= float64(n)
+		}
+	}
+	return &a.EvidenceAttention
+}
+
+// add adds the attention of a layer from x [tokens, d], of targets packed by
+// offsets, without a gradient.
+func (a *attendedSums) add(l *decoderLayer, x *tensor.Tensor, offsets []int32, z attention.Evidence, bias *tensor.Tensor) {
+	tp := a.m.tape()
+	defer a.m.tapes.Put(tp)
+	q := l.cross.Q.Forward(tp, l.crossNorm.Forward(tp, x))
 	width, evidence := q.Dim(1), z.K.Dim(0)
-	queries, keys := make([]float32, q.Len()), make([]float32, z.K.Len())
+	if evidence == 0 {
+		return
+	}
+	queries, keys, biases := make([]float32, q.Len()), make([]float32, z.K.Len()), make([]float32, bias.Len())
 	q.CopyTo(queries)
 	z.K.CopyTo(keys)
+	bias.CopyTo(biases)
+	heads := l.cross.Heads
 	head := width / heads
 	for i := range a.Mass {
 		rows, documents := int(offsets[i+1]-offsets[i]), len(a.Mass[i])
 		scores := make([]float32, rows*evidence)
+		a.n[i] += rows * heads
 		for h := range heads {
-			asm.Gemm(run, &asm.GemmArgs{
+			asm.Gemm(a.m.Runner(), &asm.GemmArgs{
 				TransB: true, M: rows, N: evidence, K: head, Alpha: float32(1 / math.Sqrt(float64(head))),
 				A: queries[int(offsets[i])*width+h*head:], LDA: width, B: keys[h*head:], LDB: width, C: scores, LDC: evidence,
 			})
 			for row := range rows {
 				weights := scores[row*evidence : (row+1)*evidence]
-				asm.Softmax(weights, weights, 1, bias[i*documents:(i+1)*documents], z.Offsets)
+				asm.Softmax(weights, weights, 1, biases[i*documents:(i+1)*documents], z.Offsets)
 				for j := range documents {
 					mass := asm.Sum(weights[z.Offsets[j]:z.Offsets[j+1]])
 					a.Mass[i][j] += mass

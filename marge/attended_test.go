@@ -44,7 +44,7 @@ func TestEvidenceAttention(t *testing.T) {
 		for i, l := range m.decoder.layers {
 			q := read(l.cross.Q.Forward(tp, l.crossNorm.Forward(tp, l.selfAttend(tp, x, in.offsets, true))))
 			k := read(z[i].K)
-			x = l.forward(tp, x, in.offsets, z[i], biasTensor)
+			x = l.forward(tp, x, in.offsets, z[i], biasTensor, nil)
 			for token := lo; token < hi; token++ {
 				for h := range heads {
 					share, total := make([]float64, len(b.Evidence)), 0.0

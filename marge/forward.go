@@ -146,14 +146,15 @@ func (m *Model) project(tp *tensor.Tape, z *tensor.Tensor, offsets []int32) []at
 
 // decode returns the decoder's last hidden states [tokens, d] for packed
 // inputs that start with a language token. bias [documents, evidence] is
-// added to the attention scores.
-func (m *Model) decode(tp *tensor.Tape, in packed, z []attention.Evidence, bias *tensor.Tensor) *tensor.Tensor {
+// added to the attention scores. attended, if not nil, is told of the attention
+// of every layer.
+func (m *Model) decode(tp *tensor.Tape, in packed, z []attention.Evidence, bias *tensor.Tensor, attended *attendedSums) *tensor.Tensor {
 	x := m.embed(tp, &m.decoder.embedder, in)
 	for _, l := range m.decoder.base {
 		x = l.forward(tp, x, in.offsets, true)
 	}
 	for i, l := range m.decoder.layers {
-		x = l.forward(tp, x, in.offsets, z[i], bias)
+		x = l.forward(tp, x, in.offsets, z[i], bias, attended)
 	}
 	return m.decoder.norm.Forward(tp, x)
 }
@@ -171,6 +172,12 @@ type Forward struct {
 // tokens, those of the targets and an </s> after each; scale 0 stands for the
 // mean.
 func (m *Model) Forward(tp *tensor.Tape, b *Batch, scale float32) Forward {
+	return m.forward(tp, b, scale, nil)
+}
+
+// forward is Forward; it adds up how targets attend to evidence in attended, if
+// that is not nil.
+func (m *Model) forward(tp *tensor.Tape, b *Batch, scale float32, attended *attendedSums) Forward {
 	f, bias, z := m.evidence(tp, b)
 	in := packDecoder(tp, b)
 	var wanted []int32
@@ -180,7 +187,7 @@ func (m *Model) Forward(tp *tensor.Tape, b *Batch, scale float32) Forward {
 	if scale == 0 {
 		scale = 1 / float32(len(wanted))
 	}
-	hidden := m.decode(tp, in, z, bias)
+	hidden := m.decode(tp, in, z, bias, attended)
 	loss, nll := tp.CrossEntropy(hidden, m.shared.Weight, tp.Ints(wanted), 0, scale)
 	return Forward{Loss: loss, NLL: nll, Relevance: f, Offsets: in.offsets}
 }
@@ -197,10 +204,11 @@ func (m *Model) evidence(tp *tensor.Tape, b *Batch) (f, bias *tensor.Tensor, z [
 	docs := packEncoder(tp, append(b.Evidence[:n:n], b.Targets...))
 	x, g := m.retrieval(tp, docs)
 	f = tp.MatMul(tp.Rows(g, n, n+len(b.Targets)), tp.Rows(g, 0, n), true)
+	seen := f
 	if m.detachRelevance {
-		f = tp.Detach(f)
+		seen = tp.Detach(f)
 	}
-	bias = tp.Add(tp.MulScalar(f, m.beta), m.mask(tp, b))
+	bias = tp.Add(tp.MulScalar(seen, m.beta), m.mask(tp, b))
 	offsets := docs.offsets[:n+1]
 	return f, bias, m.project(tp, m.encode(tp, tp.Rows(x, 0, int(offsets[n])), offsets), offsets)
 }

@@ -140,7 +140,7 @@ func (s *search) logits() []float32 {
 		}
 	}
 	in := pack(s.step, docs, func(int) int32 { return s.language }, -1)
-	hidden := s.m.decode(s.step, in, s.z, s.step.Floats(bias, len(docs), len(s.relevance)))
+	hidden := s.m.decode(s.step, in, s.z, s.step.Floats(bias, len(docs), len(s.relevance)), nil)
 	last := make([]int32, len(docs))
 	for i := range last {
 		last[i] = in.offsets[i+1] - 1

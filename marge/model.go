@@ -263,8 +263,11 @@ func newDecoderLayer(c *Config) *decoderLayer {
 	return l
 }
 
-func (l *decoderLayer) forward(tp *tensor.Tape, x *tensor.Tensor, offsets []int32, z attention.Evidence, bias *tensor.Tensor) *tensor.Tensor {
+func (l *decoderLayer) forward(tp *tensor.Tape, x *tensor.Tensor, offsets []int32, z attention.Evidence, bias *tensor.Tensor, attended *attendedSums) *tensor.Tensor {
 	x = l.selfAttend(tp, x, offsets, true)
+	if attended != nil {
+		attended.add(l, x, offsets, z, bias)
+	}
 	return l.feedForward(tp, l.crossAttend(tp, x, offsets, z, bias))
 }
 

@@ -72,6 +72,10 @@ type PretrainOptions struct {
 	ContrastiveSteps int
 	DetachRelevance  bool
 	NullDocument     bool
+	// DistillWeight (0) adds to the loss as many times what g could learn from
+	// the decoder's attention: see distill.go. It teaches g with DetachRelevance
+	// too.
+	DistillWeight float64
 
 	Seed uint64
 
@@ -120,6 +124,7 @@ type Link struct {
 type Metrics struct {
 	Step         int     // from 1
 	Loss         float64 // nats per predicted token of this update
+	Distill      float64 // nats per target that g is from the attention, if PretrainOptions.DistillWeight is not 0
 	Beta         float64
 	LR           float64
 	GradNorm     float64 // before clipping
@@ -185,6 +190,7 @@ func (o *PretrainOptions) setDefaults() error {
 	for name, v := range map[string]float64{
 		"LearningRate": o.LearningRate, "BetaLearningRate": max(o.BetaLearningRate, 0), "GLearningRate": max(o.GLearningRate, 0),
 		"WeightDecay": max(o.WeightDecay, 0), "ClipNorm": max(o.ClipNorm, 0), "LanguageTemperature": o.LanguageTemperature,
+		"DistillWeight": o.DistillWeight,
 	} {
 		if !(v >= 0) || math.IsInf(v, 0) {
 			return fmt.Errorf("pretrain: %s is %v", name, v)

@@ -306,6 +306,7 @@ func TestPretrainErrors(t *testing.T) {
 		"one of Steps, TargetTokens and Duration": func(m *Model, o *PretrainOptions) { o.Duration = time.Second },
 		"set one of Steps, TargetTokens":          func(m *Model, o *PretrainOptions) { o.TargetTokens = 1000 },
 		"set one of":                              func(m *Model, o *PretrainOptions) { o.Steps, o.TargetTokens = 0, -1 },
+		"DistillWeight is -1":                     func(m *Model, o *PretrainOptions) { o.DistillWeight = -1 },
 		"LanguageTemperature is -2":               func(m *Model, o *PretrainOptions) { o.LanguageTemperature = -2 },
 		"Links: Mono is -1":                       func(m *Model, o *PretrainOptions) { o.Links.Mono = -1 },
 		`Links: no margin "wide"`:                 func(m *Model, o *PretrainOptions) { o.Links.Margin = "wide" },

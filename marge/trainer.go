@@ -142,12 +142,22 @@ func (t *trainer) update(ctx context.Context) (Metrics, error) {
 	nn.ZeroGrad(t.m.params)
 	for i, b := range group {
 		t.tape.Reset(tensor.Training, t.random(dropoutStream, uint64(t.step*t.o.Accumulate+i)).Uint64())
-		out := t.m.Forward(t.tape, &t.batches[b], 1/float32(predicted))
+		var attended *attendedSums
+		if t.o.DistillWeight > 0 {
+			attended = newAttendedSums(t.m, &t.batches[b])
+		}
+		out := t.m.forward(t.tape, &t.batches[b], 1/float32(predicted), attended)
 		loss, err := finite(out.Loss)
 		if err != nil {
 			return Metrics{}, t.failed(b, err)
 		}
 		metrics.Loss += loss
+		if attended != nil && out.Relevance != nil {
+			divergence, gradient := distill(t.tape, out.Relevance, attended.mean().Mass, t.batches[b].Own)
+			metrics.Distill += divergence / float64(metrics.Targets)
+			scale := float32(t.o.DistillWeight / float64(metrics.Targets))
+			out.Loss = t.tape.Add(out.Loss, t.tape.Dot(out.Relevance, t.tape.Scale(scale, gradient)))
+		}
 		t.tape.Backward(out.Loss)
 	}
 	if err := t.optimise(&metrics, predicted); err != nil {
