@@ -50,6 +50,7 @@ var optionVariants = []variant{
 	{"first links by TF-IDF", func(s *settings) { s.TFIDFSteps = s.updates(0.25, 2000) }},
 	{"links by margin, ratio", func(s *settings) { s.Margin = index.MarginRatio }},
 	{"links by margin, distance", func(s *settings) { s.Margin = index.MarginDistance }},
+	{"attention distilled into g", func(s *settings) { s.DistillWeight = 0.1 }},
 	{"language temperature 3", func(s *settings) { s.LanguageTemperature = 3 }},
 	{"g at a tenth of the rate", func(s *settings) { s.GLearningRate = 0.1 }},
 	{"beta at 10 times the rate", func(s *settings) { s.BetaLearningRate = 10 }},

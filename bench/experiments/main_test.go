@@ -85,7 +85,7 @@ func output(t *testing.T, out, name string) (r report) {
 
 func TestExperiments(t *testing.T) {
 	out := t.TempDir()
-	rows := map[string]int{"from-random": 13, "evidence": 4 + 6, "bias": 4, "batching": 10, "options": 11, "translate": 2, "mining": 8, "scaling": 2}
+	rows := map[string]int{"from-random": 13, "evidence": 4 + 6, "bias": 4, "batching": 10, "options": 12, "translate": 2, "mining": 8, "scaling": 2}
 	for _, x := range experiments {
 		args := []string{x.name, "-seeds", "1"}
 		switch x.name {
@@ -105,12 +105,12 @@ func TestExperiments(t *testing.T) {
 			t.Errorf("%s: trainings %+v", x.name, r.Trainings)
 		}
 	}
-	// 2 defaults, 3 variants of the bias with 2 seeds, 9 of batching, 10 of
+	// 2 defaults, 3 variants of the bias with 2 seeds, 9 of batching, 11 of
 	// options, one size, and one on longer chunks: those in common are trained
 	// once.
 	dirs, err := os.ReadDir(filepath.Join(out, "runs"))
-	if err != nil || len(dirs) != 2+3*2+9+10+1+1 {
-		t.Errorf("%d trainings, want 29 (%v)", len(dirs), err)
+	if err != nil || len(dirs) != 2+3*2+9+11+1+1 {
+		t.Errorf("%d trainings, want 30 (%v)", len(dirs), err)
 	}
 }
 

@@ -49,6 +49,7 @@ type settings struct {
 	ContrastiveSteps int      `json:"contrastive_steps,omitempty"`
 	DetachRelevance  bool     `json:"detach_relevance,omitempty"`
 	NullDocument     bool     `json:"null_document,omitempty"`
+	DistillWeight    float64  `json:"distill_weight,omitempty"`
 
 	Chunk     int    `json:"chunk"`
 	MaxChunks int    `json:"max_chunks,omitempty"`
@@ -95,6 +96,7 @@ func (s *settings) flags(fs *flag.FlagSet) {
 	fs.Float64Var(&s.LanguageTemperature, "language-temperature", 0, "train on languages in proportion to p^(1/T), p being their share (default 1)")
 	fs.IntVar(&s.TFIDFSteps, "tfidf-steps", 0, "updates during which TF-IDF finds the links instead of g")
 	fs.IntVar(&s.ContrastiveSteps, "contrastive-steps", 0, "updates at the start that train g alone")
+	fs.Float64Var(&s.DistillWeight, "distill", 0, "weight of what g learns from the decoder's attention")
 	fs.IntVar(&s.Chunk, "chunk", s.Chunk, "tokens of a chunk of a document, and of a held-out document")
 	fs.IntVar(&s.MaxChunks, "max-chunks", s.MaxChunks, "chunks of a document to train on (0: all)")
 	fs.IntVar(&s.Probes, "probes", s.Probes, "measurements during a training")
@@ -126,8 +128,8 @@ func (s *settings) check() error {
 	if err := links.Validate(); err != nil {
 		return err
 	}
-	if !(s.LanguageTemperature >= 0) {
-		return errors.New("-language-temperature must not be negative")
+	if !(s.LanguageTemperature >= 0 && s.DistillWeight >= 0) {
+		return errors.New("-language-temperature and -distill must not be negative")
 	}
 	c, err := s.config(s.Vocabulary)
 	if err != nil {
@@ -171,7 +173,7 @@ func (s *settings) pretrain(seed uint64, dir string) marge.PretrainOptions {
 		BatchTokens: s.BatchTokens, Accumulate: s.Accumulate,
 		Links: s.links(), LanguageTemperature: s.LanguageTemperature, CrossWeight: float32(s.CrossWeight), MonoWeight: 1,
 		IndexEvery: s.IndexEvery, TFIDFSteps: s.TFIDFSteps, ContrastiveSteps: s.ContrastiveSteps,
-		DetachRelevance: s.DetachRelevance, NullDocument: s.NullDocument,
+		DetachRelevance: s.DetachRelevance, NullDocument: s.NullDocument, DistillWeight: s.DistillWeight,
 		Seed: seed, Dir: dir, Resume: true,
 	}
 }
