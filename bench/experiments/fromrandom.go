@@ -162,7 +162,11 @@ func (x *retriever) report(r *report) {
 	}
 	r.panels = append(r.panels, final)
 	first := x.methods[0].Reports[0]
-	r.note("Of whole documents, g is the sum over their chunks, scaled to unit length.")
+	chunks := "their chunks"
+	if n := x.options.MaxChunks; n > 0 {
+		chunks = fmt.Sprintf("their first %d chunks", n)
+	}
+	r.note("Of whole documents, g is the sum over %s, scaled to unit length.", chunks)
 	r.note("What documents of a language have in common, and how rare words are, is taken from the held-out documents themselves, without their groups.")
 	r.note("P@1 over %d queries of %d ordered pairs of languages; brackets: 95%% bootstrap intervals (1,000 folds, groups drawn), of several seeds the widest bounds. Those of differences are of the paired bootstrap.",
 		first.Micro.N, len(first.Pairs))

@@ -65,7 +65,7 @@ func TestCenteredLinks(t *testing.T) {
 		for i, x := range exact {
 			vectors[i] = float32(x)
 		}
-		opt := LinkOptions{Mono: 3, Cross: 5}
+		opt := LinkOptions{Mono: 3, Cross: 5, PerTarget: c.n%2 == 1}
 		want := Links(threads(2), vectors, v.Dim, items, opt)
 		got := CenteredLinks(asm.Serial, v, items, opt)
 		for _, run := range runners[1:] {
