@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 
 	"github.com/marge-go/marge/asm"
 	"github.com/marge-go/marge/marge/corpus"
@@ -43,59 +42,65 @@ func (m *Model) Embed(ctx context.Context, docs [][]int32) ([]float32, error) {
 	return vectors, err
 }
 
-// DocumentOptions say how EmbedDocuments cuts documents, as
-// [corpus.BuildOptions] do.
+// DocumentOptions say how documents are cut into chunks, as
+// [corpus.BuildOptions] do. A last chunk of less than [corpus.DefaultMinTokens]
+// tokens is dropped, unless it is the only one.
 type DocumentOptions struct {
 	ChunkTokens int // length of a chunk (0: the longest that the model takes)
 	MaxChunks   int // chunks of a document that count, from its beginning (0: all)
 }
 
-// EmbedDocuments returns a vector for each document, however long it is: the
-// sum of g of its chunks, scaled to unit length, [documents, d_model]
-// row-major. Of a document of one chunk that is g. A last chunk of less than
-// [corpus.DefaultMinTokens] tokens does not count, unless it is the only one.
-func (m *Model) EmbedDocuments(ctx context.Context, docs [][]int32, o DocumentOptions) ([]float32, error) {
+// EmbedChunks returns g of the chunks of each document, however long it is:
+// rows offsets[i] to offsets[i+1], at least one, of vectors [chunks, d_model]
+// are those of document i.
+func (m *Model) EmbedChunks(ctx context.Context, docs [][]int32, o DocumentOptions) (vectors []float32, offsets []int, err error) {
 	longest := m.Config.MaxPositionEmbeddings - 2
 	setDefault(&o.ChunkTokens, longest)
 	if o.ChunkTokens < 1 || o.ChunkTokens > longest {
-		return nil, fmt.Errorf("embed: chunks of %d tokens: the model takes 1 to %d", o.ChunkTokens, longest)
+		return nil, nil, fmt.Errorf("embed: chunks of %d tokens: the model takes 1 to %d", o.ChunkTokens, longest)
 	}
 	if o.MaxChunks < 0 {
-		return nil, fmt.Errorf("embed: %d chunks of a document", o.MaxChunks)
+		return nil, nil, fmt.Errorf("embed: %d chunks of a document", o.MaxChunks)
 	}
 	least := min(corpus.DefaultMinTokens, o.ChunkTokens)
 	var chunks [][]int32
-	var of []int // document of each chunk
+	offsets = []int{0}
 	for i, doc := range docs {
-		first := len(chunks)
 		for n := 0; n == 0 || len(doc) >= least && (o.MaxChunks == 0 || n < o.MaxChunks); n++ {
 			end := min(o.ChunkTokens, len(doc))
-			chunks, of = append(chunks, doc[:end]), append(of, i)
-			doc = doc[end:]
+			chunks, doc = append(chunks, doc[:end]), doc[end:]
 		}
-		if err := checkDocuments(&m.Config, chunks[first:], 2); err != nil {
-			return nil, fmt.Errorf("embed: document %d, in chunks: %w", i, err)
+		if err := checkDocuments(&m.Config, chunks[offsets[i]:], 2); err != nil {
+			return nil, nil, fmt.Errorf("embed: document %d, in chunks: %w", i, err)
 		}
+		offsets = append(offsets, len(chunks))
+	}
+	vectors, err = m.Embed(ctx, chunks)
+	return vectors, offsets, err
+}
+
+// EmbedDocuments returns a vector for each document, however long it is: the
+// sum of g of its chunks, scaled to unit length, [documents, d_model]
+// row-major. Of a document of one chunk that is g.
+func (m *Model) EmbedDocuments(ctx context.Context, docs [][]int32, o DocumentOptions) ([]float32, error) {
+	chunks, offsets, err := m.EmbedChunks(ctx, docs, o)
+	if err != nil {
+		return nil, err
 	}
 	d := m.Config.DModel
-	sums := make([]float64, len(docs)*d)
-	var g []float32
-	err := m.eachGroup(ctx, chunks, func(tp *tensor.Tape, lo, hi int) {
-		_, out := m.retrieval(tp, packEncoder(tp, chunks[lo:hi]))
-		g = slices.Grow(g[:0], out.Len())[:out.Len()]
-		out.CopyTo(g)
-		for i, doc := range of[lo:hi] {
-			for j, x := range g[i*d : (i+1)*d] {
-				sums[doc*d+j] += float64(x)
-			}
+	vectors := make([]float32, len(docs)*d)
+	sum := make([]float64, d)
+	for i := range docs {
+		clear(sum)
+		for at, x := range chunks[offsets[i]*d : offsets[i+1]*d] {
+			sum[at%d] += float64(x)
 		}
-	})
-	vectors := make([]float32, len(sums))
-	for i, x := range sums {
-		vectors[i] = float32(x)
+		for j, x := range sum {
+			vectors[i*d+j] = float32(x)
+		}
 	}
 	eval.Normalize(vectors, d)
-	return vectors, err
+	return vectors, nil
 }
 
 // EmbedTokens returns, for each document, the mean over its tokens of the

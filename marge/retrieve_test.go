@@ -155,6 +155,17 @@ func TestEmbedDocuments(t *testing.T) {
 			t.Errorf("%+v: error %v, want one with %q", o, err, want)
 		}
 	}
+	chunks, offsets, err := m.EmbedChunks(ctx, docs[8:10], DocumentOptions{ChunkTokens: 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := m.Embed(ctx, [][]int32{docs[8][:20], docs[8][20:], docs[9][:20], docs[9][20:]})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(offsets, []int{0, 2, 4}) || !slices.Equal(chunks, want) {
+		t.Errorf("chunks at %v, or other vectors than g", offsets)
+	}
 	docs[12][150] = 400
 	if _, err := m.EmbedDocuments(ctx, docs, DocumentOptions{}); err == nil || !strings.Contains(err.Error(), "document 12, in chunks: document 2: token 400 at 26") {
 		t.Errorf("a token outside the vocabulary: error %v", err)
