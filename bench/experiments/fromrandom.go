@@ -13,28 +13,63 @@ import (
 type method struct {
 	Name    string         `json:"name"`
 	Reports []*eval.Report `json:"reports"`
-	// Behind is how much better trained g is, centred, that sees as much of the
-	// documents: one for each model, or none for g itself.
-	Behind []*eval.Difference `json:"behind,omitempty"`
-
-	sees int // 0: the first chunk; 1: whole documents
 }
 
-// The places of g among the methods, for each part of the documents.
-const (
-	gTrained = iota
-	gTrainedCentered
-	gRandom
-	gRandomCentered
-	gMethods
-)
+// comparison is what trained g is better by than another method that sees as
+// much of the documents, for each model.
+type comparison struct {
+	G           string             `json:"g"`
+	Other       string             `json:"other"`
+	Differences []*eval.Difference `json:"differences"`
+
+	g, other *method
+}
+
+// view is a part of the documents that methods see.
+type view struct {
+	name  string
+	whole bool
+	// scorers of g, as it is and centred by language
+	scorers func(ctx context.Context, h *heldout, m *marge.Model) (plain, centered eval.Scorer, err error)
+}
 
 // retriever measures all methods.
 type retriever struct {
-	sees    [2]string // names of what methods see
-	options marge.DocumentOptions
-	methods []*method
+	views       []view
+	options     marge.DocumentOptions
+	methods     []*method     // g of each view: trained, the same centred, random, the same centred; then the others
+	comparisons []*comparison // of g, trained and centred
 }
+
+// gMethods is how many methods of each view are g.
+const gMethods = 4
+
+func newRetriever(e *env, chunks int) *retriever {
+	x := &retriever{options: marge.DocumentOptions{ChunkTokens: e.settings.Chunk, MaxChunks: chunks}}
+	x.views = []view{
+		{e.beginning(), false, func(ctx context.Context, h *heldout, m *marge.Model) (plain, centered eval.Scorer, err error) {
+			return h.scorers(ctx, m)
+		}},
+		{wholeDocuments, true, func(ctx context.Context, h *heldout, m *marge.Model) (plain, centered eval.Scorer, err error) {
+			return h.wholeScorers(ctx, m, x.options)
+		}},
+		{wholeDocuments + " by their nearest chunks", true, func(ctx context.Context, h *heldout, m *marge.Model) (plain, centered eval.Scorer, err error) {
+			return h.chunkScorers(ctx, m, x.options)
+		}},
+	}
+	for _, v := range x.views {
+		for _, weights := range []string{"trained", "random"} {
+			name := fmt.Sprintf("g, %s, %s", weights, v.name)
+			x.methods = append(x.methods, &method{Name: name}, &method{Name: name + ", centred by language"})
+		}
+	}
+	return x
+}
+
+const wholeDocuments = "whole documents"
+
+// beginning names the part of a document that is in its first chunk.
+func (e *env) beginning() string { return fmt.Sprintf("first %d tokens", e.settings.Chunk) }
 
 // fromRandom compares g, trained and random, with methods that learn nothing.
 func fromRandom(fs *flag.FlagSet) func(context.Context, *env) (*report, error) {
@@ -43,15 +78,7 @@ func fromRandom(fs *flag.FlagSet) func(context.Context, *env) (*report, error) {
 		if *chunks < 0 {
 			return nil, fmt.Errorf("-document-chunks %d: must not be negative", *chunks)
 		}
-		x := &retriever{
-			sees:    [2]string{fmt.Sprintf("first %d tokens", e.settings.Chunk), "whole documents"},
-			options: marge.DocumentOptions{ChunkTokens: e.settings.Chunk, MaxChunks: *chunks},
-		}
-		for sees, name := range x.sees {
-			for _, g := range []string{"g, trained, %s", "g, trained, %s, centred by language", "g, random, %s", "g, random, %s, centred by language"} {
-				x.methods = append(x.methods, &method{Name: fmt.Sprintf(g, name), sees: sees})
-			}
-		}
+		x := newRetriever(e, *chunks)
 		r := &report{Columns: []string{"method", "P@1", "P@5", "MRR", "P@1, mean over pairs"}}
 		var samples []*training
 		err := e.eachModel(ctx, func(t *trained) error {
@@ -60,7 +87,7 @@ func fromRandom(fs *flag.FlagSet) func(context.Context, *env) (*report, error) {
 			if err != nil {
 				return err
 			}
-			if err := x.measure(ctx, h, t); err != nil {
+			if err := x.measure(ctx, e, h, t); err != nil {
 				return err
 			}
 			if t.run != nil {
@@ -72,73 +99,84 @@ func fromRandom(fs *flag.FlagSet) func(context.Context, *env) (*report, error) {
 		if err != nil {
 			return nil, err
 		}
-		x.report(r)
 		if len(samples[0].Curve) > 0 {
-			r.panels = append(learningCurves(samples), r.panels...)
+			r.panels = learningCurves(samples)
 		}
+		x.report(r)
 		return r, nil
 	}
 }
 
 // measure adds the reports of a model, and those of the methods that learn
 // nothing, which are the same for all models.
-func (x *retriever) measure(ctx context.Context, h *heldout, t *trained) error {
+func (x *retriever) measure(ctx context.Context, e *env, h *heldout, t *trained) error {
 	random, err := untrained(t)
 	if err != nil {
 		return err
 	}
-	for i, m := range []*marge.Model{t.model, random} {
-		for sees := range x.sees {
-			var plain, centered eval.Scorer
-			if sees == 0 {
-				plain, centered, err = h.scorers(ctx, m)
-			} else {
-				plain, centered, err = h.wholeScorers(ctx, m, x.options)
-			}
+	for v, view := range x.views {
+		for i, m := range []*marge.Model{t.model, random} {
+			plain, centered, err := view.scorers(ctx, h, m)
 			if err != nil {
 				return err
 			}
-			of := x.methods[sees*gMethods+2*i:]
+			of := x.methods[v*gMethods+2*i:]
 			of[0].Reports = append(of[0].Reports, retrieval(h.meta, plain))
 			of[1].Reports = append(of[1].Reports, retrieval(h.meta, centered))
 		}
 	}
-	if len(x.methods) == 2*gMethods {
-		if err := x.baselines(ctx, h, t.model); err != nil {
+	if x.comparisons == nil {
+		if err := x.baselines(ctx, e, h, t.model); err != nil {
 			return err
 		}
 	}
-	for i, m := range x.methods {
-		if i%gMethods <= gTrainedCentered && i < 2*gMethods {
-			continue
-		}
-		best := x.methods[m.sees*gMethods+gTrainedCentered].Reports
-		m.Behind = append(m.Behind, eval.Compare(best[len(best)-1], m.Reports[len(m.Reports)-1], bootstrap, true))
+	last := func(m *method) *eval.Report { return m.Reports[len(m.Reports)-1] }
+	for _, c := range x.comparisons {
+		c.Differences = append(c.Differences, eval.Compare(last(c.g), last(c.other), bootstrap, true))
 	}
 	return nil
 }
 
-func (x *retriever) baselines(ctx context.Context, h *heldout, m *marge.Model) error {
+// baselines measures what learns nothing, and lists what g is compared with.
+func (x *retriever) baselines(ctx context.Context, e *env, h *heldout, m *marge.Model) error {
 	run := m.Runner()
 	seen := make([]string, len(h.tokens))
 	for i, tokens := range h.tokens {
 		seen[i] = m.Tokenizer.Decode(tokens)
 	}
+	compare := func(view int, other *method) {
+		g := x.methods[view*gMethods+1]
+		x.comparisons = append(x.comparisons, &comparison{G: g.Name, Other: other.Name, g: g, other: other})
+	}
+	for v := range x.views {
+		compare(v, x.methods[v*gMethods+2])
+		compare(v, x.methods[v*gMethods+3])
+	}
 	for _, b := range []struct {
 		name   string
-		sees   int
+		whole  bool
 		scorer eval.Scorer
 	}{
-		{"TF-IDF of characters", 0, eval.NewTFIDF(run, seen, eval.TFIDFOptions{})},
-		{"TF-IDF of characters", 1, eval.NewTFIDF(run, h.texts, eval.TFIDFOptions{})},
-		{"BM25 of words", 0, eval.NewBM25(run, seen, eval.BM25Options{})},
-		{"BM25 of words", 1, eval.NewBM25(run, h.texts, eval.BM25Options{})},
-		{"BM25 of characters", 1, eval.NewBM25(run, h.texts, eval.BM25Options{MinN: 3, MaxN: 5})},
+		{"TF-IDF of characters", false, eval.NewTFIDF(run, seen, eval.TFIDFOptions{})},
+		{"TF-IDF of characters", true, eval.NewTFIDF(run, h.texts, eval.TFIDFOptions{})},
+		{"BM25 of words", false, eval.NewBM25(run, seen, eval.BM25Options{})},
+		{"BM25 of words", true, eval.NewBM25(run, h.texts, eval.BM25Options{})},
+		{"BM25 of characters", true, eval.NewBM25(run, h.texts, eval.BM25Options{MinN: 3, MaxN: 5})},
 	} {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		x.methods = append(x.methods, &method{Name: b.name + ", " + x.sees[b.sees], Reports: []*eval.Report{retrieval(h.meta, b.scorer)}, sees: b.sees})
+		part := e.beginning()
+		if b.whole {
+			part = wholeDocuments
+		}
+		other := &method{b.name + ", " + part, []*eval.Report{retrieval(h.meta, b.scorer)}}
+		x.methods = append(x.methods, other)
+		for v, view := range x.views {
+			if view.whole == b.whole {
+				compare(v, other)
+			}
+		}
 	}
 	return nil
 }
@@ -154,23 +192,23 @@ func (x *retriever) report(r *report) {
 			over(m.Reports, func(r *eval.Report) figure { return figure{r.Macro.P1, r.MacroIntervals.P1} }))
 		final.names = append(final.names, m.Name)
 		final.series[0].points = append(final.series[0].points, p.point(float64(i)))
-		if m.Behind != nil {
-			best := x.methods[m.sees*gMethods+gTrainedCentered]
-			by := over(m.Behind, func(d *eval.Difference) figure { return figure{d.Micro.P1, d.MicroIntervals.P1} })
-			r.find("P@1 of %s, %s, is %s that of %s, %s; the difference is %s.", best.Name, over(best.Reports, p1), by.sign(), m.Name, p, by)
-		}
+	}
+	for _, c := range x.comparisons {
+		by := over(c.Differences, func(d *eval.Difference) figure { return figure{d.Micro.P1, d.MicroIntervals.P1} })
+		r.find("P@1 of %s, %.3f, is %s that of %s, %.3f; the difference is %s.",
+			c.G, over(c.g.Reports, p1).Value, by.sign(), c.Other, over(c.other.Reports, p1).Value, by)
 	}
 	r.panels = append(r.panels, final)
-	first := x.methods[0].Reports[0]
 	chunks := "their chunks"
 	if n := x.options.MaxChunks; n > 0 {
 		chunks = fmt.Sprintf("their first %d chunks", n)
 	}
-	r.note("Of whole documents, g is the sum over %s, scaled to unit length.", chunks)
+	r.note("Of whole documents, g is the sum over %s, scaled to unit length; or each chunk is compared with the nearest of the other document, both ways, and the cosines are averaged.", chunks)
 	r.note("What documents of a language have in common, and how rare words are, is taken from the held-out documents themselves, without their groups.")
+	first := x.methods[0].Reports[0]
 	r.note("P@1 over %d queries of %d ordered pairs of languages; brackets: 95%% bootstrap intervals (1,000 folds, groups drawn), of several seeds the widest bounds. Those of differences are of the paired bootstrap.",
 		first.Micro.N, len(first.Pairs))
-	r.Results = x.methods
+	r.Results = map[string]any{"methods": x.methods, "comparisons": x.comparisons}
 }
 
 // untrained returns a model like a trained one with random weights.

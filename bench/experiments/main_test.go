@@ -85,7 +85,7 @@ func output(t *testing.T, out, name string) (r report) {
 
 func TestExperiments(t *testing.T) {
 	out := t.TempDir()
-	rows := map[string]int{"from-random": 13, "evidence": 4 + 6, "bias": 4, "batching": 10, "options": 12, "translate": 2, "mining": 8, "scaling": 2}
+	rows := map[string]int{"from-random": 3*4 + 5, "evidence": 4 + 6, "bias": 4, "batching": 10, "options": 12, "translate": 2, "mining": 8, "scaling": 2}
 	for _, x := range experiments {
 		args := []string{x.name, "-seeds", "1"}
 		switch x.name {

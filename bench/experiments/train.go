@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/marge-go/marge/bench"
@@ -250,6 +251,22 @@ func (h *heldout) wholeScorers(ctx context.Context, m *marge.Model, o marge.Docu
 	}
 	plain, centered = h.scorersOf(m, vectors)
 	return plain, centered, nil
+}
+
+// chunkScorers returns the same for g of each chunk of whole documents.
+func (h *heldout) chunkScorers(ctx context.Context, m *marge.Model, o marge.DocumentOptions) (plain, centered eval.Scorer, err error) {
+	vectors, offsets, err := m.EmbedChunks(ctx, h.all, o)
+	if err != nil {
+		return nil, nil, err
+	}
+	d := m.Config.DModel
+	plain = eval.NewMaxSim(m.Runner(), vectors, d, offsets)
+	var langs []string
+	for i, lang := range h.langs {
+		langs = append(langs, slices.Repeat([]string{lang}, offsets[i+1]-offsets[i])...)
+	}
+	eval.CenterByLanguage(vectors, d, langs)
+	return plain, eval.NewMaxSim(m.Runner(), vectors, d, offsets), nil
 }
 
 func (h *heldout) scorersOf(m *marge.Model, vectors []float32) (plain, centered eval.Scorer) {
