@@ -87,20 +87,7 @@ func (m *Model) EmbedDocuments(ctx context.Context, docs [][]int32, o DocumentOp
 	if err != nil {
 		return nil, err
 	}
-	d := m.Config.DModel
-	vectors := make([]float32, len(docs)*d)
-	sum := make([]float64, d)
-	for i := range docs {
-		clear(sum)
-		for at, x := range chunks[offsets[i]*d : offsets[i+1]*d] {
-			sum[at%d] += float64(x)
-		}
-		for j, x := range sum {
-			vectors[i*d+j] = float32(x)
-		}
-	}
-	eval.Normalize(vectors, d)
-	return vectors, nil
+	return eval.Sum(chunks, m.Config.DModel, offsets), nil
 }
 
 // EmbedTokens returns, for each document, the mean over its tokens of the

@@ -29,8 +29,6 @@ type comparison struct {
 type view struct {
 	name  string
 	whole bool
-	// scorers of g, as it is and centred by language
-	scorers func(ctx context.Context, h *heldout, m *marge.Model) (plain, centered eval.Scorer, err error)
 }
 
 // retriever measures all methods.
@@ -46,17 +44,7 @@ const gMethods = 4
 
 func newRetriever(e *env, chunks int) *retriever {
 	x := &retriever{options: marge.DocumentOptions{ChunkTokens: e.settings.Chunk, MaxChunks: chunks}}
-	x.views = []view{
-		{e.beginning(), false, func(ctx context.Context, h *heldout, m *marge.Model) (plain, centered eval.Scorer, err error) {
-			return h.scorers(ctx, m)
-		}},
-		{wholeDocuments, true, func(ctx context.Context, h *heldout, m *marge.Model) (plain, centered eval.Scorer, err error) {
-			return h.wholeScorers(ctx, m, x.options)
-		}},
-		{wholeDocuments + " by their nearest chunks", true, func(ctx context.Context, h *heldout, m *marge.Model) (plain, centered eval.Scorer, err error) {
-			return h.chunkScorers(ctx, m, x.options)
-		}},
-	}
+	x.views = []view{{e.beginning(), false}, {wholeDocuments, true}, {wholeDocuments + " by their nearest chunks", true}}
 	for _, v := range x.views {
 		for _, weights := range []string{"trained", "random"} {
 			name := fmt.Sprintf("g, %s, %s", weights, v.name)
@@ -114,15 +102,18 @@ func (x *retriever) measure(ctx context.Context, e *env, h *heldout, t *trained)
 	if err != nil {
 		return err
 	}
-	for v, view := range x.views {
-		for i, m := range []*marge.Model{t.model, random} {
-			plain, centered, err := view.scorers(ctx, h, m)
-			if err != nil {
-				return err
-			}
+	for i, m := range []*marge.Model{t.model, random} {
+		var plain, centered [3]eval.Scorer // by view
+		if plain[0], centered[0], err = h.scorers(ctx, m); err != nil {
+			return err
+		}
+		if plain[1], centered[1], plain[2], centered[2], err = h.wholeScorers(ctx, m, x.options); err != nil {
+			return err
+		}
+		for v := range x.views {
 			of := x.methods[v*gMethods+2*i:]
-			of[0].Reports = append(of[0].Reports, retrieval(h.meta, plain))
-			of[1].Reports = append(of[1].Reports, retrieval(h.meta, centered))
+			of[0].Reports = append(of[0].Reports, retrieval(h.meta, plain[v]))
+			of[1].Reports = append(of[1].Reports, retrieval(h.meta, centered[v]))
 		}
 	}
 	if x.comparisons == nil {

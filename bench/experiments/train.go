@@ -243,30 +243,22 @@ func (h *heldout) scorers(ctx context.Context, m *marge.Model) (plain, centered 
 	return plain, centered, nil
 }
 
-// wholeScorers returns the same for g of whole documents, cut into chunks.
-func (h *heldout) wholeScorers(ctx context.Context, m *marge.Model, o marge.DocumentOptions) (plain, centered eval.Scorer, err error) {
-	vectors, err := m.EmbedDocuments(ctx, h.all, o)
-	if err != nil {
-		return nil, nil, err
-	}
-	plain, centered = h.scorersOf(m, vectors)
-	return plain, centered, nil
-}
-
-// chunkScorers returns the same for g of each chunk of whole documents.
-func (h *heldout) chunkScorers(ctx context.Context, m *marge.Model, o marge.DocumentOptions) (plain, centered eval.Scorer, err error) {
+// wholeScorers returns the same for whole documents, cut into chunks: for the
+// sums of g of their chunks, and for the nearest of these.
+func (h *heldout) wholeScorers(ctx context.Context, m *marge.Model, o marge.DocumentOptions) (sum, centeredSum, nearest, centeredNearest eval.Scorer, err error) {
 	vectors, offsets, err := m.EmbedChunks(ctx, h.all, o)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, nil, err
 	}
 	d := m.Config.DModel
-	plain = eval.NewMaxSim(m.Runner(), vectors, d, offsets)
+	sum, centeredSum = h.scorersOf(m, eval.Sum(vectors, d, offsets))
+	nearest = eval.NewMaxSim(m.Runner(), vectors, d, offsets)
 	var langs []string
 	for i, lang := range h.langs {
 		langs = append(langs, slices.Repeat([]string{lang}, offsets[i+1]-offsets[i])...)
 	}
 	eval.CenterByLanguage(vectors, d, langs)
-	return plain, eval.NewMaxSim(m.Runner(), vectors, d, offsets), nil
+	return sum, centeredSum, nearest, eval.NewMaxSim(m.Runner(), vectors, d, offsets), nil
 }
 
 func (h *heldout) scorersOf(m *marge.Model, vectors []float32) (plain, centered eval.Scorer) {

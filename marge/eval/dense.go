@@ -64,6 +64,26 @@ func Normalize(vectors []float32, dim int) {
 	}
 }
 
+// Sum returns, for each document, the sum of its vectors, scaled to unit
+// length: those of document i are the rows offsets[i] to offsets[i+1] of dim
+// values.
+func Sum(vectors []float32, dim int, offsets []int) []float32 {
+	checkRows("sum", vectors, dim)
+	sums := make([]float32, (len(offsets)-1)*dim)
+	row := make([]float64, dim)
+	for i := range len(offsets) - 1 {
+		clear(row)
+		for at, x := range vectors[offsets[i]*dim : offsets[i+1]*dim] {
+			row[at%dim] += float64(x)
+		}
+		for j, x := range row {
+			sums[i*dim+j] = float32(x)
+		}
+	}
+	Normalize(sums, dim)
+	return sums
+}
+
 // CenterByLanguage takes the mean of a language's vectors off each of them and
 // brings the rest to unit length, in place. It removes what tells languages
 // apart, which in an untrained encoder outweighs what tells topics apart.

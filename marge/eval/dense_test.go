@@ -74,3 +74,13 @@ func TestDensePanics(t *testing.T) {
 		}()
 	}
 }
+
+func TestSum(t *testing.T) {
+	got := Sum([]float32{3, 0, 0, 4, 1, 1, 0, -2, 5, 5, -5, -5}, 2, []int{0, 2, 3, 4, 4, 6})
+	want := []float32{0.6, 0.8, float32(math.Sqrt(0.5)), float32(math.Sqrt(0.5)), 0, -1, 0, 0, 0, 0}
+	for i := range want {
+		if len(got) != len(want) || math.Abs(float64(got[i]-want[i])) > 1e-7 {
+			t.Fatalf("sums %v, want %v", got, want)
+		}
+	}
+}
