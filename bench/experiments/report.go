@@ -120,7 +120,7 @@ func (e *env) write(r *report, w io.Writer) error {
 		// The end of the path tells which model it is, the rest belongs to the machine.
 		path := filepath.Clean(e.checkpoint)
 		r.Checkpoint = filepath.ToSlash(filepath.Join(filepath.Base(filepath.Dir(path)), filepath.Base(path)))
-		r.note("The model in %s, held-out documents of at most %d tokens: %s.", r.Checkpoint, e.settings.Chunk, strings.Join(r.Evals, ", "))
+		r.note("The model in %s, the first %d tokens of held-out documents unless a row says otherwise: %s.", r.Checkpoint, e.settings.Chunk, strings.Join(r.Evals, ", "))
 	}
 	base := filepath.Join(e.out, r.Experiment)
 	if err := writeJSON(base+".json", r); err != nil {
