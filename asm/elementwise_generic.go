@@ -30,3 +30,10 @@ func addRows4Generic(dst, x []float32, ld int) {
 		dst[j] = dst[j] + x[j] + x[ld+j] + x[2*ld+j] + x[3*ld+j]
 	}
 }
+
+// affineGeneric computes dst[i] = alpha*x[i] + beta.
+func affineGeneric(dst []float32, alpha float32, x []float32, beta float32) {
+	for i, v := range x {
+		dst[i] = alpha*v + beta
+	}
+}

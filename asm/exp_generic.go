@@ -51,10 +51,3 @@ func sumExpGeneric(x []float32, shift float32) (sum, total float32) {
 	}
 	return float32(s), float32(t)
 }
-
-// expAffineGeneric computes y[i] = alpha*exp(x[i] + shift) + beta.
-func expAffineGeneric(y, x []float32, shift, alpha, beta float32) {
-	for i, v := range x {
-		y[i] = alpha*exp32(v+shift) + beta
-	}
-}

@@ -13,6 +13,10 @@ import (
 // with the variance that divides by cols, free of cancellation. mean and rstd, of length rows, are outputs for LayerNormBackward.
 // y may be x.
 func LayerNorm(y, mean, rstd, x, gamma, beta []float32, rows, cols int, eps float32) {
+	layerNorm(normalize, y, mean, rstd, x, gamma, beta, rows, cols, eps)
+}
+
+func layerNorm(normalize func(y, x, gamma, beta []float32, mean, rstd float32), y, mean, rstd, x, gamma, beta []float32, rows, cols int, eps float32) {
 	const op = "layer norm"
 	checkMatrix(op, rows, cols)
 	checkLen(op, "x", len(x), rows*cols)
@@ -58,6 +62,11 @@ func meanVariance(x []float32) (mean float32, variance float64) {
 // If accumulate is set, it adds to dx instead. dgamma, dbeta and dx may be nil
 // where they are not wanted. dx may be dy or x.
 func LayerNormBackward(dx, dgamma, dbeta, dy, x, gamma, mean, rstd []float32, rows, cols int, accumulate bool) {
+	layerNormBackward(normalizeBackward, dx, dgamma, dbeta, dy, x, gamma, mean, rstd, rows, cols, accumulate)
+}
+
+func layerNormBackward(normalizeBackward func(dx, dy, x, gamma []float32, mean, rstd, meanG, meanGX float32, accumulate bool),
+	dx, dgamma, dbeta, dy, x, gamma, mean, rstd []float32, rows, cols int, accumulate bool) {
 	const op = "layer norm backward"
 	checkMatrix(op, rows, cols)
 	checkLen(op, "dy", len(dy), rows*cols)

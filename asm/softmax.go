@@ -18,12 +18,21 @@ var negInf = float32(math.Inf(-1))
 // segment: y is 0 there, whatever x is. Where everything is masked, or x is
 // empty, y is 0 and lse is -Inf. y may be x.
 func Softmax(y, x []float32, scale float32, bias []float32, offsets []int32) (lse float32) {
-	const op = "softmax"
-	checkLen(op, "y", len(y), len(x))
-	segs := segments(op, len(x), bias, offsets)
+	checkLen("softmax", "y", len(y), len(x))
+	m, sum := softmaxTerms(y, x, scale, bias, offsets)
+	if m == negInf {
+		clear(y)
+		return negInf
+	}
+	Scale(y, float32(1/sum), y)
+	return float32(float64(m) + math.Log(sum))
+}
 
-	// The greatest score.
-	m := negInf
+// softmaxTerms returns the greatest score, sets y to the exponentials of the
+// scores less it, unless it is -Inf, and returns their sum.
+func softmaxTerms(y, x []float32, scale float32, bias []float32, offsets []int32) (m float32, sum float64) {
+	segs := segments("softmax", len(x), bias, offsets)
+	m = negInf
 	for k := range segs.n {
 		lo, hi, b := segs.at(k)
 		if b != negInf && lo < hi {
@@ -31,12 +40,8 @@ func Softmax(y, x []float32, scale float32, bias []float32, offsets []int32) (ls
 		}
 	}
 	if m == negInf {
-		clear(y)
-		return negInf
+		return m, 0
 	}
-
-	// Exponentials relative to it, and their sum.
-	var sum float64
 	for k := range segs.n {
 		lo, hi, b := segs.at(k)
 		if b == negInf {
@@ -45,8 +50,7 @@ func Softmax(y, x []float32, scale float32, bias []float32, offsets []int32) (ls
 		}
 		sum += expSumBlocks(y[lo:hi], x[lo:hi], scale, b-m)
 	}
-	Scale(y, float32(1/sum), y)
-	return float32(float64(m) + math.Log(sum))
+	return m, sum
 }
 
 // SoftmaxBackward computes the gradient of the biased scores of one row from

@@ -75,6 +75,23 @@ func scale(dst []float32, alpha float32, x []float32) {
 }
 
 //go:noescape
+func affineAVX2(dst []float32, alpha float32, x []float32, beta float32)
+
+//go:noescape
+func affineAVX512(dst []float32, alpha float32, x []float32, beta float32)
+
+func affine(dst []float32, alpha float32, x []float32, beta float32) {
+	switch isa {
+	case AVX512:
+		affineAVX512(dst, alpha, x, beta)
+	case AVX2:
+		affineAVX2(dst, alpha, x, beta)
+	default:
+		affineGeneric(dst, alpha, x, beta)
+	}
+}
+
+//go:noescape
 func addRows4AVX2(dst, x []float32, ld int)
 
 //go:noescape
@@ -207,23 +224,6 @@ func sumExp(x []float32, shift float32) (sum, total float32) {
 		return sumExpAVX2(x, shift)
 	default:
 		return sumExpGeneric(x, shift)
-	}
-}
-
-//go:noescape
-func expAffineAVX2(y, x []float32, shift, alpha, beta float32)
-
-//go:noescape
-func expAffineAVX512(y, x []float32, shift, alpha, beta float32)
-
-func expAffine(y, x []float32, shift, alpha, beta float32) {
-	switch isa {
-	case AVX512:
-		expAffineAVX512(y, x, shift, alpha, beta)
-	case AVX2:
-		expAffineAVX2(y, x, shift, alpha, beta)
-	default:
-		expAffineGeneric(y, x, shift, alpha, beta)
 	}
 }
 

@@ -6,8 +6,8 @@
 
 #define ADD ·addAVX2
 #define MUL ·mulAVX2
+#define AFFINE ·affineAVX2
 #define AXPY ·axpyAVX2
-#define SCALE ·scaleAVX2
 #define ADD_ROWS4 ·addRows4AVX2
 #define SUM ·sumAVX2
 #define SUM_SQUARES ·sumSquaresAVX2
@@ -18,20 +18,37 @@
 #define EXP ·expAVX2
 #define EXP_SUM ·expSumAVX2
 #define SUM_EXP ·sumExpAVX2
-#define EXP_AFFINE ·expAffineAVX2
 #define SOFTMAX_BACKWARD ·softmaxBackwardAVX2
-#define GELU ·geluAVX2
-#define GELU_BACKWARD ·geluBackwardAVX2
 #define ERF ·erfAVX2
 #define TANH ·tanhAVX2
 #include "vec_exp_amd64.h"
 
 #define MOMENTS ·momentsAVX2
-#define NORMALIZE ·normalizeAVX2
 #define NORMALIZE_GRADIENT ·normalizeGradientAVX2
-#define NORMALIZE_BACKWARD ·normalizeBackwardAVX2
 #define ADAMW ·adamWAVX2
 #define DROPOUT ·dropoutAVX2
 #define TO_BF16 ·toBF16AVX2
 #define FROM_BF16 ·fromBF16AVX2
 #include "vec_train_amd64.h"
+
+#define STORE_RESULT VMOVUPS
+#define SCALE ·scaleAVX2
+#define GELU ·geluAVX2
+#define GELU_BACKWARD ·geluBackwardAVX2
+#define NORMALIZE ·normalizeAVX2
+#define NORMALIZE_BACKWARD ·normalizeBackwardAVX2
+#include "vec_result_amd64.h"
+
+#undef STORE_RESULT
+#undef SCALE
+#undef GELU
+#undef GELU_BACKWARD
+#undef NORMALIZE
+#undef NORMALIZE_BACKWARD
+#define STORE_RESULT VMOVNTPS
+#define SCALE ·scaleStreamAVX2
+#define GELU ·geluStreamAVX2
+#define GELU_BACKWARD ·geluBackwardStreamAVX2
+#define NORMALIZE ·normalizeStreamAVX2
+#define NORMALIZE_BACKWARD ·normalizeBackwardStreamAVX2
+#include "vec_result_amd64.h"

@@ -6,8 +6,8 @@
 
 #define ADD ·addAVX512
 #define MUL ·mulAVX512
+#define AFFINE ·affineAVX512
 #define AXPY ·axpyAVX512
-#define SCALE ·scaleAVX512
 #define ADD_ROWS4 ·addRows4AVX512
 #define SUM ·sumAVX512
 #define SUM_SQUARES ·sumSquaresAVX512
@@ -18,20 +18,37 @@
 #define EXP ·expAVX512
 #define EXP_SUM ·expSumAVX512
 #define SUM_EXP ·sumExpAVX512
-#define EXP_AFFINE ·expAffineAVX512
 #define SOFTMAX_BACKWARD ·softmaxBackwardAVX512
-#define GELU ·geluAVX512
-#define GELU_BACKWARD ·geluBackwardAVX512
 #define ERF ·erfAVX512
 #define TANH ·tanhAVX512
 #include "vec_exp_amd64.h"
 
 #define MOMENTS ·momentsAVX512
-#define NORMALIZE ·normalizeAVX512
 #define NORMALIZE_GRADIENT ·normalizeGradientAVX512
-#define NORMALIZE_BACKWARD ·normalizeBackwardAVX512
 #define ADAMW ·adamWAVX512
 #define DROPOUT ·dropoutAVX512
 #define TO_BF16 ·toBF16AVX512
 #define FROM_BF16 ·fromBF16AVX512
 #include "vec_train_amd64.h"
+
+#define STORE_RESULT VMOVUPS
+#define SCALE ·scaleAVX512
+#define GELU ·geluAVX512
+#define GELU_BACKWARD ·geluBackwardAVX512
+#define NORMALIZE ·normalizeAVX512
+#define NORMALIZE_BACKWARD ·normalizeBackwardAVX512
+#include "vec_result_amd64.h"
+
+#undef STORE_RESULT
+#undef SCALE
+#undef GELU
+#undef GELU_BACKWARD
+#undef NORMALIZE
+#undef NORMALIZE_BACKWARD
+#define STORE_RESULT VMOVNTPS
+#define SCALE ·scaleStreamAVX512
+#define GELU ·geluStreamAVX512
+#define GELU_BACKWARD ·geluBackwardStreamAVX512
+#define NORMALIZE ·normalizeStreamAVX512
+#define NORMALIZE_BACKWARD ·normalizeBackwardStreamAVX512
+#include "vec_result_amd64.h"

@@ -54,18 +54,20 @@ TEXT AXPY(SB), NOSPLIT, $0-56
 done:
 	RETURN
 
-// for i := range dst { dst[i] = alpha * x[i] }
-TEXT SCALE(SB), NOSPLIT, $0-56
+// for i := range dst { dst[i] = alpha*x[i] + beta }
+TEXT AFFINE(SB), NOSPLIT, $0-60
 	MOVQ dst_base+0(FP), DI
 	MOVQ dst_len+8(FP), CX
 	VBROADCASTSS alpha+24(FP), V8
 	MOVQ x_base+32(FP), SI
+	VBROADCASTSS beta+56(FP), V9
 	LOOP
-	VMULPS  (SI)(AX*4), V8, V0
-	VMOVUPS V0, (DI)(AX*4)
+	VMOVUPS     (SI)(AX*4), V0
+	VFMADD213PS V9, V8, V0
+	VMOVUPS     V0, (DI)(AX*4)
 	TAIL
 	LOAD_TAIL((SI)(AX*4), V0)
-	VMULPS V0, V8, V0
+	VFMADD213PS V9, V8, V0
 	STORE_TAIL(V0, (DI)(AX*4))
 done:
 	RETURN

@@ -27,7 +27,6 @@ func vecCases(n int) []vecCase {
 	dgamma, dbeta := make([]float32, cols), make([]float32, cols)
 	mean, rstd := make([]float32, rows), make([]float32, rows)
 	LayerNorm(w, mean, rstd, x, gamma, beta, rows, cols, 1e-5)
-	lse := LogSumExp(x)
 	bias, offsets := []float32{0.5, -1, 2}, []int32{0, int32(n / 3), int32(n / 2), int32(n)}
 	adamw := &AdamWParams{LR: 1e-3, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, WeightDecay: 0.01, GradScale: 1, Step: 10}
 	m, v := make([]float32, n), make([]float32, n)
@@ -48,13 +47,15 @@ func vecCases(n int) []vecCase {
 		{"Erf", 8, func() { Erf(w, x) }},
 		{"Tanh", 8, func() { Tanh(w, x) }},
 		{"GELU", 8, func() { GELU(w, x) }},
+		{"GELUStream", 8, func() { GELUStream(w, x) }},
 		{"GELUBackward", 12, func() { GELUBackward(w, y, x, false) }},
 		{"Softmax", 8, func() { Softmax(w, x, 0.125, nil, nil) }},
+		{"SoftmaxStream", 8, func() { SoftmaxStream(w, z[:cols], x, rows, cols, 0.125) }},
 		{"SoftmaxBiased", 8, func() { Softmax(w, x, 0.125, bias, offsets) }},
 		{"SoftmaxBackward", 12, func() { SoftmaxBackward(w, x, y, 0.1, nil, nil) }},
 		{"LogSumExp", 4, func() { sink += float64(LogSumExp(x)) }},
-		{"CrossEntropy", 4, func() { loss, _ := CrossEntropy(x, 0, 0.1); sink += float64(loss) }},
-		{"CrossEntropyBackward", 8, func() { CrossEntropyBackward(w, x, 0, 0.1, lse, 1) }},
+		{"CrossEntropy", 4, func() { sink += float64(CrossEntropy(x, 0, 0.1)) }},
+		{"CrossEntropyGradient", 8, func() { sink += float64(CrossEntropyGradient(z, 0, 0.1, 1)) }},
 		{"LayerNorm", 8, func() { LayerNorm(w, mean, rstd, x, gamma, beta, rows, cols, 1e-5) }},
 		{"LayerNormBackward", 12, func() { LayerNormBackward(w, dgamma, dbeta, y, x, gamma, mean, rstd, rows, cols, false) }},
 		{"AdamW", 28, func() { AdamW(z, y, m, v, adamw) }},

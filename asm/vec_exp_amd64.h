@@ -100,29 +100,6 @@ done:
 	VMOVSS  X0, total+36(FP)
 	RETURN
 
-// for i := range x { y[i] = alpha*exp(x[i] + shift) + beta }
-TEXT EXP_AFFINE(SB), NOSPLIT, $0-60
-	MOVQ y_base+0(FP), DI
-	MOVQ x_base+24(FP), SI
-	MOVQ x_len+32(FP), CX
-	VBROADCASTSS shift+48(FP), V8
-	VBROADCASTSS alpha+52(FP), V9
-	VBROADCASTSS beta+56(FP), V4
-	SCORE_CONSTS
-	LOOP
-	VADDPS      (SI)(AX*4), V8, V0
-	EXP_SCORE(V0, V1, V2, V3)
-	VFMADD213PS V4, V9, V1
-	VMOVUPS     V1, (DI)(AX*4)
-	TAIL
-	LOAD_TAIL((SI)(AX*4), V0)
-	VADDPS      V0, V8, V0
-	EXP_SCORE(V0, V1, V2, V3)
-	VFMADD213PS V4, V9, V1
-	STORE_TAIL(V1, (DI)(AX*4))
-done:
-	RETURN
-
 // for i := range p { ds[i] = p[i] * (dp[i] - delta); ret += ds[i] }
 TEXT SOFTMAX_BACKWARD(SB), NOSPLIT, $0-84
 	MOVQ ds_base+0(FP), DI
@@ -200,23 +177,6 @@ done:
 	VMAXPS      V1, V0, V0         \
 	VSUBPS      V6, V0, V0
 
-// for i := range dst { dst[i] = x[i] * Phi(x[i]) }
-TEXT GELU(SB), NOSPLIT, $0-48
-	MOVQ dst_base+0(FP), DI
-	MOVQ dst_len+8(FP), CX
-	MOVQ x_base+24(FP), SI
-	TAIL_CONSTS
-	LOOP
-	VMOVUPS (SI)(AX*4), V0
-	GELU_VALUE
-	VMOVUPS V0, (DI)(AX*4)
-	TAIL
-	LOAD_TAIL((SI)(AX*4), V0)
-	GELU_VALUE
-	STORE_TAIL(V0, (DI)(AX*4))
-done:
-	RETURN
-
 // The slope of GELU at x in V0, in V0: with d = (R(t) - t*DENSITY)*exp(-t*t/2),
 // that is Phi(-t) - t*phi(t), d where x is negative, else 1 - d.
 #define GELU_SLOPE \
@@ -229,37 +189,6 @@ done:
 	VMOVUPS      C_ONE, V1                  \
 	VSUBPS       V6, V1, V1                 \
 	SELECT_SIGN(V0, V6, V1, V0)
-
-// for i := range dx { dx[i] = dy[i] * (Phi(x[i]) + x[i]*phi(x[i])) }, or dx[i] +=
-TEXT GELU_BACKWARD(SB), NOSPLIT, $0-73
-	MOVQ    dx_base+0(FP), DI
-	MOVQ    dx_len+8(FP), CX
-	MOVQ    dy_base+24(FP), DX
-	MOVQ    x_base+48(FP), SI
-	MOVBLZX accumulate+72(FP), R9
-	TAIL_CONSTS
-	LOOP
-	VMOVUPS (SI)(AX*4), V0
-	GELU_SLOPE
-	VMULPS  (DX)(AX*4), V0, V0
-	TESTL   R9, R9
-	JZ      store
-	VADDPS  (DI)(AX*4), V0, V0
-store:
-	VMOVUPS V0, (DI)(AX*4)
-	TAIL
-	LOAD_TAIL((SI)(AX*4), V0)
-	GELU_SLOPE
-	LOAD_TAIL((DX)(AX*4), V1)
-	VMULPS  V1, V0, V0
-	TESTL   R9, R9
-	JZ      storeTail
-	LOAD_TAIL((DI)(AX*4), V1)
-	VADDPS  V1, V0, V0
-storeTail:
-	STORE_TAIL(V0, (DI)(AX*4))
-done:
-	RETURN
 
 // erf(x), in V0, from x in V0. With t = abs(x):
 //

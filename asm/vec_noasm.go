@@ -6,7 +6,10 @@ func add(dst, a, b []float32)                         { addGeneric(dst, a, b) }
 func mul(dst, a, b []float32)                         { mulGeneric(dst, a, b) }
 func axpy(alpha float32, x, y []float32)              { axpyGeneric(alpha, x, y) }
 func scale(dst []float32, alpha float32, x []float32) { scaleGeneric(dst, alpha, x) }
-func addRows4(dst, x []float32, ld int)               { addRows4Generic(dst, x, ld) }
+func affine(dst []float32, alpha float32, x []float32, beta float32) {
+	affineGeneric(dst, alpha, x, beta)
+}
+func addRows4(dst, x []float32, ld int) { addRows4Generic(dst, x, ld) }
 
 func sum(x []float32) float64                      { return sumGeneric(x) }
 func sumSquares(x []float32) float64               { return sumSquaresGeneric(x) }
@@ -19,9 +22,6 @@ func expSum(y, x []float32, scale, shift float32) float32 {
 }
 func sumExp(x []float32, shift float32) (sum, total float32) {
 	return sumExpGeneric(x, shift)
-}
-func expAffine(y, x []float32, shift, alpha, beta float32) {
-	expAffineGeneric(y, x, shift, alpha, beta)
 }
 func softmaxBackward(ds, p, dp []float32, delta float32) float32 {
 	return softmaxBackwardGeneric(ds, p, dp, delta)

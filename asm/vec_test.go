@@ -170,6 +170,7 @@ var operations = []struct {
 	{"Exp", func(e *env, n int) { e.function(n, Exp, math.Exp, expULP) }},
 	{"Erf", func(e *env, n int) { e.function(n, Erf, math.Erf, erfULP) }},
 	{"Tanh", func(e *env, n int) { e.function(n, Tanh, math.Tanh, tanhULP) }},
+	{"Streams", testStreams},
 	{"GELU", func(e *env, n int) { e.function(n, GELU, refGELU, geluULP) }},
 	{"GELUBackward", func(e *env, n int) {
 		for _, accumulate := range []bool{false, true} {
@@ -354,8 +355,10 @@ func TestLengthPanics(t *testing.T) {
 		"Softmax empty":   func() { Softmax(a, a, 1, nil, []int32{}) },
 		"SoftmaxBackward": func() { SoftmaxBackward(a, a, b, 0, nil, nil) },
 		"CrossEntropy":    func() { CrossEntropy(a, 3, 0) },
-		"CE backward":     func() { CrossEntropyBackward(a, b, 0, 0, 0, 1) },
-		"CE target":       func() { CrossEntropyBackward(a, a, -1, 0, 0, 1) },
+		"CE gradient":     func() { CrossEntropyGradient(a, -1, 0, 1) },
+		"SoftmaxStream":   func() { SoftmaxStream(a, b, a, 2, 2, 1) },
+		"GELUStream":      func() { GELUStream(a, b) },
+		"GELUBackStream":  func() { GELUBackwardStream(a, a, b) },
 		"AdamW":           func() { AdamW(a, a, a, b, &AdamWParams{Step: 1}) },
 		"AdamW step":      func() { AdamW(a, a, a, a, &AdamWParams{}) },
 		"Dropout":         func() { Dropout(a, b, 0.5, 0, 0) },

@@ -52,32 +52,7 @@ done:
 	VSUBPS      V8, x, x               \
 	VMULPS      V9, x, x               \
 	VFMADD231PS offset(DX)(AX*4), x, y \
-	VMOVUPS     y, offset(DI)(AX*4)
-
-// for i := range x { y[i] = (x[i]-mean)*rstd*gamma[i] + beta[i] }
-TEXT NORMALIZE(SB), NOSPLIT, $0-104
-	MOVQ y_base+0(FP), DI
-	MOVQ x_base+24(FP), SI
-	MOVQ x_len+32(FP), CX
-	MOVQ gamma_base+48(FP), DX
-	MOVQ beta_base+72(FP), R9
-	VBROADCASTSS mean+96(FP), V8
-	VBROADCASTSS rstd+100(FP), V9
-	UNROLLED(2)
-	NORMALIZE_STEP(0, V0, V1)
-	NORMALIZE_STEP(VBYTES, V2, V3)
-	LOOP_REST(2)
-	NORMALIZE_STEP(0, V0, V1)
-	TAIL
-	LOAD_TAIL((SI)(AX*4), V0)
-	LOAD_TAIL((R9)(AX*4), V1)
-	LOAD_TAIL((DX)(AX*4), V2)
-	VSUBPS      V8, V0, V0
-	VMULPS      V9, V0, V0
-	VFMADD231PS V2, V0, V1
-	STORE_TAIL(V1, (DI)(AX*4))
-done:
-	RETURN
+	STORE_RESULT y, offset(DI)(AX*4)
 
 // One vector of NORMALIZE_GRADIENT; the labels are for a dgamma or dbeta that
 // is not wanted.
@@ -175,38 +150,7 @@ done:
 	JZ      store                    \
 	VADDPS  offset(DI)(AX*4), V0, V0 \
 store: \
-	VMOVUPS V0, offset(DI)(AX*4)
-
-// for i := range x { dx[i] = rstd * (dy[i]*gamma[i] - meanG - (x[i]-mean)*rstd*meanGX) }, or dx[i] +=
-TEXT NORMALIZE_BACKWARD(SB), NOSPLIT, $0-113
-	MOVQ    dx_base+0(FP), DI
-	MOVQ    dy_base+24(FP), DX
-	MOVQ    x_base+48(FP), SI
-	MOVQ    x_len+56(FP), CX
-	MOVQ    gamma_base+72(FP), R10
-	VBROADCASTSS mean+96(FP), V8
-	VBROADCASTSS rstd+100(FP), V9
-	VBROADCASTSS meanG+104(FP), V10
-	VBROADCASTSS meanGX+108(FP), V11
-	MOVBLZX accumulate+112(FP), R9
-	UNROLLED(2)
-	NORMALIZE_BACKWARD_STEP(0, store0)
-	NORMALIZE_BACKWARD_STEP(VBYTES, store1)
-	LOOP_REST(2)
-	NORMALIZE_BACKWARD_STEP(0, store2)
-	TAIL
-	LOAD_TAIL((DX)(AX*4), V0)
-	LOAD_TAIL((R10)(AX*4), V1)
-	LOAD_TAIL((SI)(AX*4), V2)
-	NORMALIZE_BACKWARD_VALUE
-	TESTL   R9, R9
-	JZ      storeTail
-	LOAD_TAIL((DI)(AX*4), V1)
-	VADDPS  V1, V0, V0
-storeTail:
-	STORE_TAIL(V0, (DI)(AX*4))
-done:
-	RETURN
+	STORE_RESULT V0, offset(DI)(AX*4)
 
 // The coefficients of AdamW, in the order of the fields of adamWCoef.
 #define GRAD_SCALE V4

@@ -54,19 +54,28 @@ func (c *copyTask) Do(part int) {
 	copy(c.dst[part*copyPart:(part+1)*copyPart], c.src[part*copyPart:])
 }
 
+// copied are the operands of Bandwidth, in memory like that of a tensor.
+var copied = sync.OnceValue(func() *copyTask {
+	operand := func() []float32 {
+		return tensor.FromFloat32s(tensor.NewCPU(1), filled(copySize), copySize).Float32s()
+	}
+	return &copyTask{operand(), operand()}
+})
+
+const copySize = 1 << 24
+
 // Bandwidth returns the bytes a second, read and written, that a copy of 64 MiB
 // moves on the given number of threads, which is more than fits in the caches:
 // the best of several measurements.
 func Bandwidth(threads int) float64 {
 	pool := tensor.NewPool(threads)
 	defer pool.Close()
-	const n = 1 << 24
-	c := copyTask{filled(n), filled(n)}
+	c := copied()
 	best := 0.0
 	for range 10 {
 		start := time.Now()
-		pool.Run(n/copyPart, &c)
-		best = max(best, 8*n/time.Since(start).Seconds())
+		pool.Run(copySize/copyPart, c)
+		best = max(best, 8*copySize/time.Since(start).Seconds())
 	}
 	return best
 }

@@ -47,6 +47,19 @@ func (t *rowsTask) Do(part int) {
 	}
 }
 
+// softmaxTask takes the softmax of rowsPart rows a part.
+type softmaxTask struct {
+	y, x []float32
+	cols int
+	work chan []float32 // of a row, one a thread
+}
+
+func (t *softmaxTask) Do(part int) {
+	work, n := <-t.work, rowsPart*t.cols
+	asm.SoftmaxStream(t.y[part*n:(part+1)*n], work, t.x[part*n:(part+1)*n], rowsPart, t.cols, 1)
+	t.work <- work
+}
+
 func startVector(s *Spec, threads int) (run, stop func()) {
 	c := tensor.NewCPU(threads)
 	stop = c.Pool().Close
@@ -63,8 +76,7 @@ func startVector(s *Spec, threads int) (run, stop func()) {
 		logits := x.Float32s()
 		return byRow(func(i int) {
 			row, target := logits[i*s.N:(i+1)*s.N], i*s.N/s.M
-			_, lse := asm.CrossEntropy(row, target, 0)
-			asm.CrossEntropyBackward(row, row, target, 0, lse, 1)
+			asm.CrossEntropyGradient(row, target, 0, 1)
 		}), stop
 	case "embedding_gradient":
 		table, ids := matrix(s.K), make([]int32, s.M)
@@ -78,7 +90,11 @@ func startVector(s *Spec, threads int) (run, stop func()) {
 	switch s.Op {
 	case "softmax":
 		in, out := x.Float32s(), y.Float32s()
-		return byRow(func(i int) { asm.Softmax(out[i*s.N:(i+1)*s.N], in[i*s.N:(i+1)*s.N], 1, nil, nil) }), stop
+		t := &softmaxTask{out, in, s.N, make(chan []float32, threads)}
+		for range threads {
+			t.work <- make([]float32, s.N)
+		}
+		return func() { c.Pool().Run(s.M/rowsPart, t) }, stop
 	case "gelu":
 		return func() { c.GELU(y, x) }, stop
 	}

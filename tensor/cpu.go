@@ -53,6 +53,10 @@ func (s *scratches) put(b *scratch) { s.free.Put(b) }
 // part: 64 KiB.
 const elementGrain = 1 << 14
 
+// streamed is the number of elements from which on a result goes past the
+// caches: 32 MiB.
+const streamed = 1 << 23
+
 // rowGrain returns how many rows of the given width form one part.
 func rowGrain(width int) int { return max(1, elementGrain/max(width, 1)) }
 
@@ -85,7 +89,9 @@ func (c *CPU) NewStorage(dt DType, n int) *Storage {
 	case BFloat16:
 		return &Storage{BF16: make([]uint16, n)}
 	}
-	return &Storage{F32: make([]float32, n)}
+	data := make([]float32, n)
+	adviseHugePages(data)
+	return &Storage{F32: data}
 }
 
 // Upload implements Backend.
@@ -167,7 +173,13 @@ func (c *CPU) GELU(dst, x *Tensor) {
 	c.elementwise(dst.Len(), elementArgs{dst: dst.Float32s(), a: x.Float32s()}, gelu)
 }
 
-func gelu(a *elementArgs, lo, hi int) { asm.GELU(a.dst[lo:hi], a.a[lo:hi]) }
+func gelu(a *elementArgs, lo, hi int) {
+	if len(a.dst) >= streamed {
+		asm.GELUStream(a.dst[lo:hi], a.a[lo:hi])
+	} else {
+		asm.GELU(a.dst[lo:hi], a.a[lo:hi])
+	}
+}
 
 // GELUBackward implements Backend.
 func (c *CPU) GELUBackward(dx, dy, x *Tensor, accumulate bool) {
@@ -175,7 +187,11 @@ func (c *CPU) GELUBackward(dx, dy, x *Tensor, accumulate bool) {
 }
 
 func geluGradient(a *elementArgs, lo, hi int) {
-	asm.GELUBackward(a.dst[lo:hi], a.a[lo:hi], a.b[lo:hi], a.accumulate)
+	if len(a.dst) >= streamed && !a.accumulate {
+		asm.GELUBackwardStream(a.dst[lo:hi], a.a[lo:hi], a.b[lo:hi])
+	} else {
+		asm.GELUBackward(a.dst[lo:hi], a.a[lo:hi], a.b[lo:hi], a.accumulate)
+	}
 }
 
 // Dropout implements Backend.

@@ -37,8 +37,11 @@ func (c *CPU) LayerNorm(y, mean, rstd, x, gamma, beta *Tensor, eps float32) {
 }
 
 func layerNorm(a *rowArgs, lo, hi int) {
-	d := a.width
-	asm.LayerNorm(a.out[lo*d:hi*d], a.mean[lo:hi], a.rstd[lo:hi], a.x[lo*d:hi*d], a.gamma, a.beta, hi-lo, d, a.alpha)
+	d, norm := a.width, asm.LayerNorm
+	if len(a.out) >= streamed {
+		norm = asm.LayerNormStream
+	}
+	norm(a.out[lo*d:hi*d], a.mean[lo:hi], a.rstd[lo:hi], a.x[lo*d:hi*d], a.gamma, a.beta, hi-lo, d, a.alpha)
 }
 
 // LayerNormBackward implements Backend. Every part sums the gradients of
@@ -80,6 +83,10 @@ func layerNormGradient(a *rowArgs, lo, hi int) {
 	}
 	if a.dbeta != nil {
 		dbeta = a.dbeta[part*d : (part+1)*d]
+	}
+	if dx != nil && !a.accumulate && len(a.x) >= streamed {
+		asm.LayerNormBackwardStream(dx, dgamma, dbeta, a.y[lo*d:hi*d], a.x[lo*d:hi*d], a.gamma, a.mean[lo:hi], a.rstd[lo:hi], hi-lo, d)
+		return
 	}
 	asm.LayerNormBackward(dx, dgamma, dbeta, a.y[lo*d:hi*d], a.x[lo*d:hi*d], a.gamma, a.mean[lo:hi], a.rstd[lo:hi], hi-lo, d, a.accumulate)
 }
@@ -311,10 +318,10 @@ func (c *CPU) CrossEntropy(loss, nll, dhidden, dtable, hidden, table, targets, l
 func crossEntropy(a *rowArgs, lo, hi int) {
 	for i := lo; i < hi; i++ {
 		logits := a.logits[i*a.width : (i+1)*a.width]
-		loss, lse := asm.CrossEntropy(logits, int(a.targets[i]), a.smoothing)
-		a.out[i] = loss
-		if a.accumulate {
-			asm.CrossEntropyBackward(logits, logits, int(a.targets[i]), a.smoothing, lse, a.scale)
+		if target := int(a.targets[i]); a.accumulate {
+			a.out[i] = asm.CrossEntropyGradient(logits, target, a.smoothing, a.scale)
+		} else {
+			a.out[i] = asm.CrossEntropy(logits, target, a.smoothing)
 		}
 	}
 }

@@ -6,7 +6,7 @@ import (
 )
 
 // goals writes what the section is to reach and what it did.
-func goals(b *strings.Builder, section string, rows []row, limits map[int]float64) {
+func goals(b *strings.Builder, section string, rows []row) {
 	b.WriteString("\n| goal | reached |\n| --- | --- |\n")
 	// goal writes the least of some figures, and how many of them are enough.
 	goal := func(what string, want float64, values []float64) {
@@ -22,7 +22,7 @@ func goals(b *strings.Builder, section string, rows []row, limits map[int]float6
 		}
 		fmt.Fprintf(b, "| %s >= %.2f | %d of %d; least %.2f, geometric mean %.2f |\n", what, want, enough, n, least, mean)
 	}
-	share := func(r *row) float64 { return r.share(section, limits) }
+	share := func(r *row) float64 { return r.share(section) }
 	switch section {
 	case "gemm":
 		goal("share of ceiling, cubes of 512 and more, one thread", 0.92, pick(rows, func(r *row) float64 {

@@ -129,6 +129,7 @@ type row struct {
 	bench.Workload
 	threads int
 	figures map[string]figure // by column
+	limit   float64           // what the processor could do, see unit
 }
 
 // measureSection returns a section of the results.
@@ -144,6 +145,7 @@ func measureSection(section string, all []*side, o *options) string {
 		rounds = 3
 	}
 	var rows []row
+	most := unitOf(section).most
 	l := startLoad(all)
 	for _, w := range bench.Workloads(section) {
 		if w.Long && !o.long || o.quick && !w.Quick || !o.match.MatchString(w.Name) {
@@ -154,7 +156,7 @@ func measureSection(section string, all []*side, o *options) string {
 				continue
 			}
 			start := time.Now()
-			rows = append(rows, measureRow(&w, threads, all, rounds, seconds))
+			rows = append(rows, measureRow(&w, threads, all, rounds, seconds, most))
 			fmt.Fprintf(os.Stderr, "%s %s threads=%d: %.1f s\n", section, w.Name, threads, time.Since(start).Seconds())
 			if section == "step" {
 				stopAll(all)
@@ -175,9 +177,11 @@ func stopAll(all []*side) {
 	}
 }
 
-// measureRow lets the sides take turns.
-func measureRow(w *bench.Workload, threads int, all []*side, rounds int, seconds float64) row {
-	r := row{*w, threads, map[string]figure{}}
+// measureRow lets the sides take turns. The limit is measured in every round, as
+// the clock and what other machines leave of the memory change by the minute.
+func measureRow(w *bench.Workload, threads int, all []*side, rounds int, seconds float64, most func(threads int) float64) row {
+	r := row{Workload: *w, threads: threads, figures: map[string]figure{}}
+	var limits []float64
 	times := map[*side][]float64{}
 	failed := map[*side]bool{}
 	turn := func(s *side) {
@@ -199,6 +203,7 @@ func measureRow(w *bench.Workload, threads int, all []*side, rounds int, seconds
 	if w.Long {
 		// Not all of them fit in memory together.
 		for _, s := range all {
+			limits = append(limits, most(threads))
 			for range 2 {
 				turn(s)
 			}
@@ -206,11 +211,13 @@ func measureRow(w *bench.Workload, threads int, all []*side, rounds int, seconds
 		}
 	} else {
 		for range rounds {
+			limits = append(limits, most(threads))
 			for _, s := range all {
 				turn(s)
 			}
 		}
 	}
+	r.limit = median(limits)
 	for _, s := range all {
 		if failed[s] {
 			delete(r.figures, s.column)

@@ -20,17 +20,18 @@ type unit struct {
 	name   string
 	amount func(w *bench.Workload) float64
 	limit  string // what the rate is also told as a share of
+	format string // of the limit in the heading
 	most   func(threads int) float64
 }
 
 func unitOf(section string) unit {
 	switch section {
 	case "vector":
-		return unit{"GB/s", func(w *bench.Workload) float64 { return w.Bytes / 1e9 }, "of copy", bench.Bandwidth}
+		return unit{"GB/s", func(w *bench.Workload) float64 { return w.Bytes / 1e9 }, "of copy", "copy %.0f GB/s", bench.Bandwidth}
 	case "step":
-		return unit{"target tokens/s", func(w *bench.Workload) float64 { return float64(w.Tokens) }, "of ceiling", bench.Ceiling}
+		return unit{"target tokens/s", func(w *bench.Workload) float64 { return float64(w.Tokens) }, "of ceiling", "ceiling %.0f GFLOP/s", bench.Ceiling}
 	}
-	return unit{"GFLOP/s", func(w *bench.Workload) float64 { return w.Flops / 1e9 }, "of ceiling", bench.Ceiling}
+	return unit{"GFLOP/s", func(w *bench.Workload) float64 { return w.Flops / 1e9 }, "of ceiling", "ceiling %.0f GFLOP/s", bench.Ceiling}
 }
 
 // ratio returns how many times as fast as a peer, or as the best of all, we
@@ -53,15 +54,15 @@ func render(section string, rows []row, all []*side, others float64) string {
 	var b strings.Builder
 	u := unitOf(section)
 	fmt.Fprintf(&b, "## %s, %s\n\n%s, %s, %s.", section, isa(), bench.Machine(), isa(), time.Now().UTC().Format("2006-01-02 15:04 UTC"))
-	limits := map[int]float64{}
-	for _, r := range rows {
-		if limits[r.threads] == 0 {
-			limits[r.threads] = u.most(r.threads)
-			what := fmt.Sprintf("ceiling %.0f GFLOP/s", limits[r.threads]/1e9)
-			if section == "vector" {
-				what = fmt.Sprintf("copy %.1f GB/s", limits[r.threads]/1e9)
+	for threads := 1; threads <= 2; threads++ {
+		var limits []float64
+		for _, r := range rows {
+			if r.threads == threads {
+				limits = append(limits, r.limit/1e9)
 			}
-			fmt.Fprintf(&b, " Threads %d: %s.", r.threads, what)
+		}
+		if len(limits) > 0 {
+			fmt.Fprintf(&b, " Threads %d: "+u.format+" (%.0f to %.0f).", threads, median(limits), slices.Min(limits), slices.Max(limits))
 		}
 	}
 	fmt.Fprintf(&b, " Other programs took %.0f%% of one core meanwhile.\n\n", 100*others)
@@ -87,23 +88,23 @@ func render(section string, rows []row, all []*side, others float64) string {
 				b.WriteString(" |")
 			}
 		}
-		fmt.Fprintf(&b, " %.2f | %s |\n", r.share(section, limits), number(r.ratio("")))
+		fmt.Fprintf(&b, " %.2f | %s |\n", r.share(section), number(r.ratio("")))
 	}
 	if section == "step" || section == "attention" {
 		memory(&b, rows, columns)
 	}
 	means(&b, rows)
-	goals(&b, section, rows, limits)
+	goals(&b, section, rows)
 	return b.String()
 }
 
 // share is our rate as a share of the ceiling or of the bandwidth.
-func (r *row) share(section string, limits map[int]float64) float64 {
+func (r *row) share(section string) float64 {
 	amount := r.Flops
 	if section == "vector" {
 		amount = r.Bytes
 	}
-	return amount / r.figures[ours].seconds / limits[r.threads]
+	return amount / r.figures[ours].seconds / r.limit
 }
 
 func short(x float64) string {
@@ -225,7 +226,8 @@ const title = `# Results
 Written by the command in the folder compare; see its documentation. For each workload the sides took turns, each in a
 process of its own that had computed the workload three to ten times before; figures are medians of the medians of the
 rounds. "ceiling" is the rate of fused multiply-adds in registers, "copy" that of a copy between arrays
-of 64 MiB, both measured in the same run with the same instruction set and threads. PyTorch runs with a C library that
+of 64 MiB, both measured in every round with the same instruction set and threads: the median for each workload, in the
+heading that of all workloads with the least and the greatest. PyTorch runs with a C library that
 keeps freed memory (MALLOC_MMAP_MAX_=0 and no trimming), since it is much slower without, unless the heading says default
 malloc. Sections are measured one by one: each names the processor, the instruction set and the time.
 `

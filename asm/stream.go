@@ -1,0 +1,55 @@
+package asm
+
+// The functions whose names end in Stream compute what those without it do, bit
+// by bit, and write the result past the caches where the processor can: to
+// memory that need not be read before it is overwritten. That pays for results
+// of more bytes than the caches hold, and costs where they are needed at once.
+// Rows that do not begin at a multiple of 64 bytes are written as usual. A call
+// ends when its results have left the processor, so it should not be short.
+
+// SoftmaxStream sets each row of y [rows, cols] to the [Softmax] of scale times
+// the row of x. It works in work, of length cols.
+func SoftmaxStream(y, work, x []float32, rows, cols int, scale float32) {
+	const op = "softmax"
+	checkMatrix(op, rows, cols)
+	checkLen(op, "y", len(y), rows*cols)
+	checkLen(op, "x", len(x), rows*cols)
+	checkLen(op, "work", len(work), cols)
+	for ; len(x) > 0; x, y = x[cols:], y[cols:] {
+		if m, sum := softmaxTerms(work, x[:cols], scale, nil, nil); m == negInf {
+			clear(y[:cols])
+		} else {
+			scaleStream(y[:cols], float32(1/sum), work)
+		}
+	}
+	storeFence()
+}
+
+// GELUStream is [GELU] with a streamed result.
+func GELUStream(dst, x []float32) {
+	checkLen("gelu", "x", len(x), len(dst))
+	geluStream(dst, x)
+	storeFence()
+}
+
+// GELUBackwardStream is [GELUBackward] with a streamed result. It does not
+// accumulate: that reads dx anyway.
+func GELUBackwardStream(dx, dy, x []float32) {
+	checkLen("gelu backward", "dy", len(dy), len(dx))
+	checkLen("gelu backward", "x", len(x), len(dx))
+	geluBackwardStream(dx, dy, x, false)
+	storeFence()
+}
+
+// LayerNormStream is [LayerNorm] with a streamed y.
+func LayerNormStream(y, mean, rstd, x, gamma, beta []float32, rows, cols int, eps float32) {
+	layerNorm(normalizeStream, y, mean, rstd, x, gamma, beta, rows, cols, eps)
+	storeFence()
+}
+
+// LayerNormBackwardStream is [LayerNormBackward] with a streamed dx. It does
+// not accumulate: that reads dx anyway.
+func LayerNormBackwardStream(dx, dgamma, dbeta, dy, x, gamma, mean, rstd []float32, rows, cols int) {
+	layerNormBackward(normalizeBackwardStream, dx, dgamma, dbeta, dy, x, gamma, mean, rstd, rows, cols, false)
+	storeFence()
+}

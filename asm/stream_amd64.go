@@ -1,0 +1,97 @@
+//go:build amd64 && !purego
+
+package asm
+
+import "unsafe"
+
+// storeFence orders streamed stores before all later ones.
+func storeFence()
+
+// wholeLines tells whether x begins at a multiple of 64 bytes, which streamed
+// stores need.
+func wholeLines(x []float32) bool { return uintptr(unsafe.Pointer(unsafe.SliceData(x)))%64 == 0 }
+
+//go:noescape
+func scaleStreamAVX2(dst []float32, alpha float32, x []float32)
+
+//go:noescape
+func scaleStreamAVX512(dst []float32, alpha float32, x []float32)
+
+func scaleStream(dst []float32, alpha float32, x []float32) {
+	switch {
+	case isa == AVX512 && wholeLines(dst):
+		scaleStreamAVX512(dst, alpha, x)
+	case isa == AVX2 && wholeLines(dst):
+		scaleStreamAVX2(dst, alpha, x)
+	default:
+		scale(dst, alpha, x)
+	}
+}
+
+//go:noescape
+func geluStreamAVX2(dst, x []float32)
+
+//go:noescape
+func geluStreamAVX512(dst, x []float32)
+
+func geluStream(dst, x []float32) {
+	switch {
+	case isa == AVX512 && wholeLines(dst):
+		geluStreamAVX512(dst, x)
+	case isa == AVX2 && wholeLines(dst):
+		geluStreamAVX2(dst, x)
+	default:
+		gelu(dst, x)
+	}
+}
+
+//go:noescape
+func geluBackwardStreamAVX2(dx, dy, x []float32, accumulate bool)
+
+//go:noescape
+func geluBackwardStreamAVX512(dx, dy, x []float32, accumulate bool)
+
+func geluBackwardStream(dx, dy, x []float32, accumulate bool) {
+	switch {
+	case isa == AVX512 && wholeLines(dx):
+		geluBackwardStreamAVX512(dx, dy, x, accumulate)
+	case isa == AVX2 && wholeLines(dx):
+		geluBackwardStreamAVX2(dx, dy, x, accumulate)
+	default:
+		geluBackward(dx, dy, x, accumulate)
+	}
+}
+
+//go:noescape
+func normalizeStreamAVX2(y, x, gamma, beta []float32, mean, rstd float32)
+
+//go:noescape
+func normalizeStreamAVX512(y, x, gamma, beta []float32, mean, rstd float32)
+
+func normalizeStream(y, x, gamma, beta []float32, mean, rstd float32) {
+	switch {
+	case isa == AVX512 && wholeLines(y):
+		normalizeStreamAVX512(y, x, gamma, beta, mean, rstd)
+	case isa == AVX2 && wholeLines(y):
+		normalizeStreamAVX2(y, x, gamma, beta, mean, rstd)
+	default:
+		normalize(y, x, gamma, beta, mean, rstd)
+	}
+}
+
+//go:noescape
+func normalizeBackwardStreamAVX2(dx, dy, x, gamma []float32, mean, rstd, meanG, meanGX float32, accumulate bool)
+
+//go:noescape
+func normalizeBackwardStreamAVX512(dx, dy, x, gamma []float32, mean, rstd, meanG, meanGX float32, accumulate bool)
+
+func normalizeBackwardStream(dx, dy, x, gamma []float32, mean, rstd, meanG, meanGX float32, accumulate bool) {
+	switch {
+	case isa == AVX512 && wholeLines(dx):
+		normalizeBackwardStreamAVX512(dx, dy, x, gamma, mean, rstd, meanG, meanGX, accumulate)
+	case isa == AVX2 && wholeLines(dx):
+		normalizeBackwardStreamAVX2(dx, dy, x, gamma, mean, rstd, meanG, meanGX, accumulate)
+	default:
+		normalizeBackward(dx, dy, x, gamma, mean, rstd, meanG, meanGX, accumulate)
+	}
+}

@@ -1,0 +1,7 @@
+//go:build amd64 && !purego
+
+#include "textflag.h"
+
+TEXT ·storeFence(SB), NOSPLIT, $0-0
+	SFENCE
+	RET

@@ -1,0 +1,16 @@
+//go:build !amd64 || purego
+
+package asm
+
+func scaleStream(dst []float32, alpha float32, x []float32) { scaleGeneric(dst, alpha, x) }
+func geluStream(dst, x []float32)                           { geluGeneric(dst, x) }
+func geluBackwardStream(dx, dy, x []float32, accumulate bool) {
+	geluBackwardGeneric(dx, dy, x, accumulate)
+}
+func normalizeStream(y, x, gamma, beta []float32, mean, rstd float32) {
+	normalizeGeneric(y, x, gamma, beta, mean, rstd)
+}
+func normalizeBackwardStream(dx, dy, x, gamma []float32, mean, rstd, meanG, meanGX float32, accumulate bool) {
+	normalizeBackwardGeneric(dx, dy, x, gamma, mean, rstd, meanG, meanGX, accumulate)
+}
+func storeFence() {}

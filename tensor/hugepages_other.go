@@ -1,0 +1,5 @@
+//go:build !linux
+
+package tensor
+
+func adviseHugePages([]float32) {}
