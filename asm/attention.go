@@ -72,13 +72,13 @@ func checkRows(op, name string, x []float32, rows, cols, ld int) {
 	}
 }
 
-// Queries are taken in blocks of attentionQueries, keys in tiles of about
-// attentionKeys. The scores of a block and a tile fit in the first-level cache,
-// and are stored transposed, a row a key: so that a vector holds the scores of
-// several queries, whose sums and maxima need no steps between lanes. The
-// matrix of all scores never exists.
+// Queries are taken in blocks of about attentionQueries, which is rounded up to
+// whole panels of lanes; keys in tiles of about attentionKeys. The scores of a
+// block and a tile stay in the caches close by. They are stored transposed, a
+// row a key: so that a vector holds the scores of several queries, whose sums
+// and maxima need no steps between lanes. The matrix of all scores never exists.
 const (
-	attentionQueries = 64
+	attentionQueries = 48
 	attentionKeys    = 128
 )
 
@@ -89,8 +89,11 @@ type attention struct {
 	kern *gemmKernels
 
 	// The keys and values, with rows of whole panels.
-	k, v              []float32
-	ldk, ldv          int
+	k, v     []float32
+	ldk, ldv int
+	// The gradients of the keys, before scaling, and of the values, with rows of
+	// whole panels.
+	dk, dv            []float32
 	kBuf, vBuf        []float32
 	keyOffsets        []int32 // of the segments with a bias each
 	keyBounds         [2]int32
@@ -108,6 +111,7 @@ type attentionBlock struct {
 	qBuf, doutBuf      []float32
 	rowsQBuf           []float32
 	rowsDOutBuf        []float32
+	out                []float32 // rows of whole panels: the output, backward the gradient of the queries before scaling
 	bias               []float32 // [key segments, lanes]
 	dbias              []float32 // [key segments, lanes]
 	last               []int32   // the last key that a lane sees
@@ -145,16 +149,28 @@ func (t *attention) wholePanels(buf *[]float32, x []float32, ld, rows int) ([]fl
 	if t.Width%nr == 0 && ld%256 != 0 {
 		return x, ld
 	}
-	width := ceilDiv(t.Width, nr) * nr
+	width := t.panels()
 	grow(buf, rows*width+gemmSlack)
 	dst := (*buf)[:rows*width+gemmSlack]
 	if width > t.Width {
 		clear(dst)
 	}
 	if rows > 0 {
-		t.kern.copyRows(dst, width, x, ld, t.Width, rows)
+		attentionCopy(dst, width, x, ld, rows, t.Width)
 	}
 	return dst, width
+}
+
+// panels returns the width of rows of whole panels.
+func (t *attention) panels() int { return ceilDiv(t.Width, t.kern.nr) * t.kern.nr }
+
+// keySums makes buf a matrix for keyGradient to add to.
+func (t *attention) keySums(buf *[]float32) {
+	n := t.Keys * t.panels()
+	grow(buf, n)
+	if t.Causal {
+		clear((*buf)[:n])
+	}
 }
 
 // transposed packs the rows x of a block in panels [Width, nr] of lanes.
@@ -176,10 +192,11 @@ func (t *attention) transposed(buf *[]float32, x []float32, ld int, b *attention
 // blocks calls f with all blocks of queries. The last one has what is left, up
 // to half more than the others.
 func (t *attention) blocks(f func(t *attention)) {
-	n := max(1, (t.Queries+attentionQueries/2-1)/attentionQueries)
+	size := ceilDiv(attentionQueries, t.kern.nr) * t.kern.nr
+	n := max(1, (t.Queries+size/2-1)/size)
 	for i := range n {
 		b := &t.block
-		b.first, b.rows = i*attentionQueries, attentionQueries
+		b.first, b.rows = i*size, size
 		if i == n-1 {
 			b.rows = t.Queries - b.first
 		}
@@ -204,9 +221,7 @@ func (t *attention) begin(b *attentionBlock) {
 		} else {
 			t.fillBias(bias[:b.rows], s)
 		}
-		for i := b.rows; i < b.lanes; i++ {
-			bias[i] = negInf
-		}
+		clear(bias[b.rows:])
 	}
 	for i := range b.last[:b.lanes] {
 		if t.Causal {
@@ -269,53 +284,52 @@ func (t *attention) segments(k0, k1 int, f func(t *attention, s, base, lo, rows 
 // keyProduct computes dst = x * lanes^T for the keys k0 to k1 of x [Keys,
 // Width] and packed lanes, but for what no query sees.
 func (t *attention) keyProduct(dst, x []float32, ld int, lanes []float32, k0, k1 int) {
-	kern, b := t.kern, &t.block
-	tiles := ceilDiv(k1-k0, kern.mr)
-	for p := 0; p < b.lanes; p += kern.nr {
-		panel := lanes[p*t.Width:]
-		seen := t.visible(p + kern.nr)
-		for i := range tiles {
-			from, to := span(k1-k0, tiles, i)
-			if k0+from >= seen {
-				break
-			}
-			kern.tile[to-from](dst[from*b.lanes+p:], b.lanes, x[(k0+from)*ld:], ld, 1, panel, kern.nr, t.Width, nil, 1, 0, kern.nr)
+	nr, b := t.kern.nr, &t.block
+	for p := 0; p < b.lanes; p += nr {
+		if n := min(k1, t.visible(p+nr)) - k0; n > 0 {
+			attentionProductRows(dst[p:], b.lanes, x[k0*ld:], ld, lanes[p*t.Width:], nr, t.Width, n, false)
 		}
 	}
 }
 
-// queryProduct computes dst = alpha * x * y + beta * dst for the transposed
-// block x [keys k0 to k1, lanes] and y [Keys, Width].
-func (t *attention) queryProduct(dst []float32, ldd int, alpha, beta float32, x, y []float32, ldy, k0, k1 int) {
-	kern, b := t.kern, &t.block
-	tiles := ceilDiv(b.rows, kern.mr)
-	for p := 0; p < t.Width; p += kern.nr {
-		cols := min(kern.nr, t.Width-p)
-		for i := range tiles {
-			from, to := span(b.rows, tiles, i)
-			n := min(k1, t.visible(to)) - k0
-			if n > 0 {
-				kern.tile[to-from](dst[(b.first+from)*ldd+p:], ldd, x[from:], 1, b.lanes, y[k0*ldy+p:], ldy, n, nil, alpha, beta, cols)
+// queryProduct adds x * y to dst, for the transposed block x [keys k0 to k1,
+// lanes] and y [Keys, Width]; dst has rows of whole panels. The first tile of
+// keys sets dst.
+func (t *attention) queryProduct(dst, x, y []float32, ldy, k0, k1 int) {
+	kern, b, ldd, add := t.kern, &t.block, t.panels(), k0 > 0
+	for p := 0; p < ldd; p += kern.nr {
+		from := 0
+		for from < b.rows && t.visible(from+1) < k1 { // not all of the keys
+			to := min(from+kern.mr, b.rows)
+			if n := min(k1, t.visible(to)) - k0; n > 0 {
+				attentionProductColumns(dst[from*ldd+p:], ldd, x[from:], b.lanes, y[k0*ldy+p:], ldy, n, to-from, add)
 			}
+			from = to
+		}
+		if from < b.rows {
+			attentionProductColumns(dst[from*ldd+p:], ldd, x[from:], b.lanes, y[k0*ldy+p:], ldy, k1-k0, b.rows-from, add)
 		}
 	}
 }
 
-// keyGradient adds alpha * x * y to the rows k0 to k1 of dst, for the
-// transposed block x [keys k0 to k1, lanes] and y [rows of the block, Width].
-func (t *attention) keyGradient(dst []float32, ldd int, alpha float32, x, y []float32, ldy, k0, k1 int) {
-	kern, b := t.kern, &t.block
-	tiles := ceilDiv(k1-k0, kern.mr)
-	for p := 0; p < t.Width; p += kern.nr {
-		cols := min(kern.nr, t.Width-p)
-		for i := range tiles {
-			from, to := span(k1-k0, tiles, i)
-			skip := 0 // queries that see none of these keys
-			if t.Causal {
-				skip = max(0, k0+from-t.First-b.first)
-			}
+// keyGradient adds x * y to the rows k0 to k1 of dst, for the transposed block x
+// [keys k0 to k1, lanes] and y [rows of the block, Width]; dst has rows of whole
+// panels. Without Causal, the first block sets dst.
+func (t *attention) keyGradient(dst, x, y []float32, ldy, k0, k1 int) {
+	kern, b, ldd := t.kern, &t.block, t.panels()
+	add := t.Causal || b.first > 0
+	seen := k1 // these are seen by all queries
+	if t.Causal {
+		seen = max(k0, min(k1, t.visible(1)))
+	}
+	for p := 0; p < ldd; p += kern.nr {
+		if seen > k0 {
+			attentionProductRows(dst[k0*ldd+p:], ldd, x, b.lanes, y[p:], ldy, b.rows, seen-k0, add)
+		}
+		for from := seen; from < k1; from += kern.mr {
+			skip := max(0, from-t.First-b.first) // queries that see none of these keys
 			if skip < b.rows {
-				kern.tile[to-from](dst[(k0+from)*ldd+p:], ldd, x[from*b.lanes+skip:], b.lanes, 1, y[skip*ldy+p:], ldy, b.rows-skip, nil, alpha, 1, cols)
+				attentionProductRows(dst[from*ldd+p:], ldd, x[(from-k0)*b.lanes+skip:], b.lanes, y[skip*ldy+p:], ldy, b.rows-skip, min(kern.mr, k1-from), true)
 			}
 		}
 	}
@@ -365,12 +379,11 @@ func (t *attention) forward() {
 	for i := range b.max[:b.lanes] {
 		b.max[i] = negInf
 	}
+	grow(&b.out, b.rows*t.panels())
 	if t.Keys > 0 {
 		t.tiles((*attention).forwardTile)
 	} else {
-		for i := range b.rows {
-			clear(t.Out[(b.first+i)*t.LDOut:][:t.Width])
-		}
+		clear(b.out)
 	}
 	lse := t.LSE[b.first : b.first+b.rows]
 	for i := range lse {
@@ -381,13 +394,13 @@ func (t *attention) forward() {
 		}
 		lse[i], b.factors[i] = float32(float64(m)+math.Log(float64(sum))), 1/sum
 	}
-	attentionScale(t.Out[b.first*t.LDOut:], t.LDOut, t.Width, b.factors[:b.rows])
+	attentionScale(t.Out[b.first*t.LDOut:], t.LDOut, b.out, t.panels(), t.Width, b.factors[:b.rows])
 }
 
 // forwardTile adds the share of the keys k0 to k1 to the block's sums, and to
 // its output, both relative to the greatest score so far.
 func (t *attention) forwardTile(k0, k1 int) {
-	b := &t.block
+	b, width := &t.block, t.panels()
 	grow(&t.scores, (k1-k0)*b.lanes)
 	t.keyProduct(t.scores, t.k, t.ldk, b.q, k0, k1)
 	copy(b.factors, b.max[:b.lanes])
@@ -398,9 +411,7 @@ func (t *attention) forwardTile(k0, k1 int) {
 	t.segments(k0, k1, func(t *attention, s, base, at, rows int) {
 		attentionMax(b.max[:b.lanes], t.scores[at:], b.lanes, rows, b.bias[s*b.lanes:], hidden, base)
 	})
-	beta := float32(0)
 	if k0 > 0 {
-		beta = 1
 		f := b.factors[:b.lanes]
 		for i, m := range b.max[:b.lanes] {
 			if f[i] == m {
@@ -411,7 +422,7 @@ func (t *attention) forwardTile(k0, k1 int) {
 		}
 		exp(f, f)
 		mul(b.sum[:b.lanes], b.sum[:b.lanes], f)
-		attentionScale(t.Out[b.first*t.LDOut:], t.LDOut, t.Width, f[:b.rows])
+		attentionScale(b.out, width, b.out, width, width, f[:b.rows])
 	}
 	t.segments(k0, k1, func(t *attention, s, base, at, rows int) {
 		attentionExp(b.sum[:b.lanes], t.scores[at:], b.lanes, rows, b.bias[s*b.lanes:], b.max, b.last, base)
@@ -419,5 +430,5 @@ func (t *attention) forwardTile(k0, k1 int) {
 	if t.Dropout > 0 {
 		t.drop(t.scores, k0, k1)
 	}
-	t.queryProduct(t.Out, t.LDOut, 1, beta, t.scores, t.v, t.ldv, k0, k1)
+	t.queryProduct(b.out, t.scores, t.v, t.ldv, k0, k1)
 }

@@ -75,19 +75,53 @@ func attentionDropout(x []float32, ld, rows int, counters, keys []uint32, inv fl
 }
 
 //go:noescape
-func attentionScaleAVX2(x []float32, ld, width int, factors []float32)
+func attentionScaleAVX2(dst []float32, ld int, x []float32, ldx, width int, factors []float32)
 
 //go:noescape
-func attentionScaleAVX512(x []float32, ld, width int, factors []float32)
+func attentionScaleAVX512(dst []float32, ld int, x []float32, ldx, width int, factors []float32)
 
-func attentionScale(x []float32, ld, width int, factors []float32) {
+func attentionScale(dst []float32, ld int, x []float32, ldx, width int, factors []float32) {
 	switch isa {
 	case AVX512:
-		attentionScaleAVX512(x, ld, width, factors)
+		attentionScaleAVX512(dst, ld, x, ldx, width, factors)
 	case AVX2:
-		attentionScaleAVX2(x, ld, width, factors)
+		attentionScaleAVX2(dst, ld, x, ldx, width, factors)
 	default:
-		attentionScaleGeneric(x, ld, width, factors)
+		attentionScaleGeneric(dst, ld, x, ldx, width, factors)
+	}
+}
+
+//go:noescape
+func attentionCopyAVX2(dst []float32, ld int, x []float32, ldx, rows, width int)
+
+//go:noescape
+func attentionCopyAVX512(dst []float32, ld int, x []float32, ldx, rows, width int)
+
+func attentionCopy(dst []float32, ld int, x []float32, ldx, rows, width int) {
+	switch isa {
+	case AVX512:
+		attentionCopyAVX512(dst, ld, x, ldx, rows, width)
+	case AVX2:
+		attentionCopyAVX2(dst, ld, x, ldx, rows, width)
+	default:
+		attentionCopyGeneric(dst, ld, x, ldx, rows, width)
+	}
+}
+
+//go:noescape
+func attentionAddAVX2(dst []float32, ld int, x []float32, ldx, rows, width int, alpha float32)
+
+//go:noescape
+func attentionAddAVX512(dst []float32, ld int, x []float32, ldx, rows, width int, alpha float32)
+
+func attentionAdd(dst []float32, ld int, x []float32, ldx, rows, width int, alpha float32) {
+	switch isa {
+	case AVX512:
+		attentionAddAVX512(dst, ld, x, ldx, rows, width, alpha)
+	case AVX2:
+		attentionAddAVX2(dst, ld, x, ldx, rows, width, alpha)
+	default:
+		attentionAddGeneric(dst, ld, x, ldx, rows, width, alpha)
 	}
 }
 

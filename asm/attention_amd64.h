@@ -12,8 +12,6 @@
 	VPBROADCASTD x, v
 
 #define HIDDEN V4 // per lane: the keys left to see, negative where hidden
-#define MINUS1 V12
-#define NOTHING V11
 
 // How many keys from base the lanes at AX see, from the last ones at R12.
 #define KEYS_LEFT(base) \
@@ -40,7 +38,7 @@ TEXT ATTENTION_MAX(SB), NOSPLIT, $0-120
 	SHLQ $2, R9
 	BROADCAST(0xff800000, X10, V10)
 	BROADCAST(0xff7fffff, X9, V9)
-	BROADCAST(0xffffffff, X12, MINUS1)
+	HIDDEN_CONSTS
 	XORL AX, AX
 lanes:
 	LEAQ  (SI)(AX*4), DI
@@ -103,33 +101,41 @@ maxima:
 	JLT         lanes
 	RETURN
 
-// What the kernels below need besides EXP_CONSTS.
-#define WEIGHT_CONSTS \
-	EXP_CONSTS                          \
-	EXP_RANGE                           \
-	BROADCAST(0xffffffff, X12, MINUS1)  \
-	ZERO(NOTHING)
-
 // Sets V8 to bias - m of the lanes at AX, HIDDEN to what they see from base,
-// V10 to their sums so far and DI to their first score.
+// V5 to their sums so far and DI to their first score.
 #define WEIGHT_LANES(base) \
 	KEYS_LEFT(base)                         \
 	VMOVUPS (R10)(AX*4), V8                 \
 	VMOVUPS (R11)(AX*4), V5                 \
-	HIDE_INFINITE(V8, X6, V6, X7, V7, V3)   \
-	HIDE_INFINITE(V5, X6, V6, X7, V7, V3)   \
+	HIDE_INFINITE(V8, X1, V1, X2, V2, V3)   \
+	HIDE_INFINITE(V5, X1, V1, X2, V2, V3)   \
 	VSUBPS  V5, V8, V8                      \
-	VMOVUPS (DX)(AX*4), V10                 \
+	VMOVUPS (DX)(AX*4), V5                  \
 	LEAQ    (SI)(AX*4), DI
 
-// Turns the scores at DI into weights, in V1 too.
-#define WEIGHT \
-	VADDPS      (DI), V8, V0             \
-	EXP_VALUE(V0, V1, V2, V3)            \
-	SELECT_SIGN(HIDDEN, NOTHING, V1, V1) \
-	VMOVUPS     V1, (DI)
+// Goes to hidden if any of the lanes does not see all of the CX rows.
+#define IF_HIDDEN(hidden) \
+	LEAQ         -1(CX), R8     \
+	VMOVD        R8, X1         \
+	VPBROADCASTD X1, V1         \
+	VPSUBD       V1, HIDDEN, V1 \
+	SIGNS(V1, R8)               \
+	TESTL        R8, R8         \
+	JNZ          hidden
 
-// s[i*ld+j] = exp(s[i*ld+j] + bias[j] - m[j]), and sum[j] += that; 0 where
+// Turns the scores at DI into weights, in V1. A NaN passes the VMINPS because
+// it is the last source.
+#define WEIGHT \
+	VADDPS (DI), V8, V0       \
+	VMINPS V0, GREATEST, V0   \
+	EXP_SCORE(V0, V1, V2, V3)
+
+// x = 0 in the lanes that HIDDEN hides; t is scratch.
+#define HIDE(x, t) \
+	VPSRAD $31, HIDDEN, t \
+	VANDNPS x, t, x
+
+// s[i*ld+j] = exp(min(s[i*ld+j] + bias[j] - m[j], 0)), and sum[j] += that; 0 where
 // i > last[j]-base or bias[j] or m[j] is -Inf.
 TEXT ATTENTION_EXP(SB), NOSPLIT, $0-144
 	MOVQ sum_base+0(FP), DX
@@ -140,23 +146,37 @@ TEXT ATTENTION_EXP(SB), NOSPLIT, $0-144
 	MOVQ m_base+88(FP), R11
 	MOVQ last_base+112(FP), R12
 	SHLQ $2, R9
-	WEIGHT_CONSTS
+	SCORE_CONSTS
+	HIDDEN_CONSTS
+	ZERO(GREATEST)
 	XORL AX, AX
 lanes:
 	WEIGHT_LANES(base+136(FP))
-	MOVQ    rows+56(FP), CX
+	MOVQ rows+56(FP), CX
+	IF_HIDDEN(hidden)
 row:
 	WEIGHT
-	VADDPS      V1, V10, V10
-	VPADDD      MINUS1, HIDDEN, HIDDEN
-	ADDQ        R9, DI
-	DECQ        CX
-	JNZ         row
-	VMOVUPS V10, (DX)(AX*4)
+	VMOVUPS V1, (DI)
+	VADDPS  V1, V5, V5
+	ADDQ    R9, DI
+	DECQ    CX
+	JNZ     row
+next:
+	VMOVUPS V5, (DX)(AX*4)
 	ADDQ    $LANES, AX
 	CMPQ    AX, BX
 	JLT     lanes
 	RETURN
+hidden:
+	WEIGHT
+	HIDE(V1, V2)
+	VMOVUPS V1, (DI)
+	VADDPS  V1, V5, V5
+	VPADDD  MINUS1, HIDDEN, HIDDEN
+	ADDQ    R9, DI
+	DECQ    CX
+	JNZ     hidden
+	JMP     next
 
 // s[i*ld+j] = p, as ATTENTION_EXP with lse for m, dp[i*ld+j] = p * (dp[i*ld+j] -
 // delta[j]), and sum[j] += that; 0 where ATTENTION_EXP has 0.
@@ -169,7 +189,9 @@ TEXT ATTENTION_GRADIENT(SB), NOSPLIT, $0-192
 	MOVQ lse_base+112(FP), R11
 	MOVQ last_base+160(FP), R12
 	SHLQ $2, R9
-	WEIGHT_CONSTS
+	SCORE_CONSTS
+	HIDDEN_CONSTS
+	ZERO(GREATEST)
 	XORL AX, AX
 lanes:
 	WEIGHT_LANES(base+184(FP))
@@ -178,24 +200,41 @@ lanes:
 	MOVQ    dp_base+48(FP), R13
 	LEAQ    (R13)(AX*4), R13
 	MOVQ    rows+80(FP), CX
+	IF_HIDDEN(hidden)
 row:
 	WEIGHT
-	VMOVUPS     (R13), V0
-	VSUBPS      V9, V0, V0
-	VMULPS      V1, V0, V0
-	SELECT_SIGN(HIDDEN, NOTHING, V0, V0)
-	VMOVUPS     V0, (R13)
-	VADDPS      V0, V10, V10
-	VPADDD      MINUS1, HIDDEN, HIDDEN
-	ADDQ        R9, DI
-	ADDQ        R9, R13
-	DECQ        CX
-	JNZ         row
-	VMOVUPS V10, (DX)(AX*4)
+	VMOVUPS (R13), V0
+	VSUBPS  V9, V0, V0
+	VMULPS  V1, V0, V0
+	VMOVUPS V1, (DI)
+	VMOVUPS V0, (R13)
+	VADDPS  V0, V5, V5
+	ADDQ    R9, DI
+	ADDQ    R9, R13
+	DECQ    CX
+	JNZ     row
+next:
+	VMOVUPS V5, (DX)(AX*4)
 	ADDQ    $LANES, AX
 	CMPQ    AX, BX
 	JLT     lanes
 	RETURN
+hidden:
+	WEIGHT
+	HIDE(V1, V2)
+	VMOVUPS (R13), V0
+	VSUBPS  V9, V0, V0
+	VMULPS  V1, V0, V0
+	HIDE(V0, V2)
+	VMOVUPS V1, (DI)
+	VMOVUPS V0, (R13)
+	VADDPS  V0, V5, V5
+	VPADDD  MINUS1, HIDDEN, HIDDEN
+	ADDQ    R9, DI
+	ADDQ    R9, R13
+	DECQ    CX
+	JNZ     hidden
+	JMP     next
 
 // x[i*ld+j] = dropoutHash(counters[j]+i, keys[j]) >= threshold ? x[i*ld+j]*inv : 0
 TEXT ATTENTION_DROPOUT(SB), NOSPLIT, $0-96
@@ -242,14 +281,17 @@ row:
 	JLT     lanes
 	RETURN
 
-// for i, f := range factors { for j := range width { x[i*ld+j] *= f } }
-TEXT ATTENTION_SCALE(SB), NOSPLIT, $0-64
-	MOVQ x_base+0(FP), DI
+// for i, f := range factors { for j := range width { dst[i*ld+j] = x[i*ldx+j] * f } }
+TEXT ATTENTION_SCALE(SB), NOSPLIT, $0-96
+	MOVQ dst_base+0(FP), DI
 	MOVQ ld+24(FP), R9
-	MOVQ factors_base+40(FP), SI
-	MOVQ factors_len+48(FP), DX
-	MOVQ width+32(FP), CX
+	MOVQ x_base+32(FP), R11
+	MOVQ ldx+56(FP), R12
+	MOVQ width+64(FP), CX
+	MOVQ factors_base+72(FP), SI
+	MOVQ factors_len+80(FP), DX
 	SHLQ $2, R9
+	SHLQ $2, R12
 	MOVQ CX, BX
 	ANDQ $(-LANES), BX
 	SUBQ BX, CX
@@ -262,7 +304,7 @@ row:
 	CMPQ AX, BX
 	JGE  tail
 vector:
-	VMULPS  (DI)(AX*4), V2, V0
+	VMULPS  (R11)(AX*4), V2, V0
 	VMOVUPS V0, (DI)(AX*4)
 	ADDQ    $LANES, AX
 	CMPQ    AX, BX
@@ -270,12 +312,97 @@ vector:
 tail:
 	TESTQ R10, R10
 	JZ    next
-	LOAD_TAIL((DI)(AX*4), V0)
+	LOAD_TAIL((R11)(AX*4), V0)
 	VMULPS V2, V0, V0
 	STORE_TAIL(V0, (DI)(AX*4))
 next:
 	ADDQ $4, SI
 	ADDQ R9, DI
+	ADDQ R12, R11
+	DECQ DX
+	JNZ  row
+	RETURN
+
+// for i := range rows { for j := range width { dst[i*ld+j] = x[i*ldx+j] } }
+TEXT ATTENTION_COPY(SB), NOSPLIT, $0-80
+	MOVQ dst_base+0(FP), DI
+	MOVQ ld+24(FP), R9
+	MOVQ x_base+32(FP), SI
+	MOVQ ldx+56(FP), R12
+	MOVQ rows+64(FP), DX
+	MOVQ width+72(FP), CX
+	SHLQ $2, R9
+	SHLQ $2, R12
+	MOVQ CX, BX
+	ANDQ $(-LANES), BX
+	SUBQ BX, CX
+	MOVQ CX, R10
+	JZ   row
+	TAIL_MASK
+row:
+	LEAQ (SI)(R12*8), R13 // eight rows ahead
+	XORL AX, AX
+	CMPQ AX, BX
+	JGE  tail
+vector:
+	VMOVUPS    (SI)(AX*4), V0
+	PREFETCHT0 (R13)(AX*4)
+	VMOVUPS    V0, (DI)(AX*4)
+	ADDQ       $LANES, AX
+	CMPQ       AX, BX
+	JLT        vector
+tail:
+	TESTQ R10, R10
+	JZ    next
+	LOAD_TAIL((SI)(AX*4), V0)
+	STORE_TAIL(V0, (DI)(AX*4))
+next:
+	ADDQ R9, DI
+	ADDQ R12, SI
+	DECQ DX
+	JNZ  row
+	RETURN
+
+// for i := range rows { for j := range width { dst[i*ld+j] += alpha * x[i*ldx+j] } }
+TEXT ATTENTION_ADD(SB), NOSPLIT, $0-84
+	MOVQ dst_base+0(FP), DI
+	MOVQ ld+24(FP), R9
+	MOVQ x_base+32(FP), SI
+	MOVQ ldx+56(FP), R12
+	MOVQ rows+64(FP), DX
+	MOVQ width+72(FP), CX
+	VBROADCASTSS alpha+80(FP), V2
+	SHLQ $2, R9
+	SHLQ $2, R12
+	MOVQ CX, BX
+	ANDQ $(-LANES), BX
+	SUBQ BX, CX
+	MOVQ CX, R10
+	JZ   row
+	TAIL_MASK
+row:
+	LEAQ (DI)(R9*8), R13 // eight rows ahead
+	XORL AX, AX
+	CMPQ AX, BX
+	JGE  tail
+vector:
+	VMOVUPS     (DI)(AX*4), V0
+	PREFETCHT0  (R13)(AX*4)
+	VFMADD231PS (SI)(AX*4), V2, V0
+	VMOVUPS     V0, (DI)(AX*4)
+	ADDQ        $LANES, AX
+	CMPQ        AX, BX
+	JLT         vector
+tail:
+	TESTQ R10, R10
+	JZ    next
+	LOAD_TAIL((DI)(AX*4), V0)
+	LOAD_TAIL((SI)(AX*4), V1)
+	VFMADD231PS V1, V2, V0
+	STORE_TAIL(V0, (DI)(AX*4))
+next:
+	ADDQ R9, DI
+	ADDQ R12, SI
 	DECQ DX
 	JNZ  row
 	RETURN

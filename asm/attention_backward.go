@@ -44,7 +44,19 @@ func AttentionBackward(a *AttentionArgs, g *AttentionGradients) {
 	t := newAttention(a)
 	defer t.release()
 	t.AttentionGradients = *g
+	if t.DK != nil {
+		t.keySums(&t.dk)
+	}
+	if t.DV != nil {
+		t.keySums(&t.dv)
+	}
 	t.blocks((*attention).backward)
+	if t.DK != nil {
+		attentionAdd(t.DK, t.LDDK, t.dk, t.panels(), t.Keys, t.Width, t.Scale)
+	}
+	if t.DV != nil {
+		attentionAdd(t.DV, t.LDDV, t.dv, t.panels(), t.Keys, t.Width, 1)
+	}
 }
 
 func (t *attention) backward() {
@@ -58,7 +70,13 @@ func (t *attention) backward() {
 	segs := len(t.keyOffsets) - 1
 	grow(&b.dbias, segs*b.lanes)
 	clear(b.dbias[:segs*b.lanes])
+	if t.DQ != nil {
+		grow(&b.out, b.rows*t.panels())
+	}
 	t.tiles((*attention).backwardTile)
+	if t.DQ != nil {
+		attentionAdd(t.DQ[b.first*t.LDDQ:], t.LDDQ, b.out, t.panels(), b.rows, t.Width, t.Scale)
+	}
 	if t.DBias != nil {
 		t.addBiasGradient()
 	}
@@ -80,13 +98,13 @@ func (t *attention) backwardTile(k0, k1 int) {
 		t.drop(t.scores, k0, k1)
 	}
 	if t.DV != nil {
-		t.keyGradient(t.DV, t.LDDV, 1, t.scores, b.rowsDOut, b.lddout, k0, k1)
+		t.keyGradient(t.dv, t.scores, b.rowsDOut, b.lddout, k0, k1)
 	}
 	if t.DK != nil {
-		t.keyGradient(t.DK, t.LDDK, t.Scale, t.gradients, b.rowsQ, b.ldq, k0, k1)
+		t.keyGradient(t.dk, t.gradients, b.rowsQ, b.ldq, k0, k1)
 	}
 	if t.DQ != nil {
-		t.queryProduct(t.DQ, t.LDDQ, t.Scale, 1, t.gradients, t.k, t.ldk, k0, k1)
+		t.queryProduct(b.out, t.gradients, t.k, t.ldk, k0, k1)
 	}
 }
 

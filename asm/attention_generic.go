@@ -20,8 +20,9 @@ func attentionMaxGeneric(m, s []float32, ld, rows int, bias []float32, last []in
 	}
 }
 
-// attentionExpGeneric turns scores into exp(score + bias[j] - m[j]) and adds
-// them to sum[j]. They are 0 where the key is hidden or bias[j] or m[j] is -Inf.
+// attentionExpGeneric turns scores into exp(score + bias[j] - m[j]), which is at
+// most 1 however it is rounded, and adds them to sum[j]. They are 0 where the key
+// is hidden or bias[j] or m[j] is -Inf.
 func attentionExpGeneric(sum, s []float32, ld, rows int, bias, m []float32, last []int32, base int) {
 	for j := range sum {
 		masked, shift := bias[j] == negInf || m[j] == negInf, bias[j]-m[j]
@@ -31,7 +32,7 @@ func attentionExpGeneric(sum, s []float32, ld, rows int, bias, m []float32, last
 				*p = 0
 				continue
 			}
-			*p = exp32(*p + shift)
+			*p = exp32(min(*p+shift, 0))
 			sum[j] += *p
 		}
 	}
@@ -48,7 +49,7 @@ func attentionGradientGeneric(sum, s, dp []float32, ld, rows int, bias, lse, del
 				*p, *d = 0, 0
 				continue
 			}
-			*p = exp32(*p + shift)
+			*p = exp32(min(*p+shift, 0))
 			*d = *p * (*d - delta[j])
 			sum[j] += *d
 		}
@@ -70,11 +71,27 @@ func attentionDropoutGeneric(x []float32, ld, rows int, counters, keys []uint32,
 	}
 }
 
-// attentionScaleGeneric multiplies row i of x by factors[i].
-func attentionScaleGeneric(x []float32, ld, width int, factors []float32) {
+// attentionScaleGeneric sets row i of dst to row i of x times factors[i].
+func attentionScaleGeneric(dst []float32, ld int, x []float32, ldx, width int, factors []float32) {
 	for i, f := range factors {
-		for j := range x[i*ld : i*ld+width] {
-			x[i*ld+j] *= f
+		for j, v := range x[i*ldx : i*ldx+width] {
+			dst[i*ld+j] = v * f
+		}
+	}
+}
+
+// attentionCopyGeneric copies the rows of x to those of dst.
+func attentionCopyGeneric(dst []float32, ld int, x []float32, ldx, rows, width int) {
+	for i := range rows {
+		copy(dst[i*ld:i*ld+width], x[i*ldx:])
+	}
+}
+
+// attentionAddGeneric adds alpha times the rows of x to those of dst.
+func attentionAddGeneric(dst []float32, ld int, x []float32, ldx, rows, width int, alpha float32) {
+	for i := range rows {
+		for j, v := range x[i*ldx : i*ldx+width] {
+			dst[i*ld+j] += alpha * v
 		}
 	}
 }
@@ -83,5 +100,29 @@ func attentionScaleGeneric(x []float32, ld, width int, factors []float32) {
 func attentionDotsGeneric(dst, x []float32, ldx int, y []float32, ldy, width int) {
 	for i := range dst {
 		dst[i] = dotGeneric(x[i*ldx:i*ldx+width], y[i*ldy:i*ldy+width])
+	}
+}
+
+// attentionProductRowsGeneric computes c = a*b, or c + a*b, for a [rows, k] and
+// as many columns of b [k, ...] and c as a tile of GEMM has.
+func attentionProductRowsGeneric(c []float32, ldc int, a []float32, lda int, b []float32, ldb, k, rows int, add bool) {
+	attentionProduct(c, ldc, a, lda, 1, b, ldb, k, rows, add)
+}
+
+// attentionProductColumnsGeneric is attentionProductRowsGeneric for a stored as
+// a^T [k, rows].
+func attentionProductColumnsGeneric(c []float32, ldc int, a []float32, lda int, b []float32, ldb, k, rows int, add bool) {
+	attentionProduct(c, ldc, a, 1, lda, b, ldb, k, rows, add)
+}
+
+// attentionProduct is either, for rows of a that are ars apart and columns that
+// are acs apart.
+func attentionProduct(c []float32, ldc int, a []float32, ars, acs int, b []float32, ldb, k, rows int, add bool) {
+	kern, beta := &gemmGeneric, float32(0)
+	if add {
+		beta = 1
+	}
+	for i := 0; i < rows; i += kern.mr {
+		kern.tile[min(kern.mr, rows-i)](c[i*ldc:], ldc, a[i*ars:], ars, acs, b, ldb, k, nil, 1, beta, kern.nr)
 	}
 }

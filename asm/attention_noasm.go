@@ -18,10 +18,26 @@ func attentionDropout(x []float32, ld, rows int, counters, keys []uint32, inv fl
 	attentionDropoutGeneric(x, ld, rows, counters, keys, inv, threshold)
 }
 
-func attentionScale(x []float32, ld, width int, factors []float32) {
-	attentionScaleGeneric(x, ld, width, factors)
+func attentionScale(dst []float32, ld int, x []float32, ldx, width int, factors []float32) {
+	attentionScaleGeneric(dst, ld, x, ldx, width, factors)
+}
+
+func attentionCopy(dst []float32, ld int, x []float32, ldx, rows, width int) {
+	attentionCopyGeneric(dst, ld, x, ldx, rows, width)
+}
+
+func attentionAdd(dst []float32, ld int, x []float32, ldx, rows, width int, alpha float32) {
+	attentionAddGeneric(dst, ld, x, ldx, rows, width, alpha)
 }
 
 func attentionDots(dst, x []float32, ldx int, y []float32, ldy, width int) {
 	attentionDotsGeneric(dst, x, ldx, y, ldy, width)
+}
+
+func attentionProductRows(c []float32, ldc int, a []float32, lda int, b []float32, ldb, k, rows int, add bool) {
+	attentionProductRowsGeneric(c, ldc, a, lda, b, ldb, k, rows, add)
+}
+
+func attentionProductColumns(c []float32, ldc int, a []float32, lda int, b []float32, ldb, k, rows int, add bool) {
+	attentionProductColumnsGeneric(c, ldc, a, lda, b, ldb, k, rows, add)
 }

@@ -21,27 +21,6 @@ TEXT EXP(SB), NOSPLIT, $0-48
 done:
 	RETURN
 
-// p = exp(x) of a score less the maximum or the log-sum-exp, for x up to 70 or
-// NaN; x, n, m are scratch. With m = x/ln(2) rounded to eighths or sixteenths
-// and r = x - m*ln(2),
-//
-//	exp(x) = 2**m * (1 + r + X2*r**2 + X3*r**3)
-//
-// where 2**m is an entry of a table and a power of 2, and the polynomial has a
-// relative error of 2.5e-8 (1.6e-9). ln(2) is rounded to float32: that is an
-// error of 2.8e-9*x, a twentieth of what the rounding of x itself amounts to.
-#define EXP_SCORE(x, p, n, m) \
-	VMAXPS      x, C_LOWEST, x      \
-	VMOVAPS     C_ROUND, n          \
-	VFMADD231PS C_LOG2E_SCORE, x, n \
-	VSUBPS      C_ROUND, n, m       \
-	VFMADD231PS C_NLN2, m, x        \
-	VMOVUPS     C_X3, p             \
-	VFMADD213PS C_X2, x, p          \
-	VFMADD213PS C_ONE, x, p         \
-	VMULPS      x, p, p             \
-	SCORE_SCALE(p, n, m)
-
 // for i := range x { y[i] = exp(scale*x[i] + shift); ret += y[i] }
 TEXT EXP_SUM(SB), NOSPLIT, $0-60
 	MOVQ y_base+0(FP), DI

@@ -10,7 +10,7 @@ import (
 // Attention, attentionBlock how many asm.Attention likes to have at a time.
 const (
 	attentionRows  = 512
-	attentionBlock = 64
+	attentionBlock = 192
 )
 
 // attentionTask is one call of Attention or AttentionBackward. Its parts are
