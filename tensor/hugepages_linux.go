@@ -6,18 +6,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// hugePage is the size of a huge page where ordinary ones have 4 KiB.
+// hugePage is the size of a large page of memory on the processors that
+// matter. Elsewhere the advice is rounded to the system's pages.
 const hugePage = 2 << 20
 
-// adviseHugePages asks the system for huge pages behind the part of x that they
-// fit in. Rows of large matrices lie on pages of their own: with small ones a
-// product looks up thousands of addresses and, where these fall by chance
-// on the same lines of the second-level cache, takes up to half as long again.
-// It is advice, of no consequence but speed: an error is none.
+// adviseHugePages asks the system to back memory with large pages, of which the
+// processor finds the places much faster: matrices of megabytes have more small
+// pages than its table of translations has entries. It is only advice; memory
+// that was touched before stays as it is.
 func adviseHugePages(x []float32) {
-	b := unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(x))), 4*len(x))
-	from := int(-uintptr(unsafe.Pointer(unsafe.SliceData(b))) & (hugePage - 1))
-	if n := (len(b) - from) &^ (hugePage - 1); n > 0 {
-		_ = unix.Madvise(b[from:from+n], unix.MADV_HUGEPAGE)
+	at := uintptr(unsafe.Pointer(unsafe.SliceData(x)))
+	skip := (hugePage - at%hugePage) % hugePage
+	bytes := unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(x))), 4*len(x))
+	if uintptr(len(bytes)) < skip+hugePage {
+		return
 	}
+	bytes = bytes[skip:]
+	_ = unix.Madvise(bytes[:len(bytes)/hugePage*hugePage], unix.MADV_HUGEPAGE)
 }

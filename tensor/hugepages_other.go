@@ -2,5 +2,4 @@
 
 package tensor
 
-// adviseHugePages does nothing: there is no such advice, or it is not needed.
 func adviseHugePages([]float32) {}
