@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/marge-go/marge/asm"
+	"github.com/marge-go/marge/internal/pages"
 )
 
 func init() {
@@ -90,7 +91,7 @@ func (c *CPU) NewStorage(dt DType, n int) *Storage {
 		return &Storage{BF16: make([]uint16, n)}
 	}
 	data := make([]float32, n)
-	adviseHugePages(data)
+	pages.Advise(data)
 	return &Storage{F32: data}
 }
 

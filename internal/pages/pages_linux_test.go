@@ -1,4 +1,4 @@
-package tensor
+package pages
 
 import (
 	"fmt"
@@ -9,18 +9,16 @@ import (
 	"unsafe"
 )
 
-func TestLargeStorageAsksForHugePages(t *testing.T) {
+func TestAdvise(t *testing.T) {
 	if _, err := os.Stat("/sys/kernel/mm/transparent_hugepage/enabled"); err != nil {
 		t.Skipf("the kernel has no transparent huge pages: %v", err)
 	}
-	for _, n := range []int{1, 1 << 10, hugePage / 4, hugePage - 1, hugePage + 5} {
-		data := NewCPU(1).NewStorage(Float32, n).F32
-		if len(data) != n {
-			t.Fatalf("%d elements, want %d", len(data), n)
-		}
+	for _, n := range []int{1, 1 << 10, Size / 4, Size - 1, Size + 5} {
+		data := make([]float32, n)
+		Advise(data)
 		start := uintptr(unsafe.Pointer(&data[0]))
-		page := (start + hugePage - 1) &^ (hugePage - 1)
-		if page+hugePage > start+4*uintptr(n) {
+		page := (start + Size - 1) &^ (Size - 1)
+		if page+Size > start+4*uintptr(n) {
 			continue // no whole one fits
 		}
 		if !slices.Contains(flags(t, page), "hg") {

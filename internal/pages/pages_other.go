@@ -1,0 +1,6 @@
+//go:build !linux
+
+package pages
+
+// Advise does nothing here.
+func Advise([]float32) {}

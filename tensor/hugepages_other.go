@@ -1,5 +1,0 @@
-//go:build !linux
-
-package tensor
-
-func adviseHugePages([]float32) {}
