@@ -47,7 +47,11 @@ func (t *rowsTask) Do(part int) {
 	}
 }
 
-// softmaxTask takes the softmax of rowsPart rows a part.
+// softmaxPart is the number of rows of a part of softmaxTask: 256 KiB of them,
+// since a part waits for its stores.
+const softmaxPart = 64
+
+// softmaxTask takes the softmax of rows.
 type softmaxTask struct {
 	y, x []float32
 	cols int
@@ -55,8 +59,8 @@ type softmaxTask struct {
 }
 
 func (t *softmaxTask) Do(part int) {
-	work, n := <-t.work, rowsPart*t.cols
-	asm.SoftmaxStream(t.y[part*n:(part+1)*n], work, t.x[part*n:(part+1)*n], rowsPart, t.cols, 1)
+	work, n := <-t.work, softmaxPart*t.cols
+	asm.SoftmaxStream(t.y[part*n:(part+1)*n], work, t.x[part*n:(part+1)*n], softmaxPart, t.cols, 1)
 	t.work <- work
 }
 
@@ -94,7 +98,7 @@ func startVector(s *Spec, threads int) (run, stop func()) {
 		for range threads {
 			t.work <- make([]float32, s.N)
 		}
-		return func() { c.Pool().Run(s.M/rowsPart, t) }, stop
+		return func() { c.Pool().Run(s.M/softmaxPart, t) }, stop
 	case "gelu":
 		return func() { c.GELU(y, x) }, stop
 	}

@@ -44,11 +44,14 @@ func layerNorm(a *rowArgs, lo, hi int) {
 	norm(a.out[lo*d:hi*d], a.mean[lo:hi], a.rstd[lo:hi], a.x[lo*d:hi*d], a.gamma, a.beta, hi-lo, d, a.alpha)
 }
 
+// normSums is the greatest number of parts whose sums LayerNormBackward adds up.
+const normSums = 128
+
 // LayerNormBackward implements Backend. Every part sums the gradients of
 // gamma and beta over its own rows; the parts' sums are added in order.
 func (c *CPU) LayerNormBackward(dx, dgamma, dbeta, dy, x, gamma, mean, rstd *Tensor, accumulate bool) {
 	rows, d := x.shape[0], x.shape[1]
-	grain := rowGrain(d)
+	grain := max(rowGrain(d), (rows+normSums-1)/normSums)
 	parts := (rows + grain - 1) / grain
 	a := rowArgs{
 		out: floatsOrNil(dx), x: x.Float32s(), y: dy.Float32s(), gamma: gamma.Float32s(),
