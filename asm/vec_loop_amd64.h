@@ -1,5 +1,8 @@
 // Loops of the vector kernels, for either instruction set.
 
+// How far ahead of a load, in bytes, the line that comes then is fetched.
+#define AHEAD 4096
+
 // One vector a turn. Between LOOP and TAIL: the body for the lanes at index AX;
 // between TAIL and RETURN: the same for the last CX < LANES, under the mask.
 #define LOOP \
