@@ -145,7 +145,7 @@ func measureSection(section string, all []*side, o *options) string {
 		rounds = 3
 	}
 	var rows []row
-	most := unitOf(section).most
+	u := unitOf(section)
 	l := startLoad(all)
 	for _, w := range bench.Workloads(section) {
 		if w.Long && !o.long || o.quick && !w.Quick || !o.match.MatchString(w.Name) {
@@ -156,7 +156,7 @@ func measureSection(section string, all []*side, o *options) string {
 				continue
 			}
 			start := time.Now()
-			rows = append(rows, measureRow(&w, threads, all, rounds, seconds, most))
+			rows = append(rows, measureRow(&w, threads, all, rounds, seconds, u))
 			fmt.Fprintf(os.Stderr, "%s %s threads=%d: %.1f s\n", section, w.Name, threads, time.Since(start).Seconds())
 			if section == "step" {
 				stopAll(all)
@@ -179,7 +179,7 @@ func stopAll(all []*side) {
 
 // measureRow lets the sides take turns. The limit is measured in every round, as
 // the clock and what other machines leave of the memory change by the minute.
-func measureRow(w *bench.Workload, threads int, all []*side, rounds int, seconds float64, most func(threads int) float64) row {
+func measureRow(w *bench.Workload, threads int, all []*side, rounds int, seconds float64, u unit) row {
 	r := row{Workload: *w, threads: threads, figures: map[string]figure{}}
 	var limits []float64
 	times := map[*side][]float64{}
@@ -203,7 +203,7 @@ func measureRow(w *bench.Workload, threads int, all []*side, rounds int, seconds
 	if w.Long {
 		// Not all of them fit in memory together.
 		for _, s := range all {
-			limits = append(limits, most(threads))
+			limits = append(limits, u.most(threads))
 			for range 2 {
 				turn(s)
 			}
@@ -211,13 +211,13 @@ func measureRow(w *bench.Workload, threads int, all []*side, rounds int, seconds
 		}
 	} else {
 		for range rounds {
-			limits = append(limits, most(threads))
+			limits = append(limits, u.most(threads))
 			for _, s := range all {
 				turn(s)
 			}
 		}
 	}
-	r.limit = median(limits)
+	r.limit = u.whole(limits)
 	for _, s := range all {
 		if failed[s] {
 			delete(r.figures, s.column)

@@ -22,16 +22,19 @@ type unit struct {
 	limit  string // what the rate is also told as a share of
 	format string // of the limit in the heading
 	most   func(threads int) float64
+	// whole makes one limit of those of the rounds. Two threads that find
+	// themselves on one core reach half of the ceiling, and nothing reaches more.
+	whole func(limits []float64) float64
 }
 
 func unitOf(section string) unit {
 	switch section {
 	case "vector":
-		return unit{"GB/s", func(w *bench.Workload) float64 { return w.Bytes / 1e9 }, "of copy", "copy %.0f GB/s", bench.Bandwidth}
+		return unit{"GB/s", func(w *bench.Workload) float64 { return w.Bytes / 1e9 }, "of copy", "copy %.0f GB/s", bench.Bandwidth, median}
 	case "step":
-		return unit{"target tokens/s", func(w *bench.Workload) float64 { return float64(w.Tokens) }, "of ceiling", "ceiling %.0f GFLOP/s", bench.Ceiling}
+		return unit{"target tokens/s", func(w *bench.Workload) float64 { return float64(w.Tokens) }, "of ceiling", "ceiling %.0f GFLOP/s", bench.Ceiling, slices.Max[[]float64]}
 	}
-	return unit{"GFLOP/s", func(w *bench.Workload) float64 { return w.Flops / 1e9 }, "of ceiling", "ceiling %.0f GFLOP/s", bench.Ceiling}
+	return unit{"GFLOP/s", func(w *bench.Workload) float64 { return w.Flops / 1e9 }, "of ceiling", "ceiling %.0f GFLOP/s", bench.Ceiling, slices.Max[[]float64]}
 }
 
 // ratio returns how many times as fast as a peer, or as the best of all, we
@@ -226,8 +229,8 @@ const title = `# Results
 Written by the command in the folder compare; see its documentation. For each workload the sides took turns, each in a
 process of its own that had computed the workload three to ten times before; figures are medians of the medians of the
 rounds. "ceiling" is the rate of fused multiply-adds in registers, "copy" that of a copy between arrays
-of 64 MiB, both measured in every round with the same instruction set and threads: the median for each workload, in the
-heading that of all workloads with the least and the greatest. PyTorch runs with a C library that
+of 64 MiB, both measured in every round with the same instruction set and threads: for each workload the median of the
+copies, the best of the ceilings; in the heading their median with the least and the greatest. PyTorch runs with a C library that
 keeps freed memory (MALLOC_MMAP_MAX_=0 and no trimming), since it is much slower without, unless the heading says default
 malloc. Sections are measured one by one: each names the processor, the instruction set and the time.
 `
