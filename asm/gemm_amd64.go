@@ -99,17 +99,17 @@ func gemm6x16avx2(c []float32, ldc int, a []float32, ars, acs int, b []float32, 
 //go:noescape
 func gemmPackCols8(dst []float32, width int, src []float32, ld, rows, count int)
 
-// gemmPackCols16avx512 transposes 16 rows; count is a positive multiple
-// of 16.
+// gemmPackCols16avx512 transposes up to 16 rows but reads 16; count is a
+// positive multiple of 16.
 //
 //	for k := range count {
-//		for i := range 16 {
+//		for i := range rows {
 //			dst[k*width+i] = src[i*ld+k]
 //		}
 //	}
 //
 //go:noescape
-func gemmPackCols16avx512(dst []float32, width int, src []float32, ld, count int)
+func gemmPackCols16avx512(dst []float32, width int, src []float32, ld, rows, count int)
 
 // gemmCopyRows8 copies rows of 8 values, in ascending order.
 //
@@ -129,6 +129,23 @@ func gemmCopyRows16(dst []float32, width int, src []float32, ld, rows int)
 //
 //go:noescape
 func gemmCopyRows32(dst []float32, width int, src []float32, ld, rows int)
+
+// gemmSplit8x14 packs 8 columns of tiles of 14 rows. It reads two values
+// behind each row of src.
+//
+//	for t := range tiles {
+//		for k := range 8 {
+//			copy(dst[t*pitch+k*14:], src[k*ld+t*14:k*ld+t*14+14])
+//		}
+//	}
+//
+//go:noescape
+func gemmSplit8x14(dst []float32, pitch int, src []float32, ld, tiles int)
+
+// gemmSplit8x6 is gemmSplit8x14 for tiles of 6 rows.
+//
+//go:noescape
+func gemmSplit8x6(dst []float32, pitch int, src []float32, ld, tiles int)
 
 // The dot products of gemmDots; k is a positive multiple of the number of lanes.
 
@@ -168,6 +185,7 @@ var gemmAVX512 = gemmKernels{
 	},
 	transpose: gemmTransposeAVX512,
 	copyRows:  gemmCopyRowsAVX2,
+	split8:    gemmSplit8x14,
 	dots:      []gemmDots{{4, gemmDots4x4avx512}, {2, gemmDots2x4avx512}, {1, gemmDots1x4avx512}},
 	lanes:     16,
 }
@@ -185,6 +203,7 @@ var gemmAVX2 = gemmKernels{
 	},
 	transpose: gemmTransposeAVX2,
 	copyRows:  gemmCopyRowsAVX2,
+	split8:    gemmSplit8x6,
 	dots:      []gemmDots{{2, gemmDots2x4avx2}, {1, gemmDots1x4avx2}},
 	lanes:     8,
 }
@@ -209,14 +228,14 @@ func gemmL3() int {
 
 func gemmTransposeAVX512(dst []float32, width int, src []float32, ld, rows, count int) {
 	blocks := count &^ 15
-	if rows < 16 || blocks == 0 {
+	if rows <= 8 || blocks == 0 || rows < 16 && len(src) < 15*ld+blocks {
 		gemmTransposeAVX2(dst, width, src, ld, rows, count)
 		return
 	}
 	// The last sixteen rows may overlap the sixteen before them.
 	for i := 0; i < rows; i += 16 {
-		i := min(i, rows-16)
-		gemmPackCols16avx512(dst[i:], width, src[i*ld:], ld, blocks)
+		i := max(min(i, rows-16), 0)
+		gemmPackCols16avx512(dst[i:], width, src[i*ld:], ld, min(rows, 16), blocks)
 	}
 	if blocks < count {
 		gemmTransposeAVX2(dst[blocks*width:], width, src[blocks:], ld, rows, count-blocks)

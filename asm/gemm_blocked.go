@@ -3,8 +3,6 @@ package asm
 import (
 	"sync"
 	"unsafe"
-
-	"github.com/marge-go/marge/internal/pages"
 )
 
 // gemmTile computes a tile of C; gemm_amd64.go gives the loop.
@@ -29,6 +27,10 @@ type gemmKernels struct {
 	// copyRows packs rows: dst[k*width+j] = src[k*ld+j] for j < cols and
 	// k < rows, with the same slack.
 	copyRows func(dst []float32, width int, src []float32, ld, cols, rows int)
+	// split8 packs 8 columns of tiles of mr rows that lie side by side in src:
+	// dst[t*pitch+k*mr+i] = src[k*ld+t*mr+i] for i < mr, t < tiles and k < 8. It
+	// reads up to 2 values behind each row of src. It may be nil.
+	split8 func(dst []float32, pitch int, src []float32, ld, tiles int)
 
 	dots  []gemmDots // by falling number of rows, the last has 1
 	lanes int        // the dots take a multiple of this number of products
@@ -39,8 +41,8 @@ const gemmSlack = 16
 
 // gemmTask is one call of Gemm. Its parts are rectangles of C.
 //
-// Within a part the loops are, from the outside: blocks of kc products, blocks
-// of rows of A, groups of panels of B, tiles of mr rows, and panels of nr
+// Within a part the loops are, from the outside: blocks of rows of A, blocks
+// of kc products, groups of panels of B, tiles of mr rows, and panels of nr
 // columns.
 type gemmTask struct {
 	GemmArgs
@@ -52,6 +54,7 @@ type gemmTask struct {
 	thin    bool // see gemm_thin.go
 	packA   bool
 	packB   bool
+	rows    int // of A that are packed at a time
 	work    []gemmWork
 
 	// In the shared mode, which is for several parts or several blocks of rows
@@ -94,27 +97,16 @@ func (t *gemmTask) release() {
 	gemmTasks.free = append(gemmTasks.free, t)
 }
 
-// grow makes buf at least n values long, on a cache line, and on large pages if
-// it is large: on small ones, which lie anywhere, it would push parts of itself
-// out of the second-level cache. Its contents are lost.
+// grow makes buf at least n values long, on a cache line; its contents are lost.
 func grow(buf *[]float32, n int) {
+	const line = 16
 	if len(*buf) >= n {
 		return
 	}
-	size, align := n, 16
-	if n >= gemmLargeBuffer {
-		align = pages.Size / 4
-		size = (n + align - 1) / align * align
-	}
-	mem := make([]float32, size+align)
-	off := int(-(uintptr(unsafe.Pointer(unsafe.SliceData(mem))) / 4)) & (align - 1)
-	pages.Advise(mem[off:])
+	mem := make([]float32, n+line)
+	off := int(-(uintptr(unsafe.Pointer(unsafe.SliceData(mem))) / 4)) & (line - 1)
 	*buf = mem[off : off+n]
 }
-
-// gemmLargeBuffer is the number of values from which on a buffer is on large
-// pages: 128 KiB.
-const gemmLargeBuffer = 1 << 15
 
 // span cuts n into parts of sizes that differ by at most 1 and returns the
 // bounds of part i.
@@ -129,10 +121,18 @@ func ceilDiv(a, b int) int { return (a + b - 1) / b }
 const (
 	gemmDirectCols = 16
 	gemmDirectRows = 2
+	// gemmLargeA is the number of values from which on A may be packed in any case.
+	gemmLargeA = 1 << 20
 )
 
-// gemmRows is the largest number of rows of A that is packed at a time.
-const gemmRows = 4096
+// A is packed gemmRows rows at a time. From gemmManyTiles tiles of rows on it is
+// gemmBlockTiles tiles, which stay in the second-level cache beside a group of
+// panels of B.
+const (
+	gemmRows       = 4096
+	gemmManyTiles  = 96
+	gemmBlockTiles = 12
+)
 
 // gemmPartWork is the number of multiplications that is worth a thread.
 const gemmPartWork = 1 << 18
@@ -175,15 +175,12 @@ func (t *gemmTask) plan(threads int) {
 	t.kblocks = ceilDiv(t.K, k.kc)
 	kc := t.depth()
 	t.thin = t.TransB && t.M <= gemmThinRows && t.K >= t.M*gemmThinDepth
-	// Rows of A as stored that are a multiple of 4 KB apart push each other out
-	// of the caches before the next tile comes to the same cache line.
-	shares := t.TransA && t.M > k.mr && 2*k.mr <= 16
-	t.packA = t.N > gemmDirectCols*k.nr || shares && t.LDA%1024 == 0
+	t.packA = t.N > gemmDirectCols*k.nr || t.scattered()
 	t.packB = t.TransB || t.M > gemmDirectRows*k.mr
 
 	work := t.M * t.N * t.K
 	t.parts = max(min(threads, work*t.Batch/gemmPartWork), 1)
-	t.perPart = t.Batch >= 2*t.parts || t.Batch%t.parts == 0
+	t.perPart = t.Batch > 1 && (t.Batch >= 2*t.parts || t.Batch%t.parts == 0)
 	t.pm, t.pn = 1, 1
 	if t.thin {
 		t.planThin()
@@ -192,7 +189,11 @@ func (t *gemmTask) plan(threads int) {
 	if !t.perPart {
 		t.pm, t.pn = t.cut(t.parts)
 	}
-	t.shared = !t.perPart && t.Batch == 1 && t.packB && (t.pm > 1 || t.M > gemmRows)
+	t.rows = gemmRows
+	if t.packA && t.packB && t.Batch == 1 && t.M > gemmManyTiles*k.mr {
+		t.rows = gemmBlockTiles * k.mr
+	}
+	t.shared = t.Batch == 1 && t.packB && (t.pm > 1 || t.M > t.rows)
 	if t.shared {
 		// An eighth of the third-level cache for the slab; even slabs.
 		panels := ceilDiv(t.N, k.nr)
@@ -200,7 +201,19 @@ func (t *gemmTask) plan(threads int) {
 		t.kb1 = min(t.kblocks, max(budget/min(panels, 64), 1))
 		t.n1 = min(max(budget/t.kb1, 1), panels) * k.nr
 	}
-	t.buffers(min(gemmRows, t.M)*kc, kc*k.nr*k.group)
+	t.buffers(ceilDiv(min(t.rows, t.M), k.mr)*k.mr*kc, kc*k.nr*k.group)
+}
+
+// scattered tells whether A is slow to multiply where it lies.
+func (t *gemmTask) scattered() bool {
+	large := t.M*t.K >= gemmLargeA && t.N > 2*t.kern.nr
+	if !t.TransA {
+		// A tile reads its rows side by side: they fall on the same few cache lines.
+		return large && t.M > 64*t.kern.mr && t.LDA%2048 == 0
+	}
+	// Products of a tile are LDA apart. Where they fall on the same cache lines,
+	// narrow tiles lose them before the next tile comes to the same lines.
+	return large || t.M > t.kern.mr && 2*t.kern.mr <= 16 && t.LDA%1024 == 0
 }
 
 // buffers gives every part pack buffers for a values of A and b values of B.
@@ -344,11 +357,11 @@ func (t *gemmTask) multiply(w *gemmWork, p gemmProblem, r0, r1, n0, n1, kb0, kb1
 	if r0 >= r1 || n0 >= n1 {
 		return
 	}
-	rowBlocks := ceilDiv(r1-r0, gemmRows)
-	for kb := kb0; kb < kb1; kb++ {
-		for rb := range rowBlocks {
-			from, to := span(r1-r0, rowBlocks, rb)
-			t.multiplyRows(w, p, r0+from, r0+to, n0, n1, kb)
+	rowBlocks := ceilDiv(r1-r0, t.rows)
+	for rb := range rowBlocks {
+		from, to := span(ceilDiv(r1-r0, t.kern.mr), rowBlocks, rb)
+		for kb := kb0; kb < kb1; kb++ {
+			t.multiplyRows(w, p, r0+from*t.kern.mr, min(r0+to*t.kern.mr, r1), n0, n1, kb)
 		}
 	}
 }
@@ -360,9 +373,8 @@ func (t *gemmTask) multiplyRows(w *gemmWork, p gemmProblem, i0, i1, n0, n1, kb i
 	k0, k1 := t.block(kb)
 	last := kb == t.kblocks-1
 	tiles := ceilDiv(i1-i0, kern.mr)
-	for tile := 0; tile < tiles && t.packA; tile++ {
-		from, to := span(i1-i0, tiles, tile)
-		t.packRows(w.a[from*(k1-k0):], p.a, i0+from, i0+to, k0, k1)
+	if t.packA {
+		t.packTiles(w.a, p.a, i0, i1, k0, k1)
 	}
 	beta := t.Beta
 	if kb > 0 {
@@ -378,7 +390,7 @@ func (t *gemmTask) multiplyRows(w *gemmWork, p gemmProblem, i0, i1, n0, n1, kb i
 			}
 		}
 		for tile := range tiles {
-			from, to := span(i1-i0, tiles, tile)
+			from, to := t.tile(i1-i0, tile)
 			rows := to - from
 			a, ars, acs := w.a[from*(k1-k0):], 1, rows
 			switch {
@@ -408,6 +420,38 @@ func (t *gemmTask) multiplyRows(w *gemmWork, p gemmProblem, i0, i1, n0, n1, kb i
 				t.activate(p, i0+from, i0+to, g0, g1)
 			}
 		}
+	}
+}
+
+// tile returns the bounds of a tile of n rows: all have mr rows but the last
+// two, which share what is left.
+func (t *gemmTask) tile(n, tile int) (from, to int) {
+	whole := max(ceilDiv(n, t.kern.mr)-2, 0)
+	if tile < whole {
+		return tile * t.kern.mr, (tile + 1) * t.kern.mr
+	}
+	from, to = span(n-whole*t.kern.mr, min(ceilDiv(n, t.kern.mr), 2), tile-whole)
+	return whole*t.kern.mr + from, whole*t.kern.mr + to
+}
+
+// packTiles packs columns k0 to k1 of rows i0 to i1 of op(A), tile by tile.
+func (t *gemmTask) packTiles(dst, a []float32, i0, i1, k0, k1 int) {
+	mr, depth, tiles := t.kern.mr, k1-k0, ceilDiv(i1-i0, t.kern.mr)
+	first := 0
+	if whole := depth &^ 7; t.TransA && t.kern.split8 != nil && tiles > 2 {
+		first = tiles - 2
+		// What these write behind their tiles is written over below.
+		for tile := 0; tile < first && whole < depth; tile++ {
+			from, to := t.tile(i1-i0, tile)
+			t.packRows(dst[from*depth+whole*mr:], a, i0+from, i0+to, k0+whole, k1)
+		}
+		for k := 0; k < whole; k += 8 {
+			t.kern.split8(dst[k*mr:], mr*depth, a[(k0+k)*t.LDA+i0:], t.LDA, first)
+		}
+	}
+	for tile := first; tile < tiles; tile++ {
+		from, to := t.tile(i1-i0, tile)
+		t.packRows(dst[from*depth:], a, i0+from, i0+to, k0, k1)
 	}
 }
 

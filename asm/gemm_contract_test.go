@@ -111,6 +111,10 @@ func TestGemmGuardPages(t *testing.T) {
 						}
 					}
 				}
+				for _, trans := range transposes { // A is packed
+					c := gemmCase{m: 3*kern.mr - 1, n: (gemmDirectCols + 1) * kern.nr, k: 37, transA: trans[0], transB: trans[1], alpha: 1}
+					checkGemm(t, c.String(), nil, c.args(rng, alloc))
+				}
 			})
 		}
 	})

@@ -55,6 +55,83 @@ row: \
 	VZEROUPPER \
 	RET
 
+// SPLIT is the body of a kernel that packs 8 columns of tiles side by side;
+// ROWS copies them. Every row writes over what the one before it wrote behind
+// its tile, the last writes its tile only.
+#define SPLIT(bytes, ROWS) \
+	MOVQ dst_base+0(FP), DST \
+	MOVQ pitch+24(FP), AX \
+	MOVQ src_base+32(FP), SI \
+	MOVQ ld+56(FP), R9 \
+	MOVQ tiles+64(FP), COUNT \
+	SHLQ $2, AX \
+	SHLQ $2, R9 \
+	LEAQ (R9)(R9*2), R10 \
+	LEAQ (SI)(R9*4), R11 \
+tile: \
+	ROWS \
+	ADDQ $bytes, SI \
+	ADDQ $bytes, R11 \
+	ADDQ AX, DST \
+	DECQ COUNT \
+	JNZ tile \
+	VZEROUPPER \
+	RET
+
+#define ROWS14 \
+	VMOVUPS (SI), Y0 \
+	VMOVUPS 32(SI), Y1 \
+	VMOVUPS (SI)(R9*1), Y2 \
+	VMOVUPS 32(SI)(R9*1), Y3 \
+	VMOVUPS (SI)(R9*2), Y4 \
+	VMOVUPS 32(SI)(R9*2), Y5 \
+	VMOVUPS (SI)(R10*1), Y6 \
+	VMOVUPS 32(SI)(R10*1), Y7 \
+	VMOVUPS (R11), Y8 \
+	VMOVUPS 32(R11), Y9 \
+	VMOVUPS (R11)(R9*1), Y10 \
+	VMOVUPS 32(R11)(R9*1), Y11 \
+	VMOVUPS (R11)(R9*2), Y12 \
+	VMOVUPS 32(R11)(R9*2), Y13 \
+	VMOVUPS (R11)(R10*1), Y14 \
+	VMOVUPS 24(R11)(R10*1), Y15 \
+	VMOVUPS Y0, (DST) \
+	VMOVUPS Y1, 32(DST) \
+	VMOVUPS Y2, 56(DST) \
+	VMOVUPS Y3, 88(DST) \
+	VMOVUPS Y4, 112(DST) \
+	VMOVUPS Y5, 144(DST) \
+	VMOVUPS Y6, 168(DST) \
+	VMOVUPS Y7, 200(DST) \
+	VMOVUPS Y8, 224(DST) \
+	VMOVUPS Y9, 256(DST) \
+	VMOVUPS Y10, 280(DST) \
+	VMOVUPS Y11, 312(DST) \
+	VMOVUPS Y12, 336(DST) \
+	VMOVUPS Y13, 368(DST) \
+	VMOVUPS Y14, 392(DST) \
+	VMOVUPS Y15, 416(DST)
+
+#define ROWS6 \
+	VMOVUPS (SI), Y0 \
+	VMOVUPS (SI)(R9*1), Y1 \
+	VMOVUPS (SI)(R9*2), Y2 \
+	VMOVUPS (SI)(R10*1), Y3 \
+	VMOVUPS (R11), Y4 \
+	VMOVUPS (R11)(R9*1), Y5 \
+	VMOVUPS (R11)(R9*2), Y6 \
+	VMOVUPS (R11)(R10*1), X7 \
+	VMOVUPS 8(R11)(R10*1), X8 \
+	VMOVUPS Y0, (DST) \
+	VMOVUPS Y1, 24(DST) \
+	VMOVUPS Y2, 48(DST) \
+	VMOVUPS Y3, 72(DST) \
+	VMOVUPS Y4, 96(DST) \
+	VMOVUPS Y5, 120(DST) \
+	VMOVUPS Y6, 144(DST) \
+	VMOVUPS X7, 168(DST) \
+	VMOVUPS X8, 176(DST)
+
 // func gemmPackCols8(dst []float32, width int, src []float32, ld, rows, count int)
 TEXT ·gemmPackCols8(SB), NOSPLIT, $0-80
 	MOVQ dst_base+0(FP), DST
@@ -117,7 +194,7 @@ TEXT ·gemmCopyRows32(SB), NOSPLIT, $0-72
 	COPYROWS(COPY8(0, Y0); COPY8(32, Y1); COPY8(64, Y2); COPY8(96, Y3))
 
 // LANES turns the lanes of four registers into 4 x 4 lanes and stores them as
-// the rows of dst that are four apart, from (DST) on.
+// the rows of dst that are four apart, from (DST) on, as far as K1 goes.
 #define LANES(t0, t1, t2, t3, u0, u1, u2, u3) \
 	VSHUFF32X4 $0x44, t1, t0, u0 \
 	VSHUFF32X4 $0x44, t3, t2, u1 \
@@ -127,19 +204,24 @@ TEXT ·gemmCopyRows32(SB), NOSPLIT, $0-72
 	VSHUFF32X4 $0xdd, u1, u0, t1 \
 	VSHUFF32X4 $0x88, u3, u2, t2 \
 	VSHUFF32X4 $0xdd, u3, u2, t3 \
-	VMOVUPS t0, (DST) \
-	VMOVUPS t1, (DST)(WIDTH*4) \
-	VMOVUPS t2, (DST)(WIDTH*8) \
-	VMOVUPS t3, (DST)(R8*4) \
+	VMOVUPS t0, K1, (DST) \
+	VMOVUPS t1, K1, (DST)(WIDTH*4) \
+	VMOVUPS t2, K1, (DST)(WIDTH*8) \
+	VMOVUPS t3, K1, (DST)(R8*4) \
 	ADDQ WIDTH, DST
 
-// func gemmPackCols16avx512(dst []float32, width int, src []float32, ld, count int)
-TEXT ·gemmPackCols16avx512(SB), NOSPLIT, $0-72
+// func gemmPackCols16avx512(dst []float32, width int, src []float32, ld, rows, count int)
+TEXT ·gemmPackCols16avx512(SB), NOSPLIT, $0-80
 	MOVQ dst_base+0(FP), DST
 	MOVQ width+24(FP), WIDTH
 	MOVQ src_base+32(FP), SI
 	MOVQ ld+56(FP), R9
-	MOVQ count+64(FP), COUNT
+	MOVQ rows+64(FP), CX
+	MOVQ $-1, R8
+	SHLQ CX, R8
+	NOTQ R8
+	KMOVW R8, K1
+	MOVQ count+72(FP), COUNT
 	SHLQ $2, WIDTH
 	SHLQ $2, R9
 	LEAQ (WIDTH)(WIDTH*2), R8
@@ -193,3 +275,11 @@ cols16:
 	JG cols16
 	VZEROUPPER
 	RET
+
+// func gemmSplit8x14(dst []float32, pitch int, src []float32, ld, tiles int)
+TEXT ·gemmSplit8x14(SB), NOSPLIT, $0-72
+	SPLIT(56, ROWS14)
+
+// func gemmSplit8x6(dst []float32, pitch int, src []float32, ld, tiles int)
+TEXT ·gemmSplit8x6(SB), NOSPLIT, $0-72
+	SPLIT(24, ROWS6)

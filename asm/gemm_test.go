@@ -216,8 +216,10 @@ func TestGemmBlocks(t *testing.T) {
 				checkGemm(t, c.String(), threads(3), c.args(rng, onHeap))
 			}
 		}
+		large := gemmCase{m: 2100, n: 70, k: 500, transA: true, alpha: 1, pad: 1}
+		checkGemm(t, large.String(), threads(3), large.args(rng, onHeap))
 		for _, trans := range transposes {
-			for _, c := range []gemmCase{{m: 1300, n: 33, k: 40}, {m: 5, n: 2500, k: 40}, {m: 90, n: 700, k: 300}} {
+			for _, c := range []gemmCase{{m: 1300, n: 33, k: 40}, {m: 5, n: 2500, k: 40}, {m: 90, n: 700, k: 300}, {m: 1400, n: 530, k: 20}} {
 				c.transA, c.transB, c.alpha, c.pad = trans[0], trans[1], 1, 1
 				checkGemm(t, c.String(), threads(3), c.args(rng, onHeap))
 			}
