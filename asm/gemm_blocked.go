@@ -121,7 +121,7 @@ func ceilDiv(a, b int) int { return (a + b - 1) / b }
 const (
 	gemmDirectCols = 16
 	gemmDirectRows = 2
-	// gemmLargeA is the number of values from which on A may be packed in any case.
+	// gemmLargeA is the number of values from which on a transposed A is packed.
 	gemmLargeA = 1 << 20
 )
 
@@ -206,14 +206,19 @@ func (t *gemmTask) plan(threads int) {
 
 // scattered tells whether A is slow to multiply where it lies.
 func (t *gemmTask) scattered() bool {
-	large := t.M*t.K >= gemmLargeA && t.N > 2*t.kern.nr
-	if !t.TransA {
-		// A tile reads its rows side by side: they fall on the same few cache lines.
-		return large && t.M > 64*t.kern.mr && t.LDA%2048 == 0
+	few := t.kern.mr <= 8 // rows of a tile
+	switch {
+	case t.N <= 2*t.kern.nr || t.M <= t.kern.mr:
+		return false
+	case t.TransA:
+		// Products of a tile are LDA apart. Where they fall on the same cache
+		// lines, narrow tiles lose them before the next tile comes to them.
+		return t.M*t.K >= gemmLargeA || few && t.LDA%1024 == 0
 	}
-	// Products of a tile are LDA apart. Where they fall on the same cache lines,
-	// narrow tiles lose them before the next tile comes to the same lines.
-	return large || t.M > t.kern.mr && 2*t.kern.mr <= 16 && t.LDA%1024 == 0
+	// The rows of a tile are read side by side. Where they fall on the same cache
+	// lines, more than 8 or 12 push each other out: depending on addresses, that
+	// halves the speed.
+	return !few && t.LDA%1024 == 0
 }
 
 // buffers gives every part pack buffers for a values of A and b values of B.
