@@ -130,7 +130,7 @@ func gemmCopyRows16(dst []float32, width int, src []float32, ld, rows int)
 //go:noescape
 func gemmCopyRows32(dst []float32, width int, src []float32, ld, rows int)
 
-// gemmSplit8x14 packs 8 columns of tiles of 14 rows. It reads two values
+// gemmSplit8x14avx2 packs 8 columns of tiles of 14 rows. It reads two values
 // behind each row of src.
 //
 //	for t := range tiles {
@@ -140,12 +140,12 @@ func gemmCopyRows32(dst []float32, width int, src []float32, ld, rows int)
 //	}
 //
 //go:noescape
-func gemmSplit8x14(dst []float32, pitch int, src []float32, ld, tiles int)
+func gemmSplit8x14avx2(dst []float32, pitch int, src []float32, ld, tiles int)
 
-// gemmSplit8x6 is gemmSplit8x14 for tiles of 6 rows.
+// gemmSplit8x6avx2 is gemmSplit8x14avx2 for tiles of 6 rows.
 //
 //go:noescape
-func gemmSplit8x6(dst []float32, pitch int, src []float32, ld, tiles int)
+func gemmSplit8x6avx2(dst []float32, pitch int, src []float32, ld, tiles int)
 
 // The dot products of gemmDots; k is a positive multiple of the number of lanes.
 
@@ -185,7 +185,7 @@ var gemmAVX512 = gemmKernels{
 	},
 	transpose: gemmTransposeAVX512,
 	copyRows:  gemmCopyRowsAVX2,
-	split8:    gemmSplit8x14,
+	split8:    gemmSplit8x14avx2,
 	dots:      []gemmDots{{4, gemmDots4x4avx512}, {2, gemmDots2x4avx512}, {1, gemmDots1x4avx512}},
 	lanes:     16,
 }
@@ -203,7 +203,7 @@ var gemmAVX2 = gemmKernels{
 	},
 	transpose: gemmTransposeAVX2,
 	copyRows:  gemmCopyRowsAVX2,
-	split8:    gemmSplit8x6,
+	split8:    gemmSplit8x6avx2,
 	dots:      []gemmDots{{2, gemmDots2x4avx2}, {1, gemmDots1x4avx2}},
 	lanes:     8,
 }

@@ -3,6 +3,8 @@ package asm
 import (
 	"sync"
 	"unsafe"
+
+	"github.com/marge-go/marge/internal/pages"
 )
 
 // gemmTile computes a tile of C; gemm_amd64.go gives the loop.
@@ -97,16 +99,27 @@ func (t *gemmTask) release() {
 	gemmTasks.free = append(gemmTasks.free, t)
 }
 
-// grow makes buf at least n values long, on a cache line; its contents are lost.
+// grow makes buf at least n values long, on a cache line, and on large pages if
+// it is large: on small ones, which lie anywhere, it would push parts of itself
+// out of the second-level cache. Its contents are lost.
 func grow(buf *[]float32, n int) {
-	const line = 16
 	if len(*buf) >= n {
 		return
 	}
-	mem := make([]float32, n+line)
-	off := int(-(uintptr(unsafe.Pointer(unsafe.SliceData(mem))) / 4)) & (line - 1)
+	size, align := n, 16
+	if n >= gemmLargeBuffer {
+		align = pages.Size / 4
+		size = (n + align - 1) / align * align
+	}
+	mem := make([]float32, size+align)
+	off := int(-(uintptr(unsafe.Pointer(unsafe.SliceData(mem))) / 4)) & (align - 1)
+	pages.Advise(mem[off:])
 	*buf = mem[off : off+n]
 }
+
+// gemmLargeBuffer is the number of values from which on a buffer is on large
+// pages: 128 KiB.
+const gemmLargeBuffer = 1 << 15
 
 // span cuts n into parts of sizes that differ by at most 1 and returns the
 // bounds of part i.

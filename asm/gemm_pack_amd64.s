@@ -276,10 +276,10 @@ cols16:
 	VZEROUPPER
 	RET
 
-// func gemmSplit8x14(dst []float32, pitch int, src []float32, ld, tiles int)
-TEXT ·gemmSplit8x14(SB), NOSPLIT, $0-72
+// func gemmSplit8x14avx2(dst []float32, pitch int, src []float32, ld, tiles int)
+TEXT ·gemmSplit8x14avx2(SB), NOSPLIT, $0-72
 	SPLIT(56, ROWS14)
 
-// func gemmSplit8x6(dst []float32, pitch int, src []float32, ld, tiles int)
-TEXT ·gemmSplit8x6(SB), NOSPLIT, $0-72
+// func gemmSplit8x6avx2(dst []float32, pitch int, src []float32, ld, tiles int)
+TEXT ·gemmSplit8x6avx2(SB), NOSPLIT, $0-72
 	SPLIT(24, ROWS6)
