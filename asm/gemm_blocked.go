@@ -194,7 +194,7 @@ func (t *gemmTask) plan(threads int) {
 	work := t.M * t.N * t.K
 	t.parts = max(min(threads, work*t.Batch/gemmPartWork), 1)
 	t.perPart = t.Batch > 1 && (t.Batch >= 2*t.parts || t.Batch%t.parts == 0)
-	t.pm, t.pn = 1, 1
+	t.pm, t.pn, t.shared = 1, 1, false
 	if t.thin {
 		t.planThin()
 		return

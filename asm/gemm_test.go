@@ -320,3 +320,15 @@ func TestGemmNaN(t *testing.T) {
 		}
 	})
 }
+
+// A product of few rows adds to C once, whatever the task it takes over was for.
+func TestGemmThinAfterShared(t *testing.T) {
+	onEveryISA(t, func(t *testing.T) {
+		rng := rand.New(rand.NewPCG(11, 12))
+		for range 3 {
+			Gemm(threads(2), gemmCase{m: 512, n: 40, k: 256, transB: true, alpha: 1}.args(rng, onHeap))
+			c := gemmCase{m: 4, n: 64, k: 1500, transB: true, alpha: 1, beta: 1}
+			checkGemm(t, c.String(), threads(2), c.args(rng, onHeap))
+		}
+	})
+}
