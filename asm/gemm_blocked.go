@@ -129,27 +129,6 @@ func span(n, parts, i int) (from, to int) {
 
 func ceilDiv(a, b int) int { return (a + b - 1) / b }
 
-// Up to gemmDirectCols panels of columns, A is multiplied where it lies; up to
-// gemmDirectRows tiles of rows, so is B. Packing pays where it is used more.
-const (
-	gemmDirectCols = 16
-	gemmDirectRows = 2
-	// gemmLargeA is the number of values from which on a transposed A is packed.
-	gemmLargeA = 1 << 20
-)
-
-// A is packed gemmRows rows at a time. From gemmManyTiles tiles of rows on it is
-// gemmBlockTiles tiles, which stay in the second-level cache beside a group of
-// panels of B.
-const (
-	gemmRows       = 4096
-	gemmManyTiles  = 96
-	gemmBlockTiles = 12
-)
-
-// gemmPartWork is the number of multiplications that is worth a thread.
-const gemmPartWork = 1 << 18
-
 // Gemm computes g on the threads of run; nil means Serial. The result does not
 // depend on the number of threads. It panics if the shapes and slices of g do
 // not fit together.
@@ -178,89 +157,6 @@ func Gemm(run Runner, g *GemmArgs) {
 	default:
 		run.Run(t.parts, t)
 	}
-}
-
-// plan decides how t is blocked and divided. Nothing here changes the order of
-// additions: that depends on K and the kernels only.
-func (t *gemmTask) plan(threads int) {
-	t.kern = gemmKernelsOf(isa)
-	k := t.kern
-	t.kblocks = ceilDiv(t.K, k.kc)
-	kc := t.depth()
-	t.thin = t.TransB && t.M <= gemmThinRows && t.K >= t.M*gemmThinDepth
-	t.packA = t.N > gemmDirectCols*k.nr || t.scattered()
-	t.packB = t.TransB || t.M > gemmDirectRows*k.mr
-
-	work := t.M * t.N * t.K
-	t.parts = max(min(threads, work*t.Batch/gemmPartWork), 1)
-	t.perPart = t.Batch > 1 && (t.Batch >= 2*t.parts || t.Batch%t.parts == 0)
-	t.pm, t.pn, t.shared = 1, 1, false
-	if t.thin {
-		t.planThin()
-		return
-	}
-	if !t.perPart {
-		t.pm, t.pn = t.cut(t.parts)
-	}
-	t.rows = gemmRows
-	if t.packA && t.packB && t.Batch == 1 && t.M > gemmManyTiles*k.mr {
-		t.rows = gemmBlockTiles * k.mr
-	}
-	t.shared = t.Batch == 1 && t.packB && (t.pm > 1 || t.M > t.rows)
-	if t.shared {
-		// An eighth of the third-level cache for the slab; even slabs.
-		panels := ceilDiv(t.N, k.nr)
-		budget := max(gemmL3()/8/4/(kc*k.nr), 1) // panels of one block
-		t.kb1 = min(t.kblocks, max(budget/min(panels, 64), 1))
-		t.n1 = min(max(budget/t.kb1, 1), panels) * k.nr
-	}
-	t.buffers(ceilDiv(min(t.rows, t.M), k.mr)*k.mr*kc, kc*k.nr*k.group)
-}
-
-// scattered tells whether A is slow to multiply where it lies.
-func (t *gemmTask) scattered() bool {
-	few := t.kern.mr <= 8 // rows of a tile
-	switch {
-	case t.N <= 2*t.kern.nr || t.M <= t.kern.mr:
-		return false
-	case t.TransA:
-		// Products of a tile are LDA apart. Where they fall on the same cache
-		// lines, narrow tiles lose them before the next tile comes to them.
-		return t.M*t.K >= gemmLargeA || few && t.LDA%1024 == 0
-	}
-	// The rows of a tile are read side by side. Where they fall on the same cache
-	// lines, more than 8 or 12 push each other out: depending on addresses, that
-	// halves the speed.
-	return !few && t.LDA%1024 == 0
-}
-
-// buffers gives every part pack buffers for a values of A and b values of B.
-func (t *gemmTask) buffers(a, b int) {
-	for len(t.work) < t.parts {
-		t.work = append(t.work, gemmWork{})
-	}
-	for i := range t.work[:t.parts] {
-		grow(&t.work[i].a, a+gemmSlack)
-		grow(&t.work[i].b, b+gemmSlack)
-	}
-}
-
-// cut returns pm*pn = parts such that the slowest part has the least to do:
-// a row of a panel costs one unit, packing a row of A or a panel of B about
-// 0.3 and 10.
-func (t *gemmTask) cut(parts int) (pm, pn int) {
-	best := -1
-	for m := 1; m <= parts; m++ {
-		if parts%m != 0 {
-			continue
-		}
-		rows := ceilDiv(t.M, m)
-		panels := ceilDiv(ceilDiv(t.N, t.kern.nr), parts/m)
-		if cost := 10*rows*panels + 3*rows + 100*panels; best < 0 || cost < best {
-			best, pm, pn = cost, m, parts/m
-		}
-	}
-	return pm, pn
 }
 
 // runShared goes through B slab by slab: all parts pack, then all multiply.
