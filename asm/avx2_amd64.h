@@ -50,6 +50,13 @@
 // dst = x is negative ? a : b
 #define SELECT_SIGN(x, a, b, dst) VBLENDVPS x, a, b, dst
 
+// Jump if x < y in any lane; t is scratch.
+#define JUMP_LESS(x, y, label, t) \
+	VCMPPS    $17, y, x, t \
+	VMOVMSKPS t, R8        \
+	TESTL     R8, R8       \
+	JNZ       label
+
 // dst = x < y ? a : b; t is scratch.
 #define SELECT_LESS(x, y, a, b, dst, t) \
 	VCMPPS    $17, y, x, t \
@@ -160,7 +167,6 @@
 #define C_Y1     Y10
 #define C_Y2     Y9
 #define C_Y3     Y8
-#define C_DENSITY CONSTANT(54)
 #define TAIL_SHIFT 22
 #define TAIL_TABLE(i) ·vecTail8+(32*i)(SB)
 #define C_CENTER TAIL_TABLE(0)
@@ -199,3 +205,58 @@
 	VPADDD      n, m, m            \
 	VFMADD213PS m, m, p
 #define TAIL_FINISH(p, m)
+
+// GELU near 0 and its slope, see NEAREST: 8 intervals, degrees 8 and 7.
+#define C_NEAR_MAX   Y15
+#define C_NEAR_INV   Y14
+#define C_NEAR_ROUND Y12
+#define C_NEAR_ABS   Y10
+#define C_NEAR_LOW   Y11
+#define C_HALF       Y11
+#define NEAR_CONSTS(inv, most) \
+	VMOVUPS CONSTANT(inv), C_NEAR_INV  \
+	VMOVUPS CONSTANT(most), C_NEAR_MAX \
+	VMOVUPS CONSTANT(1), C_NEAR_ROUND  \
+	VMOVUPS CONSTANT(12), C_NEAR_ABS
+#define GELU_CONSTS \
+	NEAR_CONSTS(54, 55)             \
+	VMOVUPS CONSTANT(56), C_NEAR_LOW
+#define SLOPE_CONSTS \
+	NEAR_CONSTS(60, 61)         \
+	VMOVUPS CONSTANT(26), C_HALF
+
+// p = the polynomial of interval n at d; q is scratch.
+#define GELU_POLY(n, d, p, q) \
+	VPERMPS     ·vecGELU8+256(SB), n, p \
+	VPERMPS     ·vecGELU8+224(SB), n, q \
+	VFMADD213PS q, d, p \
+	VPERMPS     ·vecGELU8+192(SB), n, q \
+	VFMADD213PS q, d, p \
+	VPERMPS     ·vecGELU8+160(SB), n, q \
+	VFMADD213PS q, d, p \
+	VPERMPS     ·vecGELU8+128(SB), n, q \
+	VFMADD213PS q, d, p \
+	VPERMPS     ·vecGELU8+96(SB), n, q \
+	VFMADD213PS q, d, p \
+	VPERMPS     ·vecGELU8+64(SB), n, q \
+	VFMADD213PS q, d, p \
+	VPERMPS     ·vecGELU8+32(SB), n, q \
+	VFMADD213PS q, d, p \
+	VPERMPS     ·vecGELU8+0(SB), n, q \
+	VFMADD213PS q, d, p
+#define SLOPE_POLY(n, d, p, q) \
+	VPERMPS     ·vecSlope8+224(SB), n, p \
+	VPERMPS     ·vecSlope8+192(SB), n, q \
+	VFMADD213PS q, d, p \
+	VPERMPS     ·vecSlope8+160(SB), n, q \
+	VFMADD213PS q, d, p \
+	VPERMPS     ·vecSlope8+128(SB), n, q \
+	VFMADD213PS q, d, p \
+	VPERMPS     ·vecSlope8+96(SB), n, q \
+	VFMADD213PS q, d, p \
+	VPERMPS     ·vecSlope8+64(SB), n, q \
+	VFMADD213PS q, d, p \
+	VPERMPS     ·vecSlope8+32(SB), n, q \
+	VFMADD213PS q, d, p \
+	VPERMPS     ·vecSlope8+0(SB), n, q \
+	VFMADD213PS q, d, p

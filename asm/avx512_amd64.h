@@ -47,6 +47,12 @@
 	VPMOVD2M  x, K2 \
 	VBLENDMPS a, b, K2, dst
 
+// Jump if x < y in any lane; t is scratch.
+#define JUMP_LESS(x, y, label, t) \
+	VCMPPS   $17, y, x, K2 \
+	KORTESTW K2, K2        \
+	JNZ      label
+
 // dst = x < y ? a : b
 #define SELECT_LESS(x, y, a, b, dst, t) \
 	VCMPPS    $17, y, x, K2 \
@@ -151,7 +157,6 @@
 #define C_Y2     Z23
 #define C_Y3     Z24
 #define C_ABS    Z26
-#define C_DENSITY Z27
 #define C_CENTER Z28
 #define C_R0     Z29
 #define C_R1     Z30
@@ -170,7 +175,6 @@
 	VBROADCASTSS CONSTANT(24), C_Y2         \
 	VBROADCASTSS CONSTANT(25), C_Y3         \
 	VBROADCASTSS CONSTANT(12), C_ABS        \
-	VBROADCASTSS CONSTANT(26), C_DENSITY    \
 	VBROADCASTSS CONSTANT(9), C_ONE         \
 	VMOVUPS      ·vecExp16(SB), C_TABLE     \
 	VMOVUPS      ·vecTail16+0(SB), C_CENTER \
@@ -201,3 +205,66 @@
 	VPERMPS     C_TABLE, n, n \
 	VFMADD213PS n, n, p
 #define TAIL_FINISH(p, m) VSCALEFPS m, p, p
+
+// GELU near 0 and its slope, see NEAREST: 16 intervals, degrees 7 and 5.
+#define C_NEAR_MAX   Z16
+#define C_NEAR_INV   Z17
+#define C_NEAR_ROUND Z18
+#define C_NEAR_ABS   Z19
+#define C_NEAR_LOW   Z28
+#define C_HALF       Z28
+#define NEAR_CONSTS(inv, most) \
+	VBROADCASTSS CONSTANT(inv), C_NEAR_INV  \
+	VBROADCASTSS CONSTANT(most), C_NEAR_MAX \
+	VBROADCASTSS CONSTANT(1), C_NEAR_ROUND  \
+	VBROADCASTSS CONSTANT(12), C_NEAR_ABS
+#define GELU_CONSTS \
+	NEAR_CONSTS(57, 58)                  \
+	VBROADCASTSS CONSTANT(59), C_NEAR_LOW \
+	VMOVUPS ·vecGELU16+0(SB), Z20 \
+	VMOVUPS ·vecGELU16+64(SB), Z21 \
+	VMOVUPS ·vecGELU16+128(SB), Z22 \
+	VMOVUPS ·vecGELU16+192(SB), Z23 \
+	VMOVUPS ·vecGELU16+256(SB), Z24 \
+	VMOVUPS ·vecGELU16+320(SB), Z25 \
+	VMOVUPS ·vecGELU16+384(SB), Z26 \
+	VMOVUPS ·vecGELU16+448(SB), Z27
+#define SLOPE_CONSTS \
+	NEAR_CONSTS(62, 63)               \
+	VBROADCASTSS CONSTANT(26), C_HALF \
+	VMOVUPS ·vecSlope16+0(SB), Z20 \
+	VMOVUPS ·vecSlope16+64(SB), Z21 \
+	VMOVUPS ·vecSlope16+128(SB), Z22 \
+	VMOVUPS ·vecSlope16+192(SB), Z23 \
+	VMOVUPS ·vecSlope16+256(SB), Z24 \
+	VMOVUPS ·vecSlope16+320(SB), Z25
+
+// p = the polynomial of interval n at d; q is scratch.
+#define GELU_POLY(n, d, p, q) \
+	VPERMPS     Z27, n, p \
+	VPERMPS     Z26, n, q \
+	VFMADD213PS q, d, p \
+	VPERMPS     Z25, n, q \
+	VFMADD213PS q, d, p \
+	VPERMPS     Z24, n, q \
+	VFMADD213PS q, d, p \
+	VPERMPS     Z23, n, q \
+	VFMADD213PS q, d, p \
+	VPERMPS     Z22, n, q \
+	VFMADD213PS q, d, p \
+	VPERMPS     Z21, n, q \
+	VFMADD213PS q, d, p \
+	VPERMPS     Z20, n, q \
+	VFMADD213PS q, d, p
+#define SLOPE_POLY(n, d, p, q) \
+	VPERMPS     Z25, n, p \
+	VPERMPS     Z24, n, q \
+	VFMADD213PS q, d, p \
+	VPERMPS     Z23, n, q \
+	VFMADD213PS q, d, p \
+	VPERMPS     Z22, n, q \
+	VFMADD213PS q, d, p \
+	VPERMPS     Z21, n, q \
+	VFMADD213PS q, d, p \
+	VPERMPS     Z20, n, q \
+	VFMADD213PS q, d, p

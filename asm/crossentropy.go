@@ -22,6 +22,14 @@ func CrossEntropy(logits []float32, target int, smoothing float32) (loss float32
 	return float32((1-s)*nll + s*mean)
 }
 
+// lossBlock is the length of the blocks of logits that CrossEntropyGradient
+// takes: while one's exponentials are computed, the next is fetched.
+const lossBlock = 1024
+
+// lossSlack is by how much a logit may exceed the one that the exponentials so
+// far are relative to.
+const lossSlack = 20
+
 // CrossEntropyGradient returns the loss of CrossEntropy and replaces the logits by
 // scale times its gradient,
 //
@@ -31,41 +39,36 @@ func CrossEntropy(logits []float32, target int, smoothing float32) (loss float32
 // the loss and the gradient are NaN.
 func CrossEntropyGradient(logits []float32, target int, smoothing, scale float32) (loss float32) {
 	checkTarget("cross-entropy gradient", len(logits), target)
-	// The exponentials of a part are relative to the greatest logit so far.
-	var greatest [64]float32
-	part := (len(logits) + len(greatest) - 1) / len(greatest)
-	part = (part + sumBlock - 1) / sumBlock * sumBlock
+	// The exponentials are relative to m.
 	t, m, sum, total := logits[target], negInf, 0.0, 0.0
-	parts := 0
-	for rest := logits; len(rest) > 0; parts++ {
-		x := rest[:min(part, len(rest))]
-		rest = rest[len(x):]
+	for lo := 0; lo < len(logits); lo += lossBlock {
+		x := logits[lo:min(lo+lossBlock, len(logits))]
 		if smoothing != 0 {
 			total += Sum(x)
 		}
-		before := m
-		m = max(m, maxScaled(x, 1))
-		greatest[parts] = m
+		greatest := maxScaled(x, 1)
 		switch {
-		case m == negInf:
-			clear(x)
-			continue
-		case !(m <= math.MaxFloat32):
+		case !(greatest <= math.MaxFloat32):
 			return fillNaN(logits)
-		case m > before:
-			sum *= math.Exp(float64(before) - float64(m))
+		case greatest == negInf && m == negInf:
+			continue
+		case m == negInf:
+			clear(logits[:lo])
+			m = greatest
+		case greatest > m+lossSlack:
+			less := math.Exp(float64(m) - float64(greatest))
+			sum *= less
+			affine(logits[:lo], float32(less), logits[:lo], 0)
+			m = greatest
 		}
-		sum += expSumBlocks(x, x, 1, -m)
+		sum += float64(expSum(x, x, 1, -m))
 	}
 	if m == negInf {
 		return fillNaN(logits)
 	}
 	lse := float64(m) + math.Log(sum)
 	uniform := smoothing / float32(len(logits))
-	for i := range parts {
-		x := logits[i*part : min((i+1)*part, len(logits))]
-		affine(x, float32(float64(scale)*math.Exp(float64(greatest[i])-float64(m))/sum), x, -scale*uniform)
-	}
+	affine(logits, float32(float64(scale)/sum), logits, -scale*uniform)
 	// The target's entry in one rounding: its probability is close to 1 where it matters.
 	nll := lse - float64(t)
 	logits[target] = float32(float64(scale) * (math.Exp(-nll) - float64(1-smoothing) - float64(uniform)))

@@ -38,7 +38,7 @@ ROW(22, 0x3e00043f) // Y2 = X2/4 for eighths
 ROW(23, 0xbcaab077) // Y3 = -X3/8
 ROW(24, 0x3e000110) // Y2 for sixteenths
 ROW(25, 0xbcaaac1e) // Y3
-ROW(26, 0x3ecc422a) // 1/sqrt(2*pi)
+ROW(26, 0x3f000000) // 1/2
 ROW(27, 0x3e0375d4) // P0
 ROW(28, 0xbec093a1) // P1
 ROW(29, 0x3de716fd) // P2
@@ -66,8 +66,17 @@ ROW(50, 0x9e3779b1)
 ROW(51, 0xbf38aa3b) // -log2(e)/2
 ROW(52, 0x3fb17218) // 2*ln(2), upper part
 ROW(53, 0xb182e308) // 2*ln(2), lower part
-ROW(54, 0x32cc422a) // 2**-24/sqrt(2*pi)
-GLOBL ·vecConst(SB), RODATA|NOPTR, $1760
+ROW(54, 0x3fb00000) // GELU for AVX2: intervals in 1
+ROW(55, 0x40ae6666) // where positive x leave the last
+ROW(56, 0xc0900000) // where negative x leave them
+ROW(57, 0x40380000) // the same for AVX-512
+ROW(58, 0x40ac7ae1) // 5.39
+ROW(59, 0xc0ac7ae1) // -5.39
+ROW(60, 0x3f9a0000) // slope of GELU for AVX2: intervals in 1
+ROW(61, 0x40c75c29) // where it is 0 or 1
+ROW(62, 0x40200000) // the same for AVX-512
+ROW(63, 0x40c6147b) // 6.19
+GLOBL ·vecConst(SB), RODATA|NOPTR, $2048
 
 // Eight ones and eight zeros: a window of 8 lanes is a mask of up to 8 lanes.
 DATA ·vecMask+0(SB)/8, $-1

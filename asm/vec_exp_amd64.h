@@ -142,7 +142,7 @@ done:
 
 // y = max(x, 0) - t*Phi(-t), in V0, from x in V0. The exponential takes into
 // account the rounding of t*t and of ln(2), which matter where it is small.
-#define GELU_VALUE \
+#define GELU_FAR \
 	NORMAL_TAIL(V0, V1, V3, V5, V2, V4, V6) \
 	VMOVAPS     V5, V6             \
 	VFMSUB231PS V1, V1, V6         \
@@ -157,18 +157,49 @@ done:
 	VMAXPS      V1, V0, V0         \
 	VSUBPS      V6, V0, V0
 
-// The slope of GELU at x in V0, in V0: with d = (R(t) - t*DENSITY)*exp(-t*t/2),
-// that is Phi(-t) - t*phi(t), d where x is negative, else 1 - d.
+// Near 0 a polynomial does without the exponential. x lies in one of the
+// intervals about the multiples of 1/INV that the low bits of n number, at d of
+// its width from there:
+//
+//	t = min(abs(x), MAX), n = t*INV rounded, d = t*INV - n
+//
+// d takes the place of t; p is scratch.
+#define NEAREST(x, t, n, p) \
+	VANDPS      C_NEAR_ABS, x, t       \
+	VMINPS      t, C_NEAR_MAX, t       \
+	VMOVAPS     C_NEAR_ROUND, n        \
+	VFMADD231PS C_NEAR_INV, t, n       \
+	VSUBPS      C_NEAR_ROUND, n, p     \
+	VFMSUB213PS p, C_NEAR_INV, t
+
+// GELU_FAR for x >= LOW with a polynomial for t*Phi(-t), which beyond MAX
+// vanishes beside a positive x.
+#define GELU_NEAR \
+	NEAREST(V0, V1, V2, V3)    \
+	GELU_POLY(V2, V1, V3, V4)  \
+	ZERO(V4)                   \
+	VMAXPS      V4, V0, V0     \
+	VSUBPS      V3, V0, V0
+
+// GELU_FAR in the lanes below LOW, GELU_NEAR in the others.
+#define GELU_ANY \
+	VMOVAPS V0, V7   \
+	TAIL_CONSTS      \
+	GELU_FAR         \
+	VMOVAPS V0, V6   \
+	VMOVAPS V7, V0   \
+	GELU_CONSTS      \
+	GELU_NEAR        \
+	SELECT_LESS(V7, C_NEAR_LOW, V6, V0, V0, V4)
+
+// The slope of GELU at x in V0, in V0: Phi(x) + x*phi(x) less 1/2 is odd, and
+// 1/2 at MAX.
 #define GELU_SLOPE \
-	NORMAL_TAIL(V0, V1, V3, V5, V2, V4, V6) \
-	VFMADD231PS  C_TWOLN2HI, V4, V5         \
-	TAIL_EXP(V5, V6, V2, V4)                \
-	VFNMADD231PS C_DENSITY, V1, V3          \
-	VMULPS       V3, V6, V6                 \
-	TAIL_FINISH(V6, V4)                     \
-	VMOVUPS      C_ONE, V1                  \
-	VSUBPS       V6, V1, V1                 \
-	SELECT_SIGN(V0, V6, V1, V0)
+	NEAREST(V0, V1, V2, V3)    \
+	SLOPE_POLY(V2, V1, V3, V4) \
+	VANDNPS V0, C_NEAR_ABS, V1 \
+	VXORPS  V1, V3, V3         \
+	VADDPS  C_HALF, V3, V0
 
 // erf(x), in V0, from x in V0. With t = abs(x):
 //

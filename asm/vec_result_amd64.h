@@ -22,17 +22,22 @@ TEXT GELU(SB), NOSPLIT, $0-48
 	MOVQ dst_base+0(FP), DI
 	MOVQ dst_len+8(FP), CX
 	MOVQ x_base+24(FP), SI
-	TAIL_CONSTS
+	GELU_CONSTS
 	LOOP
 	VMOVUPS (SI)(AX*4), V0
-	GELU_VALUE
+	JUMP_LESS(V0, C_NEAR_LOW, far, V1)
+	GELU_NEAR
+store:
 	STORE_RESULT V0, (DI)(AX*4)
 	TAIL
 	LOAD_TAIL((SI)(AX*4), V0)
-	GELU_VALUE
+	GELU_ANY
 	STORE_TAIL(V0, (DI)(AX*4))
 done:
 	RETURN
+far:
+	GELU_ANY
+	JMP store
 
 // for i := range dx { dx[i] = dy[i] * (Phi(x[i]) + x[i]*phi(x[i])) }, or dx[i] +=
 TEXT GELU_BACKWARD(SB), NOSPLIT, $0-73
@@ -41,7 +46,7 @@ TEXT GELU_BACKWARD(SB), NOSPLIT, $0-73
 	MOVQ    dy_base+24(FP), DX
 	MOVQ    x_base+48(FP), SI
 	MOVBLZX accumulate+72(FP), R9
-	TAIL_CONSTS
+	SLOPE_CONSTS
 	LOOP
 	VMOVUPS (SI)(AX*4), V0
 	GELU_SLOPE
