@@ -158,6 +158,29 @@
 	VFMADD213PS m, m, p       \
 	VMULPS      C_SMALL, p, p
 
+// Powers of 2 in eighths, see POWER.
+#define C_DEEPEST Y15
+#define C_EIGHTHS Y14
+#define C_B1      Y12
+#define C_B2      Y11
+#define C_B3      Y10
+#define C_POWERS  Y7
+#define POWER_CONSTS \
+	VMOVUPS CONSTANT(64), C_DEEPEST \
+	VMOVUPS CONSTANT(14), C_EIGHTHS \
+	VMOVUPS CONSTANT(65), C_B1      \
+	VMOVUPS CONSTANT(66), C_B2      \
+	VMOVUPS CONSTANT(67), C_B3      \
+	VMOVUPS ·vecExp8(SB), C_POWERS
+
+// p = (1+p) * 2**(m+24) for m in eighths; n holds 8*m in its low bits; both are
+// scratch.
+#define POWER_SCALE(p, n, m) \
+	VPERMPS     C_POWERS, n, m \
+	VPSLLD      $20, n, n      \
+	VPADDD      n, m, m        \
+	VFMADD213PS m, m, p
+
 // The normal distribution's tail, see NORMAL_TAIL: 8 intervals, degree 7.
 #define C_TMAX   Y15
 #define C_HALF_LOG2E Y14

@@ -147,6 +147,27 @@
 	VFMADD213PS n, n, p       \
 	VSCALEFPS   m, p, p
 
+// Powers of 2 in sixteenths, see POWER.
+#define C_DEEPEST Z16
+#define C_EIGHTHS Z17
+#define C_B1      Z18
+#define C_B2      Z19
+#define C_B3      Z20
+#define C_POWERS  Z21
+#define POWER_CONSTS \
+	VBROADCASTSS CONSTANT(64), C_DEEPEST \
+	VBROADCASTSS CONSTANT(15), C_EIGHTHS \
+	VBROADCASTSS CONSTANT(65), C_B1      \
+	VBROADCASTSS CONSTANT(68), C_B2      \
+	VBROADCASTSS CONSTANT(69), C_B3      \
+	VMOVUPS      ·vecExp16Large(SB), C_POWERS
+
+// p = (1+p) * 2**(m+24) for m in sixteenths; n holds 16*m in its low bits.
+#define POWER_SCALE(p, n, m) \
+	VPERMPS     C_POWERS, n, n \
+	VFMADD213PS n, n, p        \
+	VSCALEFPS   m, p, p
+
 // The normal distribution's tail, see NORMAL_TAIL: 16 intervals, degree 5.
 #define C_TMAX   Z16
 #define C_HALF_LOG2E Z17

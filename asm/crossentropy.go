@@ -26,9 +26,9 @@ func CrossEntropy(logits []float32, target int, smoothing float32) (loss float32
 // takes: while one's exponentials are computed, the next is fetched.
 const lossBlock = 1024
 
-// lossSlack is by how much a logit may exceed the one that the exponentials so
-// far are relative to.
-const lossSlack = 20
+// lossSlack is by how many bits a logit may exceed the one that the
+// exponentials so far are relative to.
+const lossSlack = 29
 
 // CrossEntropyGradient returns the loss of CrossEntropy and replaces the logits by
 // scale times its gradient,
@@ -39,34 +39,49 @@ const lossSlack = 20
 // the loss and the gradient are NaN.
 func CrossEntropyGradient(logits []float32, target int, smoothing, scale float32) (loss float32) {
 	checkTarget("cross-entropy gradient", len(logits), target)
-	// The exponentials are relative to m.
+	// The exponentials are relative to m, in bits as are the maxima.
+	bits := inBits(1)
 	t, m, sum, total := logits[target], negInf, 0.0, 0.0
-	for lo := 0; lo < len(logits); lo += lossBlock {
-		x := logits[lo:min(lo+lossBlock, len(logits))]
+	x := logits[:min(lossBlock, len(logits))]
+	greatest := maxScaled(x, bits)
+	for lo := 0; len(x) > 0; {
+		rest := logits[lo+len(x):]
+		next := rest[:min(lossBlock, len(rest))]
 		if smoothing != 0 {
 			total += Sum(x)
 		}
-		greatest := maxScaled(x, 1)
+		if greatest == negInf { // or NaN is among -Inf
+			greatest = maxScaled(x, bits)
+		}
 		switch {
 		case !(greatest <= math.MaxFloat32):
 			return fillNaN(logits)
-		case greatest == negInf && m == negInf:
-			continue
 		case m == negInf:
 			clear(logits[:lo])
 			m = greatest
 		case greatest > m+lossSlack:
-			less := math.Exp(float64(m) - float64(greatest))
+			less := math.Exp2(float64(m) - float64(greatest))
 			sum *= less
 			affine(logits[:lo], float32(less), logits[:lo], 0)
 			m = greatest
 		}
-		sum += float64(expSum(x, x, 1, -m))
+		var s float32
+		switch {
+		case m == negInf:
+			greatest = maxScaled(next, bits)
+		case len(next) == lossBlock:
+			s, greatest = powerSumMax(x, x, next, bits, -m)
+			greatest *= bits
+		default:
+			s, greatest = powerSum(x, x, bits, -m), maxScaled(next, bits)
+		}
+		sum += float64(s)
+		lo, x = lo+len(x), next
 	}
-	if m == negInf {
+	if m == negInf || sum != sum {
 		return fillNaN(logits)
 	}
-	lse := float64(m) + math.Log(sum)
+	lse := logOfPowers(m, 1, sum)
 	uniform := smoothing / float32(len(logits))
 	affine(logits, float32(float64(scale)/sum), logits, -scale*uniform)
 	// The target's entry in one rounding: its probability is close to 1 where it matters.

@@ -12,12 +12,17 @@ func Exp(dst, x []float32) {
 // sums are continued in float64. A block fits in the L1 cache twice.
 const sumBlock = 4096
 
-// expSumBlocks computes y[i] = exp(scale*x[i] + shift) and returns the sum.
-func expSumBlocks(y, x []float32, scale, shift float32) float64 {
+// powerBits is the binary logarithm of the factor by which powerSum is too
+// large.
+const powerBits = 24
+
+// powerSumBlocks computes y[i] = 2**(scale*x[i] + shift + 24) and returns the
+// sum.
+func powerSumBlocks(y, x []float32, scale, shift float32) float64 {
 	var s float64
 	for len(x) > sumBlock {
-		s += float64(expSum(y[:sumBlock], x[:sumBlock], scale, shift))
+		s += float64(powerSum(y[:sumBlock], x[:sumBlock], scale, shift))
 		y, x = y[sumBlock:], x[sumBlock:]
 	}
-	return s + float64(expSum(y, x, scale, shift))
+	return s + float64(powerSum(y, x, scale, shift))
 }

@@ -31,6 +31,25 @@
 	VFMADD213PS C_ONE, x, p    \
 	SCALE2(p, n, t)
 
+// p = 2**(x+24), or NaN, for a score x less the maximum, in bits, up to 100; x, n, m
+// are scratch. With m = x rounded to eighths or sixteenths and f = x - m,
+//
+//	2**x = 2**m * (1 + B1*f + B2*f**2 + B3*f**3)
+//
+// where 2**m is an entry of a table and a power of 2, and the polynomial has a
+// relative error of 2.7e-8 (1.7e-9). The 24 bits are those of a subnormal
+// result, which then is rounded when it is divided by the sum.
+#define POWER(x, p, n, m) \
+	VMAXPS      x, C_DEEPEST, x \
+	VADDPS      C_EIGHTHS, x, n \
+	VSUBPS      C_EIGHTHS, n, m \
+	VSUBPS      m, x, x         \
+	VMOVAPS     C_B3, p         \
+	VFMADD213PS C_B2, x, p      \
+	VFMADD213PS C_B1, x, p      \
+	VMULPS      x, p, p         \
+	POWER_SCALE(p, n, m)
+
 // p = exp(x) of a score less the maximum or the log-sum-exp, for x up to 70 or
 // NaN; x, n, m are scratch. With m = x/ln(2) rounded to eighths or sixteenths
 // and r = x - m*ln(2),

@@ -13,13 +13,18 @@ func exp32(x float32) float32 {
 	case x != x:
 		return x
 	}
-	// exp(x) = 2**n * exp(r) with |r| <= ln(2)/2, exp(r) by its Taylor series.
+	return float32(exp64(float64(x)))
+}
+
+// exp64 returns exp(x) for |x| < 700, where exp(x) = 2**n * exp(r) with
+// |r| <= ln(2)/2, and exp(r) is taken from its Taylor series.
+func exp64(x float64) float64 {
 	const round = 0x1.8p52 // adding it leaves an integer in the low bits
-	n := float64(x)*math.Log2E + round
+	n := x*math.Log2E + round
 	n -= round
-	r := float64(x) - n*math.Ln2
+	r := x - n*math.Ln2
 	p := 1 + r*(1+r*(1./2+r*(1./6+r*(1./24+r*(1./120+r*(1./720+r*(1./5040+r*(1./40320))))))))
-	return float32(p * math.Float64frombits(uint64(int64(n)+1023)<<52))
+	return p * math.Float64frombits(uint64(int64(n)+1023)<<52)
 }
 
 func expGeneric(dst, x []float32) {
@@ -29,17 +34,35 @@ func expGeneric(dst, x []float32) {
 }
 
 // The kernels from here on are for scores less their maximum or their
-// log-sum-exp, so that x is at most 70 where exp(x) is asked for; vectorised,
-// they have an error below 1.2 + |x|/20 ULP.
+// log-sum-exp, so that x is at most 70 (100 bits) where an exponential is asked
+// for; vectorised, they have an error below 1.2 + |x|/20 ULP.
 
-// expSumGeneric computes y[i] = exp(scale*x[i] + shift) and returns the sum.
-func expSumGeneric(y, x []float32, scale, shift float32) float32 {
+// powerSumGeneric computes y[i] = 2**(scale*x[i] + shift + 24) and returns the
+// sum. That is 2**24 times too large, so that what is subnormal after the
+// division by the sum is rounded once.
+func powerSumGeneric(y, x []float32, scale, shift float32) float32 {
 	var s float64
 	for i, v := range x {
-		y[i] = exp32(scale*v + shift)
+		t := scale*v + shift
+		if t < -150 {
+			t = -150
+		}
+		y[i] = float32(exp64((float64(t) + powerBits) * math.Ln2))
 		s += float64(y[i])
 	}
 	return float32(s)
+}
+
+// powerSumMaxGeneric is powerSumGeneric; it also returns the greatest of
+// next, where a NaN does not count.
+func powerSumMaxGeneric(y, x, next []float32, scale, shift float32) (sum, greatest float32) {
+	greatest = negInf
+	for _, v := range next {
+		if v > greatest {
+			greatest = v
+		}
+	}
+	return powerSumGeneric(y, x, scale, shift), greatest
 }
 
 // sumExpGeneric returns the sums of exp(x[i] + shift) and of x[i] + shift.

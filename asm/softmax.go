@@ -25,18 +25,32 @@ func Softmax(y, x []float32, scale float32, bias []float32, offsets []int32) (ls
 		return negInf
 	}
 	Scale(y, float32(1/sum), y)
-	return float32(float64(m) + math.Log(sum))
+	return float32(logOfPowers(m, scale, sum))
 }
 
-// softmaxTerms returns the greatest score, sets y to the exponentials of the
-// scores less it, unless it is -Inf, and returns their sum.
+// inBits returns the score x in bits, of which exp(x) is 2 to the power.
+func inBits(x float32) float32 { return float32(float64(x) * math.Log2E) }
+
+// logOfPowers returns the log-sum-exp of scores of which m, in bits, is the
+// greatest, from the sum of powerSum.
+func logOfPowers(m, scale float32, sum float64) float64 {
+	bit := math.Ln2
+	if scale != 0 {
+		bit = float64(scale) / float64(inBits(scale)) // what m was multiplied by, with its rounding
+	}
+	return float64(m)*bit + math.Log(sum/(1<<powerBits))
+}
+
+// softmaxTerms returns the greatest score, in bits, and sets y to 2**24 times
+// the exponentials of the scores less it, unless it is -Inf, and returns their
+// sum.
 func softmaxTerms(y, x []float32, scale float32, bias []float32, offsets []int32) (m float32, sum float64) {
 	segs := segments("softmax", len(x), bias, offsets)
-	m = negInf
+	scale, m = inBits(scale), negInf
 	for k := range segs.n {
 		lo, hi, b := segs.at(k)
 		if b != negInf && lo < hi {
-			m = max(m, maxScaled(x[lo:hi], scale)+b)
+			m = max(m, maxScaled(x[lo:hi], scale)+inBits(b))
 		}
 	}
 	if m == negInf {
@@ -48,7 +62,7 @@ func softmaxTerms(y, x []float32, scale float32, bias []float32, offsets []int32
 			clear(y[lo:hi])
 			continue
 		}
-		sum += expSumBlocks(y[lo:hi], x[lo:hi], scale, b-m)
+		sum += powerSumBlocks(y[lo:hi], x[lo:hi], scale, float32(float64(b)*math.Log2E-float64(m)))
 	}
 	return m, sum
 }

@@ -15,6 +15,11 @@ func SoftmaxStream(y, work, x []float32, rows, cols int, scale float32) {
 	checkLen(op, "y", len(y), rows*cols)
 	checkLen(op, "x", len(x), rows*cols)
 	checkLen(op, "work", len(work), cols)
+	if scale >= 0 && cols > 0 && cols <= sumBlock && cols%16 == 0 && rows > 0 && wholeLines(y) {
+		softmaxRows(y, work, x, rows, cols, inBits(scale))
+		storeFence()
+		return
+	}
 	for ; len(x) > 0; x, y = x[cols:], y[cols:] {
 		if m, sum := softmaxTerms(work, x[:cols], scale, nil, nil); m == negInf {
 			clear(y[:cols])
@@ -23,6 +28,36 @@ func SoftmaxStream(y, work, x []float32, rows, cols int, scale float32) {
 		}
 	}
 	storeFence()
+}
+
+// softmaxRows is SoftmaxStream for a scale in bits that is not negative. While it takes the
+// exponentials of a row, it writes the results of the one before and finds the
+// maximum of the next.
+func softmaxRows(y, work, x []float32, rows, cols int, scale float32) {
+	row := func(a []float32, i int) []float32 { return a[i*cols : (i+1)*cols] }
+	greatest := maxScaled(row(x, 0), 1)
+	var sum, inv float32
+	for i := range rows {
+		now, next := row(x, i), row(x, min(i+1, rows-1))
+		m := scale * greatest
+		if !(m > negInf) { // or NaN is among -Inf
+			m = maxScaled(now, scale)
+		}
+		shift, empty := -m, m == negInf
+		if empty {
+			shift = 0
+		}
+		if i == 0 {
+			sum, greatest = powerSumMax(work, now, next, scale, shift)
+		} else {
+			sum, greatest = softmaxStep(row(y, i-1), work, now, next, inv, scale, shift)
+		}
+		inv = 0
+		if !empty {
+			inv = float32(1 / float64(sum))
+		}
+	}
+	scaleStream(row(y, rows-1), inv, work)
 }
 
 // GELUStream is [GELU] with a streamed result.

@@ -29,6 +29,23 @@ func scaleStream(dst []float32, alpha float32, x []float32) {
 }
 
 //go:noescape
+func softmaxStepAVX2(y, work, x, next []float32, inv, scale, shift float32) (sum, greatest float32)
+
+//go:noescape
+func softmaxStepAVX512(y, work, x, next []float32, inv, scale, shift float32) (sum, greatest float32)
+
+func softmaxStep(y, work, x, next []float32, inv, scale, shift float32) (sum, greatest float32) {
+	switch isa {
+	case AVX512:
+		return softmaxStepAVX512(y, work, x, next, inv, scale, shift)
+	case AVX2:
+		return softmaxStepAVX2(y, work, x, next, inv, scale, shift)
+	default:
+		return softmaxStepGeneric(y, work, x, next, inv, scale, shift)
+	}
+}
+
+//go:noescape
 func geluStreamAVX2(dst, x []float32)
 
 //go:noescape

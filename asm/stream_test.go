@@ -1,6 +1,9 @@
 package asm
 
-import "testing"
+import (
+	"math"
+	"testing"
+)
 
 // testStreams compares the functions that stream with those that do not.
 func testStreams(e *env, n int) {
@@ -26,11 +29,20 @@ func testStreams(e *env, n int) {
 	gamma, beta := e.normal(n, 1, 0.5), e.normal(n, 0, 1)
 	x, dy = e.normal(rows*n, 5, 3), e.normal(rows*n, 0, 1)
 	y, want = e.place(rows*n), e.place(rows*n)
-	for i := range rows {
-		Softmax(want[i*n:(i+1)*n], x[i*n:(i+1)*n], -0.5, nil, nil)
+	odd := e.put(x) // rows without a distribution
+	for j := range n {
+		odd[j] = negInf
 	}
-	SoftmaxStream(y, e.place(n), x, rows, n, -0.5)
-	same("softmax", y, want)
+	odd[n], odd[3*n-1] = -negInf, float32(math.NaN())
+	for _, scale := range []float32{-0.5, 0, 1} {
+		for _, x := range [][]float32{x, odd} {
+			for i := range rows {
+				Softmax(want[i*n:(i+1)*n], x[i*n:(i+1)*n], scale, nil, nil)
+			}
+			SoftmaxStream(y, e.place(n), x, rows, n, scale)
+			same("softmax", y, want)
+		}
+	}
 	mean, rstd, mean2, rstd2 := e.place(rows), e.place(rows), e.place(rows), e.place(rows)
 	LayerNorm(want, mean, rstd, x, gamma, beta, rows, n, 1e-5)
 	LayerNormStream(y, mean2, rstd2, x, gamma, beta, rows, n, 1e-5)

@@ -194,19 +194,36 @@ func exp(dst, x []float32) {
 }
 
 //go:noescape
-func expSumAVX2(y, x []float32, scale, shift float32) float32
+func powerSumAVX2(y, x []float32, scale, shift float32) float32
 
 //go:noescape
-func expSumAVX512(y, x []float32, scale, shift float32) float32
+func powerSumAVX512(y, x []float32, scale, shift float32) float32
 
-func expSum(y, x []float32, scale, shift float32) float32 {
+func powerSum(y, x []float32, scale, shift float32) float32 {
 	switch isa {
 	case AVX512:
-		return expSumAVX512(y, x, scale, shift)
+		return powerSumAVX512(y, x, scale, shift)
 	case AVX2:
-		return expSumAVX2(y, x, scale, shift)
+		return powerSumAVX2(y, x, scale, shift)
 	default:
-		return expSumGeneric(y, x, scale, shift)
+		return powerSumGeneric(y, x, scale, shift)
+	}
+}
+
+//go:noescape
+func powerSumMaxAVX2(y, x, next []float32, scale, shift float32) (sum, greatest float32)
+
+//go:noescape
+func powerSumMaxAVX512(y, x, next []float32, scale, shift float32) (sum, greatest float32)
+
+func powerSumMax(y, x, next []float32, scale, shift float32) (sum, greatest float32) {
+	switch isa {
+	case AVX512:
+		return powerSumMaxAVX512(y, x, next, scale, shift)
+	case AVX2:
+		return powerSumMaxAVX2(y, x, next, scale, shift)
+	default:
+		return powerSumMaxGeneric(y, x, next, scale, shift)
 	}
 }
 

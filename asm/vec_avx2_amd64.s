@@ -16,7 +16,9 @@
 #include "vec_basic_amd64.h"
 
 #define EXP ·expAVX2
-#define EXP_SUM ·expSumAVX2
+#define POWER_SUM ·powerSumAVX2
+#define POWER_SUM_MAX ·powerSumMaxAVX2
+#define SOFTMAX_STEP ·softmaxStepAVX2
 #define SUM_EXP ·sumExpAVX2
 #define SOFTMAX_BACKWARD ·softmaxBackwardAVX2
 #define ERF ·erfAVX2

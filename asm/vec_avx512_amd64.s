@@ -16,7 +16,9 @@
 #include "vec_basic_amd64.h"
 
 #define EXP ·expAVX512
-#define EXP_SUM ·expSumAVX512
+#define POWER_SUM ·powerSumAVX512
+#define POWER_SUM_MAX ·powerSumMaxAVX512
+#define SOFTMAX_STEP ·softmaxStepAVX512
 #define SUM_EXP ·sumExpAVX512
 #define SOFTMAX_BACKWARD ·softmaxBackwardAVX512
 #define ERF ·erfAVX512

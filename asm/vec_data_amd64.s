@@ -76,7 +76,13 @@ ROW(60, 0x3f9a0000) // slope of GELU for AVX2: intervals in 1
 ROW(61, 0x40c75c29) // where it is 0 or 1
 ROW(62, 0x40200000) // the same for AVX-512
 ROW(63, 0x40c6147b) // 6.19
-GLOBL ·vecConst(SB), RODATA|NOPTR, $2048
+ROW(64, 0xc3160000) // -150: 2**(-150) rounds to 0
+ROW(65, 0x3f317218) // B1 for eighths and sixteenths
+ROW(66, 0x3e760619) // B2 for eighths
+ROW(67, 0x3d636000) // B3
+ROW(68, 0x3e75fffa) // B2 for sixteenths
+ROW(69, 0x3d635a35) // B3
+GLOBL ·vecConst(SB), RODATA|NOPTR, $2240
 
 // Eight ones and eight zeros: a window of 8 lanes is a mask of up to 8 lanes.
 DATA ·vecMask+0(SB)/8, $-1

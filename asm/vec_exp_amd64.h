@@ -21,26 +21,26 @@ TEXT EXP(SB), NOSPLIT, $0-48
 done:
 	RETURN
 
-// for i := range x { y[i] = exp(scale*x[i] + shift); ret += y[i] }
-TEXT EXP_SUM(SB), NOSPLIT, $0-60
+// for i := range x { y[i] = 2**(scale*x[i] + shift + 24); ret += y[i] }
+TEXT POWER_SUM(SB), NOSPLIT, $0-60
 	MOVQ y_base+0(FP), DI
 	MOVQ x_base+24(FP), SI
 	MOVQ x_len+32(FP), CX
 	VBROADCASTSS scale+48(FP), V8
 	VBROADCASTSS shift+52(FP), V9
-	SCORE_CONSTS
+	POWER_CONSTS
 	ZERO(V4)
 	LOOP
 	PREFETCHT0 AHEAD(SI)(AX*4)
 	VMOVUPS     (SI)(AX*4), V0
 	VFMADD213PS V9, V8, V0
-	EXP_SCORE(V0, V1, V2, V3)
+	POWER(V0, V1, V2, V3)
 	VMOVUPS     V1, (DI)(AX*4)
 	VADDPS      V1, V4, V4
 	TAIL
 	LOAD_TAIL((SI)(AX*4), V0)
 	VFMADD213PS V9, V8, V0
-	EXP_SCORE(V0, V1, V2, V3)
+	POWER(V0, V1, V2, V3)
 	STORE_TAIL(V1, (DI)(AX*4))
 	TAIL_ZERO(V1)
 	VADDPS      V1, V4, V4
@@ -48,6 +48,85 @@ done:
 	VMOVAPS V4, V0
 	SUM_LANES
 	VMOVSS  X0, ret+56(FP)
+	RETURN
+
+// One vector of POWER_SUM for x of SI, and of the maximum of that of DX.
+#define POWER_SUM_MAX_STEP(y) \
+	VMOVUPS     (DX)(AX*4), V2     \
+	VMAXPS      V5, V2, V5         \
+	VMOVUPS     (SI)(AX*4), V0     \
+	VFMADD213PS V9, V8, V0         \
+	POWER(V0, V1, V2, V3)          \
+	VMOVUPS     V1, y              \
+	VADDPS      V1, V4, V4
+
+// for i := range x {
+//	y[i] = 2**(scale*x[i] + shift + 24)
+//	sum += y[i]
+//	greatest = max(greatest, next[i]) // from -Inf; a NaN does not count
+// }
+// for len(x) a positive multiple of LANES
+TEXT POWER_SUM_MAX(SB), NOSPLIT, $0-88
+	MOVQ y_base+0(FP), DI
+	MOVQ x_base+24(FP), SI
+	MOVQ x_len+32(FP), CX
+	MOVQ next_base+48(FP), DX
+	VBROADCASTSS scale+72(FP), V8
+	VBROADCASTSS shift+76(FP), V9
+	POWER_CONSTS
+	ZERO(V4)
+	VBROADCASTSS ·vecNegInf(SB), V5
+	XORL AX, AX
+loop:
+	PREFETCHT0 AHEAD(DX)(AX*4)
+	POWER_SUM_MAX_STEP((DI)(AX*4))
+	ADDQ $LANES, AX
+	CMPQ AX, CX
+	JLT  loop
+	VMOVAPS V4, V0
+	SUM_LANES
+	VMOVSS  X0, sum+80(FP)
+	VMOVAPS V5, V0
+	MAX_LANES
+	VMOVSS  X0, greatest+84(FP)
+	RETURN
+
+// The same with the row before, as an array of whole lines that goes past the
+// caches:
+//
+// for i := range x {
+//	y[i] = inv * work[i]
+//	work[i] = 2**(scale*x[i] + shift + 24)
+//	sum += work[i]
+//	greatest = max(greatest, next[i]) // from -Inf; a NaN does not count
+// }
+TEXT SOFTMAX_STEP(SB), NOSPLIT, $0-120
+	MOVQ y_base+0(FP), DI
+	MOVQ work_base+24(FP), R9
+	MOVQ x_base+48(FP), SI
+	MOVQ x_len+56(FP), CX
+	MOVQ next_base+72(FP), DX
+	VBROADCASTSS inv+96(FP), V6
+	VBROADCASTSS scale+100(FP), V8
+	VBROADCASTSS shift+104(FP), V9
+	POWER_CONSTS
+	ZERO(V4)
+	VBROADCASTSS ·vecNegInf(SB), V5
+	XORL AX, AX
+loop:
+	PREFETCHT0 AHEAD(DX)(AX*4)
+	VMULPS   (R9)(AX*4), V6, V0
+	VMOVNTPS V0, (DI)(AX*4)
+	POWER_SUM_MAX_STEP((R9)(AX*4))
+	ADDQ $LANES, AX
+	CMPQ AX, CX
+	JLT  loop
+	VMOVAPS V4, V0
+	SUM_LANES
+	VMOVSS  X0, sum+112(FP)
+	VMOVAPS V5, V0
+	MAX_LANES
+	VMOVSS  X0, greatest+116(FP)
 	RETURN
 
 // for i := range x { sum += exp(x[i] + shift); total += x[i] + shift }

@@ -17,8 +17,11 @@ func dot(x, y []float32) float32                   { return dotGeneric(x, y) }
 func maxScaled(x []float32, alpha float32) float32 { return maxScaledGeneric(x, alpha) }
 
 func exp(dst, x []float32) { expGeneric(dst, x) }
-func expSum(y, x []float32, scale, shift float32) float32 {
-	return expSumGeneric(y, x, scale, shift)
+func powerSum(y, x []float32, scale, shift float32) float32 {
+	return powerSumGeneric(y, x, scale, shift)
+}
+func powerSumMax(y, x, next []float32, scale, shift float32) (sum, greatest float32) {
+	return powerSumMaxGeneric(y, x, next, scale, shift)
 }
 func sumExp(x []float32, shift float32) (sum, total float32) {
 	return sumExpGeneric(x, shift)

@@ -23,6 +23,17 @@ DATA ·vecExp16+48(SB)/8, $0x3fe0ccdf3fd744fd
 DATA ·vecExp16+56(SB)/8, $0x3ff5257d3feac0c7
 GLOBL ·vecExp16(SB), RODATA|NOPTR, $64
 
+// 2**(24+j/16).
+DATA ·vecExp16Large+0(SB)/8, $0x4b85aac34b800000
+DATA ·vecExp16Large+8(SB)/8, $0x4b91c3d34b8b95c2
+DATA ·vecExp16Large+16(SB)/8, $0x4b9ef5324b9837f0
+DATA ·vecExp16Large+24(SB)/8, $0x4bad583f4ba5fed7
+DATA ·vecExp16Large+32(SB)/8, $0x4bbd08a44bb504f3
+DATA ·vecExp16Large+40(SB)/8, $0x4bce248c4bc5672a
+DATA ·vecExp16Large+48(SB)/8, $0x4be0ccdf4bd744fd
+DATA ·vecExp16Large+56(SB)/8, $0x4bf5257d4beac0c7
+GLOBL ·vecExp16Large(SB), RODATA|NOPTR, $64
+
 // Centres of the intervals of t+1 with boundaries 2**i and 1.5 * 2**i, and
 // 2**-24 times the coefficients of R(t) about them, of ascending degree.
 // With their rounding the relative error is 7.5e-8.

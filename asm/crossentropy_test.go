@@ -1,0 +1,48 @@
+package asm
+
+import (
+	"math"
+	"testing"
+)
+
+// Logits that rise from block to block change what the exponentials are
+// relative to, also after blocks of -Inf.
+func TestCrossEntropyGradientRises(t *testing.T) {
+	onEveryISA(t, func(t *testing.T) {
+		for _, rise := range []float32{5, lossSlack - 1, lossSlack + 1, 60, 200} {
+			for _, masked := range []int{0, 2 * lossBlock} {
+				n := 6*lossBlock + 7
+				x := make([]float32, n)
+				for i := range x {
+					x[i] = rise*float32(i/lossBlock) + float32(i%11)/4
+					if i < masked {
+						x[i] = negInf
+					}
+				}
+				target := n - 1
+				top, sum := math.Inf(-1), 0.0
+				for _, v := range x {
+					top = max(top, float64(v))
+				}
+				for _, v := range x {
+					sum += math.Exp(float64(v) - top)
+				}
+				lse := top + math.Log(sum)
+				got := append([]float32(nil), x...)
+				loss := CrossEntropyGradient(got, target, 0, 2)
+				if want := lse - float64(x[target]); math.Abs(float64(loss)-want) > 1e-5*(1+math.Abs(want)) {
+					t.Errorf("rise %v, masked %d: loss %v, want %v", rise, masked, loss, want)
+				}
+				for i, v := range x {
+					want := 2 * math.Exp(float64(v)-lse)
+					if i == target {
+						want -= 2
+					}
+					if math.Abs(float64(got[i])-want) > 2e-5*math.Abs(want)+1e-30 {
+						t.Fatalf("rise %v, masked %d: gradient %d is %v, want %v", rise, masked, i, got[i], want)
+					}
+				}
+			}
+		}
+	})
+}
