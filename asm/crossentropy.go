@@ -26,6 +26,9 @@ func CrossEntropy(logits []float32, target int, smoothing float32) (loss float32
 // takes: while one's exponentials are computed, the next is fetched.
 const lossBlock = 1024
 
+// lastBlock is the length of the blocks in which the gradient gets its scale.
+const lastBlock = 4 * lossBlock
+
 // lossSlack is by how many bits a logit may exceed the one that the
 // exponentials so far are relative to.
 const lossSlack = 29
@@ -83,7 +86,12 @@ func CrossEntropyGradient(logits []float32, target int, smoothing, scale float32
 	}
 	lse := logOfPowers(m, 1, sum)
 	uniform := smoothing / float32(len(logits))
-	affine(logits, float32(float64(scale)/sum), logits, -scale*uniform)
+	factor := float32(float64(scale) / sum)
+	for hi := len(logits); hi > 0; { // from the end, which is still in the cache
+		lo := (hi - 1) &^ (lastBlock - 1)
+		affine(logits[lo:hi], factor, logits[lo:hi], -scale*uniform)
+		hi = lo
+	}
 	// The target's entry in one rounding: its probability is close to 1 where it matters.
 	nll := lse - float64(t)
 	logits[target] = float32(float64(scale) * (math.Exp(-nll) - float64(1-smoothing) - float64(uniform)))

@@ -43,11 +43,11 @@ func expGeneric(dst, x []float32) {
 func powerSumGeneric(y, x []float32, scale, shift float32) float32 {
 	var s float64
 	for i, v := range x {
-		t := scale*v + shift
+		t := float64(scale)*float64(v) + float64(shift)
 		if t < -150 {
 			t = -150
 		}
-		y[i] = float32(exp64((float64(t) + powerBits) * math.Ln2))
+		y[i] = float32(exp64((t + powerBits) * math.Ln2))
 		s += float64(y[i])
 	}
 	return float32(s)

@@ -50,15 +50,12 @@ done:
 	VMOVSS  X0, ret+56(FP)
 	RETURN
 
-// One vector of POWER_SUM for x of SI, and of the maximum of that of DX.
-#define POWER_SUM_MAX_STEP(y) \
-	VMOVUPS     (DX)(AX*4), V2     \
-	VMAXPS      V5, V2, V5         \
-	VMOVUPS     (SI)(AX*4), V0     \
-	VFMADD213PS V9, V8, V0         \
-	POWER(V0, V1, V2, V3)          \
-	VMOVUPS     V1, y              \
-	VADDPS      V1, V4, V4
+// V0 = scale*x[i] + shift, and V5 = max(V5, next[i]).
+#define SCORE_AND_MAX \
+	VMOVUPS     (SI)(AX*4), V0 \
+	VFMADD213PS V9, V8, V0     \
+	VMOVUPS     (DX)(AX*4), V2 \
+	VMAXPS      V5, V2, V5
 
 // for i := range x {
 //	y[i] = 2**(scale*x[i] + shift + 24)
@@ -79,7 +76,10 @@ TEXT POWER_SUM_MAX(SB), NOSPLIT, $0-88
 	XORL AX, AX
 loop:
 	PREFETCHT0 AHEAD(DX)(AX*4)
-	POWER_SUM_MAX_STEP((DI)(AX*4))
+	SCORE_AND_MAX
+	POWER(V0, V1, V2, V3)
+	VMOVUPS V1, (DI)(AX*4)
+	VADDPS  V1, V4, V4
 	ADDQ $LANES, AX
 	CMPQ AX, CX
 	JLT  loop
@@ -115,9 +115,12 @@ TEXT SOFTMAX_STEP(SB), NOSPLIT, $0-120
 	XORL AX, AX
 loop:
 	PREFETCHT0 AHEAD(DX)(AX*4)
-	VMULPS   (R9)(AX*4), V6, V0
-	VMOVNTPS V0, (DI)(AX*4)
-	POWER_SUM_MAX_STEP((R9)(AX*4))
+	SCORE_AND_MAX
+	VMULPS   (R9)(AX*4), V6, V1
+	VMOVNTPS V1, (DI)(AX*4)
+	POWER(V0, V1, V2, V3)
+	VMOVUPS  V1, (R9)(AX*4)
+	VADDPS   V1, V4, V4
 	ADDQ $LANES, AX
 	CMPQ AX, CX
 	JLT  loop

@@ -1,7 +1,7 @@
 // Loops of the vector kernels, for either instruction set.
 
 // How far ahead of a load, in bytes, the line that comes then is fetched.
-#define AHEAD 4096
+#define AHEAD 8192
 
 // One vector a turn. Between LOOP and TAIL: the body for the lanes at index AX;
 // between TAIL and RETURN: the same for the last CX < LANES, under the mask.
