@@ -29,6 +29,15 @@ func Axpy(alpha float32, x, y []float32) {
 	axpy(alpha, x, y)
 }
 
+// AxpyFetch is [Axpy]. Meanwhile it fetches nextX and nextY, which have the same
+// length: rows that lie anywhere, for the next call.
+func AxpyFetch(alpha float32, x, y, nextX, nextY []float32) {
+	checkLen("axpy", "x", len(x), len(y))
+	checkLen("axpy", "nextX", len(nextX), len(y))
+	checkLen("axpy", "nextY", len(nextY), len(y))
+	axpyFetch(alpha, x, y, nextX, nextY)
+}
+
 // Scale computes dst[i] = alpha * x[i]. dst may be x.
 func Scale(dst []float32, alpha float32, x []float32) {
 	checkLen("scale", "x", len(x), len(dst))

@@ -58,6 +58,23 @@ func axpy(alpha float32, x, y []float32) {
 }
 
 //go:noescape
+func axpyFetchAVX2(alpha float32, x, y, nextX, nextY []float32)
+
+//go:noescape
+func axpyFetchAVX512(alpha float32, x, y, nextX, nextY []float32)
+
+func axpyFetch(alpha float32, x, y, nextX, nextY []float32) {
+	switch isa {
+	case AVX512:
+		axpyFetchAVX512(alpha, x, y, nextX, nextY)
+	case AVX2:
+		axpyFetchAVX2(alpha, x, y, nextX, nextY)
+	default:
+		axpyGeneric(alpha, x, y)
+	}
+}
+
+//go:noescape
 func scaleAVX2(dst []float32, alpha float32, x []float32)
 
 //go:noescape

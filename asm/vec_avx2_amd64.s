@@ -8,6 +8,7 @@
 #define MUL ·mulAVX2
 #define AFFINE ·affineAVX2
 #define AXPY ·axpyAVX2
+#define AXPY_FETCH ·axpyFetchAVX2
 #define ADD_ROWS4 ·addRows4AVX2
 #define SUM ·sumAVX2
 #define SUM_SQUARES ·sumSquaresAVX2

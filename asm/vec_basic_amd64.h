@@ -54,6 +54,28 @@ TEXT AXPY(SB), NOSPLIT, $0-56
 done:
 	RETURN
 
+// for i := range y { y[i] += alpha * x[i] }, while nextX and nextY are fetched
+TEXT AXPY_FETCH(SB), NOSPLIT, $0-104
+	VBROADCASTSS alpha+0(FP), V8
+	MOVQ x_base+8(FP), SI
+	MOVQ y_base+32(FP), DI
+	MOVQ y_len+40(FP), CX
+	MOVQ nextX_base+56(FP), DX
+	MOVQ nextY_base+80(FP), R9
+	LOOP
+	PREFETCHT0  (DX)(AX*4)
+	PREFETCHT0  (R9)(AX*4)
+	VMOVUPS     (DI)(AX*4), V0
+	VFMADD231PS (SI)(AX*4), V8, V0
+	VMOVUPS     V0, (DI)(AX*4)
+	TAIL
+	LOAD_TAIL((DI)(AX*4), V0)
+	LOAD_TAIL((SI)(AX*4), V1)
+	VFMADD231PS V1, V8, V0
+	STORE_TAIL(V0, (DI)(AX*4))
+done:
+	RETURN
+
 // for i := range dst { dst[i] = alpha*x[i] + beta }
 TEXT AFFINE(SB), NOSPLIT, $0-60
 	MOVQ dst_base+0(FP), DI

@@ -87,6 +87,10 @@ var operations = []struct {
 			ax := float64(alpha) * float64(x[i])
 			e.near(at("y", n, i), y[i], ax+float64(y0[i]), 2*eps*(math.Abs(ax)+math.Abs(float64(y0[i]))))
 		}
+		AxpyFetch(alpha, x, y0, e.place(n), y)
+		for i := range y {
+			e.near(at("y with fetch", n, i), y0[i], float64(y[i]), 0)
+		}
 	}},
 	{"Scale", func(e *env, n int) {
 		x, dst, alpha := e.normal(n, 0, 1), e.place(n), float32(-0.3)
@@ -337,6 +341,7 @@ func TestLengthPanics(t *testing.T) {
 		"Add":             func() { Add(a, a, b) },
 		"Mul":             func() { Mul(a, b, a) },
 		"Axpy":            func() { Axpy(1, a, b) },
+		"AxpyFetch":       func() { AxpyFetch(1, a, a, a, b) },
 		"Scale":           func() { Scale(a, 1, b) },
 		"AddRows":         func() { AddRows(a, b, 2, 3, 3) },
 		"AddRows ld":      func() { AddRows(a, b, 2, 3, 1) },

@@ -190,14 +190,20 @@ func (c *CPU) ScatterAdd(dst, src, rows *Tensor, scale float32) {
 	}, scatterAdd)
 }
 
+// scatterAdd adds each row while the next one is fetched.
 func scatterAdd(a *rowArgs, lo, hi int) {
 	d, parts := a.width, uint32(a.rows)
+	var x, y []float32
 	for i, id := range a.ids {
 		if part := int(uint32(id) % parts); part >= lo && part < hi {
-			at := int(id) * d
-			asm.Axpy(a.alpha, a.x[i*d:(i+1)*d], a.out[at:at+d])
+			nextX, nextY := a.x[i*d:(i+1)*d], a.out[int(id)*d:(int(id)+1)*d]
+			if y != nil {
+				asm.AxpyFetch(a.alpha, x, y, nextX, nextY)
+			}
+			x, y = nextX, nextY
 		}
 	}
+	asm.Axpy(a.alpha, x, y)
 }
 
 func mustRows(op string, ids []int32, n int) {
