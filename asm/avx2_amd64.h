@@ -166,11 +166,11 @@
 #define C_B3      Y10
 #define C_POWERS  Y7
 #define POWER_CONSTS \
-	VMOVUPS CONSTANT(64), C_DEEPEST \
+	VMOVUPS CONSTANT(63), C_DEEPEST \
 	VMOVUPS CONSTANT(14), C_EIGHTHS \
-	VMOVUPS CONSTANT(65), C_B1      \
-	VMOVUPS CONSTANT(66), C_B2      \
-	VMOVUPS CONSTANT(67), C_B3      \
+	VMOVUPS CONSTANT(64), C_B1      \
+	VMOVUPS CONSTANT(65), C_B2      \
+	VMOVUPS CONSTANT(66), C_B3      \
 	VMOVUPS ·vecExp8(SB), C_POWERS
 
 // p = (1+p) * 2**(m+24) for m in eighths; n holds 8*m in its low bits; both are
@@ -229,44 +229,65 @@
 	VFMADD213PS m, m, p
 #define TAIL_FINISH(p, m)
 
-// GELU near 0 and its slope, see NEAREST: 8 intervals, degrees 8 and 7.
+// GELU for abs(x) <= C_NEAR_MAX: it is max(x, 0) - t*Phi(-t) with t = abs(x),
+// Phi(-t) a polynomial of degree 6 on each of 8 intervals of length 1/2. The
+// low bits of n number them, d is the distance from the middle.
 #define C_NEAR_MAX   Y15
-#define C_NEAR_INV   Y14
 #define C_NEAR_ROUND Y12
 #define C_NEAR_ABS   Y10
-#define C_NEAR_LOW   Y11
-#define C_HALF       Y11
-#define NEAR_CONSTS(inv, most) \
-	VMOVUPS CONSTANT(inv), C_NEAR_INV  \
-	VMOVUPS CONSTANT(most), C_NEAR_MAX \
-	VMOVUPS CONSTANT(1), C_NEAR_ROUND  \
-	VMOVUPS CONSTANT(12), C_NEAR_ABS
 #define GELU_CONSTS \
-	NEAR_CONSTS(54, 55)             \
-	VMOVUPS CONSTANT(56), C_NEAR_LOW
+	VMOVUPS CONSTANT(54), C_NEAR_MAX   \
+	VMOVUPS CONSTANT(55), C_NEAR_ROUND \
+	VMOVUPS CONSTANT(12), C_NEAR_ABS
+#define GELU_NEAR(x, t, n, d, p, q) \
+	VANDPS       C_NEAR_ABS, x, t        \
+	VADDPS       C_NEAR_ROUND, t, n      \
+	VSUBPS       C_NEAR_ROUND, n, d      \
+	VSUBPS       d, t, d                 \
+	VPERMPS      ·vecGELU8+192(SB), n, p \
+	VPERMPS      ·vecGELU8+160(SB), n, q \
+	VFMADD213PS  q, d, p                 \
+	VPERMPS      ·vecGELU8+128(SB), n, q \
+	VFMADD213PS  q, d, p                 \
+	VPERMPS      ·vecGELU8+96(SB), n, q  \
+	VFMADD213PS  q, d, p                 \
+	VPERMPS      ·vecGELU8+64(SB), n, q  \
+	VFMADD213PS  q, d, p                 \
+	VPERMPS      ·vecGELU8+32(SB), n, q  \
+	VFMADD213PS  q, d, p                 \
+	VPERMPS      ·vecGELU8+0(SB), n, q   \
+	VFMADD213PS  q, d, p                 \
+	ZERO(q)                              \
+	VMAXPS       q, x, x                 \
+	VFNMADD231PS p, t, x
+
+// Jump if GELU_NEAR does not hold for a lane of x or y, or if that is NaN, by
+// the order of integers; t and u are scratch.
+#define GELU_JUMP_FAR2(x, y, label, t, u) \
+	VANDPS    C_NEAR_ABS, x, t    \
+	VANDPS    C_NEAR_ABS, y, u    \
+	VPMAXUD   t, u, t             \
+	VPCMPGTD  C_NEAR_MAX, t, t    \
+	VMOVMSKPS t, R8               \
+	TESTL     R8, R8              \
+	JNZ       label
+
+// dst = near where GELU_NEAR holds for x, else far; t is scratch.
+#define GELU_PICK(x, near, far, dst, t) \
+	VANDPS C_NEAR_ABS, x, t \
+	SELECT_LESS(C_NEAR_MAX, t, far, near, dst, t)
+
+// The slope of GELU, see NEAREST: 8 intervals, degree 7.
+#define C_NEAR_INV   Y14
+#define C_HALF       Y11
 #define SLOPE_CONSTS \
-	NEAR_CONSTS(60, 61)         \
+	VMOVUPS CONSTANT(59), C_NEAR_INV   \
+	VMOVUPS CONSTANT(60), C_NEAR_MAX   \
+	VMOVUPS CONSTANT(1), C_NEAR_ROUND  \
+	VMOVUPS CONSTANT(12), C_NEAR_ABS   \
 	VMOVUPS CONSTANT(26), C_HALF
 
 // p = the polynomial of interval n at d; q is scratch.
-#define GELU_POLY(n, d, p, q) \
-	VPERMPS     ·vecGELU8+256(SB), n, p \
-	VPERMPS     ·vecGELU8+224(SB), n, q \
-	VFMADD213PS q, d, p \
-	VPERMPS     ·vecGELU8+192(SB), n, q \
-	VFMADD213PS q, d, p \
-	VPERMPS     ·vecGELU8+160(SB), n, q \
-	VFMADD213PS q, d, p \
-	VPERMPS     ·vecGELU8+128(SB), n, q \
-	VFMADD213PS q, d, p \
-	VPERMPS     ·vecGELU8+96(SB), n, q \
-	VFMADD213PS q, d, p \
-	VPERMPS     ·vecGELU8+64(SB), n, q \
-	VFMADD213PS q, d, p \
-	VPERMPS     ·vecGELU8+32(SB), n, q \
-	VFMADD213PS q, d, p \
-	VPERMPS     ·vecGELU8+0(SB), n, q \
-	VFMADD213PS q, d, p
 #define SLOPE_POLY(n, d, p, q) \
 	VPERMPS     ·vecSlope8+224(SB), n, p \
 	VPERMPS     ·vecSlope8+192(SB), n, q \

@@ -155,11 +155,11 @@
 #define C_B3      Z20
 #define C_POWERS  Z21
 #define POWER_CONSTS \
-	VBROADCASTSS CONSTANT(64), C_DEEPEST \
+	VBROADCASTSS CONSTANT(63), C_DEEPEST \
 	VBROADCASTSS CONSTANT(15), C_EIGHTHS \
-	VBROADCASTSS CONSTANT(65), C_B1      \
-	VBROADCASTSS CONSTANT(68), C_B2      \
-	VBROADCASTSS CONSTANT(69), C_B3      \
+	VBROADCASTSS CONSTANT(64), C_B1      \
+	VBROADCASTSS CONSTANT(67), C_B2      \
+	VBROADCASTSS CONSTANT(68), C_B3      \
 	VMOVUPS      ·vecExp16Large(SB), C_POWERS
 
 // p = (1+p) * 2**(m+24) for m in sixteenths; n holds 16*m in its low bits.
@@ -239,9 +239,23 @@
 	VBROADCASTSS CONSTANT(most), C_NEAR_MAX \
 	VBROADCASTSS CONSTANT(1), C_NEAR_ROUND  \
 	VBROADCASTSS CONSTANT(12), C_NEAR_ABS
+// GELU_NEAR holds for x >= C_NEAR_LOW; beyond C_NEAR_MAX, t*Phi(-t) vanishes
+// beside a positive x.
+#define GELU_NEAR(x, t, n, d, p, q) \
+	NEAREST(x, t, n, d)   \
+	GELU_POLY(n, t, d, p) \
+	ZERO(p)               \
+	VMAXPS p, x, x        \
+	VSUBPS d, x, x
+#define GELU_JUMP_FAR2(x, y, label, t, u) \
+	VCMPPS   $17, C_NEAR_LOW, x, K2 \
+	VCMPPS   $17, C_NEAR_LOW, y, K3 \
+	KORTESTW K2, K3                 \
+	JNZ      label
+#define GELU_PICK(x, near, far, dst, t) SELECT_LESS(x, C_NEAR_LOW, far, near, dst, t)
 #define GELU_CONSTS \
-	NEAR_CONSTS(57, 58)                  \
-	VBROADCASTSS CONSTANT(59), C_NEAR_LOW \
+	NEAR_CONSTS(56, 57)                  \
+	VBROADCASTSS CONSTANT(58), C_NEAR_LOW \
 	VMOVUPS ·vecGELU16+0(SB), Z20 \
 	VMOVUPS ·vecGELU16+64(SB), Z21 \
 	VMOVUPS ·vecGELU16+128(SB), Z22 \
@@ -251,7 +265,7 @@
 	VMOVUPS ·vecGELU16+384(SB), Z26 \
 	VMOVUPS ·vecGELU16+448(SB), Z27
 #define SLOPE_CONSTS \
-	NEAR_CONSTS(62, 63)               \
+	NEAR_CONSTS(61, 62)               \
 	VBROADCASTSS CONSTANT(26), C_HALF \
 	VMOVUPS ·vecSlope16+0(SB), Z20 \
 	VMOVUPS ·vecSlope16+64(SB), Z21 \

@@ -110,3 +110,29 @@ func TestFunctionErrors(t *testing.T) {
 		})
 	}
 }
+
+// A lane that is NaN does not change what another is, wherever it takes its
+// value from.
+func TestGELUBesideNaN(t *testing.T) {
+	onEveryISA(t, func(t *testing.T) {
+		nan := float32(math.NaN())
+		for n := range 48 {
+			for _, v := range []float32{-10, -5, -3.7, -1, 1, 3.9, 10} {
+				x, y := make([]float32, 48), make([]float32, 48)
+				for i := range x {
+					x[i] = nan
+				}
+				x[n] = v
+				GELU(y, x)
+				for i := range y {
+					if i != n && y[i] == y[i] {
+						t.Fatalf("GELU(NaN) beside %v is %v", v, y[i])
+					}
+				}
+				if u := ulps(y[n], refGELU(float64(v))); u > geluULP {
+					t.Fatalf("GELU(%v) among NaN at %d is %v: %.1f ULP", v, n, y[n], u)
+				}
+			}
+		}
+	})
+}

@@ -254,16 +254,8 @@ done:
 	VSUBPS      C_NEAR_ROUND, n, p     \
 	VFMSUB213PS p, C_NEAR_INV, t
 
-// GELU_FAR for x >= LOW with a polynomial for t*Phi(-t), which beyond MAX
-// vanishes beside a positive x.
-#define GELU_NEAR \
-	NEAREST(V0, V1, V2, V3)    \
-	GELU_POLY(V2, V1, V3, V4)  \
-	ZERO(V4)                   \
-	VMAXPS      V4, V0, V0     \
-	VSUBPS      V3, V0, V0
-
-// GELU_FAR in the lanes below LOW, GELU_NEAR in the others.
+// GELU at x in V0, in V0: near 0, where vectors are usually, a polynomial for
+// t*Phi(-t) does without the exponential.
 #define GELU_ANY \
 	VMOVAPS V0, V7   \
 	TAIL_CONSTS      \
@@ -271,8 +263,8 @@ done:
 	VMOVAPS V0, V6   \
 	VMOVAPS V7, V0   \
 	GELU_CONSTS      \
-	GELU_NEAR        \
-	SELECT_LESS(V7, C_NEAR_LOW, V6, V0, V0, V4)
+	GELU_NEAR(V0, V1, V2, V3, V4, V5) \
+	GELU_PICK(V7, V0, V6, V0, V4)
 
 // The slope of GELU at x in V0, in V0: Phi(x) + x*phi(x) less 1/2 is odd, and
 // 1/2 at MAX.

@@ -23,11 +23,18 @@ TEXT GELU(SB), NOSPLIT, $0-48
 	MOVQ dst_len+8(FP), CX
 	MOVQ x_base+24(FP), SI
 	GELU_CONSTS
-	LOOP
+	UNROLLED(2)
 	VMOVUPS (SI)(AX*4), V0
-	JUMP_LESS(V0, C_NEAR_LOW, far, V1)
-	GELU_NEAR
+	VMOVUPS VBYTES(SI)(AX*4), V8
+	GELU_JUMP_FAR2(V0, V8, far, V1, V2)
+	GELU_NEAR(V0, V1, V2, V3, V4, V5)
+	GELU_NEAR(V8, V1, V2, V3, V4, V5)
 store:
+	STORE_RESULT V0, (DI)(AX*4)
+	STORE_RESULT V8, VBYTES(DI)(AX*4)
+	LOOP_REST(2)
+	VMOVUPS (SI)(AX*4), V0
+	GELU_ANY
 	STORE_RESULT V0, (DI)(AX*4)
 	TAIL
 	LOAD_TAIL((SI)(AX*4), V0)
@@ -37,7 +44,12 @@ done:
 	RETURN
 far:
 	GELU_ANY
-	JMP store
+	VMOVUPS V0, (DI)(AX*4)
+	VMOVUPS VBYTES(SI)(AX*4), V0
+	GELU_ANY
+	VMOVAPS V0, V8
+	VMOVUPS (DI)(AX*4), V0
+	JMP     store
 
 // for i := range dx { dx[i] = dy[i] * (Phi(x[i]) + x[i]*phi(x[i])) }, or dx[i] +=
 TEXT GELU_BACKWARD(SB), NOSPLIT, $0-73

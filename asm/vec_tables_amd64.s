@@ -136,46 +136,39 @@ DATA ·vecTail16+432(SB)/8, $0xbc3ae027bca358da
 DATA ·vecTail16+440(SB)/8, $0xbb84917abbdbbc0a
 GLOBL ·vecTail16(SB), RODATA|NOPTR, $448
 
-// Coefficients of x*Phi(-x) and of the slope of GELU less 1/2, of ascending
-// degree, about the multiples of the intervals that GELU_NEAR describes.
-DATA ·vecGELU8+0(SB)/8, $0x3e2dea6f00000000
-DATA ·vecGELU8+8(SB)/8, $0x3d0221c73dd927be
-DATA ·vecGELU8+16(SB)/8, $0x3a03cb283bacc494
-DATA ·vecGELU8+24(SB)/8, $0x35737db337ea1f02
-DATA ·vecGELU8+32(SB)/8, $0x3c00d77f3eba2e8c
-DATA ·vecGELU8+40(SB)/8, $0xbd448eb6bdbf8222
-DATA ·vecGELU8+48(SB)/8, $0xbaacc779bc335d16
-DATA ·vecGELU8+56(SB)/8, $0xb660cfa8b8b8ec17
-DATA ·vecGELU8+64(SB)/8, $0xbdf3ff3dbe581337
-DATA ·vecGELU8+72(SB)/8, $0x3cdcc4363b8ae1f1
-DATA ·vecGELU8+80(SB)/8, $0x3ad0b42b3c225872
-DATA ·vecGELU8+88(SB)/8, $0x36c7760c390a3b43
-DATA ·vecGELU8+96(SB)/8, $0x3d4b026832637b27
-DATA ·vecGELU8+104(SB)/8, $0xbb80a7ee3cc76371
-DATA ·vecGELU8+112(SB)/8, $0xba9731e5bb9e1f2a
-DATA ·vecGELU8+120(SB)/8, $0xb6e1953fb9011103
-DATA ·vecGELU8+128(SB)/8, $0x3b070e413c9861c1
-DATA ·vecGELU8+136(SB)/8, $0xbb3bdeadbc278cb5
-DATA ·vecGELU8+144(SB)/8, $0x3a0d756d3a9114a9
-DATA ·vecGELU8+152(SB)/8, $0x36b5a9ae38a6d114
-DATA ·vecGELU8+160(SB)/8, $0xbb9a256535c896b1
-DATA ·vecGELU8+168(SB)/8, $0x3ad17f80398e03db
-DATA ·vecGELU8+176(SB)/8, $0xb924718738d098e8
-DATA ·vecGELU8+184(SB)/8, $0xb65c243eb81b5b16
-DATA ·vecGELU8+192(SB)/8, $0x39991392bac23654
-DATA ·vecGELU8+200(SB)/8, $0xb96dbc583a4eebc6
-DATA ·vecGELU8+208(SB)/8, $0x379d2466b91d7b8f
-DATA ·vecGELU8+216(SB)/8, $0x35cf4af1374f2d82
-DATA ·vecGELU8+224(SB)/8, $0x399e0e9b374e029b
-DATA ·vecGELU8+232(SB)/8, $0xb88634c7b913c53d
-DATA ·vecGELU8+240(SB)/8, $0x36c6ab23382b0f91
-DATA ·vecGELU8+248(SB)/8, $0xb51a5d4ab6336e64
-DATA ·vecGELU8+256(SB)/8, $0xb81f38cb38ab3dc8
-DATA ·vecGELU8+264(SB)/8, $0x37e20702b7eee65c
-DATA ·vecGELU8+272(SB)/8, $0xb64efc65b5f9419f
-DATA ·vecGELU8+280(SB)/8, $0x341ac2513480746f
-GLOBL ·vecGELU8(SB), RODATA|NOPTR, $288
+// Coefficients of Phi(-t), of ascending degree, about 0, 1/2, ... 7/2.
+DATA ·vecGELU8+0(SB)/8, $0x3e9df8a23f000000
+DATA ·vecGELU8+8(SB)/8, $0x3d88d2373e227686
+DATA ·vecGELU8+16(SB)/8, $0x3bcb7a723cba5e7c
+DATA ·vecGELU8+24(SB)/8, $0x3973ede63ab0ef0f
+DATA ·vecGELU8+32(SB)/8, $0xbeb441e8becc422a
+DATA ·vecGELU8+40(SB)/8, $0xbe04a043be77c72d
+DATA ·vecGELU8+48(SB)/8, $0xbc8f9782bd5d25a2
+DATA ·vecGELU8+56(SB)/8, $0xba64c4c4bb913908
+DATA ·vecGELU8+64(SB)/8, $0x3db44160353b0343
+DATA ·vecGELU8+72(SB)/8, $0x3dc6f0263df7c6e2
+DATA ·vecGELU8+80(SB)/8, $0x3cb37d873d5d25ab
+DATA ·vecGELU8+88(SB)/8, $0x3ac82bf13bd9d5b7
+DATA ·vecGELU8+96(SB)/8, $0x3d3441d93d8824a2
+DATA ·vecGELU8+104(SB)/8, $0xbcdd08bf35daa75e
+DATA ·vecGELU8+112(SB)/8, $0xbc7b4b92bcdd25f7
+DATA ·vecGELU8+120(SB)/8, $0xbad67690bbc1a331
+DATA ·vecGELU8+128(SB)/8, $0xbca4ec24390bc2c7
+DATA ·vecGELU8+136(SB)/8, $0xbbc65511bca500f3
+DATA ·vecGELU8+144(SB)/8, $0x3bc25c2c3b935f9f
+DATA ·vecGELU8+152(SB)/8, $0x3a9a56b83b59ca2b
+DATA ·vecGELU8+160(SB)/8, $0xbb95ab7fbc2d962d
+DATA ·vecGELU8+168(SB)/8, $0x3bbeaca33b81df6a
+DATA ·vecGELU8+176(SB)/8, $0xba282fcf3b14129b
+DATA ·vecGELU8+184(SB)/8, $0xba183a8fba901fed
+DATA ·vecGELU8+192(SB)/8, $0x3b2fef1d3ab6af23
+DATA ·vecGELU8+200(SB)/8, $0xba5af4343ae9e1dd
+DATA ·vecGELU8+208(SB)/8, $0xb9ff64a0baad47d1
+DATA ·vecGELU8+216(SB)/8, $0x3939271f38f0fb9f
+GLOBL ·vecGELU8(SB), RODATA|NOPTR, $224
 
+// Coefficients of x*Phi(-x) and of the slope of GELU less 1/2, of ascending
+// degree, about the multiples of the intervals that NEAREST describes.
 DATA ·vecGELU16+0(SB)/8, $0x3e01a46100000000
 DATA ·vecGELU16+8(SB)/8, $0x3e1e87903e2d54b3
 DATA ·vecGELU16+16(SB)/8, $0x3d920d673de9d6fd
