@@ -9,6 +9,10 @@
 #define VBYTES 32 // bytes of a vector
 #define HBYTES 16 // bytes of half a vector
 
+// Prefetches beside AHEAD whose best distance depends on the instruction set.
+#define NORMALIZE_AHEAD 8192
+#define GELU_FETCH(mem) PREFETCHT0 mem
+
 #define V0 Y0
 #define V1 Y1
 #define V2 Y2

@@ -142,8 +142,8 @@ done:
 	VMULPS       V9, V0, V0
 
 #define NORMALIZE_BACKWARD_STEP(offset, store) \
-	PREFETCHT0 (offset+AHEAD)(DX)(AX*4) \
-	PREFETCHT0 (offset+AHEAD)(SI)(AX*4) \
+	PREFETCHT0 (offset+NORMALIZE_AHEAD)(DX)(AX*4) \
+	PREFETCHT0 (offset+NORMALIZE_AHEAD)(SI)(AX*4) \
 	VMOVUPS offset(DX)(AX*4), V0     \
 	VMOVUPS offset(R10)(AX*4), V1    \
 	VMOVUPS offset(SI)(AX*4), V2     \
