@@ -8,7 +8,6 @@
 #define MUL ·mulAVX512
 #define AFFINE ·affineAVX512
 #define AXPY ·axpyAVX512
-#define AXPY_FETCH ·axpyFetchAVX512
 #define ADD_ROWS4 ·addRows4AVX512
 #define SUM ·sumAVX512
 #define SUM_SQUARES ·sumSquaresAVX512

@@ -54,6 +54,7 @@ TEXT AXPY(SB), NOSPLIT, $0-56
 done:
 	RETURN
 
+#ifdef AXPY_FETCH
 // for i := range y { y[i] += alpha * x[i] }, while nextX and nextY are fetched
 TEXT AXPY_FETCH(SB), NOSPLIT, $0-104
 	VBROADCASTSS alpha+0(FP), V8
@@ -75,6 +76,7 @@ TEXT AXPY_FETCH(SB), NOSPLIT, $0-104
 	STORE_TAIL(V0, (DI)(AX*4))
 done:
 	RETURN
+#endif
 
 // for i := range dst { dst[i] = alpha*x[i] + beta }
 TEXT AFFINE(SB), NOSPLIT, $0-60
