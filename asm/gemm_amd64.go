@@ -191,7 +191,7 @@ var gemmAVX512 = gemmKernels{
 }
 
 var gemmAVX2 = gemmKernels{
-	mr: 6, nr: 16, kc: 384, group: 8,
+	mr: 6, nr: 16, kc: 384, group: gemmGroupAVX2(),
 	tile: []gemmTile{
 		nil,
 		gemm1x16avx2,
@@ -216,6 +216,15 @@ func gemmKernelsOf(isa ISA) *gemmKernels {
 		return &gemmAVX2
 	}
 	return &gemmGeneric
+}
+
+// gemmGroupAVX2 returns the panels of B of a group: 16 take 384 KiB, which a
+// second-level cache of 512 KiB cannot hold beside the rows of A.
+func gemmGroupAVX2() int {
+	if cpuid.CPU.Cache.L2 >= 1<<20 {
+		return 16
+	}
+	return 8
 }
 
 // gemmL3 returns the bytes of the third-level cache.
