@@ -25,7 +25,10 @@ func StepFlops(c marge.Config, documents, tokens int) float64 {
 	// The encoder's first layers see the targets too.
 	total := layers(c.RetrievalLayers, 2*evidence, 2*evidence*length, c.EncoderFFNDim)
 	total += layers(c.EncoderLayers-c.RetrievalLayers, evidence, evidence*length, c.EncoderFFNDim)
-	total += linearFlops(docs, docs, d) // the relevance f
+	total += linearFlops(docs, docs, float64(c.EmbeddingDim())) // the relevance f
+	if c.RetrievalPooling == marge.PoolMax {
+		total += linearFlops(2*evidence, float64(c.RetrievalDim), d) / 3 // the gradients are sparse
+	}
 
 	// The decoder reads a language token and what is between <s> and </s>.
 	targets, pairs := docs*(length-1), docs*(length-1)*length/2

@@ -19,9 +19,13 @@ type Config struct {
 	// RetrievalLayers is how many of the encoder's first layers form g.
 	RetrievalLayers int `json:"retrieval_layers"`
 	// RetrievalPooling is how g sums up the output of those layers: "first",
-	// the paper's, takes the first token, "mean" the mean over the tokens. Empty
-	// stands for "first".
+	// the paper's, takes the first token, "mean" the mean over the tokens, "max"
+	// the greatest value over the tokens of each of RetrievalDim learned
+	// functions, linear in the token. Empty stands for "first".
 	RetrievalPooling string `json:"retrieval_pooling,omitempty"`
+	// RetrievalDim is the width of g if RetrievalPooling is "max"; else it is 0,
+	// and g as wide as the model.
+	RetrievalDim int `json:"retrieval_dim,omitempty"`
 	// DecoderBaseLayers come first in the decoder and have no cross-attention.
 	DecoderBaseLayers     int `json:"decoder_base_layers"`
 	DecoderBaseFFNDim     int `json:"decoder_base_ffn_dim"`
@@ -44,7 +48,16 @@ type Config struct {
 const (
 	PoolFirst = "first"
 	PoolMean  = "mean"
+	PoolMax   = "max"
 )
+
+// EmbeddingDim returns the width of g.
+func (c *Config) EmbeddingDim() int {
+	if c.RetrievalPooling == PoolMax {
+		return c.RetrievalDim
+	}
+	return c.DModel
+}
 
 // Tiny is a model of 2.9 million parameters for tests and demonstrations.
 func Tiny() Config {
@@ -121,6 +134,7 @@ func (c *Config) Validate() error {
 		{"decoder_ffn_dim", c.DecoderFFNDim, 1},
 		{"decoder_attention_heads", c.DecoderAttentionHeads, 1},
 		{"max_position_embeddings", c.MaxPositionEmbeddings, 3},
+		{"retrieval_dim", c.RetrievalDim, 0},
 	} {
 		if f.value < f.min || f.value > maxDimension {
 			return fmt.Errorf("config: %s is %d, want %d to %d", f.key, f.value, f.min, maxDimension)
@@ -132,8 +146,11 @@ func (c *Config) Validate() error {
 	if c.RetrievalLayers > c.EncoderLayers {
 		return fmt.Errorf("config: retrieval_layers is %d, more than encoder_layers, %d", c.RetrievalLayers, c.EncoderLayers)
 	}
-	if p := c.RetrievalPooling; p != "" && p != PoolFirst && p != PoolMean {
-		return fmt.Errorf("config: retrieval_pooling is %q, want %q or %q", p, PoolFirst, PoolMean)
+	if p := c.RetrievalPooling; p != "" && p != PoolFirst && p != PoolMean && p != PoolMax {
+		return fmt.Errorf("config: retrieval_pooling is %q, want %q, %q or %q", p, PoolFirst, PoolMean, PoolMax)
+	}
+	if max := c.RetrievalPooling == PoolMax; max != (c.RetrievalDim > 0) {
+		return fmt.Errorf("config: retrieval_dim is %d with retrieval_pooling %q: give it with %q, and only then", c.RetrievalDim, c.RetrievalPooling, PoolMax)
 	}
 	if c.DModel%c.EncoderAttentionHeads != 0 || c.DModel%c.DecoderAttentionHeads != 0 {
 		return fmt.Errorf("config: d_model %d is not divisible by %d encoder_attention_heads and %d decoder_attention_heads", c.DModel, c.EncoderAttentionHeads, c.DecoderAttentionHeads)

@@ -119,9 +119,12 @@ func (m *Model) retrieval(tp *tensor.Tape, docs packed) (x, g *tensor.Tensor) {
 		x = l.forward(tp, x, docs.offsets, false)
 	}
 	var pooled *tensor.Tensor
-	if m.Config.RetrievalPooling == PoolMean {
+	switch m.Config.RetrievalPooling {
+	case PoolMean:
 		pooled = tp.SegmentMean(x, docs.offsets)
-	} else {
+	case PoolMax:
+		pooled = tp.LinearMax(x, m.encoder.retrievalWeight, docs.offsets)
+	default:
 		pooled = tp.Gather(x, tp.Ints(docs.offsets[:len(docs.offsets)-1]), 1)
 	}
 	return x, tp.Normalize(m.encoder.retrievalNorm.Forward(tp, pooled))

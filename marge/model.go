@@ -53,9 +53,12 @@ type embedder struct {
 
 type encoder struct {
 	embedder
-	layers        []*encoderLayer
-	norm          *nn.LayerNorm // after the last layer
-	retrievalNorm *nn.LayerNorm // ends g
+	layers []*encoderLayer
+	norm   *nn.LayerNorm // after the last layer
+	// retrievalWeight [retrieval_dim, d_model] has the functions of a token that
+	// g takes the maximum of, or is nil.
+	retrievalWeight *tensor.Tensor
+	retrievalNorm   *nn.LayerNorm // ends g
 }
 
 type decoder struct {
@@ -94,7 +97,7 @@ func New(c Config) (*Model, error) {
 	rng := rand.New(rand.NewPCG(c.Seed, 0))
 	for _, p := range m.params {
 		switch {
-		case p.Tensor == m.shared.Weight:
+		case p.Tensor == m.shared.Weight, p.Tensor == m.encoder.retrievalWeight:
 			nn.Normal(p.Tensor, rng, math.Pow(float64(c.DModel), -0.5))
 		case len(p.Shape()) == 2:
 			nn.Normal(p.Tensor, rng, initStd)
@@ -104,7 +107,7 @@ func New(c Config) (*Model, error) {
 		nn.AddIdentity(l.cross.V.Weight, 1)
 		nn.AddIdentity(l.cross.Out.Weight, copyGain)
 	}
-	if c.RetrievalPooling != PoolMean {
+	if c.RetrievalPooling == PoolFirst || c.RetrievalPooling == "" {
 		attn := m.encoder.layers[0].attn
 		nn.AddIdentity(attn.V.Weight, bagGain)
 		nn.AddIdentity(attn.Out.Weight, 1)
@@ -130,7 +133,10 @@ func build(c Config) (*Model, error) {
 	newEmbedder := func() embedder {
 		return embedder{nn.NewEmbedding(b, c.MaxPositionEmbeddings, c.DModel), nn.NewLayerNorm(b, c.DModel)}
 	}
-	m.encoder = encoder{embedder: newEmbedder(), norm: nn.NewLayerNorm(b, c.DModel), retrievalNorm: nn.NewLayerNorm(b, c.DModel)}
+	m.encoder = encoder{embedder: newEmbedder(), norm: nn.NewLayerNorm(b, c.DModel), retrievalNorm: nn.NewLayerNorm(b, c.EmbeddingDim())}
+	if c.RetrievalPooling == PoolMax {
+		m.encoder.retrievalWeight = nn.NewParameter(b, c.RetrievalDim, c.DModel)
+	}
 	for range c.EncoderLayers {
 		m.encoder.layers = append(m.encoder.layers, newEncoderLayer(&c, c.EncoderFFNDim, c.EncoderAttentionHeads))
 	}
@@ -151,7 +157,7 @@ func (m *Model) parameters() []nn.Parameter {
 	list := m.shared.Parameters(nil, "shared.")
 	list = m.encoder.parameters(list, "encoder.")
 	list = m.encoder.norm.Parameters(list, "encoder.layer_norm.")
-	list = m.encoder.retrievalNorm.Parameters(list, "encoder.retrieval_layer_norm.")
+	list = m.encoder.pooling(list)
 	for i, l := range m.encoder.layers {
 		list = l.Parameters(list, fmt.Sprintf("encoder.layers.%d.", i))
 	}
@@ -170,11 +176,19 @@ func (m *Model) parameters() []nn.Parameter {
 // which are the decoder's too.
 func (m *Model) retrievalParameters() []nn.Parameter {
 	list := m.encoder.parameters(nil, "encoder.")
-	list = m.encoder.retrievalNorm.Parameters(list, "encoder.retrieval_layer_norm.")
+	list = m.encoder.pooling(list)
 	for i, l := range m.encoder.layers[:m.Config.RetrievalLayers] {
 		list = l.Parameters(list, fmt.Sprintf("encoder.layers.%d.", i))
 	}
 	return list
+}
+
+// pooling lists the parameters of g after its layers.
+func (e *encoder) pooling(list []nn.Parameter) []nn.Parameter {
+	if e.retrievalWeight != nil {
+		list = append(list, nn.Parameter{Name: "encoder.retrieval_proj.weight", Tensor: e.retrievalWeight})
+	}
+	return e.retrievalNorm.Parameters(list, "encoder.retrieval_layer_norm.")
 }
 
 func (e *embedder) parameters(list []nn.Parameter, prefix string) []nn.Parameter {

@@ -34,10 +34,10 @@ func (m *Model) Embed(ctx context.Context, docs [][]int32) ([]float32, error) {
 	if err := checkDocuments(&m.Config, docs, 2); err != nil {
 		return nil, fmt.Errorf("embed: %w", err)
 	}
-	vectors := make([]float32, len(docs)*m.Config.DModel)
+	vectors := make([]float32, len(docs)*m.Config.EmbeddingDim())
 	err := m.eachGroup(ctx, docs, func(tp *tensor.Tape, lo, hi int) {
 		_, g := m.retrieval(tp, packEncoder(tp, docs[lo:hi]))
-		g.CopyTo(vectors[lo*m.Config.DModel : hi*m.Config.DModel])
+		g.CopyTo(vectors[lo*m.Config.EmbeddingDim() : hi*m.Config.EmbeddingDim()])
 	})
 	return vectors, err
 }
@@ -87,7 +87,7 @@ func (m *Model) EmbedDocuments(ctx context.Context, docs [][]int32, o DocumentOp
 	if err != nil {
 		return nil, err
 	}
-	return eval.Sum(chunks, m.Config.DModel, offsets), nil
+	return eval.Sum(chunks, m.Config.EmbeddingDim(), offsets), nil
 }
 
 // EmbedTokens returns, for each document, the mean over its tokens of the
@@ -177,7 +177,7 @@ func (m *Model) NewIndex(ctx context.Context, docs [][]int32, ids []string) (*In
 		}
 		records[i] = appendDocument(nil, id, doc)
 	}
-	x := &Index{flat: index.NewFlat(m.Config.DModel)}
+	x := &Index{flat: index.NewFlat(m.Config.EmbeddingDim())}
 	x.flat.AddRecords(vectors, records)
 	return x, nil
 }
@@ -252,8 +252,8 @@ type Hit struct {
 // Retrieve returns the k documents of the index that are most relevant to a
 // query, best first (section 2.2, eq. 1). The query is a document, as token ids.
 func (m *Model) Retrieve(ctx context.Context, query []int32, x *Index, k int) ([]Hit, error) {
-	if x.flat.Dim() != m.Config.DModel {
-		return nil, fmt.Errorf("retrieve: the index has vectors of dimension %d, the model of %d", x.flat.Dim(), m.Config.DModel)
+	if x.flat.Dim() != m.Config.EmbeddingDim() {
+		return nil, fmt.Errorf("retrieve: the index has vectors of dimension %d, the model of %d", x.flat.Dim(), m.Config.EmbeddingDim())
 	}
 	vector, err := m.Embed(ctx, [][]int32{query})
 	if err != nil {

@@ -327,7 +327,7 @@ func (t *trainer) link(ctx context.Context, shards []int) ([]shardLinks, error) 
 	if err != nil {
 		return nil, err
 	}
-	d := t.m.Config.DModel
+	d := t.m.Config.EmbeddingDim()
 	eval.CenterByLanguage(vectors, d, langs)
 	for i := range links {
 		n := len(links[i].items) * d

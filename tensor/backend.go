@@ -62,6 +62,12 @@ type Backend interface {
 	SegmentMean(dst, x *Tensor, offsets []int32)
 	// SegmentMeanBackward adds dy[s]/n to the rows of segment s of dx.
 	SegmentMeanBackward(dx, dy *Tensor, offsets []int32)
+	// LinearMax sets row s of dst to the greatest values in the columns of the rows offsets[s]:offsets[s+1] of x*w^T (zero
+	// for none), and rows to the first rows that have them, or -1. It works in products [n, d].
+	LinearMax(dst, rows, products, x, w *Tensor, offsets []int32)
+	// LinearMaxBackward adds dy[s, j] times row rows[s, j] of x to row j of dw, and dy[s, j] times row j of w to that row
+	// of dx. No two segments share a row. dx and dw may be nil.
+	LinearMaxBackward(dx, dw, dy, x, w, rows *Tensor)
 	// Normalize divides the rows of x by their Euclidean norms, kept in norm [n].
 	Normalize(y, norm, x *Tensor)
 	// NormalizeBackward adds (dy - y*(y.dy))/norm to dx.

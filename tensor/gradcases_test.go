@@ -164,6 +164,11 @@ func gradCases() []gradCase {
 			ref: func(in [][]float64) []float64 {
 				return segmentMeanRef(in[0], []int32{0, 1, 1, 6, 10}, 3)
 			}},
+		{name: "linear max", shapes: [][]int{{10, 3}, {7, 3}},
+			op: func(tp *Tape, in []*Tensor) *Tensor { return tp.LinearMax(in[0], in[1], []int32{0, 1, 1, 6, 10}) },
+			ref: func(in [][]float64) []float64 {
+				return linearMaxRef(in[0], in[1], []int32{0, 1, 1, 6, 10}, 3)
+			}},
 		{name: "normalize", shapes: [][]int{{4, 5}},
 			op:  func(tp *Tape, in []*Tensor) *Tensor { return tp.Normalize(in[0]) },
 			ref: func(in [][]float64) []float64 { return normalizeRef(in[0], 5) }},

@@ -61,6 +61,31 @@ func segmentMeanBackward(tp *Tape, r *record) {
 	tp.backend.SegmentMeanBackward(tp.sum(r.in[0]), r.out.grad, r.offsets)
 }
 
+// LinearMax returns, for each segment s, the greatest value of each column of
+// x w^T in the rows offsets[s]:offsets[s+1], for x [n, k] and w [d, k]:
+// [segments, d]. The gradient flows through the first row that has it. An empty
+// segment has zeros.
+func (tp *Tape) LinearMax(x, w *Tensor, offsets []int32) *Tensor {
+	mustShape("linearmax", "x", x, Float32, -1, -1)
+	mustShape("linearmax", "w", w, Float32, -1, x.shape[1])
+	mustOffsets("linearmax", offsets, x.shape[0])
+	segments, d := len(offsets)-1, w.shape[0]
+	out, rows := tp.New(segments, d), tp.newInts(segments, d)
+	products := tp.New(x.shape[0], d)
+	tp.backend.LinearMax(out, rows, products, x, w, offsets)
+	tp.release(products)
+	if tp.result(out, x, w) {
+		r := tp.push()
+		r.backward, r.out, r.in, r.saved[0] = linearMaxBackward, out, [4]*Tensor{x, w}, rows
+	}
+	return out
+}
+
+func linearMaxBackward(tp *Tape, r *record) {
+	x, w := r.in[0], r.in[1]
+	tp.backend.LinearMaxBackward(tp.sum(x), tp.sum(w), r.out.grad, x, w, r.saved[0])
+}
+
 // Normalize returns the rows of x [n, d] divided by their Euclidean norms; a
 // zero row stays zero.
 func (tp *Tape) Normalize(x *Tensor) *Tensor {

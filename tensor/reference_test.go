@@ -89,6 +89,25 @@ func segmentMeanRef(x []float64, offsets []int32, d int) []float64 {
 	return y
 }
 
+func linearMaxRef(x, w []float64, offsets []int32, k int) []float64 {
+	d := len(w) / k
+	y := make([]float64, (len(offsets)-1)*d)
+	for s := range len(offsets) - 1 {
+		for i := int(offsets[s]); i < int(offsets[s+1]); i++ {
+			for j := range d {
+				v := 0.0
+				for l := range k {
+					v += x[i*k+l] * w[j*k+l]
+				}
+				if i == int(offsets[s]) || v > y[s*d+j] {
+					y[s*d+j] = v
+				}
+			}
+		}
+	}
+	return y
+}
+
 func normalizeRef(x []float64, d int) []float64 {
 	var y []float64
 	for r := 0; r < len(x); r += d {

@@ -167,10 +167,16 @@ func (tp *Tape) Floats(data []float32, shape ...int) *Tensor {
 
 // Ints returns an int32 tensor [len(data)] that holds a copy of data.
 func (tp *Tape) Ints(data []int32) *Tensor {
-	t := tp.tensors.get()
-	t.init(tp.backend, Int32, []int{len(data)})
-	t.store, t.offset = tp.ints.alloc(len(data))
+	t := tp.newInts(len(data))
 	t.SetInt32s(data)
+	return t
+}
+
+// newInts returns an int32 tensor with undefined content.
+func (tp *Tape) newInts(shape ...int) *Tensor {
+	t := tp.tensors.get()
+	t.init(tp.backend, Int32, shape)
+	t.store, t.offset = tp.ints.alloc(t.Len())
 	return t
 }
 

@@ -76,7 +76,7 @@ func (x *miner) run(ctx context.Context, e *env) (*report, error) {
 				{fmt.Sprintf("mean of layer %d, %s, centred by language", layers, m.name), mean, true}, {"g, " + m.name + ", centred by language", g, true},
 			} {
 				if v.center {
-					eval.CenterByLanguage(v.vectors, m.model.Config.DModel, h.langs)
+					eval.CenterByLanguage(v.vectors, len(v.vectors)/len(h.meta), h.langs)
 				}
 				names = append(names, v.name)
 				for _, p := range pairs {
@@ -143,7 +143,7 @@ func (r *report) miningTable(names []string, results []mined) {
 
 // mine finds the translations of a pair of languages, with every margin.
 func (h *heldout) mine(m *marge.Model, vectors []float32, p langPair) ([]mined, error) {
-	d := m.Config.DModel
+	d := len(vectors) / len(h.meta)
 	from, to := h.aligned(p, func(int) bool { return true })
 	// Sentences and true pairs of the two halves, of which the first is for the
 	// threshold.

@@ -22,6 +22,7 @@ type settings struct {
 	Vocabulary int     `json:"vocabulary"`
 	Pooling    string  `json:"pooling"`
 	Dropout    float64 `json:"dropout"`
+	RetrievalDim int `json:"retrieval_dim,omitempty"` // with pooling max
 
 	Steps            int     `json:"steps,omitempty"`
 	Tokens           int64   `json:"tokens,omitempty"` // predicted
@@ -76,7 +77,8 @@ func defaults() settings {
 func (s *settings) flags(fs *flag.FlagSet) {
 	fs.StringVar(&s.Size, "size", s.Size, "size of the model: mini, tiny, small, base or paper")
 	fs.IntVar(&s.Vocabulary, "vocabulary", s.Vocabulary, "tokens of the vocabulary, for all sizes")
-	fs.StringVar(&s.Pooling, "pooling", s.Pooling, "how g sums up a document: by its first token (first) or by all (mean)")
+	fs.StringVar(&s.Pooling, "pooling", s.Pooling, "how g sums up a document: by its first token (first), by the mean of all (mean), or by the greatest values of learned functions of them (max)")
+	fs.IntVar(&s.RetrievalDim, "retrieval-dim", s.RetrievalDim, "width of g with -pooling max (otherwise that of the model)")
 	fs.Float64Var(&s.Dropout, "dropout", s.Dropout, "dropout")
 	fs.IntVar(&s.Steps, "steps", 0, "updates of a training, which is then repeatable")
 	fs.Var((*flags.Count)(&s.Tokens), "tokens", "target `tokens` of a training, as in 3e6 or 3M, instead of -steps, and repeatable too")
@@ -158,7 +160,7 @@ func (s *settings) config(vocabulary int) (marge.Config, error) {
 	if !ok {
 		return c, fmt.Errorf("-size %s: no such size", s.Size)
 	}
-	c.VocabSize, c.RetrievalPooling, c.Dropout = vocabulary, s.Pooling, float32(s.Dropout)
+	c.VocabSize, c.RetrievalPooling, c.RetrievalDim, c.Dropout = vocabulary, s.Pooling, s.RetrievalDim, float32(s.Dropout)
 	return c, c.Validate()
 }
 

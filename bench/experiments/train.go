@@ -250,7 +250,7 @@ func (h *heldout) wholeScorers(ctx context.Context, m *marge.Model, o marge.Docu
 	if err != nil {
 		return nil, nil, nil, nil, err
 	}
-	d := m.Config.DModel
+	d := m.Config.EmbeddingDim()
 	sum, centeredSum = h.scorersOf(m, eval.Sum(vectors, d, offsets))
 	nearest = eval.NewMaxSim(m.Runner(), vectors, d, offsets)
 	var langs []string
@@ -262,9 +262,9 @@ func (h *heldout) wholeScorers(ctx context.Context, m *marge.Model, o marge.Docu
 }
 
 func (h *heldout) scorersOf(m *marge.Model, vectors []float32) (plain, centered eval.Scorer) {
-	plain = eval.NewDense(m.Runner(), vectors, m.Config.DModel)
-	eval.CenterByLanguage(vectors, m.Config.DModel, h.langs)
-	return plain, eval.NewDense(m.Runner(), vectors, m.Config.DModel)
+	plain = eval.NewDense(m.Runner(), vectors, m.Config.EmbeddingDim())
+	eval.CenterByLanguage(vectors, m.Config.EmbeddingDim(), h.langs)
+	return plain, eval.NewDense(m.Runner(), vectors, m.Config.EmbeddingDim())
 }
 
 // evaluate measures a model on the held-out documents. The retrieved evidence

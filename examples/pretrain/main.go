@@ -57,6 +57,7 @@ type options struct {
 	indexEvery  int
 	maxChunks   int
 	pooling     string
+	dim         int
 	mono, cross float64
 	dropout     float64
 	tfidf       int
@@ -91,7 +92,8 @@ func main() {
 	flag.IntVar(&o.accumulate, "accumulate", 0, "batches of an update (default: 1)")
 	flag.Float64Var(&o.lr, "lr", 2e-3, "peak learning rate")
 	flag.IntVar(&o.maxChunks, "max-chunks", 0, "chunks of a document to train on (default: all)")
-	flag.StringVar(&o.pooling, "pooling", marge.PoolFirst, "how g sums up a document: by its first token (first, as in the paper) or the mean of all (mean)")
+	flag.StringVar(&o.pooling, "pooling", marge.PoolFirst, "how g sums up a document: by its first token (first, as in the paper), by the mean of all (mean), or by the greatest values of learned functions of them (max)")
+	flag.IntVar(&o.dim, "retrieval-dim", 1024, "width of g with -pooling max (otherwise that of the model)")
 	flag.Float64Var(&o.dropout, "dropout", 0, "dropout (the presets have 0.1; less is better where no document is seen often)")
 	flag.IntVar(&o.tfidf, "tfidf-steps", 1500, "updates during which documents are linked by TF-IDF instead of by g (paper: 0)")
 	flag.Float64Var(&o.mono, "mono", 0, "links of a target with documents in its language, on average (paper: 4)")
@@ -152,6 +154,9 @@ func run(ctx context.Context, o *options) error {
 	defer d.store.Close()
 	config := marge.Presets()[o.config]
 	config.Seed, config.RetrievalPooling = o.seed, o.pooling
+	if o.pooling == marge.PoolMax {
+		config.RetrievalDim = o.dim
+	}
 	config.Dropout = float32(o.dropout)
 	config.VocabSize = d.tokenizer.VocabSize()
 	m, err := marge.New(config)

@@ -112,14 +112,14 @@ func (h *Heldout) Retrieval(ctx context.Context, m *marge.Model) (plain, centere
 	if err != nil {
 		return nil, nil, fmt.Errorf("probe: %w", err)
 	}
-	plain = eval.Retrieval(h.meta, eval.NewDense(m.Runner(), vectors, m.Config.DModel))
+	plain = eval.Retrieval(h.meta, eval.NewDense(m.Runner(), vectors, m.Config.EmbeddingDim()))
 	return plain, h.centered(m, vectors), nil
 }
 
 // centered changes the vectors.
 func (h *Heldout) centered(m *marge.Model, vectors []float32) *eval.Report {
-	eval.CenterByLanguage(vectors, m.Config.DModel, h.langs)
-	return eval.Retrieval(h.meta, eval.NewDense(m.Runner(), vectors, m.Config.DModel))
+	eval.CenterByLanguage(vectors, m.Config.EmbeddingDim(), h.langs)
+	return eval.Retrieval(h.meta, eval.NewDense(m.Runner(), vectors, m.Config.EmbeddingDim()))
 }
 
 // Measure measures a model. It encodes each document once for retrieval and
@@ -129,7 +129,7 @@ func (h *Heldout) Measure(ctx context.Context, m *marge.Model) (*Measurement, er
 	if err != nil {
 		return nil, fmt.Errorf("probe: %w", err)
 	}
-	dense := eval.NewDense(m.Runner(), vectors, m.Config.DModel)
+	dense := eval.NewDense(m.Runner(), vectors, m.Config.EmbeddingDim())
 	targets := h.targets[:min(h.o.LossTargets, len(h.targets))]
 	evidence := eval.SelectEvidence(h.meta, targets, dense, eval.EvidenceOptions{Documents: h.o.Evidence, Seed: h.o.Seed})
 	r := &Measurement{Targets: targets, Retrieved: evidence.Retrieved, Report: eval.Retrieval(h.meta, dense)}
