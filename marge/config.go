@@ -21,7 +21,8 @@ type Config struct {
 	// RetrievalPooling is how g sums up the output of those layers: "first",
 	// the paper's, takes the first token, "mean" the mean over the tokens, "max"
 	// the greatest value over the tokens of each of RetrievalDim learned
-	// functions, linear in the token. Empty stands for "first".
+	// functions, linear in the token, as a wide g that loses less of what a
+	// document has in it while the model is narrow. Empty stands for "first".
 	RetrievalPooling string `json:"retrieval_pooling,omitempty"`
 	// RetrievalDim is the width of g if RetrievalPooling is "max"; else it is 0,
 	// and g as wide as the model.

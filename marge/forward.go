@@ -110,9 +110,9 @@ func (m *Model) embed(tp *tensor.Tape, e *embedder, p packed) *tensor.Tensor {
 }
 
 // retrieval runs the encoder's first layers on packed documents. It returns
-// their output [tokens, d] and g [documents, d]: the normalised
-// representation of each document's <s> (section 2.2), or of the mean of its
-// tokens if the configuration says so.
+// their output [tokens, d] and g [documents, width of g]: the normalised
+// representation of each document's <s> (section 2.2), or what else
+// Config.RetrievalPooling says.
 func (m *Model) retrieval(tp *tensor.Tape, docs packed) (x, g *tensor.Tensor) {
 	x = m.embed(tp, &m.encoder.embedder, docs)
 	for _, l := range m.encoder.layers[:m.Config.RetrievalLayers] {

@@ -27,7 +27,7 @@ func (m *Model) Runner() asm.Runner {
 	return asm.Serial
 }
 
-// Embed returns g of each document, [documents, d_model] row-major, of unit
+// Embed returns g of each document, [documents, width of g] row-major, of unit
 // length (arXiv:2006.15020, section 2.2). Documents are token ids without <s>
 // and </s>.
 func (m *Model) Embed(ctx context.Context, docs [][]int32) ([]float32, error) {
@@ -51,7 +51,7 @@ type DocumentOptions struct {
 }
 
 // EmbedChunks returns g of the chunks of each document, however long it is:
-// rows offsets[i] to offsets[i+1], at least one, of vectors [chunks, d_model]
+// rows offsets[i] to offsets[i+1], at least one, of vectors [chunks, width of g]
 // are those of document i.
 func (m *Model) EmbedChunks(ctx context.Context, docs [][]int32, o DocumentOptions) (vectors []float32, offsets []int, err error) {
 	longest := m.Config.MaxPositionEmbeddings - 2
@@ -80,7 +80,7 @@ func (m *Model) EmbedChunks(ctx context.Context, docs [][]int32, o DocumentOptio
 }
 
 // EmbedDocuments returns a vector for each document, however long it is: the
-// sum of g of its chunks, scaled to unit length, [documents, d_model]
+// sum of g of its chunks, scaled to unit length, [documents, width of g]
 // row-major. Of a document of one chunk that is g.
 func (m *Model) EmbedDocuments(ctx context.Context, docs [][]int32, o DocumentOptions) ([]float32, error) {
 	chunks, offsets, err := m.EmbedChunks(ctx, docs, o)

@@ -54,7 +54,8 @@ var optionVariants = []variant{
 	{"language temperature 3", func(s *settings) { s.LanguageTemperature = 3 }},
 	{"g at a tenth of the rate", func(s *settings) { s.GLearningRate = 0.1 }},
 	{"beta at 10 times the rate", func(s *settings) { s.BetaLearningRate = 10 }},
-	{"g from the first token", func(s *settings) { s.Pooling = marge.PoolFirst }},
+	{"g from the first token", func(s *settings) { s.Pooling, s.RetrievalDim = marge.PoolFirst, 0 }},
+	{"g from the mean", func(s *settings) { s.Pooling, s.RetrievalDim = marge.PoolMean, 0 }},
 	{"dropout 0.1", func(s *settings) { s.Dropout = 0.1 }},
 }
 

@@ -307,8 +307,8 @@ func TestSettings(t *testing.T) {
 	if hash("-tokens", "3M") == hash("-tokens", "4M") || hash() == hash("-margin", "ratio") || hash() == hash("-per-target") {
 		t.Error("other settings have the same hash")
 	}
-	if got := hash("-minutes", "60"); got != "2838c54fc5" {
-		t.Errorf("the hash of the default for 60 minutes is %s: finished trainings would be repeated", got)
+	if got := hash("-minutes", "60", "-pooling", "mean", "-lr", "1e-3"); got != "2838c54fc5" {
+		t.Errorf("the hash of 60 minutes with g from the mean is %s: finished trainings would be repeated", got)
 	}
 	s := defaults()
 	s.Tokens, s.Accumulate = 10_240_000, 2

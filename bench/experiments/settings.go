@@ -18,11 +18,11 @@ import (
 // of every result, and its hash names the directory of a training. Fields that
 // are 0 have the meaning of marge.PretrainOptions.
 type settings struct {
-	Size       string  `json:"size"`
-	Vocabulary int     `json:"vocabulary"`
-	Pooling    string  `json:"pooling"`
-	Dropout    float64 `json:"dropout"`
-	RetrievalDim int `json:"retrieval_dim,omitempty"` // with pooling max
+	Size         string  `json:"size"`
+	Vocabulary   int     `json:"vocabulary"`
+	Pooling      string  `json:"pooling"`
+	Dropout      float64 `json:"dropout"`
+	RetrievalDim int     `json:"retrieval_dim,omitempty"` // with pooling max
 
 	Steps            int     `json:"steps,omitempty"`
 	Tokens           int64   `json:"tokens,omitempty"` // predicted
@@ -68,8 +68,8 @@ const (
 
 func defaults() settings {
 	return settings{
-		Size: "tiny", Vocabulary: 8000, Pooling: marge.PoolMean,
-		LearningRate: 1e-3, BatchTokens: 2048, Accumulate: 1, Cross: 5, CrossWeight: 100, IndexEvery: 1500,
+		Size: "tiny", Vocabulary: 8000, Pooling: marge.PoolMax, RetrievalDim: 1024,
+		LearningRate: 2e-3, BatchTokens: 2048, Accumulate: 1, Cross: 5, CrossWeight: 100, IndexEvery: 1500,
 		Chunk: 126, MaxChunks: 2, Shards: shardsGiven, Probes: 10,
 	}
 }
@@ -126,6 +126,9 @@ func (s *settings) check() error {
 	if s.Margin == index.MarginNone {
 		s.Margin = "" // the same training
 	}
+	if s.Pooling != marge.PoolMax {
+		s.RetrievalDim = 0 // is not used, and must not name another training
+	}
 	links := s.links()
 	if err := links.Validate(); err != nil {
 		return err
@@ -160,7 +163,10 @@ func (s *settings) config(vocabulary int) (marge.Config, error) {
 	if !ok {
 		return c, fmt.Errorf("-size %s: no such size", s.Size)
 	}
-	c.VocabSize, c.RetrievalPooling, c.RetrievalDim, c.Dropout = vocabulary, s.Pooling, s.RetrievalDim, float32(s.Dropout)
+	c.VocabSize, c.RetrievalPooling, c.Dropout = vocabulary, s.Pooling, float32(s.Dropout)
+	if s.Pooling == marge.PoolMax {
+		c.RetrievalDim = s.RetrievalDim
+	}
 	return c, c.Validate()
 }
 
