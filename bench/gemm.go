@@ -72,7 +72,7 @@ func startGEMM(s *Spec, threads int) (run, stop func()) {
 	pool := tensor.NewPool(threads)
 	g := &asm.GemmArgs{
 		TransA: s.Kind == "tn", TransB: s.Kind == "nt", M: s.M, N: s.N, K: s.K, Alpha: 1,
-		A: filled(s.Batch * s.M * s.K), LDA: s.K, B: filled(s.Batch * s.N * s.K), LDB: s.N, C: make([]float32, s.Batch*s.M*s.N), LDC: s.N,
+		A: filled(s.Batch * s.M * s.K), LDA: s.K, B: filled(s.Batch * s.N * s.K), LDB: s.N, C: zeros(s.Batch * s.M * s.N), LDC: s.N,
 		Batch: s.Batch, StrideA: s.M * s.K, StrideB: s.N * s.K, StrideC: s.M * s.N,
 	}
 	if g.TransA {
@@ -87,7 +87,7 @@ func startGEMM(s *Spec, threads int) (run, stop func()) {
 // Gonum prepares a gemm for gonum, which uses as many threads as it likes.
 func (w *Workload) Gonum() (run func()) {
 	s := &w.Spec
-	a, b, c := filled(s.Batch*s.M*s.K), filled(s.Batch*s.N*s.K), make([]float32, s.Batch*s.M*s.N)
+	a, b, c := filled(s.Batch*s.M*s.K), filled(s.Batch*s.N*s.K), zeros(s.Batch*s.M*s.N)
 	transA, transB, ra, ca, rb, cb := blas.NoTrans, blas.NoTrans, s.M, s.K, s.K, s.N
 	if s.Kind == "tn" {
 		transA, ra, ca = blas.Trans, s.K, s.M

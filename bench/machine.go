@@ -11,6 +11,7 @@ import (
 	"github.com/klauspost/cpuid/v2"
 
 	"github.com/marge-go/marge/asm"
+	"github.com/marge-go/marge/internal/pages"
 	"github.com/marge-go/marge/tensor"
 )
 
@@ -121,9 +122,17 @@ func ResidentMB() (now, peak float64) {
 // ResetPeak makes ResidentMB forget the peak so far.
 func ResetPeak() error { return os.WriteFile("/proc/self/clear_refs", []byte("5"), 0) }
 
+// zeros returns n zeros, on large pages where they are many, as numpy gives
+// them to OpenBLAS.
+func zeros(n int) []float32 {
+	x := make([]float32, n)
+	pages.Advise(x)
+	return x
+}
+
 // filled returns n numbers between -1 and 1.
 func filled(n int) []float32 {
-	x := make([]float32, n)
+	x := zeros(n)
 	state := uint32(1)
 	for i := range x {
 		state = state*1664525 + 1013904223
