@@ -37,7 +37,7 @@ func testRun(t *testing.T, out string, args ...string) (table string) {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
 	base := []string{args[0], "-size", "micro", "-vocabulary", "400", "-steps", "6", "-index-every", "3", "-batch-tokens", "200", "-chunk", "48",
-		"-probes", "2", "-events", "12", "-heldout-events", "6", "-targets", "2", "-out", out}
+		"-probes", "2", "-retrieval-dim", "48", "-events", "12", "-heldout-events", "6", "-targets", "2", "-out", out}
 	if err := run(context.Background(), append(base, args[1:]...), &stdout, &stderr); err != nil {
 		t.Fatalf("%v\n%s", err, stderr.String())
 	}
@@ -85,7 +85,7 @@ func output(t *testing.T, out, name string) (r report) {
 
 func TestExperiments(t *testing.T) {
 	out := t.TempDir()
-	rows := map[string]int{"from-random": 3*4 + 5, "evidence": 4 + 6, "bias": 4, "batching": 10, "options": 12, "translate": 2, "mining": 8, "scaling": 2}
+	rows := map[string]int{"from-random": 3*4 + 5, "evidence": 4 + 6, "bias": 4, "batching": 10, "options": 13, "translate": 2, "mining": 8, "scaling": 2}
 	for _, x := range experiments {
 		args := []string{x.name, "-seeds", "1"}
 		switch x.name {
@@ -105,12 +105,12 @@ func TestExperiments(t *testing.T) {
 			t.Errorf("%s: trainings %+v", x.name, r.Trainings)
 		}
 	}
-	// 2 defaults, 3 variants of the bias with 2 seeds, 9 of batching, 11 of
+	// 2 defaults, 3 variants of the bias with 2 seeds, 9 of batching, 12 of
 	// options, one size, and one on longer chunks: those in common are trained
 	// once.
 	dirs, err := os.ReadDir(filepath.Join(out, "runs"))
-	if err != nil || len(dirs) != 2+3*2+9+11+1+1 {
-		t.Errorf("%d trainings, want 30 (%v)", len(dirs), err)
+	if err != nil || len(dirs) != 2+3*2+9+12+1+1 {
+		t.Errorf("%d trainings, want 31 (%v)", len(dirs), err)
 	}
 }
 
