@@ -78,8 +78,7 @@ const (
 
 // New returns a model with random weights. Token embeddings, and what g takes
 // maxima of, are normal with standard deviation d_model^-0.5, all other
-// matrices with 0.02; biases are
-// zero. In cross-attention the identity is added to v_proj and twice the
+// matrices with 0.02; biases are zero. In cross-attention the identity is added to v_proj and twice the
 // identity to out_proj: what the decoder attends to then comes out as the
 // tokens that the evidence consists of, which the tied output projection makes
 // more likely. So the decoder has a use for relevant evidence from the first

@@ -95,8 +95,8 @@ func TestPoolings(t *testing.T) {
 	}
 }
 
-// The gradient of the loss by every parameter is that of the bits, whatever
-// the threads, and g gets some.
+// The gradient of the loss by every parameter of g is not zero, and has the
+// same bits for any number of threads.
 func TestPoolingGradient(t *testing.T) {
 	for pooling := range poolings(1) {
 		t.Run(pooling, func(t *testing.T) {

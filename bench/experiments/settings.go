@@ -163,10 +163,7 @@ func (s *settings) config(vocabulary int) (marge.Config, error) {
 	if !ok {
 		return c, fmt.Errorf("-size %s: no such size", s.Size)
 	}
-	c.VocabSize, c.RetrievalPooling, c.Dropout = vocabulary, s.Pooling, float32(s.Dropout)
-	if s.Pooling == marge.PoolMax {
-		c.RetrievalDim = s.RetrievalDim
-	}
+	c.VocabSize, c.RetrievalPooling, c.RetrievalDim, c.Dropout = vocabulary, s.Pooling, s.RetrievalDim, float32(s.Dropout)
 	return c, c.Validate()
 }
 
