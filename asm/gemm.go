@@ -27,7 +27,7 @@ type GemmArgs struct {
 	Bias           []float32 // nil or N values, added to every row
 	Activation     Activation
 	// PreActivation, if not nil, receives the value before the activation. It
-	// has the layout of C (LDC, StrideC) and needs an Activation.
+	// has the layout of C (LDC, StrideC), needs an Activation and excludes a Beta.
 	PreActivation []float32
 	// Batch is the number of problems of this shape; 0 means 1. The operands
 	// of problem b start at b*StrideA, b*StrideB and b*StrideC. Bias is shared.
@@ -62,6 +62,9 @@ func (g *GemmArgs) check() {
 	if g.PreActivation != nil {
 		if g.Activation == NoActivation {
 			panic("gemm: PreActivation without an Activation")
+		}
+		if g.Beta != 0 {
+			panic(fmt.Sprintf("gemm: PreActivation with Beta %v, want 0", g.Beta))
 		}
 		g.checkOperand("PreActivation", g.PreActivation, g.M, g.N, g.LDC, g.StrideC)
 	}

@@ -212,6 +212,14 @@ func (t *gemmTask) columns(n0, n1, i int) (from, to int) {
 // gemmProblem holds the operands of one problem of the batch.
 type gemmProblem struct{ a, b, c, pre []float32 }
 
+// sums returns where the products are summed up.
+func (p *gemmProblem) sums() []float32 {
+	if p.pre != nil {
+		return p.pre
+	}
+	return p.c
+}
+
 func (t *gemmTask) problem(b int) gemmProblem {
 	p := gemmProblem{a: t.A[b*t.StrideA:], b: t.B[b*t.StrideB:], c: t.C[b*t.StrideC:]}
 	if t.PreActivation != nil {
@@ -287,6 +295,7 @@ func (t *gemmTask) multiplyRows(w *gemmWork, p gemmProblem, i0, i1, n0, n1, kb i
 	k0, k1 := t.block(kb)
 	last := kb == t.kblocks-1
 	tiles := ceilDiv(i1-i0, kern.mr)
+	sums := p.sums()
 	if t.packA {
 		t.packTiles(w.a, p.a, i0, i1, k0, k1)
 	}
@@ -327,7 +336,7 @@ func (t *gemmTask) multiplyRows(w *gemmWork, p gemmProblem, i0, i1, n0, n1, kb i
 				if last && t.Bias != nil {
 					bias = t.Bias[j : j+cols]
 				}
-				kern.tile[rows](p.c[(i0+from)*t.LDC+j:], t.LDC, a, ars, acs,
+				kern.tile[rows](sums[(i0+from)*t.LDC+j:], t.LDC, a, ars, acs,
 					panel, brs, k1-k0, bias, t.Alpha, beta, cols)
 			}
 			if last && t.Activation != NoActivation {
@@ -378,14 +387,12 @@ func (t *gemmTask) packRows(dst, a []float32, i0, i1, k0, k1 int) {
 	}
 }
 
-// activate applies the activation to rows i0 to i1 and columns n0 to n1 of C.
+// activate sets rows i0 to i1 and columns n0 to n1 of C to the activation of
+// their sums.
 func (t *gemmTask) activate(p gemmProblem, i0, i1, n0, n1 int) {
+	sums := p.sums()
 	for i := i0; i < i1; i++ {
-		row := p.c[i*t.LDC+n0 : i*t.LDC+n1]
-		if p.pre != nil {
-			copy(p.pre[i*t.LDC+n0:], row)
-		}
-		GELU(row, row)
+		GELU(p.c[i*t.LDC+n0:i*t.LDC+n1], sums[i*t.LDC+n0:i*t.LDC+n1])
 	}
 }
 
@@ -397,7 +404,7 @@ func (t *gemmTask) noProducts() {
 			p.pre = t.PreActivation[b*t.StrideC:]
 		}
 		for i := range t.M {
-			row := p.c[i*t.LDC : i*t.LDC+t.N]
+			row := p.sums()[i*t.LDC : i*t.LDC+t.N]
 			for j := range row {
 				var v float32
 				if t.Beta != 0 {

@@ -105,7 +105,9 @@ func TestGemmGuardPages(t *testing.T) {
 					for _, n := range []int{1, 3, kern.nr - 1, kern.nr, 2*kern.nr + 9} {
 						for _, k := range []int{1, 7, 17, 64, 259} {
 							for _, trans := range transposes {
-								c := gemmCase{m: m, n: n, k: k, transA: trans[0], transB: trans[1], alpha: 2, beta: 3, bias: true, gelu: true, pre: true}
+								c := gemmCase{m: m, n: n, k: k, transA: trans[0], transB: trans[1], alpha: 2, beta: 3, bias: true, gelu: true}
+								checkGemm(t, c.String(), threads(2), c.args(rng, alloc))
+								c.beta, c.pre = 0, true
 								checkGemm(t, c.String(), threads(2), c.args(rng, alloc))
 							}
 						}
@@ -136,6 +138,7 @@ func TestGemmPanics(t *testing.T) {
 		"bias has 2 values":           func(g *GemmArgs) { g.Bias = make([]float32, 2) },
 		"unknown activation":          func(g *GemmArgs) { g.Activation = 9 },
 		"without an Activation":       func(g *GemmArgs) { g.PreActivation = g.C },
+		"with Beta 1":                 func(g *GemmArgs) { g.Activation, g.PreActivation, g.Beta = GELUActivation, make([]float32, 6), 1 },
 		"StrideC is 0":                func(g *GemmArgs) { g.Batch = 2 },
 		"batch 2, stride 5":           func(g *GemmArgs) { g.Batch, g.StrideC = 2, 5 },
 		"negative stride -1 of B":     func(g *GemmArgs) { g.Batch, g.StrideC, g.StrideB = 2, 1, -1 },
@@ -167,6 +170,7 @@ func FuzzGemm(f *testing.F) {
 			alpha: []float32{1, 0, -1.5, 3}[bits>>5&3], beta: []float32{0, 1, -0.5, 2}[bits>>7&3],
 			pad: int(bits >> 9 & 7), batch: int(bits >> 12 & 3),
 		}
+		c.pre = c.pre && c.beta == 0
 		onEveryISA(t, func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(seed, 0))
 			checkGemm(t, c.String(), threads(1+bits>>14), c.args(rng, onHeap))

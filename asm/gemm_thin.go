@@ -57,9 +57,9 @@ func (t *gemmTask) doThin(w *gemmWork, p int) {
 	}
 }
 
-// thinColumns computes columns n0 to n1 of C = alpha*x*B^T + beta*C + bias.
+// thinColumns computes columns n0 to n1 of alpha*x*B^T + beta*C + bias.
 func (t *gemmTask) thinColumns(out *[16]float32, p gemmProblem, x []float32, ldx, n0, n1 int) {
-	whole := t.K - t.K%t.kern.lanes
+	whole, sums := t.K-t.K%t.kern.lanes, p.sums()
 	for j := n0; j < n1; {
 		cols, ldf := 4, t.LDB
 		if n1-j < 4 {
@@ -81,7 +81,7 @@ func (t *gemmTask) thinColumns(out *[16]float32, p gemmProblem, x []float32, ldx
 					}
 				}
 				at := (i+r)*t.LDC + j
-				t.finish(p.c[at:at+cols], row, j)
+				t.finish(sums[at:at+cols], row, j)
 			}
 		}
 		j += cols

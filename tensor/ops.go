@@ -453,18 +453,27 @@ func (tp *Tape) CrossEntropy(hidden, table, targets *Tensor, smoothing, scale fl
 		r.backward, r.out, r.in, r.saved = crossEntropyBackward, loss, [4]*Tensor{hidden, table}, [3]*Tensor{dhidden, dtable}
 	}
 	n, v := hidden.shape[0], table.shape[0]
-	logits := tp.New(min(n, max(minLogitsRows, logitsBlock/max(v, 1))), v)
+	logits := tp.New(logitsRows(n, v), v)
 	tp.backend.CrossEntropy(loss, nll, dhidden, dtable, hidden, table, targets, logits, smoothing, scale)
 	tp.release(logits)
 	return loss, nll
 }
 
 // logitsBlock is the size, in elements, that a block of logits has at most,
-// unless that were fewer than minLogitsRows rows.
+// unless that were fewer than minLogitsRows rows. Every block reads the table
+// and its gradient anew, which takes longer than the products if it is small.
 const (
-	logitsBlock   = 1 << 21
-	minLogitsRows = 128
+	logitsBlock   = 1 << 22
+	minLogitsRows = 256
 )
+
+// logitsRows returns how many of n rows of v logits are computed at a time, in
+// blocks of about the same size.
+func logitsRows(n, v int) int {
+	most := max(minLogitsRows, logitsBlock/max(v, 1))
+	blocks := max((n+most-1)/most, 1)
+	return (n + blocks - 1) / blocks
+}
 
 func crossEntropyBackward(tp *Tape, r *record) {
 	for i, in := range r.in[:2] {
