@@ -21,8 +21,7 @@ type Pool struct {
 	busy    sync.Mutex
 
 	task  asm.Task
-	parts int64
-	next  atomic.Int64
+	lanes []lane
 
 	// state is the number of the task in its upper half, whether it is closed
 	// for helpers, and how many of them are at work on it.
@@ -35,6 +34,15 @@ const (
 	poolTask   = 1 << 32
 	poolClosed = 1 << 31
 )
+
+// lane is a thread's own share of the parts of a task, consecutive ones. As all
+// tasks are shared out in the same way, a thread finds the rows that it works on
+// in its own caches, where its part of the task before left them.
+type lane struct {
+	next atomic.Int64
+	end  int64
+	_    [48]byte // no cache line in common with the next lane
+}
 
 // helper is a thread of a pool besides the caller of Run.
 type helper struct {
@@ -56,12 +64,12 @@ func NewPool(n int) *Pool {
 	if n < 1 {
 		n = runtime.GOMAXPROCS(0)
 	}
-	p := &Pool{left: make(chan struct{}, 1)}
+	p := &Pool{left: make(chan struct{}, 1), lanes: make([]lane, n)}
 	p.state.Store(poolClosed)
-	for range n - 1 {
+	for i := range n - 1 {
 		h := &helper{wake: make(chan struct{}, 1)}
 		p.helpers = append(p.helpers, h)
-		go p.help(h)
+		go p.help(h, i+1)
 	}
 	return p
 }
@@ -76,8 +84,8 @@ func (p *Pool) Close() {
 // Threads returns the number of threads.
 func (p *Pool) Threads() int { return len(p.helpers) + 1 }
 
-// help takes part in one task after the other.
-func (p *Pool) help(h *helper) {
+// help takes part in one task after the other, from its own lane on.
+func (p *Pool) help(h *helper, own int) {
 	last := p.state.Load() / poolTask
 	for {
 		v := p.state.Load()
@@ -98,7 +106,7 @@ func (p *Pool) help(h *helper) {
 			continue
 		}
 		last = v / poolTask
-		p.work()
+		p.work(own)
 		if v := p.state.Add(^uint64(0)); v%poolTask == poolClosed && p.waiting.CompareAndSwap(true, false) {
 			p.left <- struct{}{}
 		}
@@ -114,13 +122,14 @@ func wait(looks int) {
 	}
 }
 
-func (p *Pool) work() {
-	for {
-		i := p.next.Add(1) - 1
-		if i >= p.parts {
-			return
+// work carries out the parts of a thread's own lane, then what is left of the
+// others.
+func (p *Pool) work(own int) {
+	for n := range p.lanes {
+		l := &p.lanes[(own+n)%len(p.lanes)]
+		for i := l.next.Add(1) - 1; i < l.end; i = l.next.Add(1) - 1 {
+			p.task.Do(int(i))
 		}
-		p.task.Do(int(i))
 	}
 }
 
@@ -132,15 +141,18 @@ func (p *Pool) Run(parts int, t asm.Task) {
 		asm.Serial.Run(parts, t)
 		return
 	}
-	p.task, p.parts = t, int64(parts)
-	p.next.Store(0)
+	p.task = t
+	for i := range p.lanes {
+		p.lanes[i].next.Store(int64(i * parts / len(p.lanes)))
+		p.lanes[i].end = int64((i + 1) * parts / len(p.lanes))
+	}
 	p.state.Store((p.state.Load()/poolTask + 1) * poolTask)
 	for _, h := range p.helpers[:min(len(p.helpers), parts-1)] {
 		if h.asleep.CompareAndSwap(true, false) {
 			h.wake <- struct{}{}
 		}
 	}
-	p.work()
+	p.work(0)
 	p.state.Or(poolClosed)
 	for looks := 1; p.state.Load()%poolTask != poolClosed; looks++ {
 		if looks == poolLooks {
