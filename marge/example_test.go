@@ -72,8 +72,8 @@ func ExamplePretrain() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(stats.Steps, "steps,", stats.Indexes, "index")
-	// Output: 5 steps, 1 index
+	fmt.Println(stats.Steps, "steps,", stats.Indexes, "indexes")
+	// Output: 5 steps, 2 indexes
 }
 
 // A document is most relevant to itself, whatever the weights.

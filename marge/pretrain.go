@@ -39,9 +39,10 @@ type PretrainOptions struct {
 	BatchTokens             int
 	MaxEvidence, MaxTargets int
 	Accumulate              int
-	// Links is how many links a target has on average (4 in its language, 4
-	// in others; both fields zero mean that), CrossWeight and MonoWeight what
-	// a link in two and in one language weighs when batches grow (100 and 1).
+	// Links is how many links a target has on average (none in its language, 5
+	// in others; both fields zero mean that; the paper has 4 and 4), CrossWeight
+	// and MonoWeight what a link in two and in one language weighs when batches
+	// grow (100 and 1).
 	Links                   index.LinkOptions
 	CrossWeight, MonoWeight float32
 	// OnLinks, if not nil, is called with the items of every shard that is
@@ -55,13 +56,13 @@ type PretrainOptions struct {
 	// p^(1/T), on average: above 1, targets in rare languages come more often
 	// (arXiv:1911.02116, section 3.1).
 	LanguageTemperature float64
-	// Every IndexEvery updates (10,000) IndexShards shards (0: all) are
-	// drawn, encoded with the current g and linked.
+	// Every IndexEvery updates (4,000; the paper: 10,000) IndexShards shards
+	// (0: all) are drawn, encoded with the current g and linked.
 	IndexEvery, IndexShards int
-	// During the first TFIDFSteps updates (0) documents are linked by the
-	// TF-IDF of their tokens instead of by g. The paper starts with g; a small
-	// random g links so few translations that it is unlearnt before it is of
-	// use.
+	// During the first TFIDFSteps updates (6,000, but at most a third of Steps;
+	// negative: none) documents are linked by the TF-IDF of their tokens; then g
+	// makes its first index. The paper starts with g; a small random g links so
+	// few translations that it is unlearnt before it is of use.
 	TFIDFSteps int
 
 	// During the first ContrastiveSteps updates (0) g alone is trained, to tell
@@ -169,18 +170,23 @@ func (o *PretrainOptions) setDefaults() error {
 	setDefault(&o.BatchTokens, 2048)
 	setDefault(&o.Accumulate, 1)
 	if o.Links.Mono == 0 && o.Links.Cross == 0 {
-		o.Links.Mono, o.Links.Cross = 4, 4
+		o.Links.Cross = 5
 	}
 	if err := o.Links.Validate(); err != nil {
 		return fmt.Errorf("pretrain: Links: %w", err)
 	}
 	setDefault(&o.LanguageTemperature, 1)
-	setDefault(&o.IndexEvery, 10000)
+	setDefault(&o.IndexEvery, 4000)
+	tfidf := 6000
+	if o.Steps > 0 {
+		tfidf = min(tfidf, o.Steps/3)
+	}
+	setDefault(&o.TFIDFSteps, tfidf)
 	setDefault(&o.CheckpointEvery, 1000)
 	setDefault(&o.KeepCheckpoints, 2)
 	for name, v := range map[string]int{
 		"BatchTokens": o.BatchTokens, "Accumulate": o.Accumulate, "IndexEvery": o.IndexEvery, "CheckpointEvery": o.CheckpointEvery,
-		"IndexShards": o.IndexShards + 1, "TFIDFSteps": o.TFIDFSteps + 1, "ContrastiveSteps": o.ContrastiveSteps + 1,
+		"IndexShards": o.IndexShards + 1, "ContrastiveSteps": o.ContrastiveSteps + 1,
 		"MaxEvidence": o.MaxEvidence + 1, "MaxTargets": o.MaxTargets + 1,
 	} {
 		if v < 1 {

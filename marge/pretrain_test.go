@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/marge-go/marge/marge/checkpoint"
 	"github.com/marge-go/marge/marge/corpus"
+	"github.com/marge-go/marge/marge/index"
 	"github.com/marge-go/marge/marge/tokenizer"
 )
 
@@ -24,7 +26,7 @@ import (
 func testOptions(dir string) PretrainOptions {
 	return PretrainOptions{
 		Steps: 40, WarmupSteps: 5, LearningRate: 3e-3, BatchTokens: 120, Accumulate: 2,
-		IndexEvery: 13, IndexShards: 1, TFIDFSteps: 20, Seed: 3, Dir: dir, CheckpointEvery: 5, Resume: dir != "",
+		Links: index.LinkOptions{Mono: 4, Cross: 4}, IndexEvery: 13, IndexShards: 1, TFIDFSteps: 20, Seed: 3, Dir: dir, CheckpointEvery: 5, Resume: dir != "",
 	}
 }
 
@@ -36,6 +38,29 @@ func train(t testing.TB, threads int, o PretrainOptions) ([]byte, PretrainStats,
 	m.Tokenizer = tok
 	stats, err := Pretrain(context.Background(), m, store, o)
 	return weights(m), stats, err
+}
+
+// Indexes come every IndexEvery updates, and where g takes over from TF-IDF.
+func TestIndexSchedule(t *testing.T) {
+	for _, c := range []struct {
+		tfidf, every int
+		want         []int
+	}{
+		{20, 13, []int{0, 13, 20, 33}},
+		{-1, 13, []int{0, 13, 26, 39}},
+		{0, 100, []int{0, 13}}, // a third of the updates
+	} {
+		o := testOptions("")
+		o.TFIDFSteps, o.IndexEvery = c.tfidf, c.every
+		var got []int
+		o.OnIndex = func(s IndexStats) { got = append(got, s.Step) }
+		if _, _, err := train(t, 2, o); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("TFIDFSteps %d, IndexEvery %d: indexes at %v, want %v", c.tfidf, c.every, got, c.want)
+		}
+	}
 }
 
 func TestPretrainLearns(t *testing.T) {

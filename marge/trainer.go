@@ -210,7 +210,8 @@ func (t *trainer) nextBatch(ctx context.Context, first bool) (int, error) {
 	if !first && t.next >= len(t.batches) {
 		return -1, nil
 	}
-	if first && (t.indexes == 0 || t.step-t.indexStep >= t.o.IndexEvery) {
+	learnt := t.indexStep < t.o.TFIDFSteps && t.step >= t.o.TFIDFSteps
+	if first && (t.indexes == 0 || learnt || t.step-t.indexStep >= t.o.IndexEvery) {
 		if err := t.reindex(ctx); err != nil {
 			return 0, err
 		}

@@ -177,10 +177,18 @@ func (s *settings) pretrain(seed uint64, dir string) marge.PretrainOptions {
 		BetaLearningRate: s.BetaLearningRate, GLearningRate: s.GLearningRate,
 		BatchTokens: s.BatchTokens, Accumulate: s.Accumulate,
 		Links: s.links(), LanguageTemperature: s.LanguageTemperature, CrossWeight: float32(s.CrossWeight), MonoWeight: 1,
-		IndexEvery: s.IndexEvery, TFIDFSteps: s.TFIDFSteps, ContrastiveSteps: s.ContrastiveSteps,
+		IndexEvery: s.IndexEvery, TFIDFSteps: s.tfidfSteps(), ContrastiveSteps: s.ContrastiveSteps,
 		DetachRelevance: s.DetachRelevance, NullDocument: s.NullDocument, DistillWeight: s.DistillWeight,
 		Seed: seed, Dir: dir, Resume: true,
 	}
+}
+
+// tfidfSteps returns TFIDFSteps as PretrainOptions has it: negative for none.
+func (s *settings) tfidfSteps() int {
+	if s.TFIDFSteps == 0 {
+		return -1
+	}
+	return s.TFIDFSteps
 }
 
 // updates returns how many updates a share of a training has, about as many if

@@ -210,6 +210,9 @@ func trainingOptions(o *options, log *progress) marge.PretrainOptions {
 		Links: index.LinkOptions{Mono: o.mono, Cross: o.cross}, LearningRate: o.lr, BatchTokens: o.batchTokens, Accumulate: o.accumulate, TFIDFSteps: o.tfidf, IndexEvery: o.indexEvery,
 		OnStep: log.step, OnIndex: log.index,
 	}
+	if o.tfidf == 0 {
+		p.TFIDFSteps = -1
+	}
 	if o.steps == 0 && o.tokens == 0 {
 		p.Duration = time.Duration(o.minutes * float64(time.Minute))
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/marge-go/marge/marge"
 	"github.com/marge-go/marge/marge/corpus"
+	"github.com/marge-go/marge/marge/index"
 	"github.com/marge-go/marge/marge/tokenizer"
 	"github.com/marge-go/marge/tensor"
 )
@@ -196,7 +197,7 @@ func pretrain(t *testing.T, f *fixture, dir string, o Options, stopAt int) (*mar
 	t.Helper()
 	m := f.model(t)
 	p := marge.PretrainOptions{
-		Steps: 24, WarmupSteps: 2, BatchTokens: 120, IndexEvery: 7, TFIDFSteps: 10, Seed: 3, Dir: filepath.Join(dir, "checkpoints"), CheckpointEvery: 4, Resume: true,
+		Steps: 24, WarmupSteps: 2, BatchTokens: 120, Links: index.LinkOptions{Mono: 4, Cross: 4}, IndexEvery: 7, TFIDFSteps: 14, Seed: 3, Dir: filepath.Join(dir, "checkpoints"), CheckpointEvery: 4, Resume: true,
 	}
 	if o.Dir != "" {
 		monitor, err := NewMonitor(context.Background(), m, o)
