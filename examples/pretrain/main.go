@@ -92,7 +92,7 @@ func main() {
 	flag.IntVar(&o.accumulate, "accumulate", 0, "batches of an update (default: 1)")
 	flag.Float64Var(&o.lr, "lr", 2e-3, "peak learning rate")
 	flag.IntVar(&o.maxChunks, "max-chunks", 0, "chunks of a document to train on (default: all)")
-	flag.StringVar(&o.pooling, "pooling", marge.PoolFirst, "how g sums up a document: by its first token (first, as in the paper), by the mean of all (mean), or by the greatest values of learned functions of them (max)")
+	flag.StringVar(&o.pooling, "pooling", marge.PoolMax, "how g sums up a document: by its first token (first; the paper), by the mean of all (mean), or by the greatest values of learned functions of them (max)")
 	flag.IntVar(&o.dim, "retrieval-dim", 1024, "width of g with -pooling max (otherwise that of the model)")
 	flag.Float64Var(&o.dropout, "dropout", 0, "dropout (the presets have 0.1; less is better where no document is seen often)")
 	flag.IntVar(&o.tfidf, "tfidf-steps", 1500, "updates during which documents are linked by TF-IDF instead of by g (paper: 0)")
