@@ -5,7 +5,7 @@ package asm
 type gemmStep struct {
 	i0, i1, n0, n1, kb int
 	packB              bool      // the panels of B were not packed by a step before
-	nextA, nextB       []float32 // what the next step packs first, or nil
+	nextA, nextB       []float32 // what the next step packs or multiplies first, or nil
 }
 
 // multiply computes rows r0 to r1 and columns n0 to n1 of C, as far as blocks
@@ -51,14 +51,16 @@ func (t *gemmTask) atB(b []float32, k, j int) []float32 {
 	return b[k*t.LDB+j:]
 }
 
-// multiplyRows carries out a step, which has at most t.rows rows.
+// multiplyRows carries out a step, which has at most t.rows rows. A tile of A is
+// packed just before it is used first, while the next is fetched; but A^T, in
+// which a tile is a few values of every row, all at once.
 func (t *gemmTask) multiplyRows(w *gemmWork, p gemmProblem, s *gemmStep) {
 	kern, i0, n1 := t.kern, s.i0, s.n1
 	k0, k1 := t.block(s.kb)
 	depth, last := k1-k0, s.kb == t.kblocks-1
 	tiles := ceilDiv(s.i1-i0, kern.mr)
 	sums := p.sums()
-	if t.packA {
+	if t.packA && t.TransA {
 		t.packTiles(w.a, p.a, i0, s.i1, k0, k1)
 	}
 	beta := t.Beta
@@ -90,10 +92,18 @@ func (t *gemmTask) multiplyRows(w *gemmWork, p gemmProblem, s *gemmStep) {
 			}
 			var fetch gemmFetch
 			width := ceilDiv(g1-g0, kern.nr)
-			if t.packB && nextB != nil {
+			switch {
+			case t.packA && !t.TransA && g0 == s.n0:
+				t.packRows(w.a[from*depth:], p.a, i0+from, i0+to, k0, k1)
+				nextA := s.nextA
+				if tile+1 < tiles {
+					nextA = t.atA(p.a, i0+to, k0)
+				}
+				fetch = fetchStrip(nextA, t.LDA, true, 0, kern.mr, width, depth)
+			case t.packB && nextB != nil:
 				fetch = fetchStrip(nextB, t.LDB, t.TransB, tile-max(tiles-gemmStrip, 0), kern.group*kern.nr, width, depth)
-			} else if t.packA && s.nextA != nil && g1 == n1 {
-				fetch = fetchStrip(s.nextA, t.LDA, !t.TransA, tile, s.i1-i0, width, depth)
+			case t.packA && t.TransA && g1 == n1:
+				fetch = fetchStrip(s.nextA, t.LDA, false, tile, s.i1-i0, width, depth)
 			}
 			for j, end := g0, g1; j < g1; j, end = end, g1 {
 				b, brs, bps := panels[(j-g0)*depth:], kern.nr, kern.nr*depth
