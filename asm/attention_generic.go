@@ -123,6 +123,6 @@ func attentionProduct(c []float32, ldc int, a []float32, ars, acs int, b []float
 		beta = 1
 	}
 	for i := 0; i < rows; i += kern.mr {
-		kern.tile[min(kern.mr, rows-i)](c[i*ldc:], ldc, a[i*ars:], ars, acs, b, ldb, k, nil, 1, beta, kern.nr)
+		kern.tile[min(kern.mr, rows-i)](c[i*ldc:], ldc, a[i*ars:], ars, acs, b, ldb, 0, k, nil, 1, beta, kern.nr, gemmFetch{})
 	}
 }

@@ -4,15 +4,15 @@ package asm
 
 import "github.com/klauspost/cpuid/v2"
 
-// The micro-kernels accumulate one tile in registers; rows is the number in
-// the name, and columns beyond cols are computed but neither read nor written
-// in c:
+// The micro-kernels accumulate one tile after the other in registers; rows and
+// width are the numbers in the name, and columns beyond cols are computed but
+// neither read nor written in c:
 //
 //	for i := range rows {
 //		for j := range cols {
 //			var x float32
 //			for p := range k {
-//				x = fma(a[i*ars+p*acs], b[p*brs+j], x)
+//				x = fma(a[i*ars+p*acs], b[j/width*bps+p*brs+j%width], x)
 //			}
 //			x *= alpha
 //			if beta != 0 {
@@ -25,67 +25,68 @@ import "github.com/klauspost/cpuid/v2"
 //		}
 //	}
 //
-// k and cols are at least 1; every row of b has the full width of the tile.
+// k and cols are at least 1; every row of b has the full width of the tile. A
+// tile fetches what gemmFetch says.
 
 //go:noescape
-func gemm1x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
+func gemm1x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 
 //go:noescape
-func gemm2x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
+func gemm2x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 
 //go:noescape
-func gemm3x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
+func gemm3x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 
 //go:noescape
-func gemm4x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
+func gemm4x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 
 //go:noescape
-func gemm5x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
+func gemm5x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 
 //go:noescape
-func gemm6x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
+func gemm6x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 
 //go:noescape
-func gemm7x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
+func gemm7x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 
 //go:noescape
-func gemm8x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
+func gemm8x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 
 //go:noescape
-func gemm9x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
+func gemm9x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 
 //go:noescape
-func gemm10x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
+func gemm10x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 
 //go:noescape
-func gemm11x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
+func gemm11x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 
 //go:noescape
-func gemm12x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
+func gemm12x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 
 //go:noescape
-func gemm13x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
+func gemm13x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 
 //go:noescape
-func gemm14x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
+func gemm14x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 
 //go:noescape
-func gemm1x16avx2(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
+func gemm1x16avx2(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 
 //go:noescape
-func gemm2x16avx2(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
+func gemm2x16avx2(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 
 //go:noescape
-func gemm3x16avx2(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
+func gemm3x16avx2(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 
 //go:noescape
-func gemm4x16avx2(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
+func gemm4x16avx2(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 
 //go:noescape
-func gemm5x16avx2(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
+func gemm5x16avx2(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 
 //go:noescape
-func gemm6x16avx2(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
+func gemm6x16avx2(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 
 // gemmPackCols8 transposes; count is a positive multiple of 8. Where rows is
 // less than 8, lanes rows to 7 are set as well, to anything.

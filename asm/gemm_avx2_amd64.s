@@ -25,6 +25,7 @@ GLOBL gemmMask<>(SB), RODATA|NOPTR, $64
 #define B     BX  // the current row of the panel of B
 #define BROW  R15 // bytes between rows of B
 #define K     CX
+#define STEPS R14 // left until the next lines are fetched
 #define BIAS  AX
 #define B0    Y12
 #define B1    Y13
@@ -86,36 +87,69 @@ GLOBL gemmMask<>(SB), RODATA|NOPTR, $64
 	VMASKMOVPS c1, MASK1, 32(C) \
 	ADDQ LDC, C
 
-// TILE is the body of a kernel; ROWS is one of ROWS1 to ROWS6.
-#define TILE(ROWS) \
-	MOVQ c_base+0(FP), C \
-	MOVQ ldc+24(FP), LDC \
-	MOVQ a_base+32(FP), A \
-	MOVQ ars+56(FP), AROW \
-	MOVQ acs+64(FP), ACOL \
-	MOVQ b_base+72(FP), B \
-	MOVQ brs+96(FP), BROW \
-	MOVQ k+104(FP), K \
-	SHLQ $2, LDC \
-	SHLQ $2, AROW \
-	SHLQ $2, ACOL \
-	SHLQ $2, BROW \
-	LEAQ (A)(AROW*2), A3 \
-	ADDQ AROW, A3 \
-	MOVQ C, AX \
-	ROWS(FETCHC) \
-	ROWS(ZERO) \
-	PCALIGN $64 \
-loop: \
+// STEP adds the products at the current k and goes on to the next.
+#define STEP(ROWS, COUNT) \
 	VMOVUPS (B), B0 \
 	VMOVUPS 32(B), B1 \
 	ROWS(MULADD) \
 	ADDQ ACOL, A \
 	ADDQ ACOL, A3 \
 	ADDQ BROW, B \
-	DECQ K \
+	DECQ COUNT
+
+// TILE is the body of a kernel; ROWS is one of ROWS1 to ROWS6. The lines for
+// later are fetched two at a time, every 12 steps: more would fill the queue of
+// cache misses and A would wait behind them.
+#define TILE(ROWS) \
+	MOVQ ldc+24(FP), LDC \
+	MOVQ acs+64(FP), ACOL \
+	MOVQ brs+96(FP), BROW \
+	SHLQ $2, LDC \
+	SHLQ $2, ACOL \
+	SHLQ $2, BROW \
+	SHLQ $2, bps+104(FP) \
+	SHLQ $2, fetch_pair+168(FP) \
+	SHLQ $2, fetch_slot+176(FP) \
+	SHLQ $2, fetch_panel+184(FP) \
+panel: \
+	MOVQ c_base+0(FP), C \
+	MOVQ a_base+32(FP), A \
+	MOVQ ars+56(FP), AROW \
+	MOVQ b_base+72(FP), B \
+	MOVQ k+112(FP), K \
+	SHLQ $2, AROW \
+	LEAQ (A)(AROW*2), A3 \
+	ADDQ AROW, A3 \
+	MOVQ C, AX \
+	ROWS(FETCHC) \
+	ROWS(ZERO) \
+	MOVQ fetch_at+160(FP), AX \
+	TESTQ AX, AX \
+	CMOVQEQ A, AX \
+slot: \
+	SUBQ $12, K \
+	JLT rest \
+	MOVQ fetch_pair+168(FP), STEPS \
+	PREFETCHT1 (AX) \
+	PREFETCHT1 (AX)(STEPS*1) \
+	ADDQ fetch_slot+176(FP), AX \
+	MOVQ $12, STEPS \
+	PCALIGN $64 \
+steps: \
+	STEP(ROWS, STEPS) \
+	JNZ steps \
+	JMP slot \
+rest: \
+	ADDQ $12, K \
+	JZ summed \
+loop: \
+	STEP(ROWS, K) \
 	JNZ loop \
-	MOVQ cols+144(FP), CX \
+summed: \
+	MOVQ cols+152(FP), CX \
+	MOVQ $16, R9 \
+	CMPQ CX, R9 \
+	CMOVQGT R9, CX \
 	MOVQ $8, R9 \
 	CMPQ CX, R9 \
 	CMOVQLT CX, R9 \
@@ -128,54 +162,64 @@ loop: \
 	SUBQ CX, R10 \
 	VMOVUPS (R8), MASK0 \
 	VMOVUPS (R10), MASK1 \
-	CMPL alpha+136(FP), $0x3f800000 \
+	CMPL alpha+144(FP), $0x3f800000 \
 	JEQ scaled \
-	VBROADCASTSS alpha+136(FP), A0 \
+	VBROADCASTSS alpha+144(FP), A0 \
 	ROWS(SCALE) \
 scaled: \
-	CMPL beta+140(FP), $0 \
+	CMPL beta+148(FP), $0 \
 	JEQ added \
-	VBROADCASTSS beta+140(FP), A0 \
+	VBROADCASTSS beta+148(FP), A0 \
 	MOVQ C, R8 \
 	ROWS(ADDC) \
 added: \
-	MOVQ bias_base+112(FP), BIAS \
+	MOVQ bias_base+120(FP), BIAS \
 	TESTQ BIAS, BIAS \
 	JZ biased \
 	VMASKMOVPS (BIAS), MASK0, A0 \
 	VMASKMOVPS 32(BIAS), MASK1, A1 \
 	ROWS(ADDBIAS) \
+	ADDQ $64, bias_base+120(FP) \
 biased: \
 	CMPQ CX, $32 \
 	JNE edge \
 	ROWS(STORE) \
-	VZEROUPPER \
-	RET \
+	SUBQ $16, cols+152(FP) \
+	JLE done \
+	MOVQ acs+64(FP), ACOL \
+	SHLQ $2, ACOL \
+	ADDQ $64, c_base+0(FP) \
+	MOVQ bps+104(FP), AX \
+	ADDQ AX, b_base+72(FP) \
+	MOVQ fetch_panel+184(FP), AX \
+	ADDQ AX, fetch_at+160(FP) \
+	JMP panel \
 edge: \
 	ROWS(STOREMASKED) \
+done: \
 	VZEROUPPER \
 	RET
 
-// func gemm1x16avx2(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
-TEXT ·gemm1x16avx2(SB), NOSPLIT, $0-152
+// func gemm1x16avx2(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
+TEXT ·gemm1x16avx2(SB), NOSPLIT, $0-192
 	TILE(ROWS1)
 
-// func gemm2x16avx2(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
-TEXT ·gemm2x16avx2(SB), NOSPLIT, $0-152
+// func gemm2x16avx2(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
+TEXT ·gemm2x16avx2(SB), NOSPLIT, $0-192
 	TILE(ROWS2)
 
-// func gemm3x16avx2(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
-TEXT ·gemm3x16avx2(SB), NOSPLIT, $0-152
+// func gemm3x16avx2(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
+TEXT ·gemm3x16avx2(SB), NOSPLIT, $0-192
 	TILE(ROWS3)
 
-// func gemm4x16avx2(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
-TEXT ·gemm4x16avx2(SB), NOSPLIT, $0-152
+// func gemm4x16avx2(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
+TEXT ·gemm4x16avx2(SB), NOSPLIT, $0-192
 	TILE(ROWS4)
 
-// func gemm5x16avx2(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
-TEXT ·gemm5x16avx2(SB), NOSPLIT, $0-152
+// func gemm5x16avx2(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
+TEXT ·gemm5x16avx2(SB), NOSPLIT, $0-192
 	TILE(ROWS5)
 
-// func gemm6x16avx2(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
-TEXT ·gemm6x16avx2(SB), NOSPLIT, $0-152
+// func gemm6x16avx2(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
+TEXT ·gemm6x16avx2(SB), NOSPLIT, $0-192
 	TILE(ROWS6)

@@ -17,6 +17,7 @@
 #define B     BX  // the current row of the panel of B
 #define BROW  R15 // bytes between rows of B
 #define K     CX
+#define STEPS R14 // left until the next lines are fetched
 #define BIAS  AX
 #define B0    Z28
 #define B1    Z29
@@ -75,7 +76,7 @@
 	ADDQ LDC, C
 
 // STEP adds the products at the current k and goes on to the next.
-#define STEP(ROWS) \
+#define STEP(ROWS, COUNT) \
 	VMOVUPS (B), B0 \
 	VMOVUPS 64(B), B1 \
 	ROWS(MULADD) \
@@ -85,24 +86,30 @@
 	ADDQ ACOL, A9 \
 	ADDQ ACOL, A12 \
 	ADDQ BROW, B \
-	DECQ K
+	DECQ COUNT
 
 // TILE is the body of a kernel with n rows; ROWS is ROWSn. The first n steps
 // fetch a row of C each, which is added to at the end: all rows at once would
-// fill the queue of cache misses and A would wait behind them.
+// fill the queue of cache misses and A would wait behind them. For the same
+// reason the lines for later are fetched two at a time, every 12 steps.
 #define TILE(n, ROWS) \
-	MOVQ c_base+0(FP), C \
 	MOVQ ldc+24(FP), LDC \
-	MOVQ a_base+32(FP), A \
-	MOVQ ars+56(FP), AROW \
 	MOVQ acs+64(FP), ACOL \
-	MOVQ b_base+72(FP), B \
 	MOVQ brs+96(FP), BROW \
-	MOVQ k+104(FP), K \
 	SHLQ $2, LDC \
-	SHLQ $2, AROW \
 	SHLQ $2, ACOL \
 	SHLQ $2, BROW \
+	SHLQ $2, bps+104(FP) \
+	SHLQ $2, fetch_pair+168(FP) \
+	SHLQ $2, fetch_slot+176(FP) \
+	SHLQ $2, fetch_panel+184(FP) \
+panel: \
+	MOVQ c_base+0(FP), C \
+	MOVQ a_base+32(FP), A \
+	MOVQ ars+56(FP), AROW \
+	MOVQ b_base+72(FP), B \
+	MOVQ k+112(FP), K \
+	SHLQ $2, AROW \
 	LEAQ (A)(AROW*2), A3 \
 	ADDQ AROW, A3 \
 	LEAQ (A3)(AROW*2), A6 \
@@ -121,97 +128,128 @@ fetch: \
 	PREFETCHT0 (AX) \
 	PREFETCHT0 124(AX) \
 	ADDQ LDC, AX \
-	STEP(ROWS) \
+	STEP(ROWS, K) \
 	JNZ fetch \
-	MOVQ k+104(FP), K \
+	MOVQ k+112(FP), K \
 	SUBQ $n, K \
 	JLE summed \
+	MOVQ fetch_at+160(FP), AX \
+	TESTQ AX, AX \
+	CMOVQEQ A, AX \
+slot: \
+	SUBQ $12, K \
+	JLT rest \
+	MOVQ fetch_pair+168(FP), STEPS \
+	PREFETCHT1 (AX) \
+	PREFETCHT1 (AX)(STEPS*1) \
+	ADDQ fetch_slot+176(FP), AX \
+	MOVQ $12, STEPS \
 	PCALIGN $64 \
+steps: \
+	STEP(ROWS, STEPS) \
+	JNZ steps \
+	JMP slot \
+rest: \
+	ADDQ $12, K \
+	JZ summed \
 loop: \
-	STEP(ROWS) \
+	STEP(ROWS, K) \
 	JNZ loop \
 summed: \
-	MOVQ cols+144(FP), CX \
+	MOVQ cols+152(FP), CX \
 	MOVQ $-1, R8 \
+	CMPQ CX, $32 \
+	JGE whole \
 	SHLQ CX, R8 \
 	NOTQ R8 \
+whole: \
 	KMOVW R8, MASK0 \
 	SHRQ $16, R8 \
 	KMOVW R8, MASK1 \
-	CMPL alpha+136(FP), $0x3f800000 \
+	CMPL alpha+144(FP), $0x3f800000 \
 	JEQ scaled \
-	VBROADCASTSS alpha+136(FP), A0 \
+	VBROADCASTSS alpha+144(FP), A0 \
 	ROWS(SCALE) \
 scaled: \
-	CMPL beta+140(FP), $0 \
+	CMPL beta+148(FP), $0 \
 	JEQ added \
-	VBROADCASTSS beta+140(FP), A0 \
+	VBROADCASTSS beta+148(FP), A0 \
 	MOVQ C, R8 \
 	ROWS(ADDC) \
 added: \
-	MOVQ bias_base+112(FP), BIAS \
+	MOVQ bias_base+120(FP), BIAS \
 	TESTQ BIAS, BIAS \
 	JZ biased \
 	VMOVUPS.Z (BIAS), MASK0, B0 \
 	VMOVUPS.Z 64(BIAS), MASK1, B1 \
 	ROWS(ADDBIAS) \
+	ADDQ $128, bias_base+120(FP) \
 biased: \
 	ROWS(STORE) \
+	SUBQ $32, cols+152(FP) \
+	JLE done \
+	ADDQ $128, c_base+0(FP) \
+	MOVQ bps+104(FP), AX \
+	ADDQ AX, b_base+72(FP) \
+	MOVQ fetch_panel+184(FP), AX \
+	ADDQ AX, fetch_at+160(FP) \
+	JMP panel \
+done: \
 	VZEROUPPER \
 	RET
 
-// func gemm1x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
-TEXT ·gemm1x32avx512(SB), NOSPLIT, $0-152
+// func gemm1x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
+TEXT ·gemm1x32avx512(SB), NOSPLIT, $0-192
 	TILE(1, ROWS1)
 
-// func gemm2x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
-TEXT ·gemm2x32avx512(SB), NOSPLIT, $0-152
+// func gemm2x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
+TEXT ·gemm2x32avx512(SB), NOSPLIT, $0-192
 	TILE(2, ROWS2)
 
-// func gemm3x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
-TEXT ·gemm3x32avx512(SB), NOSPLIT, $0-152
+// func gemm3x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
+TEXT ·gemm3x32avx512(SB), NOSPLIT, $0-192
 	TILE(3, ROWS3)
 
-// func gemm4x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
-TEXT ·gemm4x32avx512(SB), NOSPLIT, $0-152
+// func gemm4x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
+TEXT ·gemm4x32avx512(SB), NOSPLIT, $0-192
 	TILE(4, ROWS4)
 
-// func gemm5x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
-TEXT ·gemm5x32avx512(SB), NOSPLIT, $0-152
+// func gemm5x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
+TEXT ·gemm5x32avx512(SB), NOSPLIT, $0-192
 	TILE(5, ROWS5)
 
-// func gemm6x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
-TEXT ·gemm6x32avx512(SB), NOSPLIT, $0-152
+// func gemm6x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
+TEXT ·gemm6x32avx512(SB), NOSPLIT, $0-192
 	TILE(6, ROWS6)
 
-// func gemm7x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
-TEXT ·gemm7x32avx512(SB), NOSPLIT, $0-152
+// func gemm7x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
+TEXT ·gemm7x32avx512(SB), NOSPLIT, $0-192
 	TILE(7, ROWS7)
 
-// func gemm8x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
-TEXT ·gemm8x32avx512(SB), NOSPLIT, $0-152
+// func gemm8x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
+TEXT ·gemm8x32avx512(SB), NOSPLIT, $0-192
 	TILE(8, ROWS8)
 
-// func gemm9x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
-TEXT ·gemm9x32avx512(SB), NOSPLIT, $0-152
+// func gemm9x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
+TEXT ·gemm9x32avx512(SB), NOSPLIT, $0-192
 	TILE(9, ROWS9)
 
-// func gemm10x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
-TEXT ·gemm10x32avx512(SB), NOSPLIT, $0-152
+// func gemm10x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
+TEXT ·gemm10x32avx512(SB), NOSPLIT, $0-192
 	TILE(10, ROWS10)
 
-// func gemm11x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
-TEXT ·gemm11x32avx512(SB), NOSPLIT, $0-152
+// func gemm11x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
+TEXT ·gemm11x32avx512(SB), NOSPLIT, $0-192
 	TILE(11, ROWS11)
 
-// func gemm12x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
-TEXT ·gemm12x32avx512(SB), NOSPLIT, $0-152
+// func gemm12x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
+TEXT ·gemm12x32avx512(SB), NOSPLIT, $0-192
 	TILE(12, ROWS12)
 
-// func gemm13x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
-TEXT ·gemm13x32avx512(SB), NOSPLIT, $0-152
+// func gemm13x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
+TEXT ·gemm13x32avx512(SB), NOSPLIT, $0-192
 	TILE(13, ROWS13)
 
-// func gemm14x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
-TEXT ·gemm14x32avx512(SB), NOSPLIT, $0-152
+// func gemm14x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
+TEXT ·gemm14x32avx512(SB), NOSPLIT, $0-192
 	TILE(14, ROWS14)

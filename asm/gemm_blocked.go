@@ -7,8 +7,8 @@ import (
 	"github.com/marge-go/marge/internal/pages"
 )
 
-// gemmTile computes a tile of C; gemm_amd64.go gives the loop.
-type gemmTile func(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int)
+// gemmTile computes a row of tiles of C; gemm_amd64.go gives the loop.
+type gemmTile func(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 
 // gemmKernels is what GEMM needs of an instruction set.
 type gemmKernels struct {
@@ -60,8 +60,9 @@ type gemmTask struct {
 	work    []gemmWork
 
 	// In the shared mode, which is for several parts or several blocks of rows
-	// of A, the parts pack a slab of B together, columns n0 to n1 of the blocks
-	// kb0 to kb1, before they multiply with it.
+	// of A, the parts pack a slab of B once, columns n0 to n1 of the blocks kb0
+	// to kb1: together, before they multiply with it, or each the panels that
+	// it alone needs, while it multiplies its first block of rows.
 	shared           bool
 	packing          bool
 	slab             []float32
@@ -159,7 +160,7 @@ func Gemm(run Runner, g *GemmArgs) {
 	}
 }
 
-// runShared goes through B slab by slab: all parts pack, then all multiply.
+// runShared goes through B slab by slab.
 func (t *gemmTask) runShared(run Runner) {
 	cols, blocks := t.n1, t.kb1
 	kc := t.depth()
@@ -168,9 +169,10 @@ func (t *gemmTask) runShared(run Runner) {
 		t.n1 = min(t.n0+cols, t.N)
 		for t.kb0 = 0; t.kb0 < t.kblocks; t.kb0 += blocks {
 			t.kb1 = min(t.kb0+blocks, t.kblocks)
-			t.packing = true
-			run.Run(t.parts, t)
-			t.packing = false
+			if t.packing = t.pm > 1; t.packing {
+				run.Run(t.parts, t)
+				t.packing = false
+			}
 			run.Run(t.parts, t)
 		}
 	}
@@ -236,155 +238,6 @@ func (t *gemmTask) depth() int { return ceilDiv(ceilDiv(t.K, 16), t.kblocks) * 1
 func (t *gemmTask) block(kb int) (k0, k1 int) {
 	k0, k1 = span(ceilDiv(t.K, 16), t.kblocks, kb)
 	return k0 * 16, min(k1*16, t.K)
-}
-
-// packSlab packs the panels of part p of the slab. The slab holds its blocks
-// one after the other, in each the panels one after the other.
-func (t *gemmTask) packSlab(p int) {
-	nr := t.kern.nr
-	panels := ceilDiv(t.n1-t.n0, nr)
-	from, to := span(panels*(t.kb1-t.kb0), t.parts, p)
-	for u := from; u < to; u++ {
-		k0, k1 := t.block(t.kb0 + u/panels)
-		j := t.n0 + u%panels*nr
-		t.packPanel(t.panel(k0, k1, j), t.B, k0, k1, j)
-	}
-}
-
-// panel returns the place in the slab of the panel of B that starts at column j.
-func (t *gemmTask) panel(k0, k1, j int) []float32 {
-	nr := t.kern.nr
-	first, _ := t.block(t.kb0)
-	width := ceilDiv(t.n1-t.n0, nr) * nr
-	return t.slab[(k0-first)*width+(j-t.n0)*(k1-k0):]
-}
-
-// packPanel packs rows k0 to k1 of the panel of b that starts at column j.
-func (t *gemmTask) packPanel(dst, b []float32, k0, k1, j int) {
-	nr := t.kern.nr
-	cols := min(nr, t.N-j)
-	if cols < nr {
-		clear(dst[:(k1-k0)*nr])
-	}
-	if t.TransB {
-		t.kern.transpose(dst, nr, b[j*t.LDB+k0:], t.LDB, cols, k1-k0)
-	} else {
-		t.kern.copyRows(dst, nr, b[k0*t.LDB+j:], t.LDB, cols, k1-k0)
-	}
-}
-
-// multiply computes rows r0 to r1 and columns n0 to n1 of C, as far as blocks
-// kb0 to kb1 go.
-func (t *gemmTask) multiply(w *gemmWork, p gemmProblem, r0, r1, n0, n1, kb0, kb1 int) {
-	if r0 >= r1 || n0 >= n1 {
-		return
-	}
-	rowBlocks := ceilDiv(r1-r0, t.rows)
-	for rb := range rowBlocks {
-		from, to := span(ceilDiv(r1-r0, t.kern.mr), rowBlocks, rb)
-		for kb := kb0; kb < kb1; kb++ {
-			t.multiplyRows(w, p, r0+from*t.kern.mr, min(r0+to*t.kern.mr, r1), n0, n1, kb)
-		}
-	}
-}
-
-// multiplyRows is one step of multiply: block kb of rows i0 to i1, which are
-// at most gemmRows.
-func (t *gemmTask) multiplyRows(w *gemmWork, p gemmProblem, i0, i1, n0, n1, kb int) {
-	kern := t.kern
-	k0, k1 := t.block(kb)
-	last := kb == t.kblocks-1
-	tiles := ceilDiv(i1-i0, kern.mr)
-	sums := p.sums()
-	if t.packA {
-		t.packTiles(w.a, p.a, i0, i1, k0, k1)
-	}
-	beta := t.Beta
-	if kb > 0 {
-		beta = 1
-	} else if beta == 0 {
-		beta = 0 // and not -0
-	}
-	for g0 := n0; g0 < n1; g0 += kern.group * kern.nr {
-		g1 := min(g0+kern.group*kern.nr, n1)
-		for j := g0; j < g1 && !t.shared; j += kern.nr {
-			if t.packB || g1-j < kern.nr {
-				t.packPanel(w.b[(j-g0)*(k1-k0):], p.b, k0, k1, j)
-			}
-		}
-		for tile := range tiles {
-			from, to := t.tile(i1-i0, tile)
-			rows := to - from
-			a, ars, acs := w.a[from*(k1-k0):], 1, rows
-			switch {
-			case t.packA:
-			case t.TransA:
-				a, acs = p.a[k0*t.LDA+i0+from:], t.LDA
-			default:
-				a, ars, acs = p.a[(i0+from)*t.LDA+k0:], t.LDA, 1
-			}
-			for j := g0; j < g1; j += kern.nr {
-				cols := min(kern.nr, g1-j)
-				panel, brs := w.b[(j-g0)*(k1-k0):], kern.nr
-				switch {
-				case t.shared:
-					panel = t.panel(k0, k1, j)
-				case !t.packB && cols == kern.nr:
-					panel, brs = p.b[k0*t.LDB+j:], t.LDB
-				}
-				var bias []float32
-				if last && t.Bias != nil {
-					bias = t.Bias[j : j+cols]
-				}
-				kern.tile[rows](sums[(i0+from)*t.LDC+j:], t.LDC, a, ars, acs,
-					panel, brs, k1-k0, bias, t.Alpha, beta, cols)
-			}
-			if last && t.Activation != NoActivation {
-				t.activate(p, i0+from, i0+to, g0, g1)
-			}
-		}
-	}
-}
-
-// tile returns the bounds of a tile of n rows: all have mr rows but the last
-// two, which share what is left.
-func (t *gemmTask) tile(n, tile int) (from, to int) {
-	whole := max(ceilDiv(n, t.kern.mr)-2, 0)
-	if tile < whole {
-		return tile * t.kern.mr, (tile + 1) * t.kern.mr
-	}
-	from, to = span(n-whole*t.kern.mr, min(ceilDiv(n, t.kern.mr), 2), tile-whole)
-	return whole*t.kern.mr + from, whole*t.kern.mr + to
-}
-
-// packTiles packs columns k0 to k1 of rows i0 to i1 of op(A), tile by tile.
-func (t *gemmTask) packTiles(dst, a []float32, i0, i1, k0, k1 int) {
-	mr, depth, tiles := t.kern.mr, k1-k0, ceilDiv(i1-i0, t.kern.mr)
-	first := 0
-	if whole := depth &^ 7; t.TransA && t.kern.split8 != nil && tiles > 2 {
-		first = tiles - 2
-		// What these write behind their tiles is written over below.
-		for tile := 0; tile < first && whole < depth; tile++ {
-			from, to := t.tile(i1-i0, tile)
-			t.packRows(dst[from*depth+whole*mr:], a, i0+from, i0+to, k0+whole, k1)
-		}
-		for k := 0; k < whole; k += 8 {
-			t.kern.split8(dst[k*mr:], mr*depth, a[(k0+k)*t.LDA+i0:], t.LDA, first)
-		}
-	}
-	for tile := first; tile < tiles; tile++ {
-		from, to := t.tile(i1-i0, tile)
-		t.packRows(dst[from*depth:], a, i0+from, i0+to, k0, k1)
-	}
-}
-
-// packRows packs columns k0 to k1 of rows i0 to i1 of op(A).
-func (t *gemmTask) packRows(dst, a []float32, i0, i1, k0, k1 int) {
-	if t.TransA {
-		t.kern.copyRows(dst, i1-i0, a[k0*t.LDA+i0:], t.LDA, i1-i0, k1-k0)
-	} else {
-		t.kern.transpose(dst, i1-i0, a[i0*t.LDA+k0:], t.LDA, i1-i0, k1-k0)
-	}
 }
 
 // activate sets rows i0 to i1 and columns n0 to n1 of C to the activation of

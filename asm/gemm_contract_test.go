@@ -15,7 +15,10 @@ import (
 func TestGemmThreadsAgree(t *testing.T) {
 	onEveryISA(t, func(t *testing.T) {
 		rng := rand.New(rand.NewPCG(11, 12))
+		kern := gemmKernelsOf(Current())
+		many, wide := (gemmManyTiles+1)*kern.mr, (gemmDirectCols+1)*kern.nr
 		for _, c := range []gemmCase{
+			{m: many, n: wide + 1, k: kern.kc + 20}, {m: many + 3, n: wide, k: 21},
 			{m: 200, n: 300, k: 520}, {m: 4, n: 3000, k: 300}, {m: 1500, n: 40, k: 70},
 			{m: 130, n: 33, k: 700, batch: 3}, {m: 60, n: 70, k: 90, batch: 16}, {m: 700, n: 2, k: 800},
 		} {

@@ -10,46 +10,53 @@ var gemmGeneric = gemmKernels{
 	lanes:     1,
 }
 
-func gemmTile1x4(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int) {
-	var x [4]float32
-	for p := range k {
-		a0, b := a[p*acs], b[p*brs:p*brs+4]
-		x[0] += a0 * b[0]
-		x[1] += a0 * b[1]
-		x[2] += a0 * b[2]
-		x[3] += a0 * b[3]
+func gemmTile1x4(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, _ gemmFetch) {
+	for j := 0; j < cols; j += 4 {
+		var x [4]float32
+		panel := b[j/4*bps:]
+		for p := range k {
+			a0, b := a[p*acs], panel[p*brs:p*brs+4]
+			x[0] += a0 * b[0]
+			x[1] += a0 * b[1]
+			x[2] += a0 * b[2]
+			x[3] += a0 * b[3]
+		}
+		gemmStoreRow(c, &x, bias, alpha, beta, j, cols)
 	}
-	gemmStoreRow(c, &x, bias, alpha, beta, cols)
 }
 
-func gemmTile2x4(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, k int, bias []float32, alpha, beta float32, cols int) {
-	var x0, x1, x2, x3, y0, y1, y2, y3 float32
-	for p := range k {
-		a0, a1, b := a[p*acs], a[p*acs+ars], b[p*brs:p*brs+4]
-		x0 += a0 * b[0]
-		x1 += a0 * b[1]
-		x2 += a0 * b[2]
-		x3 += a0 * b[3]
-		y0 += a1 * b[0]
-		y1 += a1 * b[1]
-		y2 += a1 * b[2]
-		y3 += a1 * b[3]
+func gemmTile2x4(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, _ gemmFetch) {
+	for j := 0; j < cols; j += 4 {
+		var x0, x1, x2, x3, y0, y1, y2, y3 float32
+		panel := b[j/4*bps:]
+		for p := range k {
+			a0, a1, b := a[p*acs], a[p*acs+ars], panel[p*brs:p*brs+4]
+			x0 += a0 * b[0]
+			x1 += a0 * b[1]
+			x2 += a0 * b[2]
+			x3 += a0 * b[3]
+			y0 += a1 * b[0]
+			y1 += a1 * b[1]
+			y2 += a1 * b[2]
+			y3 += a1 * b[3]
+		}
+		gemmStoreRow(c, &[4]float32{x0, x1, x2, x3}, bias, alpha, beta, j, cols)
+		gemmStoreRow(c[ldc:], &[4]float32{y0, y1, y2, y3}, bias, alpha, beta, j, cols)
 	}
-	gemmStoreRow(c, &[4]float32{x0, x1, x2, x3}, bias, alpha, beta, cols)
-	gemmStoreRow(c[ldc:], &[4]float32{y0, y1, y2, y3}, bias, alpha, beta, cols)
 }
 
-// gemmStoreRow ends a row of a tile: c = alpha*x + beta*c + bias.
-func gemmStoreRow(c []float32, x *[4]float32, bias []float32, alpha, beta float32, cols int) {
-	for j, v := range x[:cols] {
+// gemmStoreRow ends columns j to j+4 of a row of a tile, as far as cols:
+// c = alpha*x + beta*c + bias.
+func gemmStoreRow(c []float32, x *[4]float32, bias []float32, alpha, beta float32, j, cols int) {
+	for i, v := range x[:min(cols-j, 4)] {
 		v *= alpha
 		if beta != 0 {
-			v += beta * c[j]
+			v += beta * c[j+i]
 		}
 		if bias != nil {
-			v += bias[j]
+			v += bias[j+i]
 		}
-		c[j] = v
+		c[j+i] = v
 	}
 }
 

@@ -9,6 +9,13 @@ const (
 	gemmLargeA = 1 << 20
 )
 
+// B is multiplied where it lies if its rows are at most gemmNearRows values apart
+// or all have at most gemmSmallB values.
+const (
+	gemmNearRows = 512
+	gemmSmallB   = 1 << 18
+)
+
 // A is packed gemmRows rows at a time. From gemmManyTiles tiles of rows on it is
 // gemmBlockTiles tiles, which stay in the second-level cache beside a group of
 // panels of B.
@@ -30,7 +37,7 @@ func (t *gemmTask) plan(threads int) {
 	kc := t.depth()
 	t.thin = t.TransB && t.M <= gemmThinRows && t.K >= t.M*gemmThinDepth
 	t.packA = t.N > gemmDirectCols*k.nr || t.scattered()
-	t.packB = t.TransB || t.M > gemmDirectRows*k.mr
+	t.packB = t.TransB || t.M > gemmDirectRows*k.mr && !t.nearB()
 
 	work := t.M * t.N * t.K
 	t.parts = max(min(threads, work*t.Batch/gemmPartWork), 1)
@@ -44,7 +51,7 @@ func (t *gemmTask) plan(threads int) {
 		t.pm, t.pn = t.cut(t.parts)
 	}
 	t.rows = gemmRows
-	if t.packA && t.packB && t.Batch == 1 && t.M > gemmManyTiles*k.mr {
+	if t.packA && t.Batch == 1 && t.M > gemmManyTiles*k.mr {
 		t.rows = gemmBlockTiles * k.mr
 	}
 	t.shared = t.Batch == 1 && t.packB && (t.pm > 1 || t.M > t.rows)
@@ -73,6 +80,13 @@ func (t *gemmTask) scattered() bool {
 	// lines, more than 8 or 12 push each other out: depending on addresses, that
 	// halves the speed.
 	return !few && t.LDA%1024 == 0
+}
+
+// nearB tells whether B is multiplied as fast where it lies as when it is packed:
+// the processor fetches its rows in time, or it stays in the second-level cache.
+// Rows a multiple of 4 KiB apart push each other out of the first.
+func (t *gemmTask) nearB() bool {
+	return t.LDB%1024 != 0 && (t.LDB <= gemmNearRows || t.K*t.LDB <= gemmSmallB)
 }
 
 // buffers gives every part pack buffers for a values of A and b values of B.

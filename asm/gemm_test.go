@@ -227,6 +227,7 @@ func TestGemmBlocks(t *testing.T) {
 			for _, c := range []gemmCase{{m: 1300, n: 33, k: 40}, {m: 5, n: 2500, k: 40}, {m: 90, n: 700, k: 300}, {m: 1400, n: 530, k: 20}} {
 				c.transA, c.transB, c.alpha, c.pad = trans[0], trans[1], 1, 1
 				checkGemm(t, c.String(), threads(3), c.args(rng, onHeap))
+				checkGemm(t, c.String(), nil, c.args(rng, onHeap))
 			}
 			// Few rows, on both sides of the depth from which dot products are used.
 			step := 1

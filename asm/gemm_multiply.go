@@ -1,0 +1,166 @@
+package asm
+
+// gemmStep is one step of multiply: rows i0 to i1 and columns n0 to n1 of C,
+// block kb of the products.
+type gemmStep struct {
+	i0, i1, n0, n1, kb int
+	packB              bool      // the panels of B were not packed by a step before
+	nextA, nextB       []float32 // what the next step packs or multiplies first, or nil
+}
+
+// multiply computes rows r0 to r1 and columns n0 to n1 of C, as far as blocks
+// kb0 to kb1 go.
+func (t *gemmTask) multiply(w *gemmWork, p gemmProblem, r0, r1, n0, n1, kb0, kb1 int) {
+	if r0 >= r1 || n0 >= n1 {
+		return
+	}
+	mr, rowBlocks := t.kern.mr, ceilDiv(r1-r0, t.rows)
+	for rb := range rowBlocks {
+		from, to := span(ceilDiv(r1-r0, mr), rowBlocks, rb)
+		for kb := kb0; kb < kb1; kb++ {
+			s := gemmStep{i0: r0 + from*mr, i1: min(r0+to*mr, r1), n0: n0, n1: n1, kb: kb}
+			s.packB = !t.shared || t.pm == 1 && rb == 0
+			if kb+1 < kb1 {
+				k, _ := t.block(kb + 1)
+				s.nextA = t.atA(p.a, s.i0, k)
+				if s.packB {
+					s.nextB = t.atB(p.b, k, n0)
+				}
+			} else if rb+1 < rowBlocks {
+				k, _ := t.block(kb0)
+				s.nextA = t.atA(p.a, s.i1, k)
+			}
+			t.multiplyRows(w, p, &s)
+		}
+	}
+}
+
+// atA returns A from row i of op(A) and product k on.
+func (t *gemmTask) atA(a []float32, i, k int) []float32 {
+	if t.TransA {
+		return a[k*t.LDA+i:]
+	}
+	return a[i*t.LDA+k:]
+}
+
+// atB returns B from product k and column j of op(B) on.
+func (t *gemmTask) atB(b []float32, k, j int) []float32 {
+	if t.TransB {
+		return b[j*t.LDB+k:]
+	}
+	return b[k*t.LDB+j:]
+}
+
+// multiplyRows carries out a step, which has at most t.rows rows. A tile of A is
+// packed just before it is used first, while the next is fetched; but A^T, in
+// which a tile is a few values of every row, all at once.
+func (t *gemmTask) multiplyRows(w *gemmWork, p gemmProblem, s *gemmStep) {
+	kern, i0, n1 := t.kern, s.i0, s.n1
+	k0, k1 := t.block(s.kb)
+	depth, last := k1-k0, s.kb == t.kblocks-1
+	tiles := ceilDiv(s.i1-i0, kern.mr)
+	sums := p.sums()
+	if t.packA && t.TransA {
+		t.packTiles(w.a, p.a, i0, s.i1, k0, k1)
+	}
+	beta := t.Beta
+	if s.kb > 0 {
+		beta = 1
+	} else if beta == 0 {
+		beta = 0 // and not -0
+	}
+	for g0 := s.n0; g0 < n1; g0 += kern.group * kern.nr {
+		g1 := min(g0+kern.group*kern.nr, n1)
+		panels, nextB := w.b, s.nextB
+		if t.shared {
+			panels = t.panel(k0, k1, g0)
+		}
+		if s.packB {
+			t.packGroup(panels, p.b, k0, k1, g0, g1)
+			if g1 < n1 {
+				nextB = t.atB(p.b, k0, g1)
+			}
+		}
+		for tile := range tiles {
+			from, to := t.tile(s.i1-i0, tile)
+			a, ars, acs := w.a[from*depth:], 1, to-from
+			if !t.packA {
+				a, ars, acs = t.atA(p.a, i0+from, k0), t.LDA, 1
+				if t.TransA {
+					ars, acs = acs, ars
+				}
+			}
+			var fetch gemmFetch
+			width := ceilDiv(g1-g0, kern.nr)
+			switch {
+			case t.packA && !t.TransA && g0 == s.n0:
+				t.packRows(w.a[from*depth:], p.a, i0+from, i0+to, k0, k1)
+				nextA := s.nextA
+				if tile+1 < tiles {
+					nextA = t.atA(p.a, i0+to, k0)
+				}
+				fetch = fetchStrip(nextA, t.LDA, true, 0, kern.mr, width, depth)
+			case t.packB && nextB != nil:
+				fetch = fetchStrip(nextB, t.LDB, t.TransB, tile-max(tiles-gemmStrip, 0), kern.group*kern.nr, width, depth)
+			case t.packA && t.TransA && g1 == n1:
+				fetch = fetchStrip(s.nextA, t.LDA, false, tile, s.i1-i0, width, depth)
+			}
+			for j, end := g0, g1; j < g1; j, end = end, g1 {
+				b, brs, bps := panels[(j-g0)*depth:], kern.nr, kern.nr*depth
+				if whole := g1 - (g1-j)%kern.nr; !t.packB && j < whole {
+					b, brs, bps, end = p.b[k0*t.LDB+j:], t.LDB, kern.nr, whole
+				}
+				var bias []float32
+				if last && t.Bias != nil {
+					bias = t.Bias[j:end]
+				}
+				kern.tile[to-from](sums[(i0+from)*t.LDC+j:], t.LDC, a, ars, acs,
+					b, brs, bps, depth, bias, t.Alpha, beta, end-j, fetch)
+			}
+			if last && t.Activation != NoActivation {
+				t.activate(p, i0+from, i0+to, g0, g1)
+			}
+		}
+	}
+}
+
+// tile returns the bounds of a tile of n rows: all have mr rows but the last
+// two, which share what is left.
+func (t *gemmTask) tile(n, tile int) (from, to int) {
+	whole := max(ceilDiv(n, t.kern.mr)-2, 0)
+	if tile < whole {
+		return tile * t.kern.mr, (tile + 1) * t.kern.mr
+	}
+	from, to = span(n-whole*t.kern.mr, min(ceilDiv(n, t.kern.mr), 2), tile-whole)
+	return whole*t.kern.mr + from, whole*t.kern.mr + to
+}
+
+// gemmFetch says what a kernel brings to the second-level cache, beside its
+// work, for what is packed next: every 12 products the cache lines of the values
+// at and at+pair, then of those slot further, and so on; from at+panel on while
+// it computes the next tile of the row. Nothing if at is nil.
+type gemmFetch struct {
+	at                *float32
+	pair, slot, panel int
+}
+
+// gemmStrip is the number of values in a cache line, and the number of strips
+// of fetchStrip in a group of panels of 256 columns.
+const gemmStrip = 16
+
+// fetchStrip returns what a row of tiles fetches of x, of which width rows
+// (byRow) or columns are packed next as far as depth products go. A strip is two
+// rows for every tile, or a line of columns; there is none beyond the width.
+func fetchStrip(x []float32, ld int, byRow bool, strip, width, tiles, depth int) gemmFetch {
+	first, at := strip*gemmStrip, strip*gemmStrip
+	fetch := gemmFetch{pair: ld, slot: 2 * ld, panel: ceilDiv(depth, 2*tiles) * 2 * ld}
+	if byRow {
+		first, at = strip*2*tiles, strip*2*tiles*ld
+		fetch = gemmFetch{pair: tiles * ld, slot: gemmStrip, panel: ld}
+	}
+	if first < 0 || first >= width || at >= len(x) {
+		return gemmFetch{}
+	}
+	fetch.at = &x[at]
+	return fetch
+}

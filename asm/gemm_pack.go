@@ -1,0 +1,80 @@
+package asm
+
+// packSlab packs the panels of part p of the slab. The slab holds its blocks
+// one after the other, in each the panels one after the other.
+func (t *gemmTask) packSlab(p int) {
+	nr := t.kern.nr
+	panels := ceilDiv(t.n1-t.n0, nr)
+	from, to := span(panels*(t.kb1-t.kb0), t.parts, p)
+	for u := from; u < to; u++ {
+		k0, k1 := t.block(t.kb0 + u/panels)
+		j := t.n0 + u%panels*nr
+		t.packPanel(t.panel(k0, k1, j), t.B, k0, k1, j)
+	}
+}
+
+// panel returns the place in the slab of the panel of B that starts at column j.
+func (t *gemmTask) panel(k0, k1, j int) []float32 {
+	nr := t.kern.nr
+	first, _ := t.block(t.kb0)
+	width := ceilDiv(t.n1-t.n0, nr) * nr
+	return t.slab[(k0-first)*width+(j-t.n0)*(k1-k0):]
+}
+
+// packGroup packs the panels of columns g0 to g1, or those that b does not hold
+// whole if it is multiplied where it lies.
+func (t *gemmTask) packGroup(dst, b []float32, k0, k1, g0, g1 int) {
+	nr := t.kern.nr
+	for j := g0; j < g1; j += nr {
+		if t.packB || g1-j < nr {
+			t.packPanel(dst[(j-g0)*(k1-k0):], b, k0, k1, j)
+		}
+	}
+}
+
+// packPanel packs rows k0 to k1 of the panel of b that starts at column j.
+func (t *gemmTask) packPanel(dst, b []float32, k0, k1, j int) {
+	nr := t.kern.nr
+	cols := min(nr, t.N-j)
+	if cols < nr {
+		clear(dst[:(k1-k0)*nr])
+	}
+	pack := t.kern.copyRows
+	if t.TransB {
+		pack = t.kern.transpose
+	}
+	pack(dst, nr, t.atB(b, k0, j), t.LDB, cols, k1-k0)
+}
+
+// packTiles packs columns k0 to k1 of rows i0 to i1 of op(A), tile by tile.
+func (t *gemmTask) packTiles(dst, a []float32, i0, i1, k0, k1 int) {
+	mr, depth, tiles := t.kern.mr, k1-k0, ceilDiv(i1-i0, t.kern.mr)
+	first := 0
+	if whole := depth &^ 7; t.TransA && t.kern.split8 != nil && tiles > 2 {
+		first = tiles - 2
+		if (i1-i0)%mr == 0 && i1+2 <= t.M {
+			first = tiles // a row of A goes on behind the last
+		}
+		// What these write behind their tiles is written over below.
+		for tile := 0; tile < first && whole < depth; tile++ {
+			from, to := t.tile(i1-i0, tile)
+			t.packRows(dst[from*depth+whole*mr:], a, i0+from, i0+to, k0+whole, k1)
+		}
+		for k := 0; k < whole; k += 8 {
+			t.kern.split8(dst[k*mr:], mr*depth, a[(k0+k)*t.LDA+i0:], t.LDA, first)
+		}
+	}
+	for tile := first; tile < tiles; tile++ {
+		from, to := t.tile(i1-i0, tile)
+		t.packRows(dst[from*depth:], a, i0+from, i0+to, k0, k1)
+	}
+}
+
+// packRows packs columns k0 to k1 of rows i0 to i1 of op(A).
+func (t *gemmTask) packRows(dst, a []float32, i0, i1, k0, k1 int) {
+	pack := t.kern.transpose
+	if t.TransA {
+		pack = t.kern.copyRows
+	}
+	pack(dst, i1-i0, t.atA(a, i0, k0), t.LDA, i1-i0, k1-k0)
+}
