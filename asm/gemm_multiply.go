@@ -102,7 +102,7 @@ func (t *gemmTask) multiplyRows(w *gemmWork, p gemmProblem, s *gemmStep) {
 				fetch = fetchStrip(nextA, t.LDA, true, 0, kern.mr, width, depth)
 			case t.packB && nextB != nil:
 				fetch = fetchStrip(nextB, t.LDB, t.TransB, tile-max(tiles-gemmStrip, 0), kern.group*kern.nr, width, depth)
-			case t.packA && t.TransA && g1 == n1:
+			case t.packA && t.TransA && g1 == n1 && (s.i1-i0)*depth <= gemmFetched:
 				fetch = fetchStrip(s.nextA, t.LDA, false, tile, s.i1-i0, width, depth)
 			}
 			for j, end := g0, g1; j < g1; j, end = end, g1 {

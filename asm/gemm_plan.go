@@ -9,11 +9,11 @@ const (
 	gemmLargeA = 1 << 20
 )
 
-// B is multiplied where it lies if its rows are at most gemmNearRows values apart
-// or all have at most gemmSmallB values.
+// B is multiplied where it lies if it has at most gemmSmallB values, or twice as
+// many in rows at most gemmNearRows values apart.
 const (
-	gemmNearRows = 512
 	gemmSmallB   = 1 << 18
+	gemmNearRows = 512
 )
 
 // A is packed gemmRows rows at a time. From gemmManyTiles tiles of rows on it is
@@ -24,6 +24,10 @@ const (
 	gemmManyTiles  = 96
 	gemmBlockTiles = 12
 )
+
+// gemmFetched is the largest number of values of A^T that are fetched before
+// they are packed: half of a second-level cache.
+const gemmFetched = 1 << 17
 
 // gemmPartWork is the number of multiplications that is worth a thread.
 const gemmPartWork = 1 << 18
@@ -86,7 +90,8 @@ func (t *gemmTask) scattered() bool {
 // the processor fetches its rows in time, or it stays in the second-level cache.
 // Rows a multiple of 4 KiB apart push each other out of the first.
 func (t *gemmTask) nearB() bool {
-	return t.LDB%1024 != 0 && (t.LDB <= gemmNearRows || t.K*t.LDB <= gemmSmallB)
+	size := t.K * t.LDB
+	return t.LDB%1024 != 0 && (size <= gemmSmallB || size <= 2*gemmSmallB && t.LDB <= gemmNearRows)
 }
 
 // buffers gives every part pack buffers for a values of A and b values of B.
