@@ -10,10 +10,12 @@ const (
 )
 
 // B is multiplied where it lies if it has at most gemmSmallB values, or twice as
-// many in rows at most gemmNearRows values apart.
+// many in rows at most gemmNearRows values apart; from gemmManyRows rows of A on
+// only if its rows are at most half as far apart.
 const (
 	gemmSmallB   = 1 << 18
 	gemmNearRows = 512
+	gemmManyRows = 1 << 9
 )
 
 // A is packed gemmRows rows at a time. From gemmManyTiles tiles of rows on it is
@@ -88,10 +90,14 @@ func (t *gemmTask) scattered() bool {
 
 // nearB tells whether B is multiplied as fast where it lies as when it is packed:
 // the processor fetches its rows in time, or it stays in the second-level cache.
-// Rows a multiple of 4 KiB apart push each other out of the first.
+// Rows a multiple of 4 KiB apart push each other out of the first; those 2 KiB
+// apart lose 8% under 2,048 rows of A.
 func (t *gemmTask) nearB() bool {
 	size := t.K * t.LDB
-	return t.LDB%1024 != 0 && (size <= gemmSmallB || size <= 2*gemmSmallB && t.LDB <= gemmNearRows)
+	if t.LDB%1024 == 0 || t.M >= gemmManyRows && t.LDB > gemmNearRows/2 {
+		return false
+	}
+	return size <= gemmSmallB || size <= 2*gemmSmallB && t.LDB <= gemmNearRows
 }
 
 // buffers gives every part pack buffers for a values of A and b values of B.
