@@ -335,10 +335,13 @@ func crossEntropy(a *rowArgs, lo, hi int) {
 	}
 }
 
-// slice is Tape.Rows without a tape.
+// slice is Tape.Rows without a tape. It does not read what belongs to the gradient
+// of t, which another tape may be writing.
 func slice(t *Tensor, lo, n int) Tensor {
-	s := *t
-	s.offset += lo * t.strides[0]
+	s := Tensor{
+		backend: t.backend, store: t.store, offset: t.offset + lo*t.strides[0],
+		rank: t.rank, shape: t.shape, strides: t.strides, dtype: t.dtype,
+	}
 	s.shape[0] = n
 	return s
 }
