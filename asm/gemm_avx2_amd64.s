@@ -125,7 +125,7 @@ panel: \
 	ROWS(ZERO) \
 	MOVQ fetch_at+160(FP), AX \
 	TESTQ AX, AX \
-	CMOVQEQ A, AX \
+	JZ loop \
 slot: \
 	SUBQ $12, K \
 	JLT rest \
@@ -142,6 +142,7 @@ steps: \
 rest: \
 	ADDQ $12, K \
 	JZ summed \
+	PCALIGN $64 \
 loop: \
 	STEP(ROWS, K) \
 	JNZ loop \

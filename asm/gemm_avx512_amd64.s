@@ -135,7 +135,7 @@ fetch: \
 	JLE summed \
 	MOVQ fetch_at+160(FP), AX \
 	TESTQ AX, AX \
-	CMOVQEQ A, AX \
+	JZ loop \
 slot: \
 	SUBQ $12, K \
 	JLT rest \
@@ -152,6 +152,7 @@ steps: \
 rest: \
 	ADDQ $12, K \
 	JZ summed \
+	PCALIGN $64 \
 loop: \
 	STEP(ROWS, K) \
 	JNZ loop \
