@@ -94,6 +94,7 @@ func TestFunctionErrors(t *testing.T) {
 	grid = append(grid, lineGrid(-105, -86, 50_000)...)
 	grid = append(grid, lineGrid(86, 89, 50_000)...)
 	grid = append(grid, lineGrid(-1, 1, 50_000)...)
+	grid = append(grid, lineGrid(-16, 16, 32<<10+1)...) // multiples of 1/1024, where intervals meet
 	for _, c := range []struct {
 		name  string
 		f     func(dst, x []float32)
