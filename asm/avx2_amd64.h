@@ -9,8 +9,6 @@
 #define VBYTES 32 // bytes of a vector
 #define HBYTES 16 // bytes of half a vector
 
-// Prefetches beside AHEAD whose best distance depends on the instruction set.
-#define NORMALIZE_AHEAD 8192
 #define GELU_FETCH(mem) PREFETCHT0 mem
 
 #define V0 Y0

@@ -6,7 +6,6 @@
 #define HBYTES 32 // bytes of half a vector
 
 // The processor's own prefetch is faster for GELU.
-#define NORMALIZE_AHEAD 4096
 #define GELU_FETCH(mem)
 
 #define V0 Z0

