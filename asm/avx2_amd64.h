@@ -9,8 +9,6 @@
 #define VBYTES 32 // bytes of a vector
 #define HBYTES 16 // bytes of half a vector
 
-// Prefetches beside AHEAD whose best distance depends on the instruction set.
-#define NORMALIZE_AHEAD 8192
 #define GELU_FETCH(mem) PREFETCHT0 mem
 
 #define V0 Y0
@@ -170,11 +168,11 @@
 #define C_B3      Y10
 #define C_POWERS  Y7
 #define POWER_CONSTS \
-	VMOVUPS CONSTANT(63), C_DEEPEST \
+	VMOVUPS CONSTANT(62), C_DEEPEST \
 	VMOVUPS CONSTANT(14), C_EIGHTHS \
-	VMOVUPS CONSTANT(64), C_B1      \
-	VMOVUPS CONSTANT(65), C_B2      \
-	VMOVUPS CONSTANT(66), C_B3      \
+	VMOVUPS CONSTANT(63), C_B1      \
+	VMOVUPS CONSTANT(64), C_B2      \
+	VMOVUPS CONSTANT(65), C_B3      \
 	VMOVUPS ·vecExp8(SB), C_POWERS
 
 // p = (1+p) * 2**(m+24) for m in eighths; n holds 8*m in its low bits; both are
@@ -233,78 +231,81 @@
 	VFMADD213PS m, m, p
 #define TAIL_FINISH(p, m)
 
-// GELU for abs(x) <= C_NEAR_MAX: it is max(x, 0) - t*Phi(-t) with t = abs(x),
-// Phi(-t) a polynomial of degree 6 on each of 8 intervals of length 1/2. The
-// low bits of n number them, d is the distance from the middle.
+// GELU near 0, see GELU_PLACE: up to C_NEAR_MAX the product of three cube roots.
 #define C_NEAR_MAX   Y15
+#define C_WIDE_MAX   Y14
 #define C_NEAR_ROUND Y12
+#define C_WIDE_LOW   Y11
 #define C_NEAR_ABS   Y10
 #define GELU_CONSTS \
 	VMOVUPS CONSTANT(54), C_NEAR_MAX   \
+	VMOVUPS CONSTANT(56), C_WIDE_MAX   \
 	VMOVUPS CONSTANT(55), C_NEAR_ROUND \
+	VMOVUPS CONSTANT(57), C_WIDE_LOW   \
 	VMOVUPS CONSTANT(12), C_NEAR_ABS
-#define GELU_NEAR(x, t, n, d, p, q) \
-	VANDPS       C_NEAR_ABS, x, t        \
-	VADDPS       C_NEAR_ROUND, t, n      \
-	VSUBPS       C_NEAR_ROUND, n, d      \
-	VSUBPS       d, t, d                 \
-	VPERMPS      ·vecGELU8+192(SB), n, p \
-	VPERMPS      ·vecGELU8+160(SB), n, q \
-	VFMADD213PS  q, d, p                 \
-	VPERMPS      ·vecGELU8+128(SB), n, q \
-	VFMADD213PS  q, d, p                 \
-	VPERMPS      ·vecGELU8+96(SB), n, q  \
-	VFMADD213PS  q, d, p                 \
-	VPERMPS      ·vecGELU8+64(SB), n, q  \
-	VFMADD213PS  q, d, p                 \
-	VPERMPS      ·vecGELU8+32(SB), n, q  \
-	VFMADD213PS  q, d, p                 \
-	VPERMPS      ·vecGELU8+0(SB), n, q   \
-	VFMADD213PS  q, d, p                 \
-	ZERO(q)                              \
-	VMAXPS       q, x, x                 \
-	VFNMADD231PS p, t, x
+#define GELU_NEAR(x, t, n, d, p, y) \
+	GELU_PLACE(t, n, d)                  \
+	GELU_POLY(n, d, p, y)                \
+	VMULPS       p, p, n                 \
+	GELU_FINISH(x, t, p, n, y)
+#define GELU_WIDE(x, t, n, d, p, y, q) \
+	VMINPS       t, C_WIDE_MAX, t         \
+	GELU_PLACE(t, n, d)                   \
+	GELU_POLY(n, d, p, y)                 \
+	VPERMPS      ·vecGELU16+480(SB), n, q \
+	HORNER(·vecGELU16+416(SB), n, d, q, y) \
+	HORNER(·vecGELU16+352(SB), n, d, q, y) \
+	HORNER(·vecGELU16+288(SB), n, d, q, y) \
+	HORNER(·vecGELU16+224(SB), n, d, q, y) \
+	HORNER(·vecGELU16+160(SB), n, d, q, y) \
+	HORNER(·vecGELU16+96(SB), n, d, q, y)  \
+	HORNER(·vecGELU16+32(SB), n, d, q, y)  \
+	VMULPS       p, p, d                  \
+	VPSLLD       $28, n, n                \
+	VBLENDVPS    n, q, p, p               \
+	VBLENDVPS    n, q, d, d               \
+	GELU_FINISH(x, t, p, d, y)
 
-// Jump if GELU_NEAR does not hold for a lane of x or y, or if that is NaN, by
-// the order of integers; t and u are scratch.
-#define GELU_JUMP_FAR2(x, y, label, t, u) \
-	VANDPS    C_NEAR_ABS, x, t    \
-	VANDPS    C_NEAR_ABS, y, u    \
-	VPMAXUD   t, u, t             \
-	VPCMPGTD  C_NEAR_MAX, t, t    \
-	VMOVMSKPS t, R8               \
-	TESTL     R8, R8              \
+// p = the cube root of Phi(-t) below 4; q is scratch.
+#define GELU_POLY(n, d, p, q) \
+	VPERMPS ·vecGELU8+160(SB), n, p      \
+	HORNER(·vecGELU8+128(SB), n, d, p, q) \
+	HORNER(·vecGELU8+96(SB), n, d, p, q)  \
+	HORNER(·vecGELU8+64(SB), n, d, p, q)  \
+	HORNER(·vecGELU8+32(SB), n, d, p, q)  \
+	HORNER(·vecGELU8+0(SB), n, d, p, q)
+
+// Take the absolute values of the four vectors at SI; jump if GELU_NEAR does not
+// hold for one or if it is NaN, by the order of integers; r and s are scratch.
+#define GELU_SIZES_JUMP(t, u, v, w, label, r, s) \
+	VANDPS    (SI)(AX*4), C_NEAR_ABS, t            \
+	VANDPS    VBYTES(SI)(AX*4), C_NEAR_ABS, u      \
+	VANDPS    (2*VBYTES)(SI)(AX*4), C_NEAR_ABS, v  \
+	VANDPS    (3*VBYTES)(SI)(AX*4), C_NEAR_ABS, w  \
+	VPMAXUD   t, u, r          \
+	VPMAXUD   v, w, s          \
+	VPMAXUD   r, s, r          \
+	VPCMPGTD  C_NEAR_MAX, r, r \
+	VMOVMSKPS r, R8            \
+	TESTL     R8, R8           \
 	JNZ       label
 
-// dst = near where GELU_NEAR holds for x, else far; t is scratch.
-#define GELU_PICK(x, near, far, dst, t) \
-	VANDPS C_NEAR_ABS, x, t \
-	SELECT_LESS(C_NEAR_MAX, t, far, near, dst, t)
-
-// The slope of GELU, see NEAREST: 8 intervals, degree 7.
+// The slope of GELU, see NEAREST: 8 intervals, degree 6.
 #define C_NEAR_INV   Y14
 #define C_HALF       Y11
 #define SLOPE_CONSTS \
-	VMOVUPS CONSTANT(59), C_NEAR_INV   \
-	VMOVUPS CONSTANT(60), C_NEAR_MAX   \
+	VMOVUPS CONSTANT(58), C_NEAR_INV   \
+	VMOVUPS CONSTANT(59), C_NEAR_MAX   \
 	VMOVUPS CONSTANT(1), C_NEAR_ROUND  \
 	VMOVUPS CONSTANT(12), C_NEAR_ABS   \
 	VMOVUPS CONSTANT(26), C_HALF
 
 // p = the polynomial of interval n at d; q is scratch.
 #define SLOPE_POLY(n, d, p, q) \
-	VPERMPS     ·vecSlope8+224(SB), n, p \
-	VPERMPS     ·vecSlope8+192(SB), n, q \
-	VFMADD213PS q, d, p \
-	VPERMPS     ·vecSlope8+160(SB), n, q \
-	VFMADD213PS q, d, p \
-	VPERMPS     ·vecSlope8+128(SB), n, q \
-	VFMADD213PS q, d, p \
-	VPERMPS     ·vecSlope8+96(SB), n, q \
-	VFMADD213PS q, d, p \
-	VPERMPS     ·vecSlope8+64(SB), n, q \
-	VFMADD213PS q, d, p \
-	VPERMPS     ·vecSlope8+32(SB), n, q \
-	VFMADD213PS q, d, p \
-	VPERMPS     ·vecSlope8+0(SB), n, q \
-	VFMADD213PS q, d, p
+	VPERMPS ·vecSlope8+192(SB), n, p      \
+	HORNER(·vecSlope8+160(SB), n, d, p, q) \
+	HORNER(·vecSlope8+128(SB), n, d, p, q) \
+	HORNER(·vecSlope8+96(SB), n, d, p, q)  \
+	HORNER(·vecSlope8+64(SB), n, d, p, q)  \
+	HORNER(·vecSlope8+32(SB), n, d, p, q)  \
+	HORNER(·vecSlope8+0(SB), n, d, p, q)

@@ -6,7 +6,6 @@
 #define HBYTES 32 // bytes of half a vector
 
 // The processor's own prefetch is faster for GELU.
-#define NORMALIZE_AHEAD 4096
 #define GELU_FETCH(mem)
 
 #define V0 Z0
@@ -159,11 +158,11 @@
 #define C_B3      Z20
 #define C_POWERS  Z21
 #define POWER_CONSTS \
-	VBROADCASTSS CONSTANT(63), C_DEEPEST \
+	VBROADCASTSS CONSTANT(62), C_DEEPEST \
 	VBROADCASTSS CONSTANT(15), C_EIGHTHS \
-	VBROADCASTSS CONSTANT(64), C_B1      \
-	VBROADCASTSS CONSTANT(67), C_B2      \
-	VBROADCASTSS CONSTANT(68), C_B3      \
+	VBROADCASTSS CONSTANT(63), C_B1      \
+	VBROADCASTSS CONSTANT(66), C_B2      \
+	VBROADCASTSS CONSTANT(67), C_B3      \
 	VMOVUPS      ·vecExp16Large(SB), C_POWERS
 
 // p = (1+p) * 2**(m+24) for m in sixteenths; n holds 16*m in its low bits.
@@ -231,45 +230,61 @@
 	VFMADD213PS n, n, p
 #define TAIL_FINISH(p, m) VSCALEFPS m, p, p
 
-// GELU near 0 and its slope, see NEAREST: 16 intervals, degrees 7 and 5.
-#define C_NEAR_MAX   Z16
-#define C_NEAR_INV   Z17
+// GELU near 0, see GELU_PLACE, and its slope, see NEAREST.
+#define C_WIDE_MAX   Z16
 #define C_NEAR_ROUND Z18
 #define C_NEAR_ABS   Z19
-#define C_NEAR_LOW   Z28
-#define C_HALF       Z28
-#define NEAR_CONSTS(inv, most) \
-	VBROADCASTSS CONSTANT(inv), C_NEAR_INV  \
-	VBROADCASTSS CONSTANT(most), C_NEAR_MAX \
-	VBROADCASTSS CONSTANT(1), C_NEAR_ROUND  \
-	VBROADCASTSS CONSTANT(12), C_NEAR_ABS
-// GELU_NEAR holds for x >= C_NEAR_LOW; beyond C_NEAR_MAX, t*Phi(-t) vanishes
-// beside a positive x.
-#define GELU_NEAR(x, t, n, d, p, q) \
-	NEAREST(x, t, n, d)   \
-	GELU_POLY(n, t, d, p) \
-	ZERO(p)               \
-	VMAXPS p, x, x        \
-	VSUBPS d, x, x
-#define GELU_JUMP_FAR2(x, y, label, t, u) \
-	VCMPPS   $17, C_NEAR_LOW, x, K2 \
-	VCMPPS   $17, C_NEAR_LOW, y, K3 \
-	KORTESTW K2, K3                 \
-	JNZ      label
-#define GELU_PICK(x, near, far, dst, t) SELECT_LESS(x, C_NEAR_LOW, far, near, dst, t)
+#define C_WIDE_LOW   Z17
 #define GELU_CONSTS \
-	NEAR_CONSTS(56, 57)                  \
-	VBROADCASTSS CONSTANT(58), C_NEAR_LOW \
-	VMOVUPS ·vecGELU16+0(SB), Z20 \
-	VMOVUPS ·vecGELU16+64(SB), Z21 \
+	VBROADCASTSS CONSTANT(56), C_WIDE_MAX   \
+	VBROADCASTSS CONSTANT(55), C_NEAR_ROUND \
+	VBROADCASTSS CONSTANT(57), C_WIDE_LOW   \
+	VBROADCASTSS CONSTANT(12), C_NEAR_ABS   \
+	VMOVUPS ·vecGELU16+0(SB), Z20   \
+	VMOVUPS ·vecGELU16+64(SB), Z21  \
 	VMOVUPS ·vecGELU16+128(SB), Z22 \
 	VMOVUPS ·vecGELU16+192(SB), Z23 \
 	VMOVUPS ·vecGELU16+256(SB), Z24 \
 	VMOVUPS ·vecGELU16+320(SB), Z25 \
 	VMOVUPS ·vecGELU16+384(SB), Z26 \
 	VMOVUPS ·vecGELU16+448(SB), Z27
+#define GELU_WIDE(x, t, n, d, p, y, q) \
+	VMINPS      t, C_WIDE_MAX, t \
+	GELU_PLACE(t, n, d)          \
+	VPERMPS     Z27, n, p        \
+	HORNER(Z26, n, d, p, q)      \
+	HORNER(Z25, n, d, p, q)      \
+	HORNER(Z24, n, d, p, q)      \
+	HORNER(Z23, n, d, p, q)      \
+	HORNER(Z22, n, d, p, q)      \
+	HORNER(Z21, n, d, p, q)      \
+	HORNER(Z20, n, d, p, q)      \
+	GELU_FINISH(x, t, p, p, y)
+#define GELU_NEAR(x, t, n, d, p, y) GELU_WIDE(x, t, n, d, p, y, y)
+
+// Take the absolute values of the four vectors at SI; jump if one is below
+// C_WIDE_LOW, or perhaps if it is NaN, by the order of integers.
+#define GELU_SIZES_JUMP(t, u, v, w, label, r, s) \
+	VMOVUPS  (SI)(AX*4), r                        \
+	VPMAXUD  VBYTES(SI)(AX*4), r, r               \
+	VPMAXUD  (2*VBYTES)(SI)(AX*4), r, r           \
+	VPMAXUD  (3*VBYTES)(SI)(AX*4), r, r           \
+	VPCMPUD  $6, C_WIDE_LOW, r, K2                \
+	VANDPS   (SI)(AX*4), C_NEAR_ABS, t            \
+	VANDPS   VBYTES(SI)(AX*4), C_NEAR_ABS, u      \
+	VANDPS   (2*VBYTES)(SI)(AX*4), C_NEAR_ABS, v  \
+	VANDPS   (3*VBYTES)(SI)(AX*4), C_NEAR_ABS, w  \
+	KORTESTW K2, K2                               \
+	JNZ      label
+
+#define C_NEAR_MAX   Z16
+#define C_NEAR_INV   Z17
+#define C_HALF       Z28
 #define SLOPE_CONSTS \
-	NEAR_CONSTS(61, 62)               \
+	VBROADCASTSS CONSTANT(60), C_NEAR_INV  \
+	VBROADCASTSS CONSTANT(61), C_NEAR_MAX  \
+	VBROADCASTSS CONSTANT(1), C_NEAR_ROUND \
+	VBROADCASTSS CONSTANT(12), C_NEAR_ABS  \
 	VBROADCASTSS CONSTANT(26), C_HALF \
 	VMOVUPS ·vecSlope16+0(SB), Z20 \
 	VMOVUPS ·vecSlope16+64(SB), Z21 \
@@ -279,31 +294,10 @@
 	VMOVUPS ·vecSlope16+320(SB), Z25
 
 // p = the polynomial of interval n at d; q is scratch.
-#define GELU_POLY(n, d, p, q) \
-	VPERMPS     Z27, n, p \
-	VPERMPS     Z26, n, q \
-	VFMADD213PS q, d, p \
-	VPERMPS     Z25, n, q \
-	VFMADD213PS q, d, p \
-	VPERMPS     Z24, n, q \
-	VFMADD213PS q, d, p \
-	VPERMPS     Z23, n, q \
-	VFMADD213PS q, d, p \
-	VPERMPS     Z22, n, q \
-	VFMADD213PS q, d, p \
-	VPERMPS     Z21, n, q \
-	VFMADD213PS q, d, p \
-	VPERMPS     Z20, n, q \
-	VFMADD213PS q, d, p
 #define SLOPE_POLY(n, d, p, q) \
-	VPERMPS     Z25, n, p \
-	VPERMPS     Z24, n, q \
-	VFMADD213PS q, d, p \
-	VPERMPS     Z23, n, q \
-	VFMADD213PS q, d, p \
-	VPERMPS     Z22, n, q \
-	VFMADD213PS q, d, p \
-	VPERMPS     Z21, n, q \
-	VFMADD213PS q, d, p \
-	VPERMPS     Z20, n, q \
-	VFMADD213PS q, d, p
+	VPERMPS Z25, n, p       \
+	HORNER(Z24, n, d, p, q) \
+	HORNER(Z23, n, d, p, q) \
+	HORNER(Z22, n, d, p, q) \
+	HORNER(Z21, n, d, p, q) \
+	HORNER(Z20, n, d, p, q)

@@ -66,22 +66,21 @@ ROW(50, 0x9e3779b1)
 ROW(51, 0xbf38aa3b) // -log2(e)/2
 ROW(52, 0x3fb17218) // 2*ln(2), upper part
 ROW(53, 0xb182e308) // 2*ln(2), lower part
-ROW(54, 0x406fffff) // GELU for AVX2: just below 3.75, which rounds to 4
+ROW(54, 0x406f5c29) // GELU for AVX2: 3.74, the end of the near intervals
 ROW(55, 0x4ac00000) // 1.5 * 2**22: adding it rounds to halves
-ROW(56, 0x40380000) // GELU for AVX-512: intervals in 1
-ROW(57, 0x40ac7ae1) // where positive x leave the last: 5.39
-ROW(58, 0xc0ac7ae1) // where negative x leave them
-ROW(59, 0x3f9a0000) // slope of GELU for AVX2: intervals in 1
-ROW(60, 0x40c75c29) // where it is 0 or 1
-ROW(61, 0x40200000) // the same for AVX-512
-ROW(62, 0x40c6147b) // 6.19
-ROW(63, 0xc3160000) // -150: 2**(-150) rounds to 0
-ROW(64, 0x3f317218) // B1 for eighths and sixteenths
-ROW(65, 0x3e760619) // B2 for eighths
-ROW(66, 0x3d636000) // B3
-ROW(67, 0x3e75fffa) // B2 for sixteenths
-ROW(68, 0x3d635a35) // B3
-GLOBL ·vecConst(SB), RODATA|NOPTR, $2208
+ROW(56, 0x40e7ae14) // GELU: 7.24, where positive x leave the last interval
+ROW(57, 0xc0e7ae14) // where negative x leave it
+ROW(58, 0x3fa50000) // slope of GELU for AVX2: intervals in 1
+ROW(59, 0x40b9eb85) // where it is 0 or 1: 5.81
+ROW(60, 0x40200000) // the same for AVX-512
+ROW(61, 0x40c6147b) // 6.19
+ROW(62, 0xc3160000) // -150: 2**(-150) rounds to 0
+ROW(63, 0x3f317218) // B1 for eighths and sixteenths
+ROW(64, 0x3e760619) // B2 for eighths
+ROW(65, 0x3d636000) // B3
+ROW(66, 0x3e75fffa) // B2 for sixteenths
+ROW(67, 0x3d635a35) // B3
+GLOBL ·vecConst(SB), RODATA|NOPTR, $2176
 
 // Eight ones and eight zeros: a window of 8 lanes is a mask of up to 8 lanes.
 DATA ·vecMask+0(SB)/8, $-1

@@ -239,9 +239,51 @@ done:
 	VMAXPS      V1, V0, V0         \
 	VSUBPS      V6, V0, V0
 
-// Near 0 a polynomial does without the exponential. x lies in one of the
-// intervals about the multiples of 1/INV that the low bits of n number, at d of
-// its width from there:
+// p = p*d + the coefficient of interval n; q is scratch.
+#define HORNER(table, n, d, p, q) \
+	VPERMPS     table, n, q \
+	VFMADD213PS q, d, p
+
+// GELU near 0, from t = abs(x), does without the exponential: it is
+//
+//	max(x, 0) - t*P(d)**2, n = 2*t rounded, d = t - n/2
+//
+// where P is a polynomial for the root of Phi(-t) on each of 16 intervals that
+// the low bits of n number. A polynomial for Phi would need two degrees more, or
+// for the cube root one less, but the rounding of P counts three times then.
+// GELU_NEAR is for t <= C_NEAR_MAX or NaN, GELU_WIDE for x >= C_WIDE_LOW or NaN;
+// beyond C_WIDE_MAX, t*Phi(-t) vanishes beside a positive x. Both set y from x,
+// a register or in memory, and give the same; all others are scratch.
+#define GELU_PLACE(t, n, d) \
+	VADDPS C_NEAR_ROUND, t, n \
+	VSUBPS C_NEAR_ROUND, n, d \
+	VSUBPS d, t, d
+
+// y = max(x, 0) - t*p*q, for x a NaN too, as t is one.
+#define GELU_FINISH(x, t, p, q, y) \
+	ZERO(y)               \
+	VPMAXSD      x, y, y  \
+	VMULPS       p, t, t  \
+	VFNMADD231PS q, t, y
+
+// One vector of GELU that is near, from its absolute values in t.
+#define GELU_STEP(offset, t) \
+	GELU_NEAR(offset(SI)(AX*4), t, V0, V1, V2, V3) \
+	STORE_RESULT V3, offset(DI)(AX*4)
+
+// GELU at any x in V0, in V0.
+#define GELU_ANY \
+	VMOVAPS V0, V7   \
+	TAIL_CONSTS      \
+	GELU_FAR         \
+	GELU_CONSTS      \
+	VANDPS  C_NEAR_ABS, V7, V6 \
+	GELU_WIDE(V7, V6, V1, V2, V3, V4, V5) \
+	SELECT_LESS(V7, C_WIDE_LOW, V0, V4, V0, V5)
+
+// The slope of GELU does without it too. x lies in one of the intervals about
+// the multiples of 1/INV that the low bits of n number, at d of its width from
+// there:
 //
 //	t = min(abs(x), MAX), n = t*INV rounded, d = t*INV - n
 //
@@ -253,18 +295,6 @@ done:
 	VFMADD231PS C_NEAR_INV, t, n       \
 	VSUBPS      C_NEAR_ROUND, n, p     \
 	VFMSUB213PS p, C_NEAR_INV, t
-
-// GELU at x in V0, in V0: near 0, where vectors are usually, a polynomial for
-// t*Phi(-t) does without the exponential.
-#define GELU_ANY \
-	VMOVAPS V0, V7   \
-	TAIL_CONSTS      \
-	GELU_FAR         \
-	VMOVAPS V0, V6   \
-	VMOVAPS V7, V0   \
-	GELU_CONSTS      \
-	GELU_NEAR(V0, V1, V2, V3, V4, V5) \
-	GELU_PICK(V7, V0, V6, V0, V4)
 
 // The slope of GELU at x in V0, in V0: Phi(x) + x*phi(x) less 1/2 is odd, and
 // 1/2 at MAX.

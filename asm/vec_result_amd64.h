@@ -23,17 +23,16 @@ TEXT GELU(SB), NOSPLIT, $0-48
 	MOVQ dst_len+8(FP), CX
 	MOVQ x_base+24(FP), SI
 	GELU_CONSTS
-	UNROLLED(2)
+	UNROLLED(4)
 	GELU_FETCH(AHEAD(SI)(AX*4))
-	VMOVUPS (SI)(AX*4), V0
-	VMOVUPS VBYTES(SI)(AX*4), V8
-	GELU_JUMP_FAR2(V0, V8, far, V1, V2)
-	GELU_NEAR(V0, V1, V2, V3, V4, V5)
-	GELU_NEAR(V8, V1, V2, V3, V4, V5)
-store:
-	STORE_RESULT V0, (DI)(AX*4)
-	STORE_RESULT V8, VBYTES(DI)(AX*4)
-	LOOP_REST(2)
+	GELU_FETCH((AHEAD+64)(SI)(AX*4))
+	GELU_SIZES_JUMP(V6, V7, V8, V9, wide, V0, V1)
+	GELU_STEP(0, V6)
+	GELU_STEP(VBYTES, V7)
+	GELU_STEP(2*VBYTES, V8)
+	GELU_STEP(3*VBYTES, V9)
+next:
+	LOOP_REST(4)
 	VMOVUPS (SI)(AX*4), V0
 	GELU_ANY
 	STORE_RESULT V0, (DI)(AX*4)
@@ -43,14 +42,25 @@ store:
 	STORE_TAIL(V0, (DI)(AX*4))
 done:
 	RETURN
+
+wide: // four vectors, of which one at least is not near
+	LEAQ    (4*LANES)(AX), R9
+wideLoop:
+	VMOVUPS (SI)(AX*4), V0
+	JUMP_LESS(V0, C_WIDE_LOW, far, V1)
+	VANDPS  C_NEAR_ABS, V0, V6
+	GELU_WIDE(V0, V6, V1, V2, V3, V4, V5)
+	STORE_RESULT V4, (DI)(AX*4)
+wideNext:
+	ADDQ    $LANES, AX
+	CMPQ    AX, R9
+	JLT     wideLoop
+	SUBQ    $(4*LANES), AX
+	JMP     next
 far:
 	GELU_ANY
-	VMOVUPS V0, (DI)(AX*4)
-	VMOVUPS VBYTES(SI)(AX*4), V0
-	GELU_ANY
-	VMOVAPS V0, V8
-	VMOVUPS (DI)(AX*4), V0
-	JMP     store
+	STORE_RESULT V0, (DI)(AX*4)
+	JMP     wideNext
 
 // for i := range dx { dx[i] = dy[i] * (Phi(x[i]) + x[i]*phi(x[i])) }, or dx[i] +=
 TEXT GELU_BACKWARD(SB), NOSPLIT, $0-73

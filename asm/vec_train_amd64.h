@@ -54,9 +54,15 @@ done:
 	VFMADD231PS offset(DX)(AX*4), x, y \
 	STORE_RESULT y, offset(DI)(AX*4)
 
+// How far ahead, in bytes, the gradient of layer norm fetches: dy in the first
+// pass over a row and x in the second, so that memory does not rest in either.
+// That takes 0.87 to 0.9 of the time of both in the second.
+#define NORMALIZE_AHEAD 6144
+
 // One vector of NORMALIZE_GRADIENT; the labels are for a dgamma or dbeta that
 // is not wanted.
 #define NORMALIZE_GRADIENT_STEP(offset, sumG, sumGX, noGamma, noBeta) \
+	PREFETCHT0 (offset+NORMALIZE_AHEAD)(DX)(AX*4) \
 	VMOVUPS     offset(DX)(AX*4), V0       \
 	VMOVUPS     offset(SI)(AX*4), V1       \
 	VSUBPS      V8, V1, V1                 \
@@ -142,7 +148,6 @@ done:
 	VMULPS       V9, V0, V0
 
 #define NORMALIZE_BACKWARD_STEP(offset, store) \
-	PREFETCHT0 (offset+NORMALIZE_AHEAD)(DX)(AX*4) \
 	PREFETCHT0 (offset+NORMALIZE_AHEAD)(SI)(AX*4) \
 	VMOVUPS offset(DX)(AX*4), V0     \
 	VMOVUPS offset(R10)(AX*4), V1    \
@@ -180,6 +185,24 @@ store: \
 	VDIVPS       V14, V15, V15         \
 	VFMSUB213PS  V15, DECAY, V0
 
+// The processor's own prefetch does not keep up with four arrays: with this,
+// large ones take 0.94 of the time.
+#define ADAMW_FETCH(offset) \
+	PREFETCHT0 (offset+2048)(DI)(AX*4)  \
+	PREFETCHT0 (offset+2048)(SI)(AX*4)  \
+	PREFETCHT0 (offset+2048)(R9)(AX*4)  \
+	PREFETCHT0 (offset+2048)(R10)(AX*4)
+
+#define ADAMW_STEP(offset) \
+	VMOVUPS offset(DI)(AX*4), V0  \
+	VMOVUPS offset(SI)(AX*4), V1  \
+	VMOVUPS offset(R9)(AX*4), V2  \
+	VMOVUPS offset(R10)(AX*4), V3 \
+	ADAMW_VALUE                   \
+	VMOVUPS V0, offset(DI)(AX*4)  \
+	VMOVUPS V2, offset(R9)(AX*4)  \
+	VMOVUPS V3, offset(R10)(AX*4)
+
 // for i := range p {
 //	gi := g[i] * c.gradScale
 //	m[i] = c.beta1*m[i] + c.grad1*gi
@@ -202,15 +225,13 @@ TEXT ADAMW(SB), NOSPLIT, $0-104
 	VBROADCASTSS 24(DX), INV_SQRT2
 	VBROADCASTSS 28(DX), EPS
 	VBROADCASTSS 32(DX), RATE
-	LOOP
-	VMOVUPS (DI)(AX*4), V0
-	VMOVUPS (SI)(AX*4), V1
-	VMOVUPS (R9)(AX*4), V2
-	VMOVUPS (R10)(AX*4), V3
-	ADAMW_VALUE
-	VMOVUPS V0, (DI)(AX*4)
-	VMOVUPS V2, (R9)(AX*4)
-	VMOVUPS V3, (R10)(AX*4)
+	UNROLLED(2)
+	ADAMW_FETCH(0)
+	ADAMW_FETCH(VBYTES)
+	ADAMW_STEP(0)
+	ADAMW_STEP(VBYTES)
+	LOOP_REST(2)
+	ADAMW_STEP(0)
 	TAIL
 	LOAD_TAIL((DI)(AX*4), V0)
 	LOAD_TAIL((SI)(AX*4), V1)
