@@ -21,8 +21,10 @@ func startLoad(sides []*side) *load {
 	return l
 }
 
-// used returns the processor time of the sides that have ended.
-func (l *load) used() (total time.Duration) {
+// used returns the processor time of this program and of the sides that have
+// ended.
+func (l *load) used() time.Duration {
+	total := ownTime()
 	for _, s := range l.sides {
 		total += s.used
 	}
@@ -51,4 +53,24 @@ func busySeconds() float64 {
 		}
 	}
 	return total
+}
+
+// ownTime returns the processor time of this program, or 0 where the system
+// does not tell.
+func ownTime() time.Duration {
+	data, err := os.ReadFile("/proc/self/stat")
+	if err != nil {
+		return 0
+	}
+	_, fields, _ := strings.Cut(string(data), ") ") // after the name
+	const user, system = 11, 12
+	f := strings.Fields(fields)
+	ticks := 0
+	for _, i := range []int{user, system} {
+		if i < len(f) {
+			n, _ := strconv.Atoi(f[i])
+			ticks += n
+		}
+	}
+	return time.Duration(ticks) * time.Second / 100
 }

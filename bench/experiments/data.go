@@ -56,7 +56,15 @@ func (e *env) dataKey() (string, error) {
 		return e.key, nil
 	}
 	var sums []string
-	for _, path := range slices.Concat(e.corpora, e.evals) {
+	paths := slices.Concat(e.corpora, e.evals)
+	if e.settings.Start != "" {
+		dir, err := checkpointIn(e.settings.Start)
+		if err != nil {
+			return "", fmt.Errorf("-start: %w", err)
+		}
+		paths = append(paths, filepath.Join(dir, "model.safetensors"), filepath.Join(dir, "tokenizer.json"))
+	}
+	for _, path := range paths {
 		f, err := os.Open(path)
 		if err != nil {
 			return "", err
@@ -87,7 +95,7 @@ func (e *env) dataDir() (string, error) {
 }
 
 // tokenizer learns the vocabulary from the training documents, or reads that
-// of an earlier experiment.
+// of an earlier experiment or of -start.
 func (e *env) tokenizer() (*tokenizer.Tokenizer, error) {
 	dir, err := e.dataDir()
 	if err != nil {
@@ -97,6 +105,13 @@ func (e *env) tokenizer() (*tokenizer.Tokenizer, error) {
 	t, err := tokenizer.Load(path)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return t, err
+	}
+	if e.settings.Start != "" {
+		m, _, err := loadModel(e.settings.Start)
+		if err = errors.Join(err, os.MkdirAll(dir, 0o777)); err != nil {
+			return nil, fmt.Errorf("-start: %w", err)
+		}
+		return m.Tokenizer, m.Tokenizer.Save(path)
 	}
 	fmt.Fprintln(e.log, "training the tokenizer")
 	languages := map[string]bool{}

@@ -177,6 +177,27 @@ func TestCheckpoint(t *testing.T) {
 	}
 }
 
+// A training from the weights of another at a rate of almost 0 ends as that
+// one did.
+func TestStart(t *testing.T) {
+	out, elsewhere := t.TempDir(), t.TempDir()
+	testRun(t, out, "from-random", "-seeds", "1")
+	dirs, err := filepath.Glob(filepath.Join(out, "runs", "*"))
+	if err != nil || len(dirs) != 1 {
+		t.Fatalf("trainings %q (%v), want one", dirs, err)
+	}
+	want := output(t, out, "from-random").Trainings[0]
+	testRun(t, elsewhere, "from-random", "-seeds", "2", "-start", dirs[0], "-lr", "1e-30")
+	got := output(t, elsewhere, "from-random").Trainings[0]
+	if got.Final.Loss.All != want.Final.Loss.All || got.Final.G.Micro != want.Final.G.Micro || got.Beta != want.Beta {
+		t.Errorf("from the weights of a model with %+v came one with %+v", want.Final.Loss.All, got.Final.Loss.All)
+	}
+	testRun(t, elsewhere, "from-random", "-seeds", "2", "-start", dirs[0], "-lr", "1e-30", "-retrieval-dim", "32")
+	if wide := output(t, elsewhere, "from-random").Trainings[0]; wide.Final.G.Micro == want.Final.G.Micro || wide.Beta != want.Beta {
+		t.Error("g of another width is not random, or the rest is")
+	}
+}
+
 func TestErrors(t *testing.T) {
 	for want, args := range map[string][]string{
 		"no experiment":             {"from-scratch"},
@@ -193,6 +214,7 @@ func TestErrors(t *testing.T) {
 		`no variant "beta 1"`:       {"bias", "-variants", "beta 1"},
 		"numbers must be positive":  {"evidence", "-documents", "0"},
 		"holds no valid checkpoint": {"evidence", "-checkpoint", t.TempDir()},
+		"-start: ":                  {"bias", "-start", t.TempDir()},
 		"help requested":            {"bias", "-checkpoint", "x"}, // it does not evaluate alone
 	} {
 		args = append(args, "-out", t.TempDir())

@@ -56,6 +56,9 @@ type settings struct {
 	MaxChunks int    `json:"max_chunks,omitempty"`
 	Shards    string `json:"shards"`
 
+	// Start is the directory of a model whose weights training starts from.
+	Start string `json:"start,omitempty"`
+
 	// Probes is how often the model is measured while it is trained.
 	Probes int `json:"probes"`
 }
@@ -101,6 +104,7 @@ func (s *settings) flags(fs *flag.FlagSet) {
 	fs.Float64Var(&s.DistillWeight, "distill", 0, "weight of what g learns from the decoder's attention")
 	fs.IntVar(&s.Chunk, "chunk", s.Chunk, "tokens of a chunk of a document, and of a held-out document")
 	fs.IntVar(&s.MaxChunks, "max-chunks", s.MaxChunks, "chunks of a document to train on (0: all)")
+	fs.StringVar(&s.Start, "start", "", "start from the weights of the model in this `directory`, a checkpoint or that of a training, where names and shapes agree, and use its tokenizer (default: random weights)")
 	fs.IntVar(&s.Probes, "probes", s.Probes, "measurements during a training")
 }
 

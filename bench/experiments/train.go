@@ -118,6 +118,9 @@ func (e *env) trainIn(ctx context.Context, dir string, s settings, seed uint64) 
 		return nil, err
 	}
 	m.Tokenizer = t
+	if err := e.takeWeights(m); err != nil {
+		return nil, err
+	}
 	if s.Beta != nil {
 		m.SetBeta(float32(*s.Beta))
 	}
@@ -148,6 +151,30 @@ func (e *env) trainIn(ctx context.Context, dir string, s settings, seed uint64) 
 	}
 	r.Final, err = e.evaluate(ctx, m)
 	return r, err
+}
+
+// takeWeights copies from the model in -start, if given, the parameters that m
+// has too.
+func (e *env) takeWeights(m *marge.Model) error {
+	if e.settings.Start == "" {
+		return nil
+	}
+	start, _, err := loadModel(e.settings.Start)
+	if err != nil {
+		return err
+	}
+	have := map[string]nn.Parameter{}
+	for _, p := range start.Parameters() {
+		have[p.Name] = p
+	}
+	for _, p := range m.Parameters() {
+		if from, ok := have[p.Name]; ok && slices.Equal(from.Shape(), p.Shape()) {
+			p.SetFloat32s(from.Float32s())
+		} else {
+			fmt.Fprintf(e.log, "%s starts at random: %s has none of its shape\n", p.Name, e.settings.Start)
+		}
+	}
+	return nil
 }
 
 // knownLinks returns a function that links the chunks of the same number in
@@ -322,20 +349,9 @@ func (e *env) eachModel(ctx context.Context, fn func(t *trained) error) error {
 // load reads the model in -checkpoint and, if there, what was measured while
 // it was trained.
 func (e *env) load() (*trained, error) {
-	dir := e.checkpoint
-	if _, err := os.Stat(filepath.Join(dir, "config.json")); errors.Is(err, fs.ErrNotExist) {
-		latest, _, rejected, err := checkpoint.Latest(dir)
-		if err != nil {
-			return nil, errors.Join(append(rejected, err)...)
-		}
-		dir = latest
-	}
-	m, err := marge.Load(dir)
+	m, dir, err := loadModel(e.checkpoint)
 	if err != nil {
 		return nil, err
-	}
-	if m.Tokenizer == nil {
-		return nil, fmt.Errorf("%s has no tokenizer", dir)
 	}
 	if longest := m.Config.MaxPositionEmbeddings - 2; e.settings.Chunk > longest {
 		return nil, fmt.Errorf("-chunk %d: the model in %s takes %d tokens", e.settings.Chunk, dir, longest)
@@ -346,4 +362,33 @@ func (e *env) load() (*trained, error) {
 		err = nil
 	}
 	return t, err
+}
+
+// loadModel reads a model with its tokenizer from a checkpoint or from the
+// directory of a training, and returns the checkpoint's directory too.
+func loadModel(dir string) (*marge.Model, string, error) {
+	dir, err := checkpointIn(dir)
+	if err != nil {
+		return nil, "", err
+	}
+	m, err := marge.Load(dir)
+	if err != nil {
+		return nil, "", err
+	}
+	if m.Tokenizer == nil {
+		return nil, "", fmt.Errorf("%s has no tokenizer", dir)
+	}
+	return m, dir, nil
+}
+
+// checkpointIn returns dir if it is a checkpoint, or the newest one in it.
+func checkpointIn(dir string) (string, error) {
+	if _, err := os.Stat(filepath.Join(dir, "config.json")); !errors.Is(err, fs.ErrNotExist) {
+		return dir, err
+	}
+	latest, _, rejected, err := checkpoint.Latest(dir)
+	if err != nil {
+		return "", errors.Join(append(rejected, err)...)
+	}
+	return latest, nil
 }
