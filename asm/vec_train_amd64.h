@@ -186,7 +186,8 @@ store: \
 	VFMSUB213PS  V15, DECAY, V0
 
 // The processor's own prefetch does not keep up with four arrays: with this,
-// large ones take 0.94 of the time.
+// large ones take 0.91 to 0.97 of the time on one thread in bench/compare, but
+// up to 1.09 in a process where they lie otherwise.
 #define ADAMW_FETCH(offset) \
 	PREFETCHT0 (offset+2048)(DI)(AX*4)  \
 	PREFETCHT0 (offset+2048)(SI)(AX*4)  \

@@ -21,10 +21,8 @@ func startLoad(sides []*side) *load {
 	return l
 }
 
-// used returns the processor time of this program and of the sides that have
-// ended.
-func (l *load) used() time.Duration {
-	total := ownTime()
+// used returns the processor time of the sides that have ended.
+func (l *load) used() (total time.Duration) {
 	for _, s := range l.sides {
 		total += s.used
 	}
@@ -37,40 +35,29 @@ func (l *load) others() float64 {
 	return max(0, busySeconds()-l.busy-(l.used()-l.ours).Seconds()) / time.Since(l.start).Seconds()
 }
 
-// busySeconds returns the processor time of all programs since the system
-// started, or 0 where it does not tell.
+// busySeconds returns the processor time of all programs but this one since the
+// system started, or 0 where it does not tell.
 func busySeconds() float64 {
-	data, err := os.ReadFile("/proc/stat")
+	system, err := os.ReadFile("/proc/stat")
 	if err != nil {
 		return 0
 	}
-	line, _, _ := strings.Cut(string(data), "\n")
-	const idle, waiting, steal = 4, 5, 8 // columns
-	total := 0.0
-	for i, f := range strings.Fields(line) {
-		if ticks, err := strconv.ParseFloat(f, 64); err == nil && i != idle && i != waiting && i <= steal {
-			total += ticks / 100
-		}
+	own, err := os.ReadFile("/proc/self/stat")
+	if err != nil {
+		return 0
 	}
-	return total
+	line, _, _ := strings.Cut(string(system), "\n")
+	_, afterName, _ := strings.Cut(string(own), ") ")
+	// All columns up to stolen time but those of idleness; user and system time.
+	return seconds(line, 1, 4) + seconds(line, 6, 9) - seconds(afterName, 11, 13)
 }
 
-// ownTime returns the processor time of this program, or 0 where the system
-// does not tell.
-func ownTime() time.Duration {
-	data, err := os.ReadFile("/proc/self/stat")
-	if err != nil {
-		return 0
+// seconds returns the sum of the columns from to to of a line, in hundredths.
+func seconds(line string, from, to int) (total float64) {
+	fields := strings.Fields(line)
+	for i := from; i < min(to, len(fields)); i++ {
+		ticks, _ := strconv.ParseFloat(fields[i], 64)
+		total += ticks / 100
 	}
-	_, fields, _ := strings.Cut(string(data), ") ") // after the name
-	const user, system = 11, 12
-	f := strings.Fields(fields)
-	ticks := 0
-	for _, i := range []int{user, system} {
-		if i < len(f) {
-			n, _ := strconv.Atoi(f[i])
-			ticks += n
-		}
-	}
-	return time.Duration(ticks) * time.Second / 100
+	return total
 }

@@ -102,16 +102,15 @@ func (e *env) tokenizer() (*tokenizer.Tokenizer, error) {
 		return nil, err
 	}
 	path := filepath.Join(dir, "tokenizer.json")
+	if start := e.settings.Start; start != "" {
+		if start, err = checkpointIn(start); err != nil {
+			return nil, fmt.Errorf("-start: %w", err)
+		}
+		return tokenizer.Load(filepath.Join(start, "tokenizer.json"))
+	}
 	t, err := tokenizer.Load(path)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return t, err
-	}
-	if e.settings.Start != "" {
-		m, _, err := loadModel(e.settings.Start)
-		if err = errors.Join(err, os.MkdirAll(dir, 0o777)); err != nil {
-			return nil, fmt.Errorf("-start: %w", err)
-		}
-		return m.Tokenizer, m.Tokenizer.Save(path)
 	}
 	fmt.Fprintln(e.log, "training the tokenizer")
 	languages := map[string]bool{}
