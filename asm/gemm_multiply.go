@@ -52,8 +52,8 @@ func (t *gemmTask) atB(b []float32, k, j int) []float32 {
 }
 
 // multiplyRows carries out a step, which has at most t.rows rows. A tile of A is
-// packed just before it is used first, while the next is fetched; but A^T, in
-// which a tile is a few values of every row, all at once.
+// packed just before it is used first, or not at all, while the next is fetched;
+// but A^T, in which a tile is a few values of every row, all at once.
 func (t *gemmTask) multiplyRows(w *gemmWork, p gemmProblem, s *gemmStep) {
 	kern, i0, n1 := t.kern, s.i0, s.n1
 	k0, k1 := t.block(s.kb)
@@ -83,25 +83,27 @@ func (t *gemmTask) multiplyRows(w *gemmWork, p gemmProblem, s *gemmStep) {
 		}
 		for tile := range tiles {
 			from, to := t.tile(s.i1-i0, tile)
-			a, ars, acs := w.a[from*depth:], 1, to-from
-			if !t.packA {
-				a, ars, acs = t.atA(p.a, i0+from, k0), t.LDA, 1
-				if t.TransA {
-					ars, acs = acs, ars
-				}
+			a, ars, acs := t.atA(p.a, i0+from, k0), t.LDA, 1
+			if t.packA {
+				a, ars, acs = w.a[from*depth:], 1, to-from
+			} else if t.TransA {
+				ars, acs = acs, ars
+			}
+			nextA := s.nextA
+			if tile+1 < tiles {
+				nextA = t.atA(p.a, i0+to, k0)
+			}
+			packNow := t.packA && !t.TransA && g0 == s.n0
+			if packNow {
+				t.packRows(a, p.a, i0+from, i0+to, k0, k1)
 			}
 			var fetch gemmFetch
 			width := ceilDiv(g1-g0, kern.nr)
-			switch {
-			case t.packA && !t.TransA && g0 == s.n0:
-				t.packRows(w.a[from*depth:], p.a, i0+from, i0+to, k0, k1)
-				nextA := s.nextA
-				if tile+1 < tiles {
-					nextA = t.atA(p.a, i0+to, k0)
-				}
+			switch strip := tile - max(tiles-gemmStrip, 0); {
+			case !packNow && t.packB && nextB != nil && strip >= 0:
+				fetch = fetchStrip(nextB, t.LDB, t.TransB, strip, kern.group*kern.nr, width, depth)
+			case packNow || !t.packA && !t.TransA:
 				fetch = fetchStrip(nextA, t.LDA, true, 0, kern.mr, width, depth)
-			case t.packB && nextB != nil:
-				fetch = fetchStrip(nextB, t.LDB, t.TransB, tile-max(tiles-gemmStrip, 0), kern.group*kern.nr, width, depth)
 			case t.packA && t.TransA && g1 == n1 && (s.i1-i0)*depth <= gemmFetched:
 				fetch = fetchStrip(s.nextA, t.LDA, false, tile, s.i1-i0, width, depth)
 			}
@@ -136,7 +138,7 @@ func (t *gemmTask) tile(n, tile int) (from, to int) {
 }
 
 // gemmFetch says what a kernel brings to the second-level cache, beside its
-// work, for what is packed next: every 12 products the cache lines of the values
+// work, for what is used next: every 12 products the cache lines of the values
 // at and at+pair, then of those slot further, and so on; from at+panel on while
 // it computes the next tile of the row. Nothing if at is nil.
 type gemmFetch struct {
@@ -149,7 +151,7 @@ type gemmFetch struct {
 const gemmStrip = 16
 
 // fetchStrip returns what a row of tiles fetches of x, of which width rows
-// (byRow) or columns are packed next as far as depth products go. A strip is two
+// (byRow) or columns are used next as far as depth products go. A strip is two
 // rows for every tile, or a line of columns; there is none beyond the width.
 func fetchStrip(x []float32, ld int, byRow bool, strip, width, tiles, depth int) gemmFetch {
 	first, at := strip*gemmStrip, strip*gemmStrip
@@ -158,7 +160,7 @@ func fetchStrip(x []float32, ld int, byRow bool, strip, width, tiles, depth int)
 		first, at = strip*2*tiles, strip*2*tiles*ld
 		fetch = gemmFetch{pair: tiles * ld, slot: gemmStrip, panel: ld}
 	}
-	if first < 0 || first >= width || at >= len(x) {
+	if first >= width || at >= len(x) {
 		return gemmFetch{}
 	}
 	fetch.at = &x[at]

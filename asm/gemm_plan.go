@@ -1,6 +1,6 @@
 package asm
 
-// Up to gemmDirectCols panels of columns, A is multiplied where it lies; up to
+// Up to gemmDirectCols panels of columns, A^T is multiplied where it lies; up to
 // gemmDirectRows tiles of rows, so is B. Packing pays where it is used more.
 const (
 	gemmDirectCols = 16
@@ -42,7 +42,7 @@ func (t *gemmTask) plan(threads int) {
 	t.kblocks = ceilDiv(t.K, k.kc)
 	kc := t.depth()
 	t.thin = t.TransB && t.M <= gemmThinRows && t.K >= t.M*gemmThinDepth
-	t.packA = t.N > gemmDirectCols*k.nr || t.scattered()
+	t.packA = t.scattered()
 	t.packB = t.TransB || t.M > gemmDirectRows*k.mr && !t.nearB()
 
 	work := t.M * t.N * t.K
@@ -68,13 +68,19 @@ func (t *gemmTask) plan(threads int) {
 		t.kb1 = min(t.kblocks, max(budget/min(panels, 64), 1))
 		t.n1 = min(max(budget/t.kb1, 1), panels) * k.nr
 	}
-	t.buffers(ceilDiv(min(t.rows, t.M), k.mr)*k.mr*kc, kc*k.nr*k.group)
+	packed := 0
+	if t.packA {
+		packed = ceilDiv(min(t.rows, t.M), k.mr) * k.mr * kc
+	}
+	t.buffers(packed, kc*k.nr*k.group)
 }
 
 // scattered tells whether A is slow to multiply where it lies.
 func (t *gemmTask) scattered() bool {
 	few := t.kern.mr <= 8 // rows of a tile
 	switch {
+	case t.TransA && t.N > gemmDirectCols*t.kern.nr:
+		return true
 	case t.N <= 2*t.kern.nr || t.M <= t.kern.mr:
 		return false
 	case t.TransA:
