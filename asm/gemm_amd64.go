@@ -228,6 +228,15 @@ func gemmGroupAVX2() int {
 	return 8
 }
 
+// gemmWays returns how many cache lines that are multiples of 4 KiB apart the
+// first-level cache holds.
+func gemmWays() int {
+	if l1 := cpuid.CPU.Cache.L1D; l1 > 8*4096 {
+		return l1 / 4096
+	}
+	return 8
+}
+
 // gemmL3 returns the bytes of the third-level cache.
 func gemmL3() int {
 	if l3 := cpuid.CPU.Cache.L3; l3 > 0 {

@@ -49,6 +49,7 @@ const gemmSlack = 16
 type gemmTask struct {
 	GemmArgs
 	kern    *gemmKernels
+	mr      int  // rows of a tile
 	kblocks int  // K is cut in kblocks even blocks
 	pm, pn  int  // C is cut in pm x pn parts
 	perPart bool // parts are problems of the batch, not rectangles of C

@@ -14,7 +14,7 @@ func (t *gemmTask) multiply(w *gemmWork, p gemmProblem, r0, r1, n0, n1, kb0, kb1
 	if r0 >= r1 || n0 >= n1 {
 		return
 	}
-	mr, rowBlocks := t.kern.mr, ceilDiv(r1-r0, t.rows)
+	mr, rowBlocks := t.mr, ceilDiv(r1-r0, t.rows)
 	for rb := range rowBlocks {
 		from, to := span(ceilDiv(r1-r0, mr), rowBlocks, rb)
 		for kb := kb0; kb < kb1; kb++ {
@@ -23,7 +23,7 @@ func (t *gemmTask) multiply(w *gemmWork, p gemmProblem, r0, r1, n0, n1, kb0, kb1
 			if kb+1 < kb1 {
 				k, _ := t.block(kb + 1)
 				s.nextA = t.atA(p.a, s.i0, k)
-				if s.packB {
+				if s.packB || !t.packB {
 					s.nextB = t.atB(p.b, k, n0)
 				}
 			} else if rb+1 < rowBlocks {
@@ -51,16 +51,16 @@ func (t *gemmTask) atB(b []float32, k, j int) []float32 {
 	return b[k*t.LDB+j:]
 }
 
-// multiplyRows carries out a step, which has at most t.rows rows. A tile of A is
-// packed just before it is used first, or not at all, while the next is fetched;
-// but A^T, in which a tile is a few values of every row, all at once.
+// multiplyRows carries out a step, which has at most t.rows rows. While a tile of
+// A is multiplied the next is fetched, and at the end what comes next of B; if A
+// is packed, that is done before.
 func (t *gemmTask) multiplyRows(w *gemmWork, p gemmProblem, s *gemmStep) {
 	kern, i0, n1 := t.kern, s.i0, s.n1
 	k0, k1 := t.block(s.kb)
 	depth, last := k1-k0, s.kb == t.kblocks-1
-	tiles := ceilDiv(s.i1-i0, kern.mr)
+	tiles := ceilDiv(s.i1-i0, t.mr)
 	sums := p.sums()
-	if t.packA && t.TransA {
+	if t.packA {
 		t.packTiles(w.a, p.a, i0, s.i1, k0, k1)
 	}
 	beta := t.Beta
@@ -77,9 +77,9 @@ func (t *gemmTask) multiplyRows(w *gemmWork, p gemmProblem, s *gemmStep) {
 		}
 		if s.packB {
 			t.packGroup(panels, p.b, k0, k1, g0, g1)
-			if g1 < n1 {
-				nextB = t.atB(p.b, k0, g1)
-			}
+		}
+		if g1 < n1 && (s.packB || !t.packB) {
+			nextB = t.atB(p.b, k0, g1)
 		}
 		for tile := range tiles {
 			from, to := t.tile(s.i1-i0, tile)
@@ -93,18 +93,16 @@ func (t *gemmTask) multiplyRows(w *gemmWork, p gemmProblem, s *gemmStep) {
 			if tile+1 < tiles {
 				nextA = t.atA(p.a, i0+to, k0)
 			}
-			packNow := t.packA && !t.TransA && g0 == s.n0
-			if packNow {
-				t.packRows(a, p.a, i0+from, i0+to, k0, k1)
-			}
 			var fetch gemmFetch
 			width := ceilDiv(g1-g0, kern.nr)
 			switch strip := tile - max(tiles-gemmStrip, 0); {
-			case !packNow && t.packB && nextB != nil && strip >= 0:
+			case nextB != nil && strip >= 0:
 				fetch = fetchStrip(nextB, t.LDB, t.TransB, strip, kern.group*kern.nr, width, depth)
-			case packNow || !t.packA && !t.TransA:
-				fetch = fetchStrip(nextA, t.LDA, true, 0, kern.mr, width, depth)
-			case t.packA && t.TransA && g1 == n1 && (s.i1-i0)*depth <= gemmFetched:
+			case !t.TransA:
+				fetch = fetchStrip(nextA, t.LDA, true, 0, t.mr, width, depth)
+			case !t.packA && len(nextA) >= t.mr: // the line of the last value of a tile
+				fetch = fetchStrip(nextA[t.mr-1:], t.LDA, false, 0, t.mr, width, depth)
+			case t.packA && g1 == n1 && (s.i1-i0)*depth <= gemmFetched:
 				fetch = fetchStrip(s.nextA, t.LDA, false, tile, s.i1-i0, width, depth)
 			}
 			for j, end := g0, g1; j < g1; j, end = end, g1 {
@@ -129,12 +127,12 @@ func (t *gemmTask) multiplyRows(w *gemmWork, p gemmProblem, s *gemmStep) {
 // tile returns the bounds of a tile of n rows: all have mr rows but the last
 // two, which share what is left.
 func (t *gemmTask) tile(n, tile int) (from, to int) {
-	whole := max(ceilDiv(n, t.kern.mr)-2, 0)
+	whole := max(ceilDiv(n, t.mr)-2, 0)
 	if tile < whole {
-		return tile * t.kern.mr, (tile + 1) * t.kern.mr
+		return tile * t.mr, (tile + 1) * t.mr
 	}
-	from, to = span(n-whole*t.kern.mr, min(ceilDiv(n, t.kern.mr), 2), tile-whole)
-	return whole*t.kern.mr + from, whole*t.kern.mr + to
+	from, to = span(n-whole*t.mr, min(ceilDiv(n, t.mr), 2), tile-whole)
+	return whole*t.mr + from, whole*t.mr + to
 }
 
 // gemmFetch says what a kernel brings to the second-level cache, beside its

@@ -5,3 +5,5 @@ package asm
 func gemmKernelsOf(ISA) *gemmKernels { return &gemmGeneric }
 
 func gemmL3() int { return 8 << 20 }
+
+func gemmWays() int { return 8 }

@@ -46,11 +46,11 @@ func (t *gemmTask) packPanel(dst, b []float32, k0, k1, j int) {
 	pack(dst, nr, t.atB(b, k0, j), t.LDB, cols, k1-k0)
 }
 
-// packTiles packs columns k0 to k1 of rows i0 to i1 of op(A), tile by tile.
+// packTiles packs columns k0 to k1 of rows i0 to i1 of A^T, tile by tile.
 func (t *gemmTask) packTiles(dst, a []float32, i0, i1, k0, k1 int) {
-	mr, depth, tiles := t.kern.mr, k1-k0, ceilDiv(i1-i0, t.kern.mr)
+	mr, depth, tiles := t.mr, k1-k0, ceilDiv(i1-i0, t.mr)
 	first := 0
-	if whole := depth &^ 7; t.TransA && t.kern.split8 != nil && tiles > 2 {
+	if whole := depth &^ 7; t.kern.split8 != nil && tiles > 2 {
 		first = tiles - 2
 		if (i1-i0)%mr == 0 && i1+2 <= t.M {
 			first = tiles // a row of A goes on behind the last
@@ -70,11 +70,7 @@ func (t *gemmTask) packTiles(dst, a []float32, i0, i1, k0, k1 int) {
 	}
 }
 
-// packRows packs columns k0 to k1 of rows i0 to i1 of op(A).
+// packRows packs columns k0 to k1 of rows i0 to i1 of A^T.
 func (t *gemmTask) packRows(dst, a []float32, i0, i1, k0, k1 int) {
-	pack := t.kern.transpose
-	if t.TransA {
-		pack = t.kern.copyRows
-	}
-	pack(dst, i1-i0, t.atA(a, i0, k0), t.LDA, i1-i0, k1-k0)
+	t.kern.copyRows(dst, i1-i0, t.atA(a, i0, k0), t.LDA, i1-i0, k1-k0)
 }

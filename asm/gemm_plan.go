@@ -42,8 +42,14 @@ func (t *gemmTask) plan(threads int) {
 	t.kblocks = ceilDiv(t.K, k.kc)
 	kc := t.depth()
 	t.thin = t.TransB && t.M <= gemmThinRows && t.K >= t.M*gemmThinDepth
-	t.packA = t.scattered()
-	t.packB = t.TransB || t.M > gemmDirectRows*k.mr && !t.nearB()
+	t.mr = k.mr
+	if !t.TransA && t.LDA%1024 == 0 {
+		// The rows of a tile are read side by side and fall on the same cache
+		// lines: more than there is room for push each other out.
+		t.mr = min(k.mr, gemmWays())
+	}
+	t.packA = t.packsA()
+	t.packB = t.TransB || t.M > gemmDirectRows*t.mr && !t.nearB()
 
 	work := t.M * t.N * t.K
 	t.parts = max(min(threads, work*t.Batch/gemmPartWork), 1)
@@ -57,8 +63,8 @@ func (t *gemmTask) plan(threads int) {
 		t.pm, t.pn = t.cut(t.parts)
 	}
 	t.rows = gemmRows
-	if t.packA && t.Batch == 1 && t.M > gemmManyTiles*k.mr {
-		t.rows = gemmBlockTiles * k.mr
+	if t.packA && t.Batch == 1 && t.M > gemmManyTiles*t.mr {
+		t.rows = gemmBlockTiles * t.mr
 	}
 	t.shared = t.Batch == 1 && t.packB && (t.pm > 1 || t.M > t.rows)
 	if t.shared {
@@ -70,28 +76,27 @@ func (t *gemmTask) plan(threads int) {
 	}
 	packed := 0
 	if t.packA {
-		packed = ceilDiv(min(t.rows, t.M), k.mr) * k.mr * kc
+		packed = ceilDiv(min(t.rows, t.M), t.mr) * t.mr * kc
 	}
 	t.buffers(packed, kc*k.nr*k.group)
 }
 
-// scattered tells whether A is slow to multiply where it lies.
-func (t *gemmTask) scattered() bool {
-	few := t.kern.mr <= 8 // rows of a tile
+// packsA tells whether A is packed: A^T, where it is slow to multiply where it
+// lies, in which the products of a tile are LDA apart. A is always multiplied
+// where it lies.
+func (t *gemmTask) packsA() bool {
 	switch {
-	case t.TransA && t.N > gemmDirectCols*t.kern.nr:
-		return true
-	case t.N <= 2*t.kern.nr || t.M <= t.kern.mr:
+	case !t.TransA:
 		return false
-	case t.TransA:
-		// Products of a tile are LDA apart. Where they fall on the same cache
-		// lines, narrow tiles lose them before the next tile comes to them.
-		return t.M*t.K >= gemmLargeA || few && t.LDA%1024 == 0
+	case t.N > gemmDirectCols*t.kern.nr:
+		return true
+	case t.N <= 2*t.kern.nr || t.M <= t.mr:
+		return false
 	}
-	// The rows of a tile are read side by side. Where they fall on the same cache
-	// lines, more than 8 or 12 push each other out: depending on addresses, that
-	// halves the speed.
-	return !few && t.LDA%1024 == 0
+	// Where products fall on the same cache lines, narrow tiles lose them before
+	// the next tile comes to them.
+	narrow := t.mr <= 8
+	return t.M*t.K >= gemmLargeA || narrow && t.LDA%1024 == 0
 }
 
 // nearB tells whether B is multiplied as fast where it lies as when it is packed:
