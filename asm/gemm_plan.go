@@ -18,7 +18,7 @@ const (
 	gemmManyRows = 1 << 9
 )
 
-// A is packed gemmRows rows at a time. From gemmManyTiles tiles of rows on it is
+// A^T is packed gemmRows rows at a time. From gemmManyTiles tiles of rows on it is
 // gemmBlockTiles tiles, which stay in the second-level cache beside a group of
 // panels of B.
 const (
@@ -62,9 +62,12 @@ func (t *gemmTask) plan(threads int) {
 	if !t.perPart {
 		t.pm, t.pn = t.cut(t.parts)
 	}
-	t.rows = gemmRows
-	if t.packA && t.Batch == 1 && t.M > gemmManyTiles*t.mr {
-		t.rows = gemmBlockTiles * t.mr
+	t.rows = t.M
+	if t.packA {
+		t.rows = min(t.M, gemmRows)
+		if t.Batch == 1 && t.M > gemmManyTiles*t.mr {
+			t.rows = gemmBlockTiles * t.mr
+		}
 	}
 	t.shared = t.Batch == 1 && t.packB && (t.pm > 1 || t.M > t.rows)
 	if t.shared {
@@ -76,14 +79,13 @@ func (t *gemmTask) plan(threads int) {
 	}
 	packed := 0
 	if t.packA {
-		packed = ceilDiv(min(t.rows, t.M), t.mr) * t.mr * kc
+		packed = ceilDiv(t.rows, t.mr) * t.mr * kc
 	}
 	t.buffers(packed, kc*k.nr*k.group)
 }
 
-// packsA tells whether A is packed: A^T, where it is slow to multiply where it
-// lies, in which the products of a tile are LDA apart. A is always multiplied
-// where it lies.
+// packsA tells whether A is packed, which is worth it for A^T alone, where the
+// products of a tile are LDA apart.
 func (t *gemmTask) packsA() bool {
 	switch {
 	case !t.TransA:

@@ -229,6 +229,11 @@ func TestGemmBlocks(t *testing.T) {
 				checkGemm(t, c.String(), threads(3), c.args(rng, onHeap))
 				checkGemm(t, c.String(), nil, c.args(rng, onHeap))
 			}
+			// Rows 4 KiB apart.
+			for _, c := range []gemmCase{{m: 37, n: 300, k: 1024}, {m: 1024, n: 70, k: 60}, {m: 45, n: 1024, k: 60}} {
+				c.transA, c.transB, c.alpha = trans[0], trans[1], 1
+				checkGemm(t, c.String(), threads(3), c.args(rng, onHeap))
+			}
 			// Few rows, on both sides of the depth from which dot products are used.
 			step := 1
 			if testing.Short() {
