@@ -39,10 +39,10 @@ type PretrainOptions struct {
 	BatchTokens             int
 	MaxEvidence, MaxTargets int
 	Accumulate              int
-	// Links is how many links a target has on average (none in its language, 5
-	// in others; both fields zero mean that; the paper has 4 and 4), CrossWeight
-	// and MonoWeight what a link in two and in one language weighs when batches
-	// grow (100 and 1).
+	// Links is how many links a target has (with both numbers zero none in its
+	// language and its own best 5 in others; the paper has 4 and 4 on average,
+	// the best of a shard), CrossWeight and MonoWeight what a link in two and in
+	// one language weighs when batches grow (100 and 1).
 	Links                   index.LinkOptions
 	CrossWeight, MonoWeight float32
 	// OnLinks, if not nil, is called with the items of every shard that is
@@ -170,7 +170,7 @@ func (o *PretrainOptions) setDefaults() error {
 	setDefault(&o.BatchTokens, 2048)
 	setDefault(&o.Accumulate, 1)
 	if o.Links.Mono == 0 && o.Links.Cross == 0 {
-		o.Links.Cross = 5
+		o.Links.Cross, o.Links.PerTarget = 5, true
 	}
 	if err := o.Links.Validate(); err != nil {
 		return fmt.Errorf("pretrain: Links: %w", err)

@@ -37,7 +37,7 @@ var batchingVariants = []variant{
 	{"index 4 times as often", func(s *settings) { s.IndexEvery = max(1, s.IndexEvery/4) }},
 	{"index a quarter as often", func(s *settings) { s.IndexEvery *= 4 }},
 	{"one index", func(s *settings) { s.IndexEvery = 1 << 30 }},
-	{"threshold per target", func(s *settings) { s.PerTarget = true }},
+	{"threshold per shard", func(s *settings) { s.PerTarget = false }},
 	{"links of known translations", func(s *settings) { s.KnownLinks = true }}, // an upper bound
 	{"random shards", func(s *settings) { s.Shards = shardsRandom }},
 }

@@ -326,10 +326,10 @@ func TestSettings(t *testing.T) {
 	if a, b := hash("-tokens", "3M"), hash("-tokens", "3e6", "-margin", "none"); a != b {
 		t.Errorf("3M and 3e6 tokens have the hashes %s and %s", a, b)
 	}
-	if hash("-tokens", "3M") == hash("-tokens", "4M") || hash() == hash("-margin", "ratio") || hash() == hash("-per-target") {
+	if hash("-tokens", "3M") == hash("-tokens", "4M") || hash() == hash("-margin", "ratio") || hash() == hash("-per-target=false") {
 		t.Error("other settings have the same hash")
 	}
-	if got := hash("-minutes", "60", "-pooling", "mean", "-lr", "1e-3"); got != "2838c54fc5" {
+	if got := hash("-minutes", "60", "-pooling", "mean", "-lr", "1e-3", "-per-target=false"); got != "2838c54fc5" {
 		t.Errorf("the hash of 60 minutes with g from the mean is %s: finished trainings would be repeated", got)
 	}
 	s := defaults()

@@ -39,7 +39,7 @@ type settings struct {
 	IndexEvery  int     `json:"index_every"`
 	TFIDFSteps  int     `json:"tfidf_steps,omitempty"`
 
-	PerTarget bool         `json:"per_target,omitempty"` // the threshold of links
+	PerTarget bool         `json:"per_target,omitempty"` // the best links of each target, not of the shard
 	Margin    index.Margin `json:"margin,omitempty"`     // of their scores
 	// KnownLinks links all documents that are known to be translations, and no
 	// others, instead of what is found.
@@ -72,7 +72,7 @@ const (
 func defaults() settings {
 	return settings{
 		Size: "tiny", Vocabulary: 8000, Pooling: marge.PoolMax, RetrievalDim: 1024,
-		LearningRate: 2e-3, BatchTokens: 2048, Accumulate: 1, Cross: 5, CrossWeight: 100, IndexEvery: 1500,
+		LearningRate: 2e-3, BatchTokens: 2048, Accumulate: 1, Cross: 5, CrossWeight: 100, PerTarget: true, IndexEvery: 1500,
 		Chunk: 126, MaxChunks: 2, Shards: shardsGiven, Probes: 10,
 	}
 }
@@ -95,7 +95,7 @@ func (s *settings) flags(fs *flag.FlagSet) {
 	fs.Float64Var(&s.Cross, "cross", s.Cross, "links of a target with documents in other languages, on average")
 	fs.Float64Var(&s.CrossWeight, "cross-weight", s.CrossWeight, "weight of a link between languages; others weigh 1")
 	fs.IntVar(&s.IndexEvery, "index-every", s.IndexEvery, "updates between two indexes")
-	fs.BoolVar(&s.PerTarget, "per-target", false, "keep the best -mono and -cross links of each target instead of the shard's")
+	fs.BoolVar(&s.PerTarget, "per-target", s.PerTarget, "keep the best -mono and -cross links of each target instead of the shard's")
 	fs.StringVar((*string)(&s.Margin), "margin", "", "set the score of a link against those of the neighbours: ratio, distance or none")
 	fs.BoolVar(&s.KnownLinks, "known-links", false, "link documents of the same group, in different languages, instead of what is found: an upper bound")
 	fs.Float64Var(&s.LanguageTemperature, "language-temperature", 0, "train on languages in proportion to p^(1/T), p being their share (default 1)")

@@ -59,6 +59,7 @@ type options struct {
 	pooling     string
 	dim         int
 	mono, cross float64
+	perTarget   bool
 	dropout     float64
 	tfidf       int
 
@@ -98,6 +99,7 @@ func main() {
 	flag.IntVar(&o.tfidf, "tfidf-steps", 1500, "updates during which documents are linked by TF-IDF instead of by g (paper: 0)")
 	flag.Float64Var(&o.mono, "mono", 0, "links of a target with documents in its language, on average (paper: 4)")
 	flag.Float64Var(&o.cross, "cross", 5, "links of a target with documents in other languages, on average (paper: 4)")
+	flag.BoolVar(&o.perTarget, "per-target", true, "keep the best links of each target, not those of the shard (as the paper does)")
 	flag.IntVar(&o.indexEvery, "index-every", 1500, "updates between two indexes (paper: 10000)")
 	flag.Parse()
 
@@ -207,7 +209,7 @@ func run(ctx context.Context, o *options) error {
 func trainingOptions(o *options, log *progress) marge.PretrainOptions {
 	p := marge.PretrainOptions{
 		Steps: o.steps, TargetTokens: int64(o.tokens), Seed: o.seed, Dir: o.out, Resume: o.resume,
-		Links: index.LinkOptions{Mono: o.mono, Cross: o.cross}, LearningRate: o.lr, BatchTokens: o.batchTokens, Accumulate: o.accumulate, TFIDFSteps: o.tfidf, IndexEvery: o.indexEvery,
+		Links: index.LinkOptions{Mono: o.mono, Cross: o.cross, PerTarget: o.perTarget}, LearningRate: o.lr, BatchTokens: o.batchTokens, Accumulate: o.accumulate, TFIDFSteps: o.tfidf, IndexEvery: o.indexEvery,
 		OnStep: log.step, OnIndex: log.index,
 	}
 	if o.tfidf == 0 {
