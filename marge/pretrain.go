@@ -175,6 +175,9 @@ func (o *PretrainOptions) setDefaults() error {
 	if err := o.Links.Validate(); err != nil {
 		return fmt.Errorf("pretrain: Links: %w", err)
 	}
+	if o.Links.PerTarget && math.Round(o.Links.Mono)+math.Round(o.Links.Cross) == 0 {
+		return fmt.Errorf("pretrain: Links: Mono %v and Cross %v round to no link of a target; PerTarget takes whole numbers", o.Links.Mono, o.Links.Cross)
+	}
 	setDefault(&o.LanguageTemperature, 1)
 	setDefault(&o.IndexEvery, 4000)
 	tfidf := 6000

@@ -333,11 +333,14 @@ func TestPretrainErrors(t *testing.T) {
 		"set one of":                              func(m *Model, o *PretrainOptions) { o.Steps, o.TargetTokens = 0, -1 },
 		"DistillWeight is -1":                     func(m *Model, o *PretrainOptions) { o.DistillWeight = -1 },
 		"LanguageTemperature is -2":               func(m *Model, o *PretrainOptions) { o.LanguageTemperature = -2 },
-		"Links: Mono is -1":                       func(m *Model, o *PretrainOptions) { o.Links.Mono = -1 },
-		`Links: no margin "wide"`:                 func(m *Model, o *PretrainOptions) { o.Links.Margin = "wide" },
-		"no tokenizer":                            func(m *Model, o *PretrainOptions) { m.Tokenizer = nil },
-		"BatchTokens":                             func(m *Model, o *PretrainOptions) { o.BatchTokens = -1 },
-		"no directory":                            func(m *Model, o *PretrainOptions) { o.Resume = true },
+		"Links: Mono 0 and Cross 0.4 round to no link": func(m *Model, o *PretrainOptions) {
+			o.Links = index.LinkOptions{Cross: 0.4, PerTarget: true}
+		},
+		"Links: Mono is -1":       func(m *Model, o *PretrainOptions) { o.Links.Mono = -1 },
+		`Links: no margin "wide"`: func(m *Model, o *PretrainOptions) { o.Links.Margin = "wide" },
+		"no tokenizer":            func(m *Model, o *PretrainOptions) { m.Tokenizer = nil },
+		"BatchTokens":             func(m *Model, o *PretrainOptions) { o.BatchTokens = -1 },
+		"no directory":            func(m *Model, o *PretrainOptions) { o.Resume = true },
 		"with a vocabulary of 300, the model's tokenizer has 301": func(m *Model, o *PretrainOptions) { m.Tokenizer = other },
 		"outside the vocabulary":                                  func(m *Model, o *PretrainOptions) { m.Config.VocabSize = 20 },
 	} {

@@ -20,7 +20,7 @@ import (
 func testOptions(t *testing.T) *options {
 	return &options{
 		config: "tiny", steps: 8, seed: 1, out: filepath.Join(t.TempDir(), "run"), json: true,
-		chunk: 62, probes: 2, events: 20, lr: 1e-3, indexEvery: 3, tfidf: 3, batchTokens: 300, pooling: marge.PoolMean, cross: 4,
+		chunk: 62, probes: 2, events: 20, lr: 1e-3, indexEvery: 3, tfidf: 3, batchTokens: 300, pooling: marge.PoolMean, cross: 4, perTarget: true,
 		heldoutEvents: 2,
 	}
 }
