@@ -57,7 +57,7 @@ type gemmTask struct {
 	thin    bool // see gemm_thin.go
 	packA   bool
 	packB   bool
-	rows    int // of A that are packed at a time
+	rows    int // of a block of A
 	work    []gemmWork
 
 	// In the shared mode, which is for several parts or several blocks of rows

@@ -23,7 +23,7 @@ func (t *gemmTask) multiply(w *gemmWork, p gemmProblem, r0, r1, n0, n1, kb0, kb1
 			if kb+1 < kb1 {
 				k, _ := t.block(kb + 1)
 				s.nextA = t.atA(p.a, s.i0, k)
-				if s.packB || !t.packB {
+				if s.packB {
 					s.nextB = t.atB(p.b, k, n0)
 				}
 			} else if rb+1 < rowBlocks {
@@ -77,9 +77,9 @@ func (t *gemmTask) multiplyRows(w *gemmWork, p gemmProblem, s *gemmStep) {
 		}
 		if s.packB {
 			t.packGroup(panels, p.b, k0, k1, g0, g1)
-		}
-		if g1 < n1 && (s.packB || !t.packB) {
-			nextB = t.atB(p.b, k0, g1)
+			if g1 < n1 {
+				nextB = t.atB(p.b, k0, g1)
+			}
 		}
 		for tile := range tiles {
 			from, to := t.tile(s.i1-i0, tile)

@@ -146,7 +146,7 @@ func measureSection(section string, all []*side, o *options) string {
 	}
 	var rows []row
 	u := unitOf(section)
-	best := map[int]float64{} // the greatest limit, by threads
+	u.most = patient(u.most)
 	l := startLoad(all)
 	for _, w := range bench.Workloads(section) {
 		if w.Long && !o.long || o.quick && !w.Quick || !o.match.MatchString(w.Name) {
@@ -157,7 +157,7 @@ func measureSection(section string, all []*side, o *options) string {
 				continue
 			}
 			start := time.Now()
-			rows = append(rows, measureRow(&w, threads, all, rounds, seconds, u, best))
+			rows = append(rows, measureRow(&w, threads, all, rounds, seconds, u))
 			fmt.Fprintf(os.Stderr, "%s %s threads=%d: %.1f s\n", section, w.Name, threads, time.Since(start).Seconds())
 			if section == "step" {
 				stopAll(all)
@@ -180,9 +180,7 @@ func stopAll(all []*side) {
 
 // measureRow lets the sides take turns. The limit is measured in every round, as
 // the clock and what other machines leave of the memory change by the minute.
-// A round waits some seconds for the processor if it is far below its best in
-// this section: two threads that have one core between them tell nothing.
-func measureRow(w *bench.Workload, threads int, all []*side, rounds int, seconds float64, u unit, best map[int]float64) row {
+func measureRow(w *bench.Workload, threads int, all []*side, rounds int, seconds float64, u unit) row {
 	r := row{Workload: *w, threads: threads, figures: map[string]figure{}}
 	var limits []float64
 	times := map[*side][]float64{}
@@ -214,13 +212,7 @@ func measureRow(w *bench.Workload, threads int, all []*side, rounds int, seconds
 		}
 	} else {
 		for i := 0; i < rounds || i < 3*rounds && unsettled(times); i++ {
-			limit := u.most(threads)
-			for tries := 0; tries < 5 && limit < 0.8*best[threads]; tries++ {
-				time.Sleep(time.Second)
-				limit = u.most(threads)
-			}
-			best[threads] = max(best[threads], limit)
-			limits = append(limits, limit)
+			limits = append(limits, u.most(threads))
 			for _, s := range all {
 				turn(s)
 			}
@@ -233,6 +225,22 @@ func measureRow(w *bench.Workload, threads int, all []*side, rounds int, seconds
 		}
 	}
 	return r
+}
+
+// patient returns most, which then waits some seconds while the processor is far
+// below its best so far: two threads that have one core between them tell
+// nothing.
+func patient(most func(threads int) float64) func(threads int) float64 {
+	best := map[int]float64{}
+	return func(threads int) float64 {
+		limit := most(threads)
+		for tries := 0; tries < 5 && limit < 0.8*best[threads]; tries++ {
+			time.Sleep(time.Second)
+			limit = most(threads)
+		}
+		best[threads] = max(best[threads], limit)
+		return limit
+	}
 }
 
 // unsettled tells that for some side most rounds took much longer than the

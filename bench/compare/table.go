@@ -229,9 +229,10 @@ const title = `# Results
 Written by the command in the folder compare; see its documentation. For each workload the sides took turns, each in a
 process of its own that had computed the workload three to ten times before; figures are medians of the medians of the
 rounds: three (vector and topk: five), and up to thrice as many while for any side their median is more than 1.1 times the
-shortest. A round waited up to five seconds while the processor was below 0.8 of its best in the section. "ceiling" is the rate of fused multiply-adds in registers, "copy" that of a copy between arrays
-of 64 MiB, both measured before every round with the same instruction set and threads: for each workload the median of the
-copies, the best of the ceilings; in the heading their median with the least and the greatest. PyTorch runs with a C library that
+shortest. A round waited up to five seconds while the processor was below 0.8 of its best in the section. "ceiling" is the
+rate of fused multiply-adds in registers, "copy" that of a copy between arrays of 64 MiB, both measured before every round
+with the same instruction set and threads: for each workload the median of the copies, the best of the ceilings; in the
+heading their median with the least and the greatest. PyTorch runs with a C library that
 keeps freed memory (MALLOC_MMAP_MAX_=0 and no trimming), since it is much slower without, unless the heading says default
 malloc. Sections are measured one by one: each names the processor, the instruction set and the time.
 `
