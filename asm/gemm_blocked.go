@@ -43,9 +43,13 @@ const gemmSlack = 16
 
 // gemmTask is one call of Gemm. Its parts are rectangles of C.
 //
-// Within a part the loops are, from the outside: blocks of rows of A, blocks
-// of kc products, groups of panels of B, tiles of mr rows, and panels of nr
-// columns.
+// Within a part the loops are, from the outside: slabs of B, if there are several
+// blocks of rows of A, blocks of rows of A, blocks of kc products, groups of
+// panels of B, tiles of mr rows, and panels of nr columns.
+//
+// Parts that need the same panels of B pack them each for themselves: a line
+// that two processors read takes long to write again, and where each packs half,
+// each waits for the other.
 type gemmTask struct {
 	GemmArgs
 	kern    *gemmKernels
@@ -58,21 +62,15 @@ type gemmTask struct {
 	packA   bool
 	packB   bool
 	rows    int // of a block of A
-	work    []gemmWork
-
-	// In the shared mode, which is for several parts or several blocks of rows
-	// of A, the parts pack a slab of B once, columns n0 to n1 of the blocks kb0
-	// to kb1: together, before they multiply with it, or each the panels that
-	// it alone needs, while it multiplies its first block of rows.
-	shared           bool
-	packing          bool
-	slab             []float32
-	n0, n1, kb0, kb1 int
+	// A slab of B, which all blocks of rows of A are multiplied with before the
+	// next, has slabBlocks blocks of products and slabCols columns.
+	slabBlocks, slabCols int
+	work                 []gemmWork
 }
 
 // gemmWork holds the buffers of one part.
 type gemmWork struct {
-	a, b []float32   // packed rows of A, a group of panels of B
+	a, b []float32   // packed rows of A, a group of panels of B or a slab
 	dots [16]float32 // products of the thin path
 	_    [64]byte    // no cache line in common with the next part
 }
@@ -151,31 +149,10 @@ func Gemm(run Runner, g *GemmArgs) {
 		return
 	}
 	t.plan(run.Threads())
-	switch {
-	case t.shared:
-		t.runShared(run)
-	case t.parts == 1:
+	if t.parts == 1 {
 		t.Do(0)
-	default:
+	} else {
 		run.Run(t.parts, t)
-	}
-}
-
-// runShared goes through B slab by slab.
-func (t *gemmTask) runShared(run Runner) {
-	cols, blocks := t.n1, t.kb1
-	kc := t.depth()
-	grow(&t.slab, cols*blocks*kc+gemmSlack)
-	for t.n0 = 0; t.n0 < t.N; t.n0 += cols {
-		t.n1 = min(t.n0+cols, t.N)
-		for t.kb0 = 0; t.kb0 < t.kblocks; t.kb0 += blocks {
-			t.kb1 = min(t.kb0+blocks, t.kblocks)
-			if t.packing = t.pm > 1; t.packing {
-				run.Run(t.parts, t)
-				t.packing = false
-			}
-			run.Run(t.parts, t)
-		}
 	}
 }
 
@@ -185,31 +162,18 @@ func (t *gemmTask) Do(p int) {
 	switch {
 	case t.thin:
 		t.doThin(w, p)
-	case t.packing:
-		t.packSlab(p)
-	case t.shared:
-		r0, r1 := span(t.M, t.pm, p%t.pm)
-		n0, n1 := t.columns(t.n0, t.n1, p/t.pm)
-		t.multiply(w, t.problem(0), r0, r1, n0, n1, t.kb0, t.kb1)
 	case t.perPart:
 		from, to := span(t.Batch, t.parts, p)
 		for b := from; b < to; b++ {
-			t.multiply(w, t.problem(b), 0, t.M, 0, t.N, 0, t.kblocks)
+			t.multiply(w, t.problem(b), 0, t.M, 0, t.N)
 		}
 	default:
 		r0, r1 := span(t.M, t.pm, p%t.pm)
-		n0, n1 := t.columns(0, t.N, p/t.pm)
+		n0, n1 := span(ceilDiv(t.N, t.kern.nr), t.pn, p/t.pm)
 		for b := range t.Batch {
-			t.multiply(w, t.problem(b), r0, r1, n0, n1, 0, t.kblocks)
+			t.multiply(w, t.problem(b), r0, r1, n0*t.kern.nr, min(n1*t.kern.nr, t.N))
 		}
 	}
-}
-
-// columns returns the share of column part i in columns n0 to n1, in whole panels.
-func (t *gemmTask) columns(n0, n1, i int) (from, to int) {
-	nr := t.kern.nr
-	from, to = span(ceilDiv(n1-n0, nr), t.pn, i)
-	return n0 + from*nr, min(n0+to*nr, n1)
 }
 
 // gemmProblem holds the operands of one problem of the batch.

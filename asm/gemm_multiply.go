@@ -1,33 +1,50 @@
 package asm
 
-// gemmStep is one step of multiply: rows i0 to i1 and columns n0 to n1 of C,
-// block kb of the products.
+// gemmSlab is columns n0 to n1 of B as far as blocks kb0 to kb1 go.
+type gemmSlab struct{ n0, n1, kb0, kb1 int }
+
+// gemmStep is one step of multiplySlab: rows i0 to i1 of C, block kb of the
+// products.
 type gemmStep struct {
-	i0, i1, n0, n1, kb int
-	packB              bool      // the panels of B were not packed by a step before
-	nextA, nextB       []float32 // what the next step packs or multiplies first, or nil
+	gemmSlab
+	kept         bool // whether all panels of the slab have their places in the buffer
+	i0, i1, kb   int
+	packB        bool      // the panels of B were not packed by a step before
+	nextA, nextB []float32 // what the next step packs or multiplies first, or nil
 }
 
-// multiply computes rows r0 to r1 and columns n0 to n1 of C, as far as blocks
-// kb0 to kb1 go.
-func (t *gemmTask) multiply(w *gemmWork, p gemmProblem, r0, r1, n0, n1, kb0, kb1 int) {
+// multiply computes rows r0 to r1 and columns n0 to n1 of C.
+func (t *gemmTask) multiply(w *gemmWork, p gemmProblem, r0, r1, n0, n1 int) {
 	if r0 >= r1 || n0 >= n1 {
 		return
 	}
+	if !t.slabs(r1 - r0) {
+		t.multiplySlab(w, p, r0, r1, gemmSlab{n0, n1, 0, t.kblocks})
+		return
+	}
+	for n := n0; n < n1; n += t.slabCols {
+		for kb := 0; kb < t.kblocks; kb += t.slabBlocks {
+			t.multiplySlab(w, p, r0, r1, gemmSlab{n, min(n+t.slabCols, n1), kb, min(kb+t.slabBlocks, t.kblocks)})
+		}
+	}
+}
+
+// multiplySlab multiplies rows r0 to r1 of A with a slab.
+func (t *gemmTask) multiplySlab(w *gemmWork, p gemmProblem, r0, r1 int, slab gemmSlab) {
 	mr, rowBlocks := t.mr, ceilDiv(r1-r0, t.rows)
+	kept := t.slabs(r1 - r0)
 	for rb := range rowBlocks {
 		from, to := span(ceilDiv(r1-r0, mr), rowBlocks, rb)
-		for kb := kb0; kb < kb1; kb++ {
-			s := gemmStep{i0: r0 + from*mr, i1: min(r0+to*mr, r1), n0: n0, n1: n1, kb: kb}
-			s.packB = !t.shared || t.pm == 1 && rb == 0
-			if kb+1 < kb1 {
+		for kb := slab.kb0; kb < slab.kb1; kb++ {
+			s := gemmStep{gemmSlab: slab, kept: kept, i0: r0 + from*mr, i1: min(r0+to*mr, r1), kb: kb, packB: !kept || rb == 0}
+			if kb+1 < slab.kb1 {
 				k, _ := t.block(kb + 1)
 				s.nextA = t.atA(p.a, s.i0, k)
 				if s.packB {
-					s.nextB = t.atB(p.b, k, n0)
+					s.nextB = t.atB(p.b, k, s.n0)
 				}
 			} else if rb+1 < rowBlocks {
-				k, _ := t.block(kb0)
+				k, _ := t.block(slab.kb0)
 				s.nextA = t.atA(p.a, s.i1, k)
 			}
 			t.multiplyRows(w, p, &s)
@@ -72,8 +89,8 @@ func (t *gemmTask) multiplyRows(w *gemmWork, p gemmProblem, s *gemmStep) {
 	for g0 := s.n0; g0 < n1; g0 += kern.group * kern.nr {
 		g1 := min(g0+kern.group*kern.nr, n1)
 		panels, nextB := w.b, s.nextB
-		if t.shared {
-			panels = t.panel(k0, k1, g0)
+		if s.kept {
+			panels = w.b[t.place(s, k0, k1, g0):]
 		}
 		if s.packB {
 			t.packGroup(panels, p.b, k0, k1, g0, g1)

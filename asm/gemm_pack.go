@@ -1,24 +1,12 @@
 package asm
 
-// packSlab packs the panels of part p of the slab. The slab holds its blocks
-// one after the other, in each the panels one after the other.
-func (t *gemmTask) packSlab(p int) {
+// place returns where in a packed slab the panel of B is that starts at column
+// j. The blocks lie one after the other, in each the panels one after the other.
+func (t *gemmTask) place(s *gemmStep, k0, k1, j int) int {
 	nr := t.kern.nr
-	panels := ceilDiv(t.n1-t.n0, nr)
-	from, to := span(panels*(t.kb1-t.kb0), t.parts, p)
-	for u := from; u < to; u++ {
-		k0, k1 := t.block(t.kb0 + u/panels)
-		j := t.n0 + u%panels*nr
-		t.packPanel(t.panel(k0, k1, j), t.B, k0, k1, j)
-	}
-}
-
-// panel returns the place in the slab of the panel of B that starts at column j.
-func (t *gemmTask) panel(k0, k1, j int) []float32 {
-	nr := t.kern.nr
-	first, _ := t.block(t.kb0)
-	width := ceilDiv(t.n1-t.n0, nr) * nr
-	return t.slab[(k0-first)*width+(j-t.n0)*(k1-k0):]
+	first, _ := t.block(s.kb0)
+	width := ceilDiv(s.n1-s.n0, nr) * nr
+	return (k0-first)*width + (j-s.n0)*(k1-k0)
 }
 
 // packGroup packs the panels of columns g0 to g1, or those that b does not hold

@@ -56,7 +56,7 @@ func (t *gemmTask) plan(threads int) {
 	work := t.M * t.N * t.K
 	t.parts = max(min(threads, work*t.Batch/gemmPartWork), 1)
 	t.perPart = t.Batch > 1 && (t.Batch >= 2*t.parts || t.Batch%t.parts == 0)
-	t.pm, t.pn, t.shared = 1, 1, false
+	t.pm, t.pn = 1, 1
 	if t.thin {
 		t.planThin()
 		return
@@ -71,20 +71,23 @@ func (t *gemmTask) plan(threads int) {
 			t.rows = gemmBlockTiles * t.mr
 		}
 	}
-	t.shared = t.Batch == 1 && t.packB && (t.pm > 1 || t.M > t.rows)
-	if t.shared {
-		// An eighth of the third-level cache for the slab; even slabs.
-		panels := ceilDiv(t.N, k.nr)
-		budget := max(gemmL3()/8/4/(kc*k.nr), 1) // panels of one block
-		t.kb1 = min(t.kblocks, max(budget/min(panels, 64), 1))
-		t.n1 = min(max(budget/t.kb1, 1), panels) * k.nr
-	}
-	packed := 0
+	packedA, packedB := 0, kc*k.nr*k.group
 	if t.packA {
-		packed = ceilDiv(t.rows, t.mr) * t.mr * kc
+		packedA = ceilDiv(t.rows, t.mr) * t.mr * kc
 	}
-	t.buffers(packed, kc*k.nr*k.group)
+	if t.slabs(ceilDiv(t.M, t.pm)) {
+		// Half of the third-level cache for the slabs, but no more than an eighth for one.
+		panels := ceilDiv(ceilDiv(t.N, k.nr), t.pn)
+		budget := max(gemmL3()/max(8, 2*t.parts)/4/(kc*k.nr), 1) // panels of one block
+		t.slabBlocks = min(t.kblocks, max(budget/min(panels, 64), 1))
+		t.slabCols = min(max(budget/t.slabBlocks, 1), panels) * k.nr
+		packedB = max(packedB, t.slabCols*t.slabBlocks*kc)
+	}
+	t.buffers(packedA, packedB)
 }
+
+// slabs tells whether a part with that many rows packs slabs of B.
+func (t *gemmTask) slabs(rows int) bool { return t.packB && rows > t.rows }
 
 // packsA tells whether A is packed, which is worth it for A^T alone, where the
 // products of a tile are LDA apart.
