@@ -109,19 +109,19 @@ func attentionCopy(dst []float32, ld int, x []float32, ldx, rows, width int) {
 }
 
 //go:noescape
-func attentionAddAVX2(dst []float32, ld int, x []float32, ldx, rows, width int, alpha float32)
+func attentionAddAVX2(dst []float32, ld int, x []float32, ldx, rows, width int, alpha float32, accumulate bool)
 
 //go:noescape
-func attentionAddAVX512(dst []float32, ld int, x []float32, ldx, rows, width int, alpha float32)
+func attentionAddAVX512(dst []float32, ld int, x []float32, ldx, rows, width int, alpha float32, accumulate bool)
 
-func attentionAdd(dst []float32, ld int, x []float32, ldx, rows, width int, alpha float32) {
+func attentionAdd(dst []float32, ld int, x []float32, ldx, rows, width int, alpha float32, accumulate bool) {
 	switch isa {
 	case AVX512:
-		attentionAddAVX512(dst, ld, x, ldx, rows, width, alpha)
+		attentionAddAVX512(dst, ld, x, ldx, rows, width, alpha, accumulate)
 	case AVX2:
-		attentionAddAVX2(dst, ld, x, ldx, rows, width, alpha)
+		attentionAddAVX2(dst, ld, x, ldx, rows, width, alpha, accumulate)
 	default:
-		attentionAddGeneric(dst, ld, x, ldx, rows, width, alpha)
+		attentionAddGeneric(dst, ld, x, ldx, rows, width, alpha, accumulate)
 	}
 }
 

@@ -364,7 +364,8 @@ next:
 	RETURN
 
 // for i := range rows { for j := range width { dst[i*ld+j] += alpha * x[i*ldx+j] } }
-TEXT ATTENTION_ADD(SB), NOSPLIT, $0-84
+// or, without accumulate, = instead of +=
+TEXT ATTENTION_ADD(SB), NOSPLIT, $0-85
 	MOVQ dst_base+0(FP), DI
 	MOVQ ld+24(FP), R9
 	MOVQ x_base+32(FP), SI
@@ -382,9 +383,12 @@ TEXT ATTENTION_ADD(SB), NOSPLIT, $0-84
 	TAIL_MASK
 row:
 	LEAQ (DI)(R9*8), R13 // eight rows ahead
+	MOVBLZX accumulate+84(FP), CX
 	XORL AX, AX
 	CMPQ AX, BX
 	JGE  tail
+	TESTL CX, CX
+	JZ    set
 vector:
 	VMOVUPS     (DI)(AX*4), V0
 	PREFETCHT0  (R13)(AX*4)
@@ -393,12 +397,24 @@ vector:
 	ADDQ        $LANES, AX
 	CMPQ        AX, BX
 	JLT         vector
+	JMP         tail
+set:
+	VMULPS     (SI)(AX*4), V2, V0
+	PREFETCHT0 (R13)(AX*4)
+	VMOVUPS    V0, (DI)(AX*4)
+	ADDQ       $LANES, AX
+	CMPQ       AX, BX
+	JLT        set
 tail:
 	TESTQ R10, R10
 	JZ    next
-	LOAD_TAIL((DI)(AX*4), V0)
 	LOAD_TAIL((SI)(AX*4), V1)
+	VMULPS V1, V2, V0
+	TESTL CX, CX
+	JZ    store
+	LOAD_TAIL((DI)(AX*4), V0)
 	VFMADD231PS V1, V2, V0
+store:
 	STORE_TAIL(V0, (DI)(AX*4))
 next:
 	ADDQ R9, DI

@@ -1,12 +1,15 @@
 package asm
 
-// AttentionGradients describes the gradients that AttentionBackward adds to.
+// AttentionGradients describes the gradients that AttentionBackward computes.
 type AttentionGradients struct {
 	DOut             []float32 // gradient of Out
 	DQ, DK, DV       []float32 // nil: not wanted
 	LDDOut           int
 	LDDQ, LDDK, LDDV int
-	DBias            []float32 // of the size of Bias; nil: not wanted
+	// AddDQ, AddDK and AddDV tell which gradients are added to what DQ, DK and DV
+	// hold; the others replace it.
+	AddDQ, AddDK, AddDV bool
+	DBias               []float32 // of the size of Bias, added to; nil: not wanted
 }
 
 func (g *AttentionGradients) check(op string, a *AttentionArgs) {
@@ -26,19 +29,22 @@ func (g *AttentionGradients) check(op string, a *AttentionArgs) {
 	}
 }
 
-// AttentionBackward adds the gradients of a on the calling goroutine, from
+// AttentionBackward computes the gradients of a on the calling goroutine, from
 // a.Out and a.LSE as Attention left them. With D the row sums of DOut*Out:
 //
 //	dS = P * (dropout(DOut*V^T) - D)
-//	DV += dropout(P)^T * DOut
-//	DQ += Scale * dS * K
-//	DK += Scale * dS^T * Q
-//	DBias += sums of dS by segments
+//	DV = dropout(P)^T * DOut
+//	DQ = Scale * dS * K
+//	DK = Scale * dS^T * Q
+//	DBias = sums of dS by segments
 func AttentionBackward(a *AttentionArgs, g *AttentionGradients) {
 	const op = "attention backward"
 	a.check(op)
 	g.check(op, a)
 	if a.Queries == 0 || a.Keys == 0 {
+		clearRows(g.DQ, g.LDDQ, a.Queries, a.Width, g.AddDQ)
+		clearRows(g.DK, g.LDDK, a.Keys, a.Width, g.AddDK)
+		clearRows(g.DV, g.LDDV, a.Keys, a.Width, g.AddDV)
 		return
 	}
 	t := newAttention(a)
@@ -52,10 +58,21 @@ func AttentionBackward(a *AttentionArgs, g *AttentionGradients) {
 	}
 	t.blocks((*attention).backward)
 	if t.DK != nil {
-		attentionAdd(t.DK, t.LDDK, t.dk, t.panels(), t.Keys, t.Width, t.Scale)
+		attentionAdd(t.DK, t.LDDK, t.dk, t.panels(), t.Keys, t.Width, t.Scale, t.AddDK)
 	}
 	if t.DV != nil {
-		attentionAdd(t.DV, t.LDDV, t.dv, t.panels(), t.Keys, t.Width, 1)
+		attentionAdd(t.DV, t.LDDV, t.dv, t.panels(), t.Keys, t.Width, 1, t.AddDV)
+	}
+}
+
+// clearRows sets a gradient to which nothing is to be added, if it is wanted and
+// is not accumulated, to zero.
+func clearRows(x []float32, ld, rows, cols int, accumulate bool) {
+	if x == nil || accumulate {
+		return
+	}
+	for i := range rows {
+		clear(x[i*ld : i*ld+cols])
 	}
 }
 
@@ -75,7 +92,7 @@ func (t *attention) backward() {
 	}
 	t.tiles((*attention).backwardTile)
 	if t.DQ != nil {
-		attentionAdd(t.DQ[b.first*t.LDDQ:], t.LDDQ, b.out, t.panels(), b.rows, t.Width, t.Scale)
+		attentionAdd(t.DQ[b.first*t.LDDQ:], t.LDDQ, b.out, t.panels(), b.rows, t.Width, t.Scale, t.AddDQ)
 	}
 	if t.DBias != nil {
 		t.addBiasGradient()

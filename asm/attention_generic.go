@@ -87,11 +87,16 @@ func attentionCopyGeneric(dst []float32, ld int, x []float32, ldx, rows, width i
 	}
 }
 
-// attentionAddGeneric adds alpha times the rows of x to those of dst.
-func attentionAddGeneric(dst []float32, ld int, x []float32, ldx, rows, width int, alpha float32) {
+// attentionAddGeneric adds alpha times the rows of x to those of dst, or sets
+// those, without accumulate.
+func attentionAddGeneric(dst []float32, ld int, x []float32, ldx, rows, width int, alpha float32, accumulate bool) {
 	for i := range rows {
 		for j, v := range x[i*ldx : i*ldx+width] {
-			dst[i*ld+j] += alpha * v
+			v *= alpha
+			if accumulate {
+				v += dst[i*ld+j]
+			}
+			dst[i*ld+j] = v
 		}
 	}
 }

@@ -26,8 +26,8 @@ func attentionCopy(dst []float32, ld int, x []float32, ldx, rows, width int) {
 	attentionCopyGeneric(dst, ld, x, ldx, rows, width)
 }
 
-func attentionAdd(dst []float32, ld int, x []float32, ldx, rows, width int, alpha float32) {
-	attentionAddGeneric(dst, ld, x, ldx, rows, width, alpha)
+func attentionAdd(dst []float32, ld int, x []float32, ldx, rows, width int, alpha float32, accumulate bool) {
+	attentionAddGeneric(dst, ld, x, ldx, rows, width, alpha, accumulate)
 }
 
 func attentionDots(dst, x []float32, ldx int, y []float32, ldy, width int) {

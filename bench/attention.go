@@ -58,11 +58,9 @@ func startAttention(s *Spec, threads int) (run, stop func()) {
 	lse := tensor.New(c, tensor.Float32, s.M, rows)
 	return func() {
 		c.Attention(out, lse, q, k, v, bias, o)
-		for _, g := range []*tensor.Tensor{dq, dk, dv, dbias} {
-			if g != nil {
-				c.Fill(g, 0)
-			}
+		if dbias != nil {
+			c.Fill(dbias, 0)
 		}
-		c.AttentionBackward(dq, dk, dv, dbias, dout, out, lse, q, k, v, bias, o)
+		c.AttentionBackward(dq, dk, dv, dbias, dout, out, lse, q, k, v, bias, o, [3]bool{})
 	}, c.Pool().Close
 }

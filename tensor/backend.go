@@ -75,8 +75,8 @@ type Backend interface {
 
 	// Attention computes multi-head attention; lse [heads, rows of q] is kept for the backward pass.
 	Attention(out, lse, q, k, v, bias *Tensor, o *AttentionOptions)
-	// AttentionBackward adds to dq, dk, dv and, unless nil, dbias.
-	AttentionBackward(dq, dk, dv, dbias, dout, out, lse, q, k, v, bias *Tensor, o *AttentionOptions)
+	// AttentionBackward sets (adds to) dq, dk and dv, each as accumulate says, and adds to dbias. Each of the four may be nil.
+	AttentionBackward(dq, dk, dv, dbias, dout, out, lse, q, k, v, bias *Tensor, o *AttentionOptions, accumulate [3]bool)
 
 	// CrossEntropy sets nll[i], the label-smoothed negative log-likelihood of targets[i]
 	// under softmax(hidden[i] * table^T), and loss[0] = scale * sum of nll. Unless dhidden is nil it sets

@@ -25,6 +25,7 @@ type attentionTask struct {
 	bias                     []float32 // [query segments, key segments]
 	dout, dq, dk, dv         []float32
 	lddout, lddq, lddk, lddv int
+	accumulate               [3]bool   // whether dq, dk and dv are added to
 	dbias                    []float32 // [heads, query segments, key segments]
 	parts                    []attentionPart
 }
@@ -58,10 +59,7 @@ func newAttentionTask(q, k, v, out, lse, bias *Tensor, o *AttentionOptions, rows
 // split adds the parts of a run of queries: about rows each, a multiple of
 // attentionBlock but for the last, which has up to half more or less.
 func (t *attentionTask) split(segment, lo, hi, rows int) {
-	if lo == hi {
-		return
-	}
-	n := max(1, (hi-lo+rows/2)/rows)
+	n := max(1, (hi-lo+rows/2)/max(rows, 1))
 	bound := func(i int) int { return lo + (hi-lo)*i/n/attentionBlock*attentionBlock }
 	for i := range n {
 		end := hi
@@ -135,11 +133,9 @@ func (f *attentionForward) Do(part int) {
 // AttentionBackward implements Backend. A part is one head of one segment
 // where segments are on their own, and one head where all queries share the
 // keys, so that every sum over queries is made in order.
-func (c *CPU) AttentionBackward(dq, dk, dv, dbias, dout, out, lse, q, k, v, bias *Tensor, o *AttentionOptions) {
-	if q.Len() == 0 || k.Len() == 0 {
-		return
-	}
+func (c *CPU) AttentionBackward(dq, dk, dv, dbias, dout, out, lse, q, k, v, bias *Tensor, o *AttentionOptions, accumulate [3]bool) {
 	t := newAttentionTask(q, k, v, out, lse, bias, o, q.shape[0])
+	t.accumulate = accumulate
 	t.dout, t.lddout = matrix(dout)
 	for _, g := range []struct {
 		grad *Tensor
@@ -172,7 +168,8 @@ func (f *attentionGradient) Do(part int) {
 	klo, _ := t.keysOf(p)
 	col := head * t.width
 	a := t.args(p, head)
-	g := asm.AttentionGradients{DOut: rowsFrom(t.dout, p.lo, t.lddout, col), LDDOut: t.lddout, LDDQ: t.lddq, LDDK: t.lddk, LDDV: t.lddv}
+	g := asm.AttentionGradients{DOut: rowsFrom(t.dout, p.lo, t.lddout, col), LDDOut: t.lddout, LDDQ: t.lddq, LDDK: t.lddk, LDDV: t.lddv,
+		AddDQ: t.accumulate[0], AddDK: t.accumulate[1], AddDV: t.accumulate[2]}
 	if t.dq != nil {
 		g.DQ = rowsFrom(t.dq, p.lo, t.lddq, col)
 	}

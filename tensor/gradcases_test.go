@@ -205,6 +205,8 @@ func attentionCases() []gradCase {
 			ref: func(in [][]float64) []float64 { return attentionRef(in[0], in[1], in[2], nil, 6, o) }}
 	}
 	o := AttentionOptions{Heads: 2, QOffsets: threeDocs, KOffsets: twoDocs, Scale: 0.7}
+	gaps := AttentionOptions{Heads: 2, QOffsets: []int32{0, 4, 4, 10}, KOffsets: []int32{0, 0, 3, 5}, Scale: 0.7}
+	alone := AttentionOptions{Heads: 2, QOffsets: threeDocs, KOffsets: threeDocs, Scale: 0.7}
 	drop := o
 	drop.Dropout = 0.3
 	// The second target sees no evidence, the third only one document.
@@ -217,6 +219,18 @@ func attentionCases() []gradCase {
 		self("self-attention", false, 0),
 		self("causal attention", true, 0),
 		self("causal attention with dropout", true, 0.3),
+		// Results of the tape, whose gradients hold anything until they are set.
+		{name: "attention without queries or without keys", shapes: [][]int{{10, 6}, {5, 6}, {5, 6}},
+			op: func(tp *Tape, in []*Tensor) *Tensor {
+				return tp.Attention(tp.Scale(1, in[0]), tp.Scale(1, in[1]), tp.Scale(1, in[2]), nil, gaps)
+			},
+			ref: func(in [][]float64) []float64 { return attentionRef(in[0], in[1], in[2], nil, 6, gaps) }},
+		{name: "attention to itself", shapes: [][]int{{10, 6}},
+			op: func(tp *Tape, in []*Tensor) *Tensor {
+				x := tp.Scale(1, in[0])
+				return tp.Attention(x, x, x, nil, alone)
+			},
+			ref: func(in [][]float64) []float64 { return attentionRef(in[0], in[0], in[0], nil, 6, alone) }},
 		{name: "cross-attention with bias", shapes: [][]int{{10, 6}, {5, 6}, {5, 6}, {3, 2}},
 			op:  func(tp *Tape, in []*Tensor) *Tensor { return tp.Attention(in[0], in[1], in[2], in[3], o) },
 			ref: func(in [][]float64) []float64 { return attentionRef(in[0], in[1], in[2], in[3], 6, o) }},

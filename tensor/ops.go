@@ -426,7 +426,10 @@ func (tp *Tape) Attention(q, k, v, bias *Tensor, o AttentionOptions) *Tensor {
 
 func attentionBackward(tp *Tape, r *record) {
 	q, k, v, bias := r.in[0], r.in[1], r.in[2], r.in[3]
-	tp.backend.AttentionBackward(tp.sum(q), tp.sum(k), tp.sum(v), tp.sum(bias), r.out.grad, r.out, r.saved[0], q, k, v, bias, r.attn)
+	dq, addQ := tp.gradient(q)
+	dk, addK := tp.gradient(k)
+	dv, addV := tp.gradient(v)
+	tp.backend.AttentionBackward(dq, dk, dv, tp.sum(bias), r.out.grad, r.out, r.saved[0], q, k, v, bias, r.attn, [3]bool{addQ, addK, addV})
 }
 
 // CrossEntropy returns scale times the sum over rows i of the negative
