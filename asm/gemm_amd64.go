@@ -222,7 +222,7 @@ func gemmKernelsOf(isa ISA) *gemmKernels {
 // gemmGroupAVX2 returns the panels of B of a group: 16 take 384 KiB, which a
 // second-level cache of 512 KiB cannot hold beside the rows of A.
 func gemmGroupAVX2() int {
-	if cpuid.CPU.Cache.L2 >= 1<<20 {
+	if gemmL2() >= 1<<20 {
 		return 16
 	}
 	return 8
@@ -235,6 +235,14 @@ func gemmWays() int {
 		return l1 / 4096
 	}
 	return 8
+}
+
+// gemmL2 returns the bytes of the second-level cache.
+func gemmL2() int {
+	if l2 := cpuid.CPU.Cache.L2; l2 > 0 {
+		return l2
+	}
+	return 256 << 10
 }
 
 // gemmL3 returns the bytes of the third-level cache.

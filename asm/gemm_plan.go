@@ -19,12 +19,11 @@ const (
 )
 
 // A^T is packed gemmRows rows at a time. From gemmManyTiles tiles of rows on it is
-// gemmBlockTiles tiles, which stay in the second-level cache beside a group of
-// panels of B.
+// as many as take 3/8 of the second-level cache, where they stay beside a group
+// of panels of B: of fewer rows the pieces of A^T that lie side by side are short.
 const (
-	gemmRows       = 4096
-	gemmManyTiles  = 96
-	gemmBlockTiles = 12
+	gemmRows      = 4096
+	gemmManyTiles = 96
 )
 
 // gemmFetched is the largest number of values of A^T that are fetched before
@@ -68,7 +67,7 @@ func (t *gemmTask) plan(threads int) {
 	if t.packA {
 		t.rows = min(t.M, gemmRows)
 		if t.Batch == 1 && t.M > gemmManyTiles*t.mr {
-			t.rows = gemmBlockTiles * t.mr
+			t.rows = max(gemmL2()*3/8/4/k.kc/t.mr, 1) * t.mr
 		}
 	}
 	packedA, packedB := 0, kc*k.nr*k.group
