@@ -129,17 +129,20 @@ func (t *gemmTask) buffers(a, b int) {
 }
 
 // cut returns pm*pn = parts such that the slowest part has the least to do:
-// a row of a panel costs one unit, packing a row of A or a panel of B about
-// 0.3 and 10.
+// a row of a panel costs one unit, a row of A about 0.3, packing a panel of B
+// about 10, reading it 1.
 func (t *gemmTask) cut(parts int) (pm, pn int) {
-	best := -1
+	best, panel := -1, 10
+	if t.packB {
+		panel = 100
+	}
 	for m := 1; m <= parts; m++ {
 		if parts%m != 0 {
 			continue
 		}
 		rows := ceilDiv(t.M, m)
 		panels := ceilDiv(ceilDiv(t.N, t.kern.nr), parts/m)
-		if cost := 10*rows*panels + 3*rows + 100*panels; best < 0 || cost < best {
+		if cost := 10*rows*panels + 3*rows + panel*panels; best < 0 || cost < best {
 			best, pm, pn = cost, m, parts/m
 		}
 	}
