@@ -77,13 +77,21 @@ func TestTargetTokens(t *testing.T) {
 
 func TestLinkOptionsOfTraining(t *testing.T) {
 	for _, links := range []index.LinkOptions{{Mono: 1, Cross: 2, PerTarget: true}, {Cross: 2, Margin: index.MarginRatio}} {
-		targets := 0
+		targets, uneven := 0, false
 		checkRepeatable(t, func(dir string) PretrainOptions {
 			o := testOptions(dir)
 			o.Links = links
 			o.OnIndex = func(s IndexStats) {
 				targets += s.Targets
-				if links.PerTarget && (s.Unlinked > 0 || s.Links != 3*s.Targets || s.Cross != 2*s.Targets) {
+				if s.Step < o.TFIDFSteps {
+					of := map[int]int{}
+					for l := range s.Each {
+						of[l.Target]++
+					}
+					for _, n := range of {
+						uneven = uneven || n != int(links.Mono+links.Cross)
+					}
+				} else if links.PerTarget && (s.Unlinked > 0 || s.Links != 3*s.Targets || s.Cross != 2*s.Targets) {
 					t.Errorf("index %+v: want 3 links of every target", s)
 				}
 			}
@@ -91,6 +99,9 @@ func TestLinkOptionsOfTraining(t *testing.T) {
 		})
 		if targets == 0 {
 			t.Error("no targets")
+		}
+		if !uneven {
+			t.Error("all targets have as many links by TF-IDF: want the best of the shard")
 		}
 	}
 }

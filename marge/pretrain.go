@@ -40,9 +40,9 @@ type PretrainOptions struct {
 	MaxEvidence, MaxTargets int
 	Accumulate              int
 	// Links is how many links a target has (with both numbers zero none in its
-	// language and its own best 5 in others; the paper has 4 and 4 on average,
-	// the best of a shard), CrossWeight and MonoWeight what a link in two and in
-	// one language weighs when batches grow (100 and 1).
+	// language and its own best 5 in others, see also TFIDFSteps; the paper has 4
+	// and 4 on average, the best of a shard), CrossWeight and MonoWeight what a
+	// link in two and in one language weighs when batches grow (100 and 1).
 	Links                   index.LinkOptions
 	CrossWeight, MonoWeight float32
 	// OnLinks, if not nil, is called with the items of every shard that is
@@ -62,7 +62,9 @@ type PretrainOptions struct {
 	// During the first TFIDFSteps updates (6,000, but at most a third of Steps;
 	// negative: none) documents are linked by the TF-IDF of their tokens; then g
 	// makes its first index. The paper starts with g; a small random g links so
-	// few translations that it is unlearnt before it is of use.
+	// few translations that it is unlearnt before it is of use. Links by TF-IDF
+	// are always the best of a shard: among the best of each target too many are
+	// of no use, and g is unlearnt too.
 	TFIDFSteps int
 
 	// During the first ContrastiveSteps updates (0) g alone is trained, to tell

@@ -315,11 +315,13 @@ func (t *trainer) link(ctx context.Context, shards []int) ([]shardLinks, error) 
 		links = append(links, l)
 	}
 	if t.step < t.o.TFIDFSteps {
+		o := t.o.Links
+		o.PerTarget = false
 		df, total := index.DocumentFrequency(docs, t.m.Config.VocabSize), len(docs)
 		for i := range links {
 			n := len(links[i].items)
 			vectors := index.TFIDF(t.m.Runner(), docs[:n], df, total)
-			links[i].pairs = index.CenteredLinks(t.m.Runner(), vectors, links[i].items, t.o.Links)
+			links[i].pairs = index.CenteredLinks(t.m.Runner(), vectors, links[i].items, o)
 			docs = docs[n:]
 		}
 		return links, nil

@@ -99,7 +99,7 @@ func main() {
 	flag.IntVar(&o.tfidf, "tfidf-steps", 1500, "updates during which documents are linked by TF-IDF instead of by g (paper: 0)")
 	flag.Float64Var(&o.mono, "mono", 0, "links of a target with documents in its language, on average (paper: 4)")
 	flag.Float64Var(&o.cross, "cross", 5, "links of a target with documents in other languages, on average (paper: 4)")
-	flag.BoolVar(&o.perTarget, "per-target", true, "keep the best -mono and -cross links of each target, rounded, not those of the shard (as the paper does)")
+	flag.BoolVar(&o.perTarget, "per-target", true, "keep the best -mono and -cross links of each target that g finds, rounded, not those of the shard (as the paper does)")
 	flag.IntVar(&o.indexEvery, "index-every", 1500, "updates between two indexes (paper: 10000)")
 	flag.Parse()
 
