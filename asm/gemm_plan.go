@@ -130,11 +130,11 @@ func (t *gemmTask) buffers(a, b int) {
 
 // cut returns pm*pn = parts such that the slowest part has the least to do:
 // a row of a panel costs one unit, a row of A about 0.3, packing a panel of B
-// about 4, reading it 1.
+// about 5, reading it 1.
 func (t *gemmTask) cut(parts int) (pm, pn int) {
 	best, panel := -1, 10
 	if t.packB {
-		panel = 40
+		panel = 50
 	}
 	for m := 1; m <= parts; m++ {
 		if parts%m != 0 {
