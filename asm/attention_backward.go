@@ -36,7 +36,7 @@ func (g *AttentionGradients) check(op string, a *AttentionArgs) {
 //	DV = dropout(P)^T * DOut
 //	DQ = Scale * dS * K
 //	DK = Scale * dS^T * Q
-//	DBias = sums of dS by segments
+//	DBias += sums of dS by segments
 func AttentionBackward(a *AttentionArgs, g *AttentionGradients) {
 	const op = "attention backward"
 	a.check(op)

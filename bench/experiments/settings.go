@@ -95,7 +95,7 @@ func (s *settings) flags(fs *flag.FlagSet) {
 	fs.Float64Var(&s.Cross, "cross", s.Cross, "links of a target with documents in other languages, on average")
 	fs.Float64Var(&s.CrossWeight, "cross-weight", s.CrossWeight, "weight of a link between languages; others weigh 1")
 	fs.IntVar(&s.IndexEvery, "index-every", s.IndexEvery, "updates between two indexes")
-	fs.BoolVar(&s.PerTarget, "per-target", s.PerTarget, "keep the best -mono and -cross links of each target instead of the shard's")
+	fs.BoolVar(&s.PerTarget, "per-target", s.PerTarget, "keep the best -mono and -cross links of each target that g finds, rounded, instead of the shard's")
 	fs.StringVar((*string)(&s.Margin), "margin", "", "set the score of a link against those of the neighbours: ratio, distance or none")
 	fs.BoolVar(&s.KnownLinks, "known-links", false, "link documents of the same group, in different languages, instead of what is found: an upper bound")
 	fs.Float64Var(&s.LanguageTemperature, "language-temperature", 0, "train on languages in proportion to p^(1/T), p being their share (default 1)")
