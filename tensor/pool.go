@@ -17,38 +17,31 @@ import (
 // takes to wake a thread. So threads that wait look for the next task for a
 // while before they go to sleep.
 type Pool struct {
-	helpers []*helper
-	busy    sync.Mutex
+	lanes  []*lane // of the caller of Run and of each helper
+	busy   sync.Mutex
+	helped int64 // parts that helpers have done up to the task before
 
-	task  asm.Task
-	lanes []lane
-
-	// state is the number of the task in its upper half, whether it is closed
-	// for helpers, and how many of them are at work on it.
-	state   atomic.Uint64
-	waiting atomic.Bool // Run sleeps until the last helper leaves
+	waiting atomic.Bool // Run sleeps until a helper has done its parts
 	left    chan struct{}
 }
-
-const (
-	poolTask   = 1 << 32
-	poolClosed = 1 << 31
-)
 
 // lane is a thread's own share of the parts of a task, consecutive ones. As all
 // tasks are shared out in the same way, a thread finds the rows that it works on
 // in its own caches, where its part of the task before left them.
+//
+// What the threads tell each other costs as long as a cache line takes from one
+// core to another, for every line in turn: so a helper finds all that it needs
+// in a line of its own, and tells that it is done in another, the only one that Run
+// looks at while it waits.
 type lane struct {
-	next atomic.Int64
-	end  int64
-	_    [48]byte // no cache line in common with the next lane
-}
+	parts atomic.Uint64 // the next part in the lower half, the end in the upper
+	task  asm.Task      // of the parts; read after one was claimed, which keeps Run from the next task
+	_     [40]byte
 
-// helper is a thread of a pool besides the caller of Run.
-type helper struct {
+	done   atomic.Int64 // parts, of any lane, that this helper has done since it began
 	asleep atomic.Bool
 	wake   chan struct{}
-	_      [64]byte // no cache line in common with the next helper
+	_      [40]byte
 }
 
 // A thread that waits yields to other goroutines every poolYield looks, and
@@ -64,50 +57,50 @@ func NewPool(n int) *Pool {
 	if n < 1 {
 		n = runtime.GOMAXPROCS(0)
 	}
-	p := &Pool{left: make(chan struct{}, 1), lanes: make([]lane, n)}
-	p.state.Store(poolClosed)
+	p := &Pool{left: make(chan struct{}, 1), lanes: make([]*lane, n)}
+	for i := range p.lanes {
+		p.lanes[i] = &lane{wake: make(chan struct{}, 1)}
+	}
 	for i := range n - 1 {
-		h := &helper{wake: make(chan struct{}, 1)}
-		p.helpers = append(p.helpers, h)
-		go p.help(h, i+1)
+		go p.help(i + 1)
 	}
 	return p
 }
 
 // Close ends the pool's threads. Run must not be called afterwards.
 func (p *Pool) Close() {
-	for _, h := range p.helpers {
-		close(h.wake)
+	for _, l := range p.lanes[1:] {
+		close(l.wake)
 	}
 }
 
 // Threads returns the number of threads.
-func (p *Pool) Threads() int { return len(p.helpers) + 1 }
+func (p *Pool) Threads() int { return len(p.lanes) }
 
-// help takes part in one task after the other, from its own lane on.
-func (p *Pool) help(h *helper, own int) {
-	last := p.state.Load() / poolTask
+// left says whether parts of the lane are left to claim.
+func (l *lane) left() bool {
+	v := l.parts.Load()
+	return uint32(v) < uint32(v>>32)
+}
+
+// help takes part in every task that has parts in its own lane.
+func (p *Pool) help(own int) {
+	l := p.lanes[own]
 	for {
-		v := p.state.Load()
-		for looks := 1; v&poolClosed != 0 || v/poolTask == last; looks++ {
+		for looks := 1; !l.left(); looks++ {
 			if looks == poolLooks {
-				h.asleep.Store(true)
-				if v := p.state.Load(); v&poolClosed != 0 || v/poolTask == last || !h.asleep.CompareAndSwap(true, false) {
-					if _, ok := <-h.wake; !ok {
+				l.asleep.Store(true)
+				if !l.left() || !l.asleep.CompareAndSwap(true, false) {
+					if _, ok := <-l.wake; !ok {
 						return
 					}
 				}
 				looks = 0
 			}
 			wait(looks)
-			v = p.state.Load()
 		}
-		if !p.state.CompareAndSwap(v, v+1) {
-			continue
-		}
-		last = v / poolTask
-		p.work(own)
-		if v := p.state.Add(^uint64(0)); v%poolTask == poolClosed && p.waiting.CompareAndSwap(true, false) {
+		l.done.Add(p.work(own))
+		if p.waiting.Load() && p.waiting.CompareAndSwap(true, false) {
 			p.left <- struct{}{}
 		}
 	}
@@ -123,49 +116,66 @@ func wait(looks int) {
 }
 
 // work carries out the parts of a thread's own lane, then what is left of the
-// others.
-func (p *Pool) work(own int) {
+// others, and returns how many.
+func (p *Pool) work(own int) (done int64) {
 	for n := range p.lanes {
-		l := &p.lanes[(own+n)%len(p.lanes)]
-		for i := l.next.Add(1) - 1; i < l.end; i = l.next.Add(1) - 1 {
-			p.task.Do(int(i))
+		l := p.lanes[(own+n)%len(p.lanes)]
+		for l.left() {
+			v := l.parts.Add(1) - 1
+			if uint32(v) >= uint32(v>>32) {
+				break
+			}
+			l.task.Do(int(uint32(v)))
+			done++
 		}
 	}
+	return done
 }
 
 // Run carries out all parts of a task and returns when they are done. Called
 // while the pool is busy, from within a part or from another goroutine, it
 // does all parts itself.
 func (p *Pool) Run(parts int, t asm.Task) {
-	if parts < 2 || len(p.helpers) == 0 || !p.busy.TryLock() {
+	if parts < 2 || len(p.lanes) == 1 || !p.busy.TryLock() {
 		asm.Serial.Run(parts, t)
 		return
 	}
-	p.task = t
-	for i := range p.lanes {
-		p.lanes[i].next.Store(int64(i * parts / len(p.lanes)))
-		p.lanes[i].end = int64((i + 1) * parts / len(p.lanes))
-	}
-	p.state.Store((p.state.Load()/poolTask + 1) * poolTask)
-	for _, h := range p.helpers[:min(len(p.helpers), parts-1)] {
-		if h.asleep.CompareAndSwap(true, false) {
-			h.wake <- struct{}{}
+	// The caller's lane comes last: helpers start the sooner.
+	for i := len(p.lanes) - 1; i >= 0; i-- {
+		l, next, end := p.lanes[i], i*parts/len(p.lanes), (i+1)*parts/len(p.lanes)
+		if next == end {
+			continue
+		}
+		l.task = t
+		l.parts.Store(uint64(end)<<32 | uint64(next))
+		if l.asleep.Load() && l.asleep.CompareAndSwap(true, false) {
+			l.wake <- struct{}{}
 		}
 	}
-	p.work(0)
-	p.state.Or(poolClosed)
-	for looks := 1; p.state.Load()%poolTask != poolClosed; looks++ {
+	p.helped += int64(parts) - p.work(0)
+	for looks := 1; !p.finished(); looks++ {
 		if looks == poolLooks {
 			p.waiting.Store(true)
-			if p.state.Load()%poolTask != poolClosed || !p.waiting.CompareAndSwap(true, false) {
+			if !p.finished() || !p.waiting.CompareAndSwap(true, false) {
 				<-p.left
 			}
-			break
+			looks = 0
 		}
 		wait(looks)
 	}
-	p.task = nil
+	for _, l := range p.lanes {
+		l.task = nil
+	}
 	p.busy.Unlock()
+}
+
+// finished says whether helpers have done all parts that Run has left to them.
+func (p *Pool) finished() bool {
+	var done int64
+	for _, l := range p.lanes[1:] {
+		done += l.done.Load()
+	}
+	return done == p.helped
 }
 
 // span is a task that splits the numbers 0..n-1 in runs of grain and calls fn
