@@ -10,8 +10,8 @@
 #define XROW3 R8
 #define LDF  R9 // bytes between rows of f
 #define F0   BX
-#define F3   R10
-#define F4   R11
+#define LDF3 R10 // three rows of f
+#define F4   R11 // what is fetched ahead of f
 #define K    CX
 
 #define ARGS \
@@ -25,9 +25,12 @@
 	SHLQ $2, LDF \
 	LEAQ (XROW)(LDX*2), XROW3 \
 	ADDQ LDX, XROW3 \
-	LEAQ (F0)(LDF*2), F3 \
-	ADDQ LDF, F3 \
-	LEAQ (F0)(LDF*4), F4
+	LEAQ (LDF)(LDF*2), LDF3 \
+	LEAQ (LDF*4), F4 \
+	MOVQ $FAR, R12 \
+	CMPQ F4, $FETCHROWS \
+	CMOVQGT R12, F4 \
+	ADDQ F0, F4
 
 // Four accumulators: one row of x with the rows of f.
 #define ZERO512(a, b, c, d) \
@@ -43,16 +46,21 @@
 	VXORPS d, d, d
 
 // LOADF also fetches the next four rows: hardware does not foresee the change
-// from one short row to the next.
+// from one short row to the next. Four rows of more than FETCHROWS bytes would
+// push each other out of the cache: of those it fetches what is FAR bytes ahead,
+// since hardware stops at the end of every page.
+#define FETCHROWS 16384
+#define FAR 4096
+
 #define LOADF(f0, f1, f2, f3) \
 	VMOVUPS (F0), f0 \
 	VMOVUPS (F0)(LDF*1), f1 \
 	VMOVUPS (F0)(LDF*2), f2 \
-	VMOVUPS (F3), f3 \
+	VMOVUPS (F0)(LDF3*1), f3 \
 	PREFETCHT0 (F4) \
 	PREFETCHT0 (F4)(LDF*1) \
 	PREFETCHT0 (F4)(LDF*2) \
-	PREFETCHT0 (F3)(LDF*4)
+	PREFETCHT0 (F4)(LDF3*1)
 
 #define MULADD512(x, a, b, c, d) \
 	VMOVUPS x, Z20 \
@@ -73,7 +81,6 @@
 	ADDQ $(4*n), XROW \
 	ADDQ $(4*n), XROW3 \
 	ADDQ $(4*n), F0 \
-	ADDQ $(4*n), F3 \
 	ADDQ $(4*n), F4 \
 	SUBQ $n, K
 
