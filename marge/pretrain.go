@@ -20,7 +20,8 @@ type PretrainOptions struct {
 	// TargetTokens predicted tokens, or after Duration, whichever is set; one of
 	// the three must be. The learning rate rises to LearningRate (1e-3) over
 	// WarmupSteps updates (100, but at most a tenth of Steps; negative: none)
-	// and falls linearly to 0 at the end. A run that is bounded by Duration is
+	// and falls linearly to 0 at the end. Models wider than Tiny need less: Small
+	// learns at 5e-4 and unlearns g at 1e-3. A run that is bounded by Duration is
 	// not repeatable.
 	Steps        int
 	TargetTokens int64
