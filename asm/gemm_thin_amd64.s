@@ -7,11 +7,11 @@
 #define OUT  DI
 #define LDX  DX // bytes between rows of x
 #define XROW SI
-#define XROW3 R8
+#define LDX3 R8 // three rows of x
 #define LDF  R9 // bytes between rows of f
 #define F0   BX
 #define LDF3 R10 // three rows of f
-#define F4   R11 // what is fetched ahead of f
+#define AHEAD R11 // what is fetched ahead of f
 #define K    CX
 
 #define ARGS \
@@ -23,14 +23,13 @@
 	MOVQ k+72(FP), K \
 	SHLQ $2, LDX \
 	SHLQ $2, LDF \
-	LEAQ (XROW)(LDX*2), XROW3 \
-	ADDQ LDX, XROW3 \
+	LEAQ (LDX)(LDX*2), LDX3 \
 	LEAQ (LDF)(LDF*2), LDF3 \
-	LEAQ (LDF*4), F4 \
+	LEAQ (LDF*4), AHEAD \
 	MOVQ $FAR, R12 \
-	CMPQ F4, $FETCHROWS \
-	CMOVQGT R12, F4 \
-	ADDQ F0, F4
+	CMPQ AHEAD, $FETCHROWS \
+	CMOVQGT R12, AHEAD \
+	ADDQ F0, AHEAD
 
 // Four accumulators: one row of x with the rows of f.
 #define ZERO512(a, b, c, d) \
@@ -57,10 +56,10 @@
 	VMOVUPS (F0)(LDF*1), f1 \
 	VMOVUPS (F0)(LDF*2), f2 \
 	VMOVUPS (F0)(LDF3*1), f3 \
-	PREFETCHT0 (F4) \
-	PREFETCHT0 (F4)(LDF*1) \
-	PREFETCHT0 (F4)(LDF*2) \
-	PREFETCHT0 (F4)(LDF3*1)
+	PREFETCHT0 (AHEAD) \
+	PREFETCHT0 (AHEAD)(LDF*1) \
+	PREFETCHT0 (AHEAD)(LDF*2) \
+	PREFETCHT0 (AHEAD)(LDF3*1)
 
 #define MULADD512(x, a, b, c, d) \
 	VMOVUPS x, Z20 \
@@ -79,9 +78,8 @@
 // NEXT moves on by n lanes, and sets the flags for the loop.
 #define NEXT(n) \
 	ADDQ $(4*n), XROW \
-	ADDQ $(4*n), XROW3 \
 	ADDQ $(4*n), F0 \
-	ADDQ $(4*n), F4 \
+	ADDQ $(4*n), AHEAD \
 	SUBQ $n, K
 
 // FOLD adds the upper half of z to the lower, y.
@@ -110,7 +108,7 @@ loop:
 	MULADD512((XROW), Z0, Z1, Z2, Z3)
 	MULADD512((XROW)(LDX*1), Z4, Z5, Z6, Z7)
 	MULADD512((XROW)(LDX*2), Z8, Z9, Z10, Z11)
-	MULADD512((XROW3), Z12, Z13, Z14, Z15)
+	MULADD512((XROW)(LDX3*1), Z12, Z13, Z14, Z15)
 	NEXT(16)
 	JNZ loop
 	FOLD(Z0, Y0)
