@@ -96,8 +96,12 @@ func (t *gemmTask) packsA() bool {
 		return false
 	case t.N > gemmDirectCols*t.kern.nr:
 		return true
-	case t.N <= 2*t.kern.nr || t.M <= t.mr:
+	case t.M <= t.mr:
 		return false
+	case t.N <= 2*t.kern.nr:
+		// The next tile does not come in time where its products fall on few
+		// cache lines.
+		return t.K >= 256 && t.LDA%512 == 0
 	}
 	// Where products fall on the same cache lines, narrow tiles lose them before
 	// the next tile comes to them.

@@ -229,8 +229,8 @@ func TestGemmBlocks(t *testing.T) {
 				checkGemm(t, c.String(), threads(3), c.args(rng, onHeap))
 				checkGemm(t, c.String(), nil, c.args(rng, onHeap))
 			}
-			// Rows 4 KiB apart.
-			for _, c := range []gemmCase{{m: 37, n: 300, k: 1024}, {m: 1024, n: 70, k: 60}, {m: 45, n: 1024, k: 60}} {
+			// Rows 2 and 4 KiB apart.
+			for _, c := range []gemmCase{{m: 37, n: 300, k: 1024}, {m: 1024, n: 70, k: 60}, {m: 45, n: 1024, k: 60}, {m: 512, n: 33, k: 600}} {
 				c.transA, c.transB, c.alpha = trans[0], trans[1], 1
 				checkGemm(t, c.String(), threads(3), c.args(rng, onHeap))
 			}

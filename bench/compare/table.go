@@ -56,7 +56,7 @@ func (r *row) ratio(column string) float64 {
 func render(section string, rows []row, all []*side, others float64) string {
 	var b strings.Builder
 	u := unitOf(section)
-	fmt.Fprintf(&b, "## %s, %s\n\n%s, %s, %s.", section, isa(), bench.Machine(), isa(), time.Now().UTC().Format("2006-01-02 15:04 UTC"))
+	fmt.Fprintf(&b, "## %s, %s, %s\n\n%s.", section, isa(), bench.Machine(), time.Now().UTC().Format("2006-01-02 15:04 UTC"))
 	for threads := 1; threads <= 2; threads++ {
 		var limits []float64
 		for _, r := range rows {
@@ -234,7 +234,7 @@ rate of fused multiply-adds in registers, "copy" that of a copy between arrays o
 with the same instruction set and threads: for each workload the median of the copies, the best of the ceilings; in the
 heading their median with the least and the greatest. PyTorch runs with a C library that
 keeps freed memory (MALLOC_MMAP_MAX_=0 and no trimming), since it is much slower without, unless the heading says default
-malloc. Sections are measured one by one: each names the processor, the instruction set and the time.
+malloc. Sections are measured one by one, each on the processor and with the instruction set in its heading.
 `
 
 // replaceSection writes a section to the file in place of the one with the same
