@@ -27,13 +27,13 @@ func stepWorkloads() []Workload {
 	return list
 }
 
-func startStep(s *Spec, threads int) (run, stop func(), err error) {
+// startStep prepares a training step on a backend.
+func startStep(s *Spec, backend tensor.Backend) (run func(), err error) {
 	c := marge.Presets()[s.Kind]
-	cpu := tensor.NewCPU(threads)
-	c.Backend = cpu
+	c.Backend = backend
 	m, err := marge.New(c)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	rng := rand.New(rand.NewPCG(1, 1))
 	document := func() []int32 {
@@ -50,7 +50,7 @@ func startStep(s *Spec, threads int) (run, stop func(), err error) {
 		batch.Languages = append(batch.Languages, 5)
 	}
 	params := m.Parameters()
-	opt, tape := optim.NewAdamW(params), tensor.NewTape(cpu)
+	opt, tape := optim.NewAdamW(params), tensor.NewTape(backend)
 	seed := uint64(0)
 	return func() {
 		seed++
@@ -62,5 +62,5 @@ func startStep(s *Spec, threads int) (run, stop func(), err error) {
 			panic(fmt.Sprintf("bench: step %d of %s: %v", seed, s.Kind, err))
 		}
 		opt.Step(1e-4, optim.ClipScale(norm, 1))
-	}, cpu.Pool().Close, nil
+	}, nil
 }

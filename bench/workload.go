@@ -1,6 +1,10 @@
 package bench
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/marge-go/marge/tensor"
+)
 
 // Spec tells what to compute, in the form that peers receive as JSON.
 type Spec struct {
@@ -66,7 +70,9 @@ func (w *Workload) Start(threads int) (run, stop func(), err error) {
 	case "attention":
 		run, stop = startAttention(&w.Spec, threads)
 	case "step":
-		return startStep(&w.Spec, threads)
+		cpu := tensor.NewCPU(threads)
+		run, err = startStep(&w.Spec, cpu)
+		return run, cpu.Pool().Close, err
 	case "topk":
 		run, stop = startTopK(&w.Spec, threads)
 	default:

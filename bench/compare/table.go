@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"math"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -98,6 +99,9 @@ func render(section string, rows []row, all []*side, others float64) string {
 	}
 	means(&b, rows)
 	goals(&b, section, rows)
+	if section == "step" {
+		operations(&b, rows, min(2, runtime.GOMAXPROCS(0)))
+	}
 	return b.String()
 }
 
