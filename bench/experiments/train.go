@@ -218,11 +218,14 @@ func flopsPerToken(c marge.Config, length, batchTokens int) float64 {
 	return bench.StepFlops(c, documents, length) / float64(documents*(length-1))
 }
 
-// progress tells of measurements, and now and then of the training.
+// progress tells of measurements.
 func (e *env) progress(r *probe.Record) error {
 	if h := r.Heldout; h != nil {
 		fmt.Fprintf(e.log, "step %d, %v: P@1 %.3f, centred %.3f; held-out loss: retrieved %.3f, translations %.3f, random %.3f, none %.3f\n",
 			r.Step, time.Duration(r.Seconds*1e9).Round(time.Second), h.P1, h.P1Centered, h.Loss.Retrieved, h.Loss.Oracle, h.Loss.Random, h.Loss.None)
+	}
+	if r.Warning != "" {
+		fmt.Fprintf(e.log, "warning: step %d: %s\n", r.Step, r.Warning)
 	}
 	return nil
 }

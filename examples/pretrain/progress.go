@@ -81,8 +81,14 @@ func (p *progress) show(m marge.Metrics) {
 	}
 }
 
-// record prints a probe where there is no progress bar.
+// record prints a probe where there is no progress bar, and a warning in any case.
 func (p *progress) record(r *probe.Record) error {
+	if r.Warning != "" {
+		if p.bar != nil {
+			fmt.Fprintln(os.Stderr)
+		}
+		fmt.Fprintf(os.Stderr, "warning: step %d: %s\n", r.Step, r.Warning)
+	}
 	if h := r.Heldout; h != nil && p.bar == nil {
 		fmt.Fprintf(os.Stderr, "probe at step %d: P@1 %.3f (%.3f centred by language), f of translations %.3f, of others %.3f, held-out loss: retrieved %.3f, translations %.3f, random %.3f, none %.3f\n",
 			r.Step, h.P1, h.P1Centered, h.RelevanceAligned.Mean, h.RelevanceUnaligned.Mean, h.Loss.Retrieved, h.Loss.Oracle, h.Loss.Random, h.Loss.None)

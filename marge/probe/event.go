@@ -166,6 +166,7 @@ func (s *summary) add(name string, v reflect.Value) {
 		s.scalar(name, float64(v.Int()))
 	case reflect.Float64:
 		s.scalar(name, v.Float())
+	case reflect.String: // a warning, for people
 	default:
 		panic(fmt.Sprintf("probe: %s of a record is a %s, for which there is no event", name, v.Type()))
 	}

@@ -20,6 +20,7 @@ type Log struct {
 	lines  *os.File
 	events *eventFile
 	last   int // step of the last record, or one before the first
+	first  *Measurement
 }
 
 // OpenLog opens the log of a run in dir, which it creates, whose next update
@@ -33,7 +34,7 @@ func OpenLog(dir string, first int) (*Log, error) {
 	}
 	path := filepath.Join(dir, LogName)
 	keep := 0
-	_, err := readRecords(path, func(r *Record, end int) bool {
+	records, err := readRecords(path, func(r *Record, end int) bool {
 		if r.Step >= first {
 			return false
 		}
@@ -54,7 +55,11 @@ func OpenLog(dir string, first int) (*Log, error) {
 	if err != nil {
 		return fail(errors.Join(err, f.Close()))
 	}
-	return &Log{lines: f, events: events, last: first - 1}, nil
+	l := &Log{lines: f, events: events, last: first - 1}
+	for _, r := range records {
+		l.measured(r.Heldout)
+	}
+	return l, nil
 }
 
 // Append adds a record, whose step must be greater than that of the one
@@ -74,7 +79,25 @@ func (l *Log) Append(r *Record) error {
 		return fmt.Errorf("probe: %w", err)
 	}
 	l.last = r.Step
+	l.measured(r.Heldout)
 	return nil
+}
+
+// measured keeps the first measurement of all.
+func (l *Log) measured(m *Measurement) {
+	if l.first == nil {
+		l.first = m
+	}
+}
+
+// warning tells of a measurement that finds less than half as many translations
+// as the first one did: while the decoder does not use the evidence, what g
+// learns from it is noise, and at too high a rate noise is all that is left.
+func (l *Log) warning(m *Measurement) string {
+	if l.first == nil || m.P1Centered >= l.first.P1Centered/2 {
+		return ""
+	}
+	return fmt.Sprintf("g has unlearnt what it could: P@1, centred by language, is %.3f and was %.3f at the first measurement; a lower learning rate may keep it", m.P1Centered, l.first.P1Centered)
 }
 
 // Close closes the files.

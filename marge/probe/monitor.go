@@ -129,6 +129,7 @@ func (p *Monitor) OnStep(m marge.Metrics) error {
 		if r.Heldout, err = p.o.Heldout.Measure(p.ctx, p.m); err != nil {
 			return err
 		}
+		r.Warning = p.log.warning(r.Heldout)
 	}
 	if p.o.OnRecord != nil {
 		if err := p.o.OnRecord(r); err != nil {

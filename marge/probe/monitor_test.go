@@ -15,6 +15,7 @@ import (
 	"github.com/marge-go/marge/marge/corpus"
 	"github.com/marge-go/marge/marge/index"
 	"github.com/marge-go/marge/marge/tokenizer"
+	"github.com/marge-go/marge/nn"
 	"github.com/marge-go/marge/tensor"
 )
 
@@ -311,5 +312,80 @@ func TestMonitorErrors(t *testing.T) {
 	}}, 0)
 	if !errors.Is(err, failure) {
 		t.Errorf("error %v, want that of OnRecord", err)
+	}
+}
+
+// A measurement that finds less than half of what the first of the run found,
+// also before the run was resumed, is warned of.
+func TestUnlearnt(t *testing.T) {
+	dir := t.TempDir()
+	open := func(first int) *Log {
+		l, err := OpenLog(dir, first)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l
+	}
+	measured := func(p1 float64) *Measurement { return &Measurement{P1Centered: p1} }
+	l := open(1)
+	if w := l.warning(measured(0)); w != "" {
+		t.Errorf("the first measurement: %q", w)
+	}
+	for step, p1 := range []float64{0: 0.4, 1: 0.9} {
+		if err := l.Append(&Record{Step: step + 1, Heldout: measured(p1)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 {
+		if w := l.warning(measured(0.2)); w != "" {
+			t.Errorf("half of the first: %q", w)
+		}
+		if w := l.warning(measured(0.19)); !strings.Contains(w, "is 0.190 and was 0.400") {
+			t.Errorf("less than half of the first: %q", w)
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		l = open(3)
+	}
+	l.Close()
+}
+
+// A model that cannot tell documents apart any more is told of in the log.
+func TestMonitorWarns(t *testing.T) {
+	f := newFixture(t)
+	dir := t.TempDir()
+	var warnings []string
+	m := f.model(t)
+	monitor, err := NewMonitor(context.Background(), m, Options{Dir: dir, Heldout: f.held, Probes: 2, OnRecord: func(r *Record) error {
+		warnings = append(warnings, r.Warning)
+		return nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for step := range 2 {
+		if err := monitor.OnStep(marge.Metrics{Step: step + 1, Progress: float64(step+1) / 2}); err != nil {
+			t.Fatal(err)
+		}
+		// All documents get the same vector.
+		for _, p := range m.Parameters() {
+			switch p.Name {
+			case "encoder.retrieval_layer_norm.weight":
+				nn.Constant(p.Tensor, 0)
+			case "encoder.retrieval_layer_norm.bias":
+				nn.Constant(p.Tensor, 1)
+			}
+		}
+	}
+	if err := monitor.Close(); err != nil {
+		t.Fatal(err)
+	}
+	records, err := ReadRecords(filepath.Join(dir, LogName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(records) != 2 || records[0].Warning != "" || !strings.Contains(records[1].Warning, "unlearnt") || !slices.Equal(warnings, []string{"", records[1].Warning}) {
+		t.Errorf("records %+v, warnings %q", records, warnings)
 	}
 }

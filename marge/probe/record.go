@@ -14,6 +14,8 @@ type Record struct {
 	Train        *Train       `json:"train,omitempty"`
 	Links        *Links       `json:"links,omitempty"`
 	Heldout      *Measurement `json:"heldout,omitempty"`
+	// Warning tells what has gone wrong with the training, if anything has.
+	Warning string `json:"warning,omitempty"`
 	// Extra has figures of the caller's own, which Options.OnRecord may add.
 	Extra map[string]float64 `json:"extra,omitempty"`
 }
