@@ -94,7 +94,7 @@ func TestExperiments(t *testing.T) {
 		case "translate":
 			args = append(args, "-pairs", "de-en,en-ru", "-documents", "3", "-chunk", "250") // whole reports
 		case "scaling":
-			args = append(args, "-sizes", "micro,milli")
+			args = append(args, "-sizes", "micro,milli:3e-3")
 		}
 		table := testRun(t, out, args...)
 		r := output(t, out, x.name)
@@ -103,6 +103,9 @@ func TestExperiments(t *testing.T) {
 		}
 		if len(r.Trainings) == 0 || r.Trainings[0].Steps != 6 || r.Trainings[0].TargetTokens == 0 || len(r.Trainings[0].Curve) < 2 {
 			t.Errorf("%s: trainings %+v", x.name, r.Trainings)
+		}
+		if x.name == "scaling" && (r.Trainings[0].Settings.LearningRate != defaults().LearningRate || r.Trainings[1].Settings.LearningRate != 3e-3) {
+			t.Errorf("learning rates %v and %v", r.Trainings[0].Settings.LearningRate, r.Trainings[1].Settings.LearningRate)
 		}
 	}
 	// 2 defaults, 3 variants of the bias with 2 seeds, 9 of batching, 12 of
@@ -212,6 +215,7 @@ func TestErrors(t *testing.T) {
 		"-language-temperature":     {"bias", "-language-temperature", "-1"},
 		"-document-chunks -1":       {"from-random", "-document-chunks", "-1"},
 		`no variant "beta 1"`:       {"bias", "-variants", "beta 1"},
+		`learning rate of tiny`:     {"scaling", "-sizes", "tiny:fast"},
 		"numbers must be positive":  {"evidence", "-documents", "0"},
 		"holds no valid checkpoint": {"evidence", "-checkpoint", t.TempDir()},
 		"-start: ":                  {"bias", "-start", t.TempDir()},

@@ -4,18 +4,28 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"strconv"
 	"strings"
 )
 
 // scaling trains models of several sizes.
 func scaling(fs *flag.FlagSet) func(context.Context, *env) (*report, error) {
-	list := fs.String("sizes", "mini,tiny,small", "`sizes` of the models, from the smallest up")
+	list := fs.String("sizes", "mini,tiny,small:5e-4", "`sizes` of the models, from the smallest up, each with its own peak learning rate after a colon, or that of -lr")
 	return func(ctx context.Context, e *env) (*report, error) {
 		names := strings.Split(*list, ",")
 		runs := map[string][]*training{}
-		for _, size := range names {
+		var rates []string
+		for i := range names {
 			s := e.settings
-			s.Size = size
+			size, rate, own := strings.Cut(names[i], ":")
+			if own {
+				var err error
+				if s.LearningRate, err = strconv.ParseFloat(rate, 64); err != nil {
+					return nil, fmt.Errorf("-sizes: learning rate of %s: %w", size, err)
+				}
+			}
+			names[i], s.Size = size, size
+			rates = append(rates, fmt.Sprintf("%g", s.LearningRate))
 			if err := s.check(); err != nil {
 				return nil, err
 			}
@@ -65,7 +75,7 @@ func scaling(fs *flag.FlagSet) func(context.Context, *env) (*report, error) {
 				r.find("%s of %s is %s, %s that of %s, %s.", f.what, names[i], a, compare(a, b), names[i-1], b)
 			}
 		}
-		r.note("%s All sizes have the vocabulary in common and the same %s. PFLOP are the matrix products of training, estimated from batches of as many evidence as target documents of average length. The bounds of losses are those of the seeds.", e.lossNote(), e.length())
+		r.note("%s All sizes have the vocabulary in common and the same %s; peak learning rates %s. PFLOP are the matrix products of training, estimated from batches of as many evidence as target documents of average length. The bounds of losses are those of the seeds.", e.lossNote(), e.length(), strings.Join(rates, ", "))
 		return r, nil
 	}
 }
