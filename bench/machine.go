@@ -2,10 +2,12 @@ package bench
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/klauspost/cpuid/v2"
@@ -79,6 +81,41 @@ func Bandwidth(threads int) float64 {
 		best = max(best, 8*copySize/time.Since(start).Seconds())
 	}
 	return best
+}
+
+// Handover returns the seconds that a cache line takes from one thread to
+// another: half of a round trip, the best of several measurements. It tells
+// whether two threads have a third-level cache in common, on which products of
+// little work depend; a virtual machine does not always say so.
+func Handover() float64 {
+	const trips = 1 << 12
+	var line struct {
+		_ [64]byte
+		n atomic.Int64
+		_ [64]byte
+	}
+	best := math.Inf(1)
+	for range 100 { // long enough for the system to give each thread a core
+		line.n.Store(0)
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			for turn := int64(1); turn < 2*trips; turn += 2 {
+				for line.n.Load() != turn {
+				}
+				line.n.Store(turn + 1)
+			}
+		}()
+		start := time.Now()
+		for turn := int64(0); turn < 2*trips; turn += 2 {
+			line.n.Store(turn + 1)
+			for line.n.Load() != turn+2 {
+			}
+		}
+		best = min(best, time.Since(start).Seconds())
+		<-done
+	}
+	return best / (2 * trips)
 }
 
 // cached keeps what was measured for each number of threads.

@@ -69,6 +69,9 @@ func render(section string, rows []row, all []*side, others float64) string {
 			fmt.Fprintf(&b, " Threads %d: "+u.format+" (%.0f to %.0f).", threads, median(limits), slices.Min(limits), slices.Max(limits))
 		}
 	}
+	if runtime.GOMAXPROCS(0) > 1 {
+		fmt.Fprintf(&b, " A cache line took %.0f ns from one thread to another.", 1e9*bench.Handover())
+	}
 	fmt.Fprintf(&b, " Other programs took %.0f%% of one core meanwhile.\n\n", 100*others)
 	var columns []string
 	for _, s := range all {
