@@ -103,10 +103,15 @@ func (t *gemmTask) packsA() bool {
 		// cache lines.
 		return t.K >= 256 && t.LDA%512 == 0
 	}
-	// Where products fall on the same cache lines, narrow tiles lose them before
-	// the next tile comes to them.
+	if t.M*t.K >= gemmLargeA {
+		return true
+	}
+	// Narrow tiles use a part of each line. They lose the rest before the next
+	// tile comes to it where the lines fall on the same places of the first-level
+	// cache, or fill it together with a panel of B.
 	narrow := t.mr <= 8
-	return t.M*t.K >= gemmLargeA || narrow && t.LDA%1024 == 0
+	full := t.N > gemmDirectCols/2*t.kern.nr && t.depth()*(64+4*t.kern.nr) >= 4096*gemmWays()
+	return narrow && (t.LDA%1024 == 0 || full)
 }
 
 // nearB tells whether B is multiplied as fast where it lies as when it is packed:
