@@ -32,17 +32,7 @@ func segmentMax(a *linearMaxArgs, lo, hi int) {
 			}
 			continue
 		}
-		copy(y, a.products[from*d:(from+1)*d])
-		for j := range rows {
-			rows[j] = int32(from)
-		}
-		for i := from + 1; i < to; i++ {
-			for j, v := range a.products[i*d : (i+1)*d][:len(y)] {
-				if v > y[j] {
-					y[j], rows[j] = v, int32(i)
-				}
-			}
-		}
+		asm.ColumnMax(y, rows, a.products[from*d:to*d], to-from, d, int32(from))
 	}
 }
 
