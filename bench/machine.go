@@ -85,8 +85,9 @@ func Bandwidth(threads int) float64 {
 
 // Handover returns the seconds that a cache line takes from one thread to
 // another: half of a round trip, the best of several measurements. It tells
-// whether two threads have a third-level cache in common, on which products of
-// little work depend; a virtual machine does not always say so.
+// whether two threads have a third-level cache in common, on which short tasks
+// depend. Virtual machines claim one and are moved between cores that have and
+// cores that have none, from one second to the next.
 func Handover() float64 {
 	const trips = 1 << 12
 	var line struct {
@@ -95,7 +96,7 @@ func Handover() float64 {
 		_ [64]byte
 	}
 	best := math.Inf(1)
-	for range 100 { // long enough for the system to give each thread a core
+	for range 40 { // long enough for the system to give each thread a core
 		line.n.Store(0)
 		done := make(chan struct{})
 		go func() {

@@ -130,6 +130,9 @@ type row struct {
 	threads int
 	figures map[string]figure // by column
 	limit   float64           // what the processor could do, see unit
+	// handover is what a cache line took from one thread to another, the median
+	// of the rounds.
+	handover float64
 }
 
 // measureSection returns a section of the results.
@@ -182,7 +185,13 @@ func stopAll(all []*side) {
 // the clock and what other machines leave of the memory change by the minute.
 func measureRow(w *bench.Workload, threads int, all []*side, rounds int, seconds float64, u unit) row {
 	r := row{Workload: *w, threads: threads, figures: map[string]figure{}}
-	var limits []float64
+	var limits, handovers []float64
+	begin := func() {
+		limits = append(limits, u.most(threads))
+		if threads > 1 {
+			handovers = append(handovers, bench.Handover())
+		}
+	}
 	times := map[*side][]float64{}
 	failed := map[*side]bool{}
 	turn := func(s *side) {
@@ -204,7 +213,7 @@ func measureRow(w *bench.Workload, threads int, all []*side, rounds int, seconds
 	if w.Long {
 		// Not all of them fit in memory together.
 		for _, s := range all {
-			limits = append(limits, u.most(threads))
+			begin()
 			for range 2 {
 				turn(s)
 			}
@@ -212,13 +221,16 @@ func measureRow(w *bench.Workload, threads int, all []*side, rounds int, seconds
 		}
 	} else {
 		for i := 0; i < rounds || i < 3*rounds && unsettled(times); i++ {
-			limits = append(limits, u.most(threads))
+			begin()
 			for _, s := range all {
 				turn(s)
 			}
 		}
 	}
 	r.limit = u.whole(limits)
+	if threads > 1 {
+		r.handover = median(handovers)
+	}
 	for _, s := range all {
 		if failed[s] {
 			delete(r.figures, s.column)

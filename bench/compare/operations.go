@@ -15,7 +15,10 @@ func operations(b *strings.Builder, rows []row, threads int) {
 		if r.Long || r.threads != threads {
 			continue
 		}
-		flops, bytes := bench.Ceiling(threads), bench.Bandwidth(threads)
+		flops, bytes := r.limit, bench.Bandwidth(threads)
+		for range 4 {
+			bytes = max(bytes, bench.Bandwidth(threads))
+		}
 		list, step, err := bench.StepOperations(&r.Workload, threads, 3)
 		if err != nil {
 			fmt.Fprintf(os.Stderr, "compare: operations of %s: %v\n", r.Name, err)

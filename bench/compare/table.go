@@ -69,9 +69,6 @@ func render(section string, rows []row, all []*side, others float64) string {
 			fmt.Fprintf(&b, " Threads %d: "+u.format+" (%.0f to %.0f).", threads, median(limits), slices.Min(limits), slices.Max(limits))
 		}
 	}
-	if runtime.GOMAXPROCS(0) > 1 {
-		fmt.Fprintf(&b, " A cache line took %.0f ns from one thread to another.", 1e9*bench.Handover())
-	}
 	fmt.Fprintf(&b, " Other programs took %.0f%% of one core meanwhile.\n\n", 100*others)
 	var columns []string
 	for _, s := range all {
@@ -84,8 +81,8 @@ func render(section string, rows []row, all []*side, others float64) string {
 			fmt.Fprintf(&b, "- %s: not measured: %s\n", s.column, s.problem)
 		}
 	}
-	b.WriteString("\n| workload | threads | " + u.name + ": " + strings.Join(columns, " | ") + " | marge: " + u.limit + " | marge / best peer |\n")
-	b.WriteString("| --- | " + strings.Repeat("---: | ", len(columns)+3) + "\n")
+	b.WriteString("\n| workload | threads | " + u.name + ": " + strings.Join(columns, " | ") + " | marge: " + u.limit + " | marge / best peer | handover, ns |\n")
+	b.WriteString("| --- | " + strings.Repeat("---: | ", len(columns)+4) + "\n")
 	for _, r := range rows {
 		fmt.Fprintf(&b, "| %s | %d |", strings.TrimSpace(r.Name+" "+r.Label), r.threads)
 		for _, c := range columns {
@@ -95,7 +92,11 @@ func render(section string, rows []row, all []*side, others float64) string {
 				b.WriteString(" |")
 			}
 		}
-		fmt.Fprintf(&b, " %.2f | %s |\n", r.share(section), number(r.ratio("")))
+		fmt.Fprintf(&b, " %.2f | %s |", r.share(section), number(r.ratio("")))
+		if r.threads > 1 {
+			fmt.Fprintf(&b, " %.0f", 1e9*r.handover)
+		}
+		b.WriteString(" |\n")
 	}
 	if section == "step" || section == "attention" {
 		memory(&b, rows, columns)
@@ -241,7 +242,8 @@ rate of fused multiply-adds in registers, "copy" that of a copy between arrays o
 with the same instruction set and threads: for each workload the median of the copies, the best of the ceilings; in the
 heading their median with the least and the greatest. PyTorch runs with a C library that
 keeps freed memory (MALLOC_MMAP_MAX_=0 and no trimming), since it is much slower without, unless the heading says default
-malloc. Sections are measured one by one, each on the processor and with the instruction set in its heading.
+malloc. "handover" is what a cache line takes from one thread to another, the median of the rounds: where it is long the two
+cores have no third-level cache in common, and what short tasks gain by a second thread is less. Sections are measured one by one, each on the processor and with the instruction set in its heading.
 `
 
 // replaceSection writes a section to the file in place of the one with the same
