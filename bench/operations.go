@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -45,12 +46,7 @@ func StepOperations(w *Workload, threads int, seconds float64) (list []Operation
 	for _, o := range b.known {
 		list = append(list, Operation{o.Name, o.Calls / steps, o.Seconds / steps, o.Flops / steps, o.Bytes / steps})
 	}
-	slices.SortFunc(list, func(a, b Operation) int {
-		if a.Seconds > b.Seconds {
-			return -1
-		}
-		return 1
-	})
+	slices.SortFunc(list, func(a, b Operation) int { return cmp.Compare(b.Seconds, a.Seconds) })
 	return list, step, nil
 }
 

@@ -243,7 +243,8 @@ with the same instruction set and threads: for each workload the median of the c
 heading their median with the least and the greatest. PyTorch runs with a C library that
 keeps freed memory (MALLOC_MMAP_MAX_=0 and no trimming), since it is much slower without, unless the heading says default
 malloc. "handover" is what a cache line takes from one thread to another, the median of the rounds: where it is long the two
-cores have no third-level cache in common, and what short tasks gain by a second thread is less. Sections are measured one by one, each on the processor and with the instruction set in its heading.
+cores have no third-level cache in common, and what short tasks gain by a second thread is less. Sections are measured one by one,
+each on the processor and with the instruction set in its heading; older ones do not tell of the handover.
 `
 
 // replaceSection writes a section to the file in place of the one with the same
