@@ -14,6 +14,7 @@
 #define SUM_SQUARES ·sumSquaresAVX2
 #define DOT ·dotAVX2
 #define MAX_SCALED ·maxScaledAVX2
+#define COLUMN_MAX ·columnMaxAVX2
 #include "vec_basic_amd64.h"
 
 #define EXP ·expAVX2

@@ -13,6 +13,7 @@
 #define SUM_SQUARES ·sumSquaresAVX512
 #define DOT ·dotAVX512
 #define MAX_SCALED ·maxScaledAVX512
+#define COLUMN_MAX ·columnMaxAVX512
 #include "vec_basic_amd64.h"
 
 #define EXP ·expAVX512

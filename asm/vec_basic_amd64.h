@@ -268,3 +268,93 @@ done:
 store:
 	VMOVSS X0, ret+32(FP)
 	RETURN
+
+// x at mem is greater than max: it becomes max, and row the present row, V8.
+// Of NaN and of two zeros, VMAXPS gives max.
+#define COLUMN_GREATER(load, mem, max, row, x, t) \
+	load(mem, x)                             \
+	SELECT_LESS(max, x, V8, row, row, t)     \
+	VMAXPS max, x, max
+
+#define LOAD_WHOLE(mem, v) VMOVUPS mem, v
+
+// At the first row, whose values are the greatest so far; R10 rows are left.
+#define COLUMN_FIRST \
+	LEAQ    (SI)(AX*4), R11 \
+	MOVQ    n+72(FP), R10   \
+	VMOVAPS V9, V8
+
+// columnmax.go gives the loop. The maxima of some columns, and the rows that have
+// them, stay in registers while the rows pass by.
+TEXT COLUMN_MAX(SB), NOSPLIT, $0-92
+	MOVQ  y_base+0(FP), DI
+	MOVQ  y_len+8(FP), CX
+	MOVQ  rows_base+24(FP), R9
+	MOVQ  x_base+48(FP), SI
+	MOVQ  ld+80(FP), DX
+	SHLQ  $2, DX
+	MOVL  first+88(FP), R8
+	VMOVD R8, X9
+	MOVL  $1, R8
+	VMOVD R8, X10
+	VPBROADCASTD X9, V9
+	VPBROADCASTD X10, V10
+	UNROLLED(4)
+	COLUMN_FIRST
+	VMOVUPS (R11), V0
+	VMOVUPS VBYTES(R11), V1
+	VMOVUPS (2*VBYTES)(R11), V2
+	VMOVUPS (3*VBYTES)(R11), V3
+	VMOVAPS V9, V4
+	VMOVAPS V9, V5
+	VMOVAPS V9, V6
+	VMOVAPS V9, V7
+	JMP     next4
+row4:
+	VPADDD V10, V8, V8
+	COLUMN_GREATER(LOAD_WHOLE, (R11), V0, V4, V11, V12)
+	COLUMN_GREATER(LOAD_WHOLE, VBYTES(R11), V1, V5, V14, V15)
+	COLUMN_GREATER(LOAD_WHOLE, (2*VBYTES)(R11), V2, V6, V11, V12)
+	COLUMN_GREATER(LOAD_WHOLE, (3*VBYTES)(R11), V3, V7, V14, V15)
+next4:
+	ADDQ DX, R11
+	DECQ R10
+	JNZ  row4
+	VMOVUPS V0, (DI)(AX*4)
+	VMOVUPS V1, VBYTES(DI)(AX*4)
+	VMOVUPS V2, (2*VBYTES)(DI)(AX*4)
+	VMOVUPS V3, (3*VBYTES)(DI)(AX*4)
+	VMOVUPS V4, (R9)(AX*4)
+	VMOVUPS V5, VBYTES(R9)(AX*4)
+	VMOVUPS V6, (2*VBYTES)(R9)(AX*4)
+	VMOVUPS V7, (3*VBYTES)(R9)(AX*4)
+	LOOP_REST(4)
+	COLUMN_FIRST
+	VMOVUPS (R11), V0
+	VMOVAPS V9, V4
+	JMP     next
+row:
+	VPADDD V10, V8, V8
+	COLUMN_GREATER(LOAD_WHOLE, (R11), V0, V4, V11, V12)
+next:
+	ADDQ DX, R11
+	DECQ R10
+	JNZ  row
+	VMOVUPS V0, (DI)(AX*4)
+	VMOVUPS V4, (R9)(AX*4)
+	TAIL
+	COLUMN_FIRST
+	LOAD_TAIL((R11), V0)
+	VMOVAPS V9, V4
+	JMP     nextTail
+rowTail:
+	VPADDD V10, V8, V8
+	COLUMN_GREATER(LOAD_TAIL, (R11), V0, V4, V11, V12)
+nextTail:
+	ADDQ DX, R11
+	DECQ R10
+	JNZ  rowTail
+	STORE_TAIL(V0, (DI)(AX*4))
+	STORE_TAIL(V4, (R9)(AX*4))
+done:
+	RETURN

@@ -19,8 +19,8 @@ const LogName = "metrics.jsonl"
 type Log struct {
 	lines  *os.File
 	events *eventFile
-	last   int // step of the last record, or one before the first
-	first  *Measurement
+	last   int          // step of the last record, or one before the first
+	first  *Measurement // of all, those before the run was resumed too
 }
 
 // OpenLog opens the log of a run in dir, which it creates, whose next update
