@@ -9,7 +9,7 @@
 #define VBYTES 32 // bytes of a vector
 #define HBYTES 16 // bytes of half a vector
 
-#define GELU_FETCH(mem) PREFETCHT0 mem
+#define GELU_FETCH(mem) PREFETCHT1 mem
 
 #define V0 Y0
 #define V1 Y1

@@ -62,7 +62,7 @@ done:
 // One vector of NORMALIZE_GRADIENT; the labels are for a dgamma or dbeta that
 // is not wanted.
 #define NORMALIZE_GRADIENT_STEP(offset, sumG, sumGX, noGamma, noBeta) \
-	PREFETCHT0 (offset+NORMALIZE_AHEAD)(DX)(AX*4) \
+	PREFETCHT1 (offset+NORMALIZE_AHEAD)(DX)(AX*4) \
 	VMOVUPS     offset(DX)(AX*4), V0       \
 	VMOVUPS     offset(SI)(AX*4), V1       \
 	VSUBPS      V8, V1, V1                 \
@@ -148,7 +148,7 @@ done:
 	VMULPS       V9, V0, V0
 
 #define NORMALIZE_BACKWARD_STEP(offset, store) \
-	PREFETCHT0 (offset+NORMALIZE_AHEAD)(SI)(AX*4) \
+	PREFETCHT1 (offset+NORMALIZE_AHEAD)(SI)(AX*4) \
 	VMOVUPS offset(DX)(AX*4), V0     \
 	VMOVUPS offset(R10)(AX*4), V1    \
 	VMOVUPS offset(SI)(AX*4), V2     \
@@ -189,10 +189,10 @@ store: \
 // large ones take 0.91 to 0.97 of the time on one thread in bench/compare, but
 // up to 1.09 in a process where they lie otherwise.
 #define ADAMW_FETCH(offset) \
-	PREFETCHT0 (offset+2048)(DI)(AX*4)  \
-	PREFETCHT0 (offset+2048)(SI)(AX*4)  \
-	PREFETCHT0 (offset+2048)(R9)(AX*4)  \
-	PREFETCHT0 (offset+2048)(R10)(AX*4)
+	PREFETCHT1 (offset+2048)(DI)(AX*4)  \
+	PREFETCHT1 (offset+2048)(SI)(AX*4)  \
+	PREFETCHT1 (offset+2048)(R9)(AX*4)  \
+	PREFETCHT1 (offset+2048)(R10)(AX*4)
 
 #define ADAMW_STEP(offset) \
 	VMOVUPS offset(DI)(AX*4), V0  \
