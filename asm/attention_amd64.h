@@ -346,7 +346,7 @@ row:
 	JGE  tail
 vector:
 	VMOVUPS    (SI)(AX*4), V0
-	PREFETCHT0 (R13)(AX*4)
+	PREFETCHT1 (R13)(AX*4)
 	VMOVUPS    V0, (DI)(AX*4)
 	ADDQ       $LANES, AX
 	CMPQ       AX, BX
@@ -391,7 +391,7 @@ row:
 	JZ    set
 vector:
 	VMOVUPS     (DI)(AX*4), V0
-	PREFETCHT0  (R13)(AX*4)
+	PREFETCHT1  (R13)(AX*4)
 	VFMADD231PS (SI)(AX*4), V2, V0
 	VMOVUPS     V0, (DI)(AX*4)
 	ADDQ        $LANES, AX
@@ -400,7 +400,7 @@ vector:
 	JMP         tail
 set:
 	VMULPS     (SI)(AX*4), V2, V0
-	PREFETCHT0 (R13)(AX*4)
+	PREFETCHT1 (R13)(AX*4)
 	VMOVUPS    V0, (DI)(AX*4)
 	ADDQ       $LANES, AX
 	CMPQ       AX, BX
