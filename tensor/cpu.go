@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"unsafe"
 
 	"github.com/marge-go/marge/asm"
 	"github.com/marge-go/marge/internal/pages"
@@ -84,11 +85,11 @@ func floatsOrNil(t *Tensor) []float32 {
 	return t.Float32s()
 }
 
-// Storages of largeStorage elements and more, 16 MiB, begin at changing places,
-// multiples of storageStep, 32 KiB. AMD's first-level cache tells lines of one
-// set apart by a hash of their address, and operands that are multiples of
-// 256 MiB apart agree in it: AdamW on four arrays like that takes up to seven
-// times as long.
+// Storages of largeStorage elements and more, 16 MiB, begin in turn at each of
+// the multiples of storageStep, 32 KiB, that there are within 256 KiB. AMD's
+// first-level cache tells lines of one set apart by a hash of their address, and
+// operands that are multiples of 256 MiB apart agree in it: AdamW on four arrays
+// like that takes up to seven times as long.
 const (
 	largeStorage  = 1 << 22
 	storageStep   = 1 << 13
@@ -103,13 +104,17 @@ func (c *CPU) NewStorage(dt DType, n int) *Storage {
 	case BFloat16:
 		return &Storage{BF16: make([]uint16, n)}
 	}
-	skip := 0
-	if n >= largeStorage {
-		skip = int(c.large.Add(1)%storagePlaces) * storageStep
+	var data []float32
+	if n < largeStorage {
+		data = make([]float32, n)
+	} else {
+		data = make([]float32, n+storagePlaces*storageStep)
+		at := uintptr(unsafe.Pointer(unsafe.SliceData(data))) / 4
+		skip := (uintptr(c.large.Add(1))*storageStep - at) % (storagePlaces * storageStep)
+		data = data[skip : skip+uintptr(n)]
 	}
-	data := make([]float32, skip+n)
 	pages.Advise(data)
-	return &Storage{F32: data[skip:]}
+	return &Storage{F32: data}
 }
 
 // Upload implements Backend.
