@@ -111,7 +111,7 @@ func (t *gemmTask) packsA() bool {
 	// cache, or fill it together with a panel of B.
 	narrow := t.mr <= 8
 	full := t.N > gemmDirectCols/2*t.kern.nr && t.depth()*(64+4*t.kern.nr) >= 4096*gemmWays()
-	return narrow && (t.LDA%1024 == 0 || full)
+	return narrow && (t.LDA%512 == 0 || full)
 }
 
 // nearB tells whether B is multiplied as fast where it lies as when it is packed:

@@ -185,9 +185,7 @@ store: \
 	VDIVPS       V14, V15, V15         \
 	VFMSUB213PS  V15, DECAY, V0
 
-// The processor's own prefetch does not keep up with four arrays: with this,
-// large ones take 0.91 to 0.97 of the time on one thread in bench/compare, but
-// up to 1.09 in a process where they lie otherwise.
+// The processor's own prefetch does not keep up with four arrays.
 #define ADAMW_FETCH(offset) \
 	PREFETCHT1 (offset+2048)(DI)(AX*4)  \
 	PREFETCHT1 (offset+2048)(SI)(AX*4)  \
