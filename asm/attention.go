@@ -202,8 +202,30 @@ func (t *attention) blocks(f func(t *attention)) {
 		}
 		b.lanes = ceilDiv(b.rows, t.kern.nr) * t.kern.nr
 		t.begin(b)
+		t.fetch(b)
 		f(t)
 	}
+}
+
+// fetch has what is written at the end of a block, and what is read at the start
+// of the next, come while the block is computed: short rows that lie far apart
+// are not foreseen by the processor.
+func (t *attention) fetch(b *attentionBlock) {
+	next := b.first + b.rows
+	rows := min(b.rows, t.Queries-next)
+	fetch := func(x []float32, ld, first, rows int) {
+		if rows > 0 && x != nil {
+			fetchRows(x[first*ld:], ld, rows, t.Width)
+		}
+	}
+	fetch(t.Q, t.LDQ, next, rows)
+	if t.DOut == nil {
+		fetch(t.Out, t.LDOut, b.first, b.rows)
+		return
+	}
+	fetch(t.Out, t.LDOut, next, rows)
+	fetch(t.DOut, t.LDDOut, next, rows)
+	fetch(t.DQ, t.LDDQ, b.first, b.rows)
 }
 
 // begin sets what is known of a block's lanes.

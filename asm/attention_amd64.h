@@ -340,7 +340,8 @@ TEXT ATTENTION_COPY(SB), NOSPLIT, $0-80
 	JZ   row
 	TAIL_MASK
 row:
-	LEAQ (SI)(R12*8), R13 // eight rows ahead
+	LEAQ (SI)(R12*8), R13
+	LEAQ (R13)(R12*8), R13 // sixteen rows ahead
 	XORL AX, AX
 	CMPQ AX, BX
 	JGE  tail
@@ -382,7 +383,8 @@ TEXT ATTENTION_ADD(SB), NOSPLIT, $0-85
 	JZ   row
 	TAIL_MASK
 row:
-	LEAQ (DI)(R9*8), R13 // eight rows ahead
+	LEAQ (DI)(R9*8), R13
+	LEAQ (R13)(R9*8), R13 // sixteen rows ahead
 	MOVBLZX accumulate+84(FP), CX
 	XORL AX, AX
 	CMPQ AX, BX
