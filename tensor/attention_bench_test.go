@@ -59,7 +59,7 @@ func BenchmarkAttention(b *testing.B) {
 
 func (s attentionShape) run(b *testing.B, threads int) {
 	cpu := NewCPU(threads)
-	defer cpu.Pool().Close()
+	defer cpu.Close()
 	keys := max(s.keys, s.tokens)
 	rows, keyRows := s.docs*s.tokens, s.docs*keys
 	o := AttentionOptions{Heads: s.heads, Causal: s.causal, Scale: float32(1 / math.Sqrt(float64(s.width))), Dropout: s.dropout}

@@ -11,9 +11,16 @@ import (
 // stride along the last dimension; "contiguous" arguments have no gaps
 // between rows either. A method may return before its work is done, as long
 // as later methods and Download see the results in order.
+//
+// A backend may also have the methods SumSquaresAll and AdamWAll, see the
+// functions of those names, and Runner, see HostRunner. When its device fails, a method
+// panics with a [*BackendError].
 type Backend interface {
 	// Name is the name under which the backend is registered.
 	Name() string
+	// Close gives back what the backend holds: threads, memory of a device. Neither it nor its tensors may be used
+	// afterwards. Closing again does nothing.
+	Close() error
 
 	// NewStorage returns zeroed memory for n elements.
 	NewStorage(dt DType, n int) *Storage

@@ -31,8 +31,15 @@ func NewCPU(threads int) *CPU { return &CPU{pool: NewPool(threads)} }
 // Name returns "cpu".
 func (c *CPU) Name() string { return "cpu" }
 
-// Pool returns the threads of the backend.
-func (c *CPU) Pool() *Pool { return c.pool }
+// Runner returns the threads of the backend.
+func (c *CPU) Runner() asm.Runner { return c.pool }
+
+// Close implements Backend: it ends the threads. Operations panic afterwards.
+// The threads of a CPU that nobody holds any more end by themselves.
+func (c *CPU) Close() error {
+	c.pool.Close()
+	return nil
+}
 
 // scratches keeps float32 buffers for reuse.
 type scratches struct{ free sync.Pool }
@@ -98,6 +105,7 @@ const (
 
 // NewStorage implements Backend.
 func (c *CPU) NewStorage(dt DType, n int) *Storage {
+	c.pool.mustBeOpen()
 	switch dt {
 	case Int32:
 		return &Storage{I32: make([]int32, n)}
@@ -119,6 +127,7 @@ func (c *CPU) NewStorage(dt DType, n int) *Storage {
 
 // Upload implements Backend.
 func (c *CPU) Upload(dst *Tensor, f []float32, i []int32) {
+	c.pool.mustBeOpen()
 	if dst.dtype == Int32 {
 		copy(dst.Int32s(), i)
 	} else {
@@ -127,7 +136,10 @@ func (c *CPU) Upload(dst *Tensor, f []float32, i []int32) {
 }
 
 // Download implements Backend.
-func (c *CPU) Download(dst []float32, src *Tensor) { copy(dst, src.Float32s()) }
+func (c *CPU) Download(dst []float32, src *Tensor) {
+	c.pool.mustBeOpen()
+	copy(dst, src.Float32s())
+}
 
 // elementArgs are the operands of an element-wise operation.
 type elementArgs struct {
@@ -258,6 +270,7 @@ func adamW(a *adamArgs, lo, hi int) {
 
 // Gemm implements Backend.
 func (c *CPU) Gemm(out, a, b *Tensor, o GemmOptions) {
+	c.pool.mustBeOpen()
 	g, _ := c.gemms.Get().(*asm.GemmArgs)
 	if g == nil {
 		g = new(asm.GemmArgs)

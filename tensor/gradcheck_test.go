@@ -25,7 +25,7 @@ const testSeed = 11
 
 func (c *gradCase) run(t *testing.T) {
 	b := NewCPU(1)
-	defer b.Pool().Close()
+	defer b.Close()
 	rng := rand.New(rand.NewPCG(1, uint64(len(c.name))))
 	tp := NewTape(b)
 	tp.Poison()
@@ -152,7 +152,7 @@ func TestSameBitsForAnyNumberOfThreads(t *testing.T) {
 // gradients one after the other.
 func (c *gradCase) plain(threads int) []float32 {
 	b := NewCPU(threads)
-	defer b.Pool().Close()
+	defer b.Close()
 	rng := rand.New(rand.NewPCG(1, 2))
 	tp := NewTape(b)
 	tp.Reset(max(c.mode, Gradient), testSeed)

@@ -16,13 +16,25 @@ import (
 // A training step is thousands of tasks of some microseconds, far less than it
 // takes to wake a thread. So threads that wait look for the next task for a
 // while before they go to sleep.
+//
+// The threads end with Close, or after the garbage collector finds that nobody
+// holds the pool any more.
 type Pool struct {
+	threads *threads
+	closed  atomic.Bool
+	cleanup runtime.Cleanup
+}
+
+// threads is what the helpers of a pool share. They hold no reference to the Pool,
+// so that it can be collected while they sleep.
+type threads struct {
 	lanes  []*lane // of the caller of Run and of each helper
 	busy   sync.Mutex
 	helped int64 // parts that helpers have done up to the task before
 
 	waiting atomic.Bool // Run sleeps until a helper has done its parts
 	left    chan struct{}
+	failed  atomic.Pointer[any] // what a part panicked with in a helper
 }
 
 // lane is a thread's own share of the parts of a task, consecutive ones. As all
@@ -57,25 +69,43 @@ func NewPool(n int) *Pool {
 	if n < 1 {
 		n = runtime.GOMAXPROCS(0)
 	}
-	p := &Pool{left: make(chan struct{}, 1), lanes: make([]*lane, n)}
-	for i := range p.lanes {
-		p.lanes[i] = &lane{wake: make(chan struct{}, 1)}
+	t := &threads{left: make(chan struct{}, 1), lanes: make([]*lane, n)}
+	for i := range t.lanes {
+		t.lanes[i] = &lane{wake: make(chan struct{}, 1)}
 	}
 	for i := range n - 1 {
-		go p.help(i + 1)
+		go t.help(i + 1)
 	}
+	p := &Pool{threads: t}
+	p.cleanup = runtime.AddCleanup(p, (*threads).end, t)
 	return p
 }
 
-// Close ends the pool's threads. Run must not be called afterwards.
+// Close ends the pool's threads. It must not be called during Run, which panics
+// afterwards. Closing a pool again does nothing.
 func (p *Pool) Close() {
-	for _, l := range p.lanes[1:] {
+	if !p.closed.Swap(true) {
+		p.cleanup.Stop()
+		p.threads.end()
+	}
+}
+
+// end makes the helpers return when they next go to sleep.
+func (t *threads) end() {
+	for _, l := range t.lanes[1:] {
 		close(l.wake)
 	}
 }
 
+// mustBeOpen panics after Close.
+func (p *Pool) mustBeOpen() {
+	if p.closed.Load() {
+		panic("tensor: CPU or Pool used after Close")
+	}
+}
+
 // Threads returns the number of threads.
-func (p *Pool) Threads() int { return len(p.lanes) }
+func (p *Pool) Threads() int { return len(p.threads.lanes) }
 
 // left says whether parts of the lane are left to claim.
 func (l *lane) left() bool {
@@ -84,8 +114,8 @@ func (l *lane) left() bool {
 }
 
 // help takes part in every task that has parts in its own lane.
-func (p *Pool) help(own int) {
-	l := p.lanes[own]
+func (t *threads) help(own int) {
+	l := t.lanes[own]
 	for {
 		for looks := 1; !l.left(); looks++ {
 			if looks == poolLooks {
@@ -99,11 +129,25 @@ func (p *Pool) help(own int) {
 			}
 			wait(looks)
 		}
-		l.done.Add(p.work(own))
-		if p.waiting.Load() && p.waiting.CompareAndSwap(true, false) {
-			p.left <- struct{}{}
+		t.helpOnce(own)
+		if t.waiting.Load() && t.waiting.CompareAndSwap(true, false) {
+			t.left <- struct{}{}
 		}
 	}
+}
+
+// helpOnce takes part in a task. If a part panics, what is left of the task is
+// dropped, and Run panics with the same value.
+func (t *threads) helpOnce(own int) {
+	var done int64
+	defer func() {
+		if v := recover(); v != nil {
+			t.failed.CompareAndSwap(nil, &v)
+			done += t.drop()
+		}
+		t.lanes[own].done.Add(done)
+	}()
+	t.work(own, &done)
 }
 
 // wait passes the time between two looks.
@@ -116,66 +160,104 @@ func wait(looks int) {
 }
 
 // work carries out the parts of a thread's own lane, then what is left of the
-// others, and returns how many.
-func (p *Pool) work(own int) (done int64) {
-	for n := range p.lanes {
-		l := p.lanes[(own+n)%len(p.lanes)]
+// others, and counts them.
+func (t *threads) work(own int, done *int64) {
+	for n := range t.lanes {
+		l := t.lanes[(own+n)%len(t.lanes)]
 		for l.left() {
 			v := l.parts.Add(1) - 1
 			if uint32(v) >= uint32(v>>32) {
 				break
 			}
+			*done++
 			l.task.Do(int(uint32(v)))
-			done++
 		}
 	}
-	return done
+}
+
+// drop claims all parts that are left without doing them, and returns how many.
+func (t *threads) drop() (parts int64) {
+	for _, l := range t.lanes {
+		v := l.parts.Swap(0)
+		parts += max(0, int64(uint32(v>>32))-int64(uint32(v)))
+	}
+	return parts
 }
 
 // Run carries out all parts of a task and returns when they are done. Called
 // while the pool is busy, from within a part or from another goroutine, it
-// does all parts itself.
-func (p *Pool) Run(parts int, t asm.Task) {
-	if parts < 2 || len(p.lanes) == 1 || !p.busy.TryLock() {
-		asm.Serial.Run(parts, t)
+// does all parts itself. If a part panics, on whichever thread, so does Run, when no
+// part runs any more; other parts may not have been done then.
+func (p *Pool) Run(parts int, task asm.Task) {
+	p.mustBeOpen()
+	t := p.threads
+	if parts < 2 || len(t.lanes) == 1 || !t.busy.TryLock() {
+		asm.Serial.Run(parts, task)
 		return
 	}
+	t.run(parts, task)
+	runtime.KeepAlive(p)
+}
+
+func (t *threads) run(parts int, task asm.Task) {
 	// The caller's lane comes last: helpers start the sooner.
-	for i := len(p.lanes) - 1; i >= 0; i-- {
-		l, next, end := p.lanes[i], i*parts/len(p.lanes), (i+1)*parts/len(p.lanes)
+	for i := len(t.lanes) - 1; i >= 0; i-- {
+		l, next, end := t.lanes[i], i*parts/len(t.lanes), (i+1)*parts/len(t.lanes)
 		if next == end {
 			continue
 		}
-		l.task = t
+		l.task = task
 		l.parts.Store(uint64(end)<<32 | uint64(next))
 		if l.asleep.Load() && l.asleep.CompareAndSwap(true, false) {
 			l.wake <- struct{}{}
 		}
 	}
-	p.helped += int64(parts) - p.work(0)
-	for looks := 1; !p.finished(); looks++ {
+	var own int64
+	returned := false
+	defer func() {
+		if !returned {
+			own += t.drop()
+		}
+		failed := t.join(int64(parts) - own)
+		if failed != nil && returned { // otherwise the caller's own panic goes on
+			panic(*failed)
+		}
+	}()
+	t.work(0, &own)
+	returned = true
+}
+
+// join waits for the helpers, which have to do so many parts, and makes the pool
+// free. It returns what a part panicked with in a helper, or nil.
+func (t *threads) join(parts int64) (failed *any) {
+	t.helped += parts
+	for looks := 1; !t.finished(); looks++ {
 		if looks == poolLooks {
-			p.waiting.Store(true)
-			if !p.finished() || !p.waiting.CompareAndSwap(true, false) {
-				<-p.left
+			t.waiting.Store(true)
+			if !t.finished() || !t.waiting.CompareAndSwap(true, false) {
+				<-t.left
 			}
 			looks = 0
 		}
 		wait(looks)
 	}
-	for _, l := range p.lanes {
+	for _, l := range t.lanes {
 		l.task = nil
 	}
-	p.busy.Unlock()
+	if failed = t.failed.Load(); failed != nil {
+		t.failed.Store(nil)
+	}
+	t.busy.Unlock()
+	return failed
 }
 
 // finished says whether helpers have done all parts that Run has left to them.
-func (p *Pool) finished() bool {
+func (t *threads) finished() bool {
 	var done int64
-	for _, l := range p.lanes[1:] {
+	for _, l := range t.lanes[1:] {
 		done += l.done.Load()
 	}
-	return done == p.helped
+	return done == t.helped
 }
 
 // span is a task that splits the numbers 0..n-1 in runs of grain and calls fn
@@ -194,7 +276,8 @@ func (s *span[A]) Do(part int) {
 // spans keeps the unused spans of one kind of operation.
 type spans[A any] struct{ free sync.Pool }
 
-func (ss *spans[A]) run(r asm.Runner, n, grain int, args A, fn func(a *A, lo, hi int)) {
+func (ss *spans[A]) run(r *Pool, n, grain int, args A, fn func(a *A, lo, hi int)) {
+	r.mustBeOpen()
 	if n == 0 {
 		return
 	}

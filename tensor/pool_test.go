@@ -1,6 +1,9 @@
 package tensor
 
 import (
+	"fmt"
+	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -88,4 +91,125 @@ func TestPoolNestedAndShared(t *testing.T) {
 		})
 	}
 	callers.Wait()
+}
+
+// panicOf returns what f panics with.
+func panicOf(f func()) (v any) {
+	defer func() { v = recover() }()
+	f()
+	return nil
+}
+
+// mustPanic fails unless f panics with a string that contains want.
+func mustPanic(t *testing.T, want string, f func()) {
+	t.Helper()
+	if got, _ := panicOf(f).(string); !strings.Contains(got, want) {
+		t.Errorf("panic %q, want %q in it", got, want)
+	}
+}
+
+// taskFunc is a function as a task.
+type taskFunc func(part int)
+
+func (f taskFunc) Do(part int) { f(part) }
+
+// A panic in a part, on the caller's thread or a helper's, reaches the caller of
+// Run, and the pool goes on.
+func TestPoolPanic(t *testing.T) {
+	for _, threads := range []int{1, 2, 3} {
+		p := NewPool(threads)
+		for _, parts := range []int{1, 2, 3, 9} {
+			for bad := range parts {
+				want := fmt.Sprintf("part %d of %d", bad, parts)
+				var running atomic.Int32
+				got := panicOf(func() {
+					p.Run(parts, taskFunc(func(part int) {
+						running.Add(1)
+						defer running.Add(-1)
+						if part == bad {
+							panic(want)
+						}
+						time.Sleep(100 * time.Microsecond)
+					}))
+				})
+				if got != want {
+					t.Errorf("%d threads, %s: Run panicked with %v", threads, want, got)
+				}
+				if n := running.Load(); n != 0 {
+					t.Errorf("%d threads, %s: %d parts still run", threads, want, n)
+				}
+				if !p.threads.busy.TryLock() {
+					t.Fatalf("%d threads, %s: the pool stays busy", threads, want)
+				}
+				p.threads.busy.Unlock()
+				c := &counted{times: make([]atomic.Int32, 8)}
+				p.Run(8, c)
+				c.check(t)
+			}
+		}
+		p.Close()
+	}
+}
+
+// All parts panic: one value reaches the caller.
+func TestPoolPanicOfAllParts(t *testing.T) {
+	p := NewPool(3)
+	defer p.Close()
+	for range 100 {
+		mustPanic(t, "part", func() { p.Run(6, taskFunc(func(int) { panic("part") })) })
+	}
+	c := &counted{times: make([]atomic.Int32, 8)}
+	p.Run(8, c)
+	c.check(t)
+}
+
+// goroutines waits until at most n goroutines are left, and returns how many are.
+func goroutines(n int) int {
+	for range 500 {
+		if runtime.NumGoroutine() <= n {
+			break
+		}
+		runtime.GC()
+		time.Sleep(2 * time.Millisecond)
+	}
+	return runtime.NumGoroutine()
+}
+
+func TestPoolThreadsEnd(t *testing.T) {
+	before := runtime.NumGoroutine()
+	p := NewPool(5)
+	if n := runtime.NumGoroutine(); n != before+4 {
+		t.Errorf("a pool of 5 has %d goroutines of its own", n-before)
+	}
+	p.Close()
+	p.Close()
+	if n := goroutines(before); n > before {
+		t.Errorf("Close left %d goroutines", n-before)
+	}
+	for range 10 { // nobody holds these
+		c := NewCPU(4)
+		x := FromFloat32s(c, make([]float32, 1<<16), 1<<16)
+		c.Fill(x, 1)
+	}
+	if n := goroutines(before); n > before {
+		t.Errorf("10 backends that nobody holds left %d goroutines", n-before)
+	}
+}
+
+func TestUseAfterClose(t *testing.T) {
+	c := NewCPU(2)
+	x, w := New(c, Float32, 2, 2), New(c, Float32, 2, 2)
+	for range 2 {
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	const want = "used after Close"
+	mustPanic(t, want, func() { c.NewStorage(Float32, 1) })
+	mustPanic(t, want, func() { x.SetFloat32s(make([]float32, 4)) })
+	mustPanic(t, want, func() { x.CopyTo(make([]float32, 4)) })
+	mustPanic(t, want, func() { c.Fill(x, 0) })
+	mustPanic(t, want, func() { c.Gemm(x, x, w, GemmOptions{Alpha: 1}) })
+	mustPanic(t, want, func() { c.Runner().Run(1, taskFunc(func(int) {})) })
+	mustPanic(t, want, func() { c.SumSquares(x) })
 }

@@ -9,7 +9,7 @@ import (
 // within 256 KiB, whatever the system's own are; see largeStorage.
 func TestLargeStoragesLieApart(t *testing.T) {
 	c := NewCPU(1)
-	defer c.Pool().Close()
+	defer c.Close()
 	const within = 4 * storageStep * storagePlaces
 	seen := map[uintptr]bool{}
 	for range storagePlaces {

@@ -12,7 +12,7 @@ import (
 func TestStreamedResults(t *testing.T) {
 	const d, rows = 1 << 10, streamed >> 10
 	c := NewCPU(2)
-	defer c.Pool().Close()
+	defer c.Close()
 	matrix := func(f func(i int) float32) *Tensor {
 		data := make([]float32, rows*d)
 		for i := range data {
