@@ -4,6 +4,7 @@ package optim
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/marge-go/marge/nn"
 	"github.com/marge-go/marge/tensor"
@@ -15,6 +16,10 @@ import (
 //	m  = beta1*m + (1-beta1)*g
 //	v  = beta2*v + (1-beta2)*g*g
 //	p -= lr * m/(1-beta1^t) / (sqrt(v/(1-beta2^t)) + eps)
+//
+// As in PyTorch, t counts the updates of the parameter: a parameter without gradient
+// is skipped, and its first update after that, say when it is no longer frozen, is one
+// of step 1.
 type AdamW struct {
 	Beta1, Beta2, Eps float32
 	WeightDecay       float32 // of matrices; vectors and scalars are never decayed
@@ -23,13 +28,14 @@ type AdamW struct {
 
 	params []nn.Parameter
 	m, v   []*tensor.Tensor
-	step   int
+	steps  []int32            // of each parameter
+	calls  []tensor.AdamWCall // of the last Step, whose memory is kept
 }
 
 // NewAdamW returns an optimiser of the parameters with beta1 0.9, beta2 0.98,
 // eps 1e-6 and weight decay 0.01.
 func NewAdamW(params []nn.Parameter) *AdamW {
-	o := &AdamW{Beta1: 0.9, Beta2: 0.98, Eps: 1e-6, WeightDecay: 0.01, params: params}
+	o := &AdamW{Beta1: 0.9, Beta2: 0.98, Eps: 1e-6, WeightDecay: 0.01, params: params, steps: make([]int32, len(params))}
 	for _, p := range params {
 		o.m = append(o.m, tensor.New(p.Backend(), tensor.Float32, p.Shape()...))
 		o.v = append(o.v, tensor.New(p.Backend(), tensor.Float32, p.Shape()...))
@@ -37,11 +43,23 @@ func NewAdamW(params []nn.Parameter) *AdamW {
 	return o
 }
 
-// Steps returns the number of updates made.
-func (o *AdamW) Steps() int { return o.step }
+// Steps returns the number of updates of each parameter, for checkpoints.
+func (o *AdamW) Steps() []int32 { return slices.Clone(o.steps) }
 
-// SetSteps tells the number of updates made, for resuming.
-func (o *AdamW) SetSteps(n int) { o.step = n }
+// SetSteps sets the number of updates of each parameter, for resuming. It is an error if there is not
+// one number, at least 0, for each parameter; nothing is changed then.
+func (o *AdamW) SetSteps(steps []int32) error {
+	if len(steps) != len(o.params) {
+		return fmt.Errorf("optim: step counts of %d parameters for %d", len(steps), len(o.params))
+	}
+	for i, n := range steps {
+		if n < 0 {
+			return fmt.Errorf("optim: step count of %s is %d", o.params[i].Name, n)
+		}
+	}
+	copy(o.steps, steps)
+	return nil
+}
 
 // State returns the moments, named "m." and "v." before the name of their
 // parameter, for checkpoints. Writing to the tensors changes the optimiser.
@@ -56,14 +74,15 @@ func (o *AdamW) State() []nn.Parameter {
 // Step updates every parameter that has a gradient with it, times gradScale,
 // at learning rate lr.
 func (o *AdamW) Step(lr float64, gradScale float32) {
-	o.step++
+	calls := o.calls[:0]
 	for i, p := range o.params {
 		if !p.HasGrad() {
 			continue
 		}
+		o.steps[i]++
 		opt := tensor.AdamWOptions{
 			LR: float32(lr), Beta1: o.Beta1, Beta2: o.Beta2, Eps: o.Eps,
-			Step: o.step, GradScale: gradScale,
+			Step: int(o.steps[i]), GradScale: gradScale,
 		}
 		if len(p.Shape()) > 1 {
 			opt.WeightDecay = o.WeightDecay
@@ -71,21 +90,25 @@ func (o *AdamW) Step(lr float64, gradScale float32) {
 		if o.LRScale != nil {
 			opt.LR *= o.LRScale(p.Name)
 		}
-		p.Backend().AdamW(p.Tensor, p.Grad(), o.m[i], o.v[i], opt)
+		calls = append(calls, tensor.AdamWCall{P: p.Tensor, G: p.Grad(), M: o.m[i], V: o.v[i], Options: opt})
 	}
+	tensor.AdamWAll(calls)
+	o.calls = calls
 }
 
 // GradNorm returns the Euclidean norm of all gradients together. It is an
 // error if it is not finite; the error names the first parameter at fault.
 func GradNorm(params []nn.Parameter) (float64, error) {
-	sum := 0.0
+	grads, names := make([]*tensor.Tensor, 0, len(params)), make([]string, 0, len(params))
 	for _, p := range params {
-		if !p.HasGrad() {
-			continue
+		if p.HasGrad() {
+			grads, names = append(grads, p.Grad()), append(names, p.Name)
 		}
-		s := p.Backend().SumSquares(p.Grad())
+	}
+	sum := 0.0
+	for i, s := range tensor.SumSquaresAll(grads) {
 		if math.IsNaN(s) || math.IsInf(s, 0) {
-			return math.NaN(), fmt.Errorf("optim: gradient of %s is not finite", p.Name)
+			return math.NaN(), fmt.Errorf("optim: gradient of %s is not finite", names[i])
 		}
 		sum += s
 	}

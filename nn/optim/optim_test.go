@@ -130,8 +130,8 @@ func TestAdamW(t *testing.T) {
 					setGradients(params, step)
 					r.step(o, params, step, lr, float64(c.gradScale))
 					o.Step(lr, c.gradScale)
-					if o.Steps() != step {
-						t.Fatalf("%d steps, want %d", o.Steps(), step)
+					if want := []int32{int32(step), int32(step), int32(step)}; !slices.Equal(o.Steps(), want) {
+						t.Fatalf("steps %v, want %v", o.Steps(), want)
 					}
 					for i, p := range params {
 						for j, got := range widen(p.Float32s()) {
@@ -221,7 +221,9 @@ func TestResume(t *testing.T) {
 			p.SetFloat32s(first[i].Float32s())
 		}
 		resumed := NewAdamW(second)
-		resumed.SetSteps(o.Steps())
+		if err := resumed.SetSteps(o.Steps()); err != nil {
+			t.Fatal(err)
+		}
 		saved := o.State()
 		for i, s := range resumed.State() {
 			s.SetFloat32s(saved[i].Float32s())
@@ -233,6 +235,118 @@ func TestResume(t *testing.T) {
 			}
 		}
 	})
+}
+
+// The first update of a parameter is one of step 1, whenever it comes: as in PyTorch, it
+// moves the parameter by the learning rate.
+func TestStepsCountPerParameter(t *testing.T) {
+	const lr = 1.0 / 1024
+	params := parameters(5)
+	o := NewAdamW(params)
+	o.Beta2 = 0.999
+	for step := 1; step <= 100; step++ {
+		setGradients(params, step)
+		params[1].ZeroGrad() // frozen
+		o.Step(lr, 1)
+	}
+	if want := []int32{100, 0, 100}; !slices.Equal(o.Steps(), want) {
+		t.Errorf("steps %v, want %v", o.Steps(), want)
+	}
+	before := slices.Clone(params[1].Float32s())
+	nn.ZeroGrad(params)
+	nn.Constant(params[1].Grad(), 1)
+	o.Step(lr, 1)
+	for i, v := range params[1].Float32s() {
+		if moved := float64(before[i] - v); math.Abs(moved-lr) > 8*roundoff*(math.Abs(float64(before[i]))+1) {
+			t.Fatalf("the first update moved [%d] by %v, want %v", i, moved, lr)
+		}
+	}
+	if want := []int32{100, 1, 100}; !slices.Equal(o.Steps(), want) {
+		t.Errorf("steps %v, want %v", o.Steps(), want)
+	}
+}
+
+func TestSetStepsRefuses(t *testing.T) {
+	o := NewAdamW(parameters(1))
+	if err := o.SetSteps([]int32{3, 4, 5}); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		steps []int32
+		want  string
+	}{
+		{[]int32{1, 2}, "2 parameters for 3"},
+		{nil, "0 parameters for 3"},
+		{[]int32{1, -1, 2}, "vector is -1"},
+	} {
+		if err := o.SetSteps(c.steps); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%v: error %v, want %q in it", c.steps, err, c.want)
+		}
+	}
+	steps := o.Steps()
+	if !slices.Equal(steps, []int32{3, 4, 5}) {
+		t.Errorf("steps %v after refused ones", steps)
+	}
+	steps[0] = 100
+	if o.Steps()[0] != 3 {
+		t.Error("Steps returns the optimiser's own memory")
+	}
+}
+
+// batching is a backend with calls for all parameters at once.
+type batching struct {
+	*tensor.CPU
+	norms, updates []int // how many tensors each call had
+}
+
+func (b *batching) SumSquaresAll(x []*tensor.Tensor) []float64 {
+	b.norms = append(b.norms, len(x))
+	sums := make([]float64, len(x))
+	for i, t := range x {
+		sums[i] = b.SumSquares(t)
+	}
+	return sums
+}
+
+func (b *batching) AdamWAll(calls []tensor.AdamWCall) {
+	b.updates = append(b.updates, len(calls))
+	for _, c := range calls {
+		b.AdamW(c.P, c.G, c.M, c.V, c.Options)
+	}
+}
+
+// A backend that can takes one call for the norm of all gradients and one for all updates.
+func TestOneCallForAllParameters(t *testing.T) {
+	run := func(b tensor.Backend) (values []float32, norm float64) {
+		rng := rand.New(rand.NewPCG(1, 0))
+		var params []nn.Parameter
+		for _, name := range []string{"a", "b", "c"} {
+			params = append(params, nn.Parameter{Name: name, Tensor: nn.NewParameter(b, 5, 7)})
+			nn.Normal(params[len(params)-1].Tensor, rng, 1)
+		}
+		setGradients(params, 1)
+		params[1].ZeroGrad()
+		norm, err := GradNorm(params)
+		if err != nil {
+			t.Fatal(err)
+		}
+		NewAdamW(params).Step(0.01, 0.5)
+		for _, p := range params {
+			values = append(values, p.Float32s()...)
+		}
+		return values, norm
+	}
+	cpu := tensor.NewCPU(1)
+	defer cpu.Close()
+	want, wantNorm := run(cpu)
+	b := &batching{CPU: cpu}
+	got, norm := run(b)
+	if !slices.Equal(got, want) || norm != wantNorm {
+		t.Errorf("parameters %v, norm %v, want %v, %v", got, norm, want, wantNorm)
+	}
+	if !slices.Equal(b.norms, []int{2}) || !slices.Equal(b.updates, []int{2}) {
+		t.Errorf("calls of the norm with %v tensors, of updates with %v, want one of 2 each", b.norms, b.updates)
+	}
 }
 
 func TestGradNorm(t *testing.T) {
