@@ -62,5 +62,5 @@ func startAttention(s *Spec, threads int) (run, stop func()) {
 			c.Fill(dbias, 0)
 		}
 		c.AttentionBackward(dq, dk, dv, dbias, dout, out, lse, q, k, v, bias, o, [3]bool{})
-	}, c.Pool().Close
+	}, func() { c.Close() }
 }

@@ -29,7 +29,7 @@ func (o *Operation) Floor(flops, bytes float64) float64 { return max(o.Flops/flo
 // operations.
 func StepOperations(w *Workload, threads int, seconds float64) (list []Operation, step float64, err error) {
 	b := &operations{CPU: tensor.NewCPU(threads), known: map[string]*Operation{}}
-	defer b.Pool().Close()
+	defer b.Close()
 	run, err := startStep(&w.Spec, b)
 	if err != nil {
 		return nil, 0, err

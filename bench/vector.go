@@ -66,13 +66,13 @@ func (t *softmaxTask) Do(part int) {
 
 func startVector(s *Spec, threads int) (run, stop func()) {
 	c := tensor.NewCPU(threads)
-	stop = c.Pool().Close
+	stop = func() { c.Close() }
 	matrix := func(rows int) *tensor.Tensor {
 		return tensor.FromFloat32s(c, filled(rows*s.N), rows, s.N)
 	}
 	byRow := func(do func(row int)) func() {
 		t := &rowsTask{s.M, do}
-		return func() { c.Pool().Run((s.M+rowsPart-1)/rowsPart, t) }
+		return func() { c.Runner().Run((s.M+rowsPart-1)/rowsPart, t) }
 	}
 	x := matrix(s.M)
 	switch s.Op {
@@ -98,7 +98,7 @@ func startVector(s *Spec, threads int) (run, stop func()) {
 		for range threads {
 			t.work <- make([]float32, s.N)
 		}
-		return func() { c.Pool().Run(s.M/softmaxPart, t) }, stop
+		return func() { c.Runner().Run(s.M/softmaxPart, t) }, stop
 	case "gelu":
 		return func() { c.GELU(y, x) }, stop
 	}

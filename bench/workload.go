@@ -72,7 +72,7 @@ func (w *Workload) Start(threads int) (run, stop func(), err error) {
 	case "step":
 		cpu := tensor.NewCPU(threads)
 		run, err = startStep(&w.Spec, cpu)
-		return run, cpu.Pool().Close, err
+		return run, func() { cpu.Close() }, err
 	case "topk":
 		run, stop = startTopK(&w.Spec, threads)
 	default:

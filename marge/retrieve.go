@@ -18,14 +18,8 @@ import (
 // do not depend on each other.
 const encodeTokens = 4096
 
-// Runner returns the threads for work on the host: those of the backend, if it
-// is a [tensor.CPU], or else the caller alone.
-func (m *Model) Runner() asm.Runner {
-	if cpu, ok := m.backend.(*tensor.CPU); ok {
-		return cpu.Pool()
-	}
-	return asm.Serial
-}
+// Runner returns the threads for work on the host, see [tensor.HostRunner].
+func (m *Model) Runner() asm.Runner { return tensor.HostRunner(m.backend) }
 
 // Embed returns g of each document, [documents, width of g] row-major, of unit
 // length (arXiv:2006.15020, section 2.2). Documents are token ids without <s>

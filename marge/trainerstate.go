@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/marge-go/marge/marge/checkpoint"
@@ -126,7 +127,9 @@ func (t *trainer) resume() error {
 	if err := readTensors(filepath.Join(path, trainerState), t.opt.State(), t.readIndex); err != nil {
 		return err
 	}
-	t.opt.SetSteps(state.Step)
+	if err := t.opt.SetSteps(slices.Repeat([]int32{int32(state.Step)}, len(t.m.params))); err != nil {
+		return fmt.Errorf("%s: %w", filepath.Join(path, trainerName), err)
+	}
 	t.step, t.tokens, t.elapsed, t.losses = state.Step, state.TargetTokens, time.Duration(state.ElapsedNS), state.Losses
 	t.indexes, t.indexStep, t.saved = state.Indexes, state.IndexStep, path
 	if t.indexes > 0 {
