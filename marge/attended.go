@@ -1,7 +1,9 @@
 package marge
 
 import (
+	"fmt"
 	"math"
+	"slices"
 
 	"github.com/marge-go/marge/asm"
 	"github.com/marge-go/marge/attention"
@@ -25,18 +27,25 @@ type EvidenceAttention struct {
 
 // EvidenceAttention computes how the targets of a batch attend to its
 // evidence, without dropout.
-func (m *Model) EvidenceAttention(b *Batch) (*EvidenceAttention, error) {
+func (m *Model) EvidenceAttention(b *Batch) (_ *EvidenceAttention, err error) {
 	if err := b.Validate(&m.Config); err != nil {
 		return nil, err
 	}
+	defer tensor.Recover(&err)
 	sums := newAttendedSums(m, b)
 	if len(b.Evidence) > 0 {
 		tp := m.tape()
 		defer m.tapes.Put(tp)
-		_, bias, z := m.evidence(tp, b)
+		_, bias, z := m.evidence(tp, b, false)
 		m.decode(tp, packDecoder(tp, b), z, bias, sums)
 	}
-	return sums.mean(), nil
+	a := sums.mean()
+	for i, entropy := range a.Entropy {
+		if math.IsNaN(entropy) || slices.ContainsFunc(a.Mass[i], math.IsNaN) {
+			return nil, fmt.Errorf("attention: that of target %d is not a number: a weight of the model is not finite", i)
+		}
+	}
+	return a, nil
 }
 
 // attendedSums adds up the attention of the targets of a batch, over tokens,

@@ -21,7 +21,7 @@ func TestEvidenceAttention(t *testing.T) {
 	}
 
 	tp := m.tape()
-	_, biasTensor, z := m.evidence(tp, b)
+	_, biasTensor, z := m.evidence(tp, b, false)
 	in := packDecoder(tp, b)
 	read := func(x interface {
 		Len() int

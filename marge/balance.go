@@ -12,21 +12,21 @@ import (
 // becomes proportional to p^(1/T), and their number stays the same. At least
 // one weight of a linked target is not below 1, so that no pass is empty. It
 // returns nil if T is 1.
-func (t *trainer) languageWeights() []float64 {
-	if t.o.LanguageTemperature == 1 {
+func (r *retrieved) languageWeights() []float64 {
+	if r.o.LanguageTemperature == 1 {
 		return nil
 	}
-	tokens := make([]float64, len(t.languages)) // of linked targets
-	for _, l := range t.shards {
+	tokens := make([]float64, len(r.languages)) // of linked targets
+	for _, l := range r.shards {
 		linked := make([]bool, len(l.items))
 		for _, p := range l.pairs {
 			if item := l.items[p.Target]; !linked[p.Target] {
 				linked[p.Target] = true
-				tokens[item.Lang] += float64(t.store.Chunk(item.Chunk).Tokens + 1)
+				tokens[item.Lang] += float64(r.store.Chunk(item.Chunk).Tokens + 1)
 			}
 		}
 	}
-	return temper(tokens, t.o.LanguageTemperature)
+	return temper(tokens, r.o.LanguageTemperature)
 }
 
 // temper returns the factors that make the shares p of amounts proportional to

@@ -134,17 +134,15 @@ func TestNullDocument(t *testing.T) {
 	m.Tokenizer = tok
 	o := testOptions("")
 	o.NullDocument = true
-	if err := o.setDefaults(); err != nil {
-		t.Fatal(err)
-	}
-	tr, err := newTrainer(m, store, o)
+	_, links, err := newPretraining(m, store, o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := tr.update(context.Background()); err != nil {
-		t.Fatal(err)
+	batches, err := links.take(context.Background(), 0, 100)
+	if err != nil || len(batches) < 2 {
+		t.Fatalf("%d batches, error %v", len(batches), err)
 	}
-	for _, b := range tr.batches {
+	for _, b := range batches {
 		last := len(b.Evidence) - 1
 		if len(b.Evidence[last]) != 0 {
 			t.Fatalf("the last evidence document is %v", b.Evidence[last])

@@ -86,11 +86,7 @@ func TestAttendedInTraining(t *testing.T) {
 	tp := tensor.NewTape(m.Backend())
 	loss := func(attended *attendedSums) float64 {
 		tp.Reset(tensor.Training, 1)
-		l, err := finite(m.forward(tp, b, 0, attended).Loss)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return l
+		return scalar(m.forward(tp, b, forwardOptions{attended: attended}).Loss)
 	}
 	sums := newAttendedSums(m, b)
 	if with, without := loss(sums), loss(nil); with != without {

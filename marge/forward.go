@@ -31,10 +31,11 @@ func (b *Batch) Validate(c *Config) error {
 	if len(b.Languages) != len(b.Targets) {
 		return fmt.Errorf("batch: %d languages for %d targets", len(b.Languages), len(b.Targets))
 	}
-	for kind, docs := range map[string][][]int32{"evidence": b.Evidence, "target": b.Targets} {
-		if err := checkDocuments(c, docs, 2); err != nil {
-			return fmt.Errorf("batch: %s %w", kind, err)
-		}
+	if err := checkDocuments(c, b.Evidence, 2); err != nil {
+		return fmt.Errorf("batch: evidence %w", err)
+	}
+	if err := checkDocuments(c, b.Targets, 2); err != nil {
+		return fmt.Errorf("batch: target %w", err)
 	}
 	for i, id := range b.Languages {
 		if id < 0 || int(id) >= c.VocabSize {
@@ -175,30 +176,36 @@ type Forward struct {
 // tokens, those of the targets and an </s> after each; scale 0 stands for the
 // mean.
 func (m *Model) Forward(tp *tensor.Tape, b *Batch, scale float32) Forward {
-	return m.forward(tp, b, scale, nil)
+	return m.forward(tp, b, forwardOptions{scale: scale})
 }
 
-// forward is Forward; it adds up how targets attend to evidence in attended, if
-// that is not nil.
-func (m *Model) forward(tp *tensor.Tape, b *Batch, scale float32, attended *attendedSums) Forward {
-	f, bias, z := m.evidence(tp, b)
+// forwardOptions say what Forward does besides.
+type forwardOptions struct {
+	scale           float32       // of the loss; 0 stands for the mean
+	detachRelevance bool          // keep the gradient of the relevance from g
+	attended        *attendedSums // adds up how targets attend to evidence, if not nil
+}
+
+func (m *Model) forward(tp *tensor.Tape, b *Batch, o forwardOptions) Forward {
+	f, bias, z := m.evidence(tp, b, o.detachRelevance)
 	in := packDecoder(tp, b)
 	var wanted []int32
 	for _, t := range b.Targets {
 		wanted = append(append(wanted, t...), tokenizer.EOS)
 	}
-	if scale == 0 {
-		scale = 1 / float32(len(wanted))
+	if o.scale == 0 {
+		o.scale = 1 / float32(len(wanted))
 	}
-	hidden := m.decode(tp, in, z, bias, attended)
-	loss, nll := tp.CrossEntropy(hidden, m.shared.Weight, tp.Ints(wanted), 0, scale)
+	hidden := m.decode(tp, in, z, bias, o.attended)
+	loss, nll := tp.CrossEntropy(hidden, m.shared.Weight, tp.Ints(wanted), 0, o.scale)
 	return Forward{Loss: loss, NLL: nll, Relevance: f, Offsets: in.offsets}
 }
 
 // evidence returns the evidence of a batch as each decoder layer sees it, the
 // relevance f of each document for each target, nil without evidence, and the
-// bias that it adds to the attention scores, both [targets, evidence].
-func (m *Model) evidence(tp *tensor.Tape, b *Batch) (f, bias *tensor.Tensor, z []attention.Evidence) {
+// bias that it adds to the attention scores, both [targets, evidence]. If
+// detach is set, the bias has no gradient by f.
+func (m *Model) evidence(tp *tensor.Tape, b *Batch, detach bool) (f, bias *tensor.Tensor, z []attention.Evidence) {
 	n := len(b.Evidence)
 	if n == 0 {
 		z, bias = m.noEvidence(tp, len(b.Targets))
@@ -208,7 +215,7 @@ func (m *Model) evidence(tp *tensor.Tape, b *Batch) (f, bias *tensor.Tensor, z [
 	x, g := m.retrieval(tp, docs)
 	f = tp.MatMul(tp.Rows(g, n, n+len(b.Targets)), tp.Rows(g, 0, n), true)
 	seen := f
-	if m.detachRelevance {
+	if detach {
 		seen = tp.Detach(f)
 	}
 	bias = tp.Add(tp.MulScalar(seen, m.beta), m.mask(tp, b))
@@ -248,23 +255,27 @@ func (m *Model) tape() *tensor.Tape {
 }
 
 // Loss returns the mean negative log-likelihood per predicted token, in nats,
-// of every target of a batch.
-func (m *Model) Loss(b *Batch) ([]float64, error) {
+// of every target of a batch. It is an error if one is not finite.
+func (m *Model) Loss(b *Batch) (losses []float64, err error) {
 	if err := b.Validate(&m.Config); err != nil {
 		return nil, err
 	}
+	defer tensor.Recover(&err)
 	tp := m.tape()
 	defer m.tapes.Put(tp)
 	out := m.Forward(tp, b, 0)
 	nll := make([]float32, out.NLL.Len())
 	out.NLL.CopyTo(nll)
-	losses := make([]float64, len(b.Targets))
+	losses = make([]float64, len(b.Targets))
 	for i := range losses {
 		lo, hi := out.Offsets[i], out.Offsets[i+1]
 		for _, l := range nll[lo:hi] {
 			losses[i] += float64(l)
 		}
 		losses[i] /= float64(hi - lo)
+		if math.IsNaN(losses[i]) || math.IsInf(losses[i], 0) {
+			return nil, fmt.Errorf("loss: that of target %d is %v: a weight of the model is not finite, or the scores overflow", i, losses[i])
+		}
 	}
 	return losses, nil
 }

@@ -28,6 +28,26 @@ type GenerateOptions struct {
 	Relevance []float32
 }
 
+// check tells what is wrong with the options for a model and a number of
+// evidence documents.
+func (o *GenerateOptions) check(c *Config, documents int) error {
+	if o.Relevance != nil && len(o.Relevance) != documents {
+		return fmt.Errorf("relevance of %d documents for %d of evidence", len(o.Relevance), documents)
+	}
+	for i, f := range o.Relevance {
+		if d := float64(f); math.IsNaN(d) || math.IsInf(d, 0) {
+			return fmt.Errorf("Relevance of document %d is %v", i, f)
+		}
+	}
+	if math.IsNaN(o.LengthPenalty) || math.IsInf(o.LengthPenalty, 0) {
+		return fmt.Errorf("LengthPenalty is %v, want a finite number", o.LengthPenalty)
+	}
+	if o.Beams > c.VocabSize {
+		return fmt.Errorf("Beams is %d, more than the vocabulary of %d", o.Beams, c.VocabSize)
+	}
+	return errors.Join(atLeast("Beams", o.Beams, 0), atLeast("MaxTokens", o.MaxTokens, 0))
+}
+
 // Generate returns a document in language o.Lang, reconstructed from evidence
 // documents (arXiv:2006.15020, section 2.3). Evidence in one document of another
 // language gives a translation of it, several documents a summary.
@@ -54,23 +74,34 @@ func (m *Model) Generate(ctx context.Context, evidence []string, o GenerateOptio
 
 // hypothesis is a partial or finished output.
 type hypothesis struct {
-	tokens []int32
-	score  float64 // log-likelihood, in nats
+	tokens   []int32 // without </s>
+	score    float64 // log-likelihood, in nats
+	finished bool    // the score includes that of </s>
 }
 
+// normalized returns the score by which hypotheses of different lengths are
+// compared: per predicted token if the penalty is 1.
 func (h *hypothesis) normalized(penalty float64) float64 {
-	return h.score / math.Pow(float64(len(h.tokens)+1), penalty)
+	n := len(h.tokens)
+	if h.finished {
+		n++
+	}
+	return h.score / math.Pow(float64(n), penalty)
 }
 
 // GenerateTokens is Generate on token ids; o.Lang is not used. The result has
-// neither language token nor </s>.
-func (m *Model) GenerateTokens(ctx context.Context, evidence [][]int32, language int32, o GenerateOptions) ([]int32, error) {
+// neither language token nor </s>. A search that reaches MaxTokens returns the
+// best of all hypotheses, finished or not.
+func (m *Model) GenerateTokens(ctx context.Context, evidence [][]int32, language int32, o GenerateOptions) (ids []int32, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("generate: %w", err)
+		}
+	}()
+	defer tensor.Recover(&err)
 	b := Batch{Evidence: evidence, Targets: [][]int32{nil}, Languages: []int32{language}}
-	if err := b.Validate(&m.Config); err != nil {
-		return nil, fmt.Errorf("generate: %w", err)
-	}
-	if o.Relevance != nil && len(o.Relevance) != len(evidence) {
-		return nil, fmt.Errorf("generate: relevance of %d documents for %d of evidence", len(o.Relevance), len(evidence))
+	if err := errors.Join(o.check(&m.Config, len(evidence)), b.Validate(&m.Config)); err != nil {
+		return nil, err
 	}
 	limit := m.Config.MaxPositionEmbeddings - 1
 	if o.MaxTokens > 0 {
@@ -78,27 +109,21 @@ func (m *Model) GenerateTokens(ctx context.Context, evidence [][]int32, language
 	}
 	setDefault(&o.LengthPenalty, 1)
 	setDefault(&o.Beams, 1)
-	s := &search{m: m, language: language, beams: o.Beams, penalty: o.LengthPenalty, prefix: m.tape(), step: m.tape()}
-	defer m.tapes.Put(s.prefix)
-	defer m.tapes.Put(s.step)
+	s := newSearch(m, language, o)
+	defer s.close()
 	s.encode(evidence, o.Relevance)
-	s.live = []hypothesis{{}}
 	for range limit {
 		if err := ctx.Err(); err != nil {
-			return nil, fmt.Errorf("generate: %w", err)
+			return nil, err
 		}
-		s.extend()
+		if err := s.extend(); err != nil {
+			return nil, err
+		}
 		if len(s.live) == 0 || len(s.done) >= s.beams {
 			break
 		}
 	}
-	if len(s.done) == 0 { // cut at the limit
-		s.done = s.live
-	}
-	best := slices.MaxFunc(s.done, func(a, b hypothesis) int {
-		return cmp.Compare(a.normalized(s.penalty), b.normalized(s.penalty))
-	})
-	return best.tokens, nil
+	return s.best().tokens, nil
 }
 
 // search is a beam search. The evidence is encoded and projected once; every
@@ -109,15 +134,40 @@ type search struct {
 	language     int32
 	beams        int
 	penalty      float64
+	never        []int32 // tokens that no output has
 	prefix, step *tensor.Tape
 	z            []attention.Evidence
-	relevance    []float32
+	bias         []float32 // beta times the relevance of each evidence document
 	live, done   []hypothesis
 }
 
+func newSearch(m *Model, language int32, o GenerateOptions) *search {
+	s := &search{m: m, language: language, beams: o.Beams, penalty: o.LengthPenalty, prefix: m.tape(), step: m.tape()}
+	s.never = []int32{tokenizer.BOS, tokenizer.Pad, tokenizer.Unk}
+	if t := m.Tokenizer; t != nil {
+		for _, lang := range t.Languages() {
+			if id, err := t.LanguageToken(lang); err == nil {
+				s.never = append(s.never, id)
+			}
+		}
+	}
+	s.live = []hypothesis{{}}
+	return s
+}
+
+func (s *search) close() {
+	s.m.tapes.Put(s.prefix)
+	s.m.tapes.Put(s.step)
+}
+
 func (s *search) encode(evidence [][]int32, relevance []float32) {
-	s.relevance = make([]float32, len(evidence))
-	copy(s.relevance, relevance)
+	s.bias = make([]float32, len(evidence))
+	if relevance != nil {
+		beta := s.m.Beta()
+		for i, f := range relevance {
+			s.bias[i] = beta * f
+		}
+	}
 	if len(evidence) == 0 {
 		s.z, _ = s.m.noEvidence(s.prefix, 1)
 		return
@@ -127,20 +177,26 @@ func (s *search) encode(evidence [][]int32, relevance []float32) {
 	s.z = s.m.project(s.prefix, s.m.encode(s.prefix, x, docs.offsets), docs.offsets)
 }
 
+// best returns the best hypothesis. One that the limit has cut off competes
+// with those that have ended.
+func (s *search) best() hypothesis {
+	return slices.MaxFunc(append(s.done, s.live...), func(a, b hypothesis) int {
+		return cmp.Compare(a.normalized(s.penalty), b.normalized(s.penalty))
+	})
+}
+
 // logits returns the scores of the token that follows each live hypothesis:
 // [hypotheses, vocabulary].
 func (s *search) logits() []float32 {
 	s.step.Reset(tensor.Inference, 0)
 	docs := make([][]int32, len(s.live))
-	bias := make([]float32, 0, len(s.live)*len(s.relevance))
+	bias := make([]float32, 0, len(s.live)*len(s.bias))
 	for i, h := range s.live {
 		docs[i] = h.tokens
-		for _, f := range s.relevance {
-			bias = append(bias, s.m.Beta()*f)
-		}
+		bias = append(bias, s.bias...)
 	}
 	in := pack(s.step, docs, func(int) int32 { return s.language }, -1)
-	hidden := s.m.decode(s.step, in, s.z, s.step.Floats(bias, len(docs), len(s.relevance)), nil)
+	hidden := s.m.decode(s.step, in, s.z, s.step.Floats(bias, len(docs), len(s.bias)), nil)
 	last := make([]int32, len(docs))
 	for i := range last {
 		last[i] = in.offsets[i+1] - 1
@@ -159,17 +215,24 @@ type candidate struct {
 }
 
 // extend adds one token to the hypotheses and keeps the best ones.
-func (s *search) extend() {
+func (s *search) extend() error {
 	logits, v := s.logits(), s.m.Config.VocabSize
 	var next []candidate
 	for i, h := range s.live {
 		row := logits[i*v : (i+1)*v]
-		lse := float64(asm.LogSumExp(row))
-		s.forbid(row)
+		if err := logProbabilities(row); err != nil {
+			return err
+		}
+		for _, token := range s.never {
+			row[token] = float32(math.Inf(-1))
+		}
 		// Even if half of the best end the text, enough are left.
 		for range min(2*s.beams, v) {
 			token := asm.ArgMax(row)
-			next = append(next, candidate{i, int32(token), h.score + float64(row[token]) - lse})
+			if math.IsInf(float64(row[token]), -1) {
+				break // the others may not be
+			}
+			next = append(next, candidate{i, int32(token), h.score + float64(row[token])})
 			row[token] = float32(math.Inf(-1))
 		}
 	}
@@ -179,27 +242,33 @@ func (s *search) extend() {
 		parent := s.live[c.parent].tokens
 		if c.token == tokenizer.EOS {
 			if rank < s.beams {
-				s.done = append(s.done, hypothesis{parent, c.score})
+				s.done = append(s.done, hypothesis{parent, c.score, true})
 			}
 		} else if len(live) < s.beams {
-			live = append(live, hypothesis{append(slices.Clip(parent), c.token), c.score})
+			live = append(live, hypothesis{append(slices.Clip(parent), c.token), c.score, false})
 		}
 	}
 	if s.beams == 1 && len(s.done) > 0 {
 		live = nil
 	}
 	s.live = live
+	return nil
 }
 
-// forbid rules out the special tokens other than </s>.
-func (s *search) forbid(row []float32) {
-	never := float32(math.Inf(-1))
-	row[tokenizer.BOS], row[tokenizer.Pad], row[tokenizer.Unk] = never, never, never
-	if t := s.m.Tokenizer; t != nil {
-		for _, lang := range t.Languages() {
-			if id, err := t.LanguageToken(lang); err == nil {
-				row[id] = never
-			}
-		}
+// logProbabilities turns the scores of all tokens into the logarithms of their
+// probabilities. The greatest score is taken off first: rounded, large scores
+// have no digits left for the sum of the exponentials.
+func logProbabilities(row []float32) error {
+	highest := row[asm.ArgMax(row)]
+	for i := range row {
+		row[i] -= highest
 	}
+	sum := asm.LogSumExp(row)
+	if d := float64(sum); math.IsNaN(d) || math.IsInf(d, 0) {
+		return errors.New("a score of a token is not finite: a weight of the model is not, or the scores overflow")
+	}
+	for i := range row {
+		row[i] -= sum
+	}
+	return nil
 }

@@ -40,8 +40,6 @@ type Model struct {
 	beta    *tensor.Tensor // [1]
 	params  []nn.Parameter
 	tapes   sync.Pool // of inference tapes not in use
-	// detachRelevance keeps the gradient of the relevance from g.
-	detachRelevance bool
 }
 
 // embedder turns token ids into the input of the first layer:

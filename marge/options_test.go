@@ -181,14 +181,11 @@ func TestLanguageTemperature(t *testing.T) {
 		m.Tokenizer = tok
 		o := testOptions("")
 		o.IndexShards, o.LanguageTemperature = 0, temperature
-		if err := o.setDefaults(); err != nil {
-			t.Fatal(err)
-		}
-		tr, err := newTrainer(m, store, o)
+		_, links, err := newPretraining(m, store, o)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := tr.reindex(context.Background()); err != nil {
+		if err := links.reindex(context.Background(), 0); err != nil {
 			t.Fatal(err)
 		}
 		german, err := tok.LanguageToken("de")
@@ -198,8 +195,8 @@ func TestLanguageTemperature(t *testing.T) {
 		seen = map[int]int{}
 		const passes = 20
 		for i := range passes {
-			tr.startPass(i)
-			for j, b := range tr.batches {
+			links.startPass(i)
+			for _, b := range links.batches {
 				for k, doc := range b.Targets {
 					n := float64(len(doc) + 1)
 					tokens += n / passes
@@ -207,7 +204,7 @@ func TestLanguageTemperature(t *testing.T) {
 						share += n / passes
 					}
 					if i == 0 {
-						seen[tr.names[j][k]]++
+						seen[b.targets[k]]++
 					}
 				}
 			}

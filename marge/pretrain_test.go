@@ -253,9 +253,14 @@ func TestResumeFromTheCheckpointBefore(t *testing.T) {
 	if err := os.WriteFile(path, data, 0o666); err != nil {
 		t.Fatal(err)
 	}
+	var warnings []string
+	o.OnWarning = func(err error) { warnings = append(warnings, err.Error()) }
 	got, stats, err := train(t, 2, o)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if len(warnings) != 1 || !strings.Contains(warnings[0], "resuming from step 35") || !strings.Contains(warnings[0], "checkpoint-40") {
+		t.Errorf("warnings %q, want one that names both checkpoints", warnings)
 	}
 	if stats.Steps != 40 || !bytes.Equal(got, want) {
 		t.Error("resuming past a corrupt checkpoint ends with other parameters")
@@ -270,18 +275,18 @@ func TestResumeRefusesAnotherRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	o.Steps, o.Seed = 4, 99
-	if _, _, err := train(t, 1, o); err == nil || !strings.Contains(err.Error(), "seed") {
+	if _, _, err := train(t, 1, o); err == nil || !strings.Contains(err.Error(), "Seed was 3 and is 99") {
 		t.Errorf("another seed: error %v", err)
 	}
 	o.Seed = 3
-	tok, _ := testCorpus(t)
+	tok, store := testCorpus(t)
 	other, err := corpus.FromDocuments(testDocuments(5), tok, corpus.BuildOptions{ChunkTokens: 60, MinTokens: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
 	m := testModel(t, testConfig(1))
 	m.Tokenizer = tok
-	if _, err := Pretrain(context.Background(), m, other, o); err == nil || !strings.Contains(err.Error(), "another corpus") {
+	if _, err := Pretrain(context.Background(), m, other, o); err == nil || !strings.Contains(err.Error(), "corpus was "+store.Fingerprint()+" and is "+other.Fingerprint()) {
 		t.Errorf("another corpus: error %v", err)
 	}
 }
@@ -330,7 +335,14 @@ func TestPretrainErrors(t *testing.T) {
 	for want, change := range map[string]func(m *Model, o *PretrainOptions){
 		"one of Steps, TargetTokens and Duration": func(m *Model, o *PretrainOptions) { o.Duration = time.Second },
 		"set one of Steps, TargetTokens":          func(m *Model, o *PretrainOptions) { o.TargetTokens = 1000 },
-		"set one of":                              func(m *Model, o *PretrainOptions) { o.Steps, o.TargetTokens = 0, -1 },
+		"TargetTokens is -1":                      func(m *Model, o *PretrainOptions) { o.Steps, o.TargetTokens = 0, -1 },
+		"CrossWeight is -5":                       func(m *Model, o *PretrainOptions) { o.CrossWeight = -5 },
+		"MonoWeight is NaN":                       func(m *Model, o *PretrainOptions) { o.MonoWeight = float32(math.NaN()) },
+		"LearningRate is NaN":                     func(m *Model, o *PretrainOptions) { o.LearningRate = math.NaN() },
+		"ClipNorm is +Inf":                        func(m *Model, o *PretrainOptions) { o.ClipNorm = math.Inf(1) },
+		"Replicas is -2":                          func(m *Model, o *PretrainOptions) { o.Replicas = -2 },
+		"KeepCheckpoints is -1":                   func(m *Model, o *PretrainOptions) { o.KeepCheckpoints = -1 },
+		"IndexShards is -1, want at least 0":      func(m *Model, o *PretrainOptions) { o.IndexShards = -1 },
 		"DistillWeight is -1":                     func(m *Model, o *PretrainOptions) { o.DistillWeight = -1 },
 		"LanguageTemperature is -2":               func(m *Model, o *PretrainOptions) { o.LanguageTemperature = -2 },
 		"Links: Mono 0 and Cross 0.4 round to no link": func(m *Model, o *PretrainOptions) {

@@ -1,0 +1,354 @@
+package marge
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log"
+	"math"
+	"math/rand/v2"
+	"time"
+
+	"github.com/marge-go/marge/nn"
+	"github.com/marge-go/marge/nn/optim"
+	"github.com/marge-go/marge/nn/safetensors"
+	"github.com/marge-go/marge/tensor"
+)
+
+// A source gives the batches of a training and keeps its place among them.
+type source interface {
+	// take returns the batches of the update that follows step updates: n of
+	// them, or fewer, but at least one, where a pass over the data ends.
+	take(ctx context.Context, step, n int) ([]*Batch, error)
+	// putBack undoes the last take: its update was not made.
+	putBack()
+	// documents names the target documents of a batch of the last take.
+	documents(b *Batch) []string
+	// place tells where the source is, for a checkpoint: a value for JSON, and
+	// tensors. restore goes back there, after step updates, and returns the names
+	// of the tensors.
+	place() (any, []safetensors.Tensor)
+	restore(place json.RawMessage, step int, f *safetensors.File) (names []string, err error)
+}
+
+// An objective is what a training minimises: the sum of the losses of all
+// predictions, divided by their number.
+type objective interface {
+	// loss computes on a tape how well the model does on a batch.
+	loss(tp *tensor.Tape, b *Batch) batchLoss
+}
+
+// batchLoss is the loss of a batch. Both tensors have one element.
+type batchLoss struct {
+	sum      *tensor.Tensor // minimised
+	reported *tensor.Tensor // the part of the sum that Metrics.Loss reports
+	weight   int            // number of predictions: an update divides the sums by that of all its batches
+
+	targets, evidence int     // documents of a reconstruction
+	tokens            int     // predicted tokens of a reconstruction
+	distill           float64 // sum over targets
+}
+
+// A phase of a training is a source and an objective for the updates before
+// the one numbered until, counted from 0.
+type phase struct {
+	source    source
+	objective objective
+	until     int
+}
+
+// loopOptions are the settings of a training whatever it minimises. The fields
+// have the meaning and the defaults of those of PretrainOptions.
+type loopOptions struct {
+	Steps                 int
+	TargetTokens          int64
+	Duration              time.Duration
+	LearningRate          float64
+	LRScale               func(parameter string) float32 // nil: 1
+	WarmupSteps           int
+	WeightDecay, ClipNorm float64
+	Accumulate, Replicas  int
+	Seed                  uint64
+
+	Dir             string
+	CheckpointEvery int
+	KeepCheckpoints int
+	Resume          bool
+	OnStep          func(Metrics) error
+	OnWarning       func(error)
+
+	// settings is all that the result depends on, for checkpoints: with others a
+	// training is not resumed. inherited are settings that follow from Steps
+	// unless they are given: a resumed training takes them from its checkpoint.
+	settings  map[string]string
+	inherited map[string]*int
+}
+
+const (
+	warmupSteps = "WarmupSteps"
+	tfidfSteps  = "TFIDFSteps"
+)
+
+// setDefaults replaces zero values by defaults and checks all settings.
+func (o *loopOptions) setDefaults(c Config) error {
+	bounds := 0
+	for _, set := range []bool{o.Steps != 0, o.TargetTokens != 0, o.Duration != 0} {
+		if set {
+			bounds++
+		}
+	}
+	if bounds != 1 {
+		return errors.New("set one of Steps, TargetTokens and Duration")
+	}
+	setDefault(&o.LearningRate, DefaultLearningRate(c))
+	warmup := 100
+	if o.Steps > 0 {
+		warmup = min(warmup, max(1, o.Steps/10))
+	}
+	if o.inherited == nil {
+		o.inherited = map[string]*int{}
+	}
+	if o.WarmupSteps == 0 {
+		o.inherited[warmupSteps] = &o.WarmupSteps
+	}
+	setDefault(&o.WarmupSteps, warmup)
+	setDefault(&o.WeightDecay, 0.01)
+	setDefault(&o.ClipNorm, 1)
+	setDefault(&o.Accumulate, 1)
+	setDefault(&o.Replicas, 1)
+	setDefault(&o.CheckpointEvery, 1000)
+	setDefault(&o.KeepCheckpoints, 2)
+	if o.OnWarning == nil {
+		o.OnWarning = func(err error) { log.Print(err) }
+	}
+	if o.Resume && o.Dir == "" {
+		return errors.New("Resume is set, but no directory is given: set Dir")
+	}
+	return errors.Join(
+		atLeast("Steps", o.Steps, 0), atLeast("TargetTokens", o.TargetTokens, 0), atLeast("Duration", o.Duration, 0),
+		notNegative("LearningRate", o.LearningRate),
+		notNegative("WeightDecay", max(o.WeightDecay, 0)), notNegative("ClipNorm", max(o.ClipNorm, 0)),
+		atLeast("Accumulate", o.Accumulate, 1), atLeast("Replicas", o.Replicas, 1),
+		atLeast("CheckpointEvery", o.CheckpointEvery, 1), atLeast("KeepCheckpoints", o.KeepCheckpoints, 1),
+	)
+}
+
+// record adds to more the settings of the loop that the result depends on.
+// The length is not among them: a training may be resumed to be longer.
+func (o *loopOptions) record(more map[string]string) map[string]string {
+	more["LearningRate"], more[warmupSteps] = fmt.Sprint(o.LearningRate), fmt.Sprint(max(o.WarmupSteps, 0))
+	more["WeightDecay"], more["ClipNorm"] = fmt.Sprint(max(o.WeightDecay, 0)), fmt.Sprint(max(o.ClipNorm, 0))
+	more["Accumulate"], more["Replicas"] = fmt.Sprint(o.Accumulate), fmt.Sprint(o.Replicas)
+	more["Seed"] = fmt.Sprint(o.Seed)
+	return more
+}
+
+// loop is a training: what it does is in update, what of it lasts in
+// loopState.
+type loop struct {
+	o      *loopOptions
+	m      *Model
+	phases []phase
+	opt    *optim.AdamW
+	tape   *tensor.Tape
+	sum    gradientSum
+	losses []*tensor.Tensor // of the batches of an update; they stay where the backend has them until all are made
+
+	step    int
+	tokens  int64
+	elapsed time.Duration
+	recent  []float64 // losses of the last updates
+	resumed int       // step that this run began with
+	saved   string    // last checkpoint
+}
+
+// recentLosses is how many updates PretrainStats.Loss is the mean of.
+const recentLosses = 100
+
+func newLoop(m *Model, o *loopOptions, phases ...phase) *loop {
+	l := &loop{o: o, m: m, phases: phases, opt: optim.NewAdamW(m.params), tape: tensor.NewTape(m.backend)}
+	l.sum.params = m.params
+	l.opt.WeightDecay, l.opt.LRScale = float32(max(o.WeightDecay, 0)), o.LRScale
+	return l
+}
+
+// run trains from where the loop is to the end. An error leaves a checkpoint
+// unless there is nothing new to save or the parameters are at fault.
+func (l *loop) run(ctx context.Context) error {
+	for l.progress() < 1 {
+		err := ctx.Err()
+		var metrics Metrics
+		if err == nil {
+			start := time.Now()
+			metrics, err = l.update(ctx)
+			l.elapsed += time.Since(start)
+		}
+		var bad *stepError
+		if errors.As(err, &bad) {
+			return err
+		}
+		if err == nil && l.o.OnStep != nil {
+			metrics.Beta, metrics.Elapsed, metrics.Progress = float64(l.m.Beta()), l.elapsed, l.progress()
+			err = l.o.OnStep(metrics)
+		}
+		if err != nil {
+			err = fmt.Errorf("stopped after step %d: %w", l.step, err)
+			if l.step > l.resumed {
+				err = errors.Join(err, l.save())
+			}
+			return err
+		}
+		if l.step%l.o.CheckpointEvery == 0 && l.progress() < 1 {
+			if err := l.save(); err != nil {
+				return err
+			}
+		}
+	}
+	return l.save()
+}
+
+// update makes one update of the parameters: it takes batches, adds up the
+// gradients of their losses, divides them by the number of predictions, clips
+// them and lets the optimiser take a step.
+func (l *loop) update(ctx context.Context) (Metrics, error) {
+	p := l.phase()
+	n := l.o.Replicas * l.o.Accumulate
+	batches, err := p.source.take(ctx, l.step, n)
+	if err != nil {
+		return Metrics{}, err
+	}
+	metrics := Metrics{Step: l.step + 1, LR: l.learningRate()}
+	weight, tokens := 0, 0
+	for replica := range l.o.Replicas {
+		nn.ZeroGrad(l.m.params)
+		first := replica * l.o.Accumulate
+		for i := first; i < min(first+l.o.Accumulate, len(batches)); i++ {
+			if err := ctx.Err(); err != nil {
+				p.source.putBack()
+				return Metrics{}, err
+			}
+			l.tape.Reset(tensor.Training, random(l.o.Seed, dropoutStream, uint64(l.step*n+i)).Uint64())
+			out := p.objective.loss(l.tape, batches[i])
+			l.keepLoss(i, out.reported)
+			l.tape.Backward(out.sum)
+			weight, tokens = weight+out.weight, tokens+out.tokens
+			metrics.Targets, metrics.Evidence = metrics.Targets+out.targets, metrics.Evidence+out.evidence
+			metrics.Distill += out.distill
+		}
+		l.sum.add(replica == l.o.Replicas-1)
+	}
+	if metrics.Loss, err = l.meanLoss(p.source, batches, weight); err != nil {
+		return Metrics{}, err
+	}
+	metrics.Distill /= float64(max(metrics.Targets, 1))
+	norm, err := optim.GradNorm(l.m.params)
+	if err != nil {
+		return Metrics{}, l.failed(p.source, batches[0], err)
+	}
+	metrics.GradNorm = norm / float64(weight)
+	l.opt.Step(metrics.LR, optim.ClipScale(metrics.GradNorm, l.o.ClipNorm)/float32(weight))
+	l.step++
+	l.tokens += int64(tokens)
+	metrics.TargetTokens = l.tokens
+	if len(l.recent) == recentLosses {
+		l.recent = append(l.recent[:0], l.recent[1:]...)
+	}
+	l.recent = append(l.recent, metrics.Loss)
+	return metrics, nil
+}
+
+// phase returns what the next update belongs to.
+func (l *loop) phase() *phase {
+	for i := range l.phases {
+		if l.step < l.phases[i].until {
+			return &l.phases[i]
+		}
+	}
+	return &l.phases[len(l.phases)-1]
+}
+
+// keepLoss keeps the loss of batch i beyond the next Reset of the tape. To
+// read it now would make a device wait between forward and backward.
+func (l *loop) keepLoss(i int, loss *tensor.Tensor) {
+	if i == len(l.losses) {
+		l.losses = append(l.losses, tensor.New(l.m.backend, tensor.Float32, 1))
+	}
+	l.m.backend.Scale(l.losses[i], 1, loss)
+}
+
+// meanLoss returns the loss of an update per prediction. It is an error if that
+// of one of the batches is not finite.
+func (l *loop) meanLoss(s source, batches []*Batch, weight int) (float64, error) {
+	sum := 0.0
+	for i, b := range batches {
+		loss := scalar(l.losses[i])
+		if math.IsNaN(loss) || math.IsInf(loss, 0) {
+			return 0, l.failed(s, b, fmt.Errorf("loss is %v", loss))
+		}
+		sum += loss
+	}
+	return sum / float64(weight), nil
+}
+
+// scalar returns the value of a tensor of one element.
+func scalar(t *tensor.Tensor) float64 {
+	var value [1]float32
+	t.CopyTo(value[:])
+	return float64(value[0])
+}
+
+// progress returns the share of the training that is done.
+func (l *loop) progress() float64 {
+	switch {
+	case l.o.Steps > 0:
+		return min(1, float64(l.step)/float64(l.o.Steps))
+	case l.o.TargetTokens > 0:
+		return min(1, float64(l.tokens)/float64(l.o.TargetTokens))
+	}
+	return min(1, float64(l.elapsed)/float64(l.o.Duration))
+}
+
+// learningRate returns the rate of the coming update.
+func (l *loop) learningRate() float64 {
+	step := l.step + 1
+	s := optim.LinearDecay{Peak: l.o.LearningRate, Warmup: max(l.o.WarmupSteps, 0), Total: l.o.Steps + 1}
+	if l.o.Steps > 0 {
+		return s.LR(step)
+	}
+	s.Total = 0
+	return s.LR(step) * (1 - l.progress())
+}
+
+// The streams of random numbers that are derived from the seed of a training.
+const (
+	shardStream = iota
+	passStream
+	dropoutStream
+	contrastStream
+)
+
+// random returns the generator number n of a stream.
+func random(seed, stream, n uint64) *rand.Rand {
+	return rand.New(rand.NewPCG(seed, stream<<56|n))
+}
+
+// A stepError is a loss or gradient that is not finite.
+type stepError struct {
+	step int
+	docs []string
+	err  error
+}
+
+func (l *loop) failed(s source, b *Batch, err error) error {
+	return &stepError{step: l.step + 1, docs: s.documents(b), err: err}
+}
+
+func (e *stepError) Error() string {
+	if len(e.docs) == 0 {
+		return fmt.Sprintf("step %d: %v", e.step, e.err)
+	}
+	return fmt.Sprintf("step %d: %v; target documents: %v", e.step, e.err, e.docs)
+}
+
+func (e *stepError) Unwrap() error { return e.err }

@@ -1,0 +1,249 @@
+package marge
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/marge-go/marge/marge/checkpoint"
+	"github.com/marge-go/marge/nn"
+	"github.com/marge-go/marge/nn/safetensors"
+)
+
+// The files that a checkpoint of a training has besides those of the model.
+const (
+	trainerName  = "trainer.json"
+	trainerState = "trainer.safetensors"
+	stepsTensor  = "optimizer.steps"
+)
+
+// loopState is trainer.json. Together with trainer.safetensors, which has the
+// optimiser's state and the tensors of the source, it is all that a resumed
+// training needs.
+type loopState struct {
+	Step         int       `json:"step"`
+	TargetTokens int64     `json:"target_tokens"`
+	ElapsedNS    int64     `json:"elapsed_ns"`
+	Losses       []float64 `json:"recent_losses"`
+	// Settings are what the training was started with and on: options,
+	// configuration, and fingerprints of corpus and tokenizer.
+	Settings map[string]string `json:"settings"`
+	Source   json.RawMessage   `json:"source"` // its place
+}
+
+// settings adds the model to what the loop's result depends on.
+func (l *loop) settings() (map[string]string, error) {
+	config, err := MarshalConfig(l.m.Config)
+	if err != nil {
+		return nil, err
+	}
+	l.o.settings["config"] = strings.Join(strings.Fields(string(config)), " ")
+	return l.o.settings, nil
+}
+
+// lastSource is the source of the last phase, the only one that has a place.
+func (l *loop) lastSource() source { return l.phases[len(l.phases)-1].source }
+
+// save writes a checkpoint, if the options name a directory.
+func (l *loop) save() error {
+	if l.o.Dir == "" {
+		return nil
+	}
+	settings, err := l.settings()
+	if err != nil {
+		return err
+	}
+	place, tensors := l.lastSource().place()
+	source, err := json.Marshal(place)
+	if err != nil {
+		return err
+	}
+	steps := l.opt.Steps()
+	tensors = append(tensors, safetensors.Int32(stepsTensor, []int{len(steps)}, steps))
+	path, err := checkpoint.Write(l.o.Dir, l.step, l.o.KeepCheckpoints, func(dir *checkpoint.Dir) error {
+		if err := l.m.save(dir); err != nil {
+			return err
+		}
+		err := writeFile(dir, trainerState, func(w io.Writer) error { return writeTensors(w, l.opt.State(), tensors...) })
+		if err != nil {
+			return err
+		}
+		return writeFile(dir, trainerName, func(w io.Writer) error {
+			e := json.NewEncoder(w)
+			e.SetIndent("", "  ")
+			return e.Encode(loopState{
+				Step: l.step, TargetTokens: l.tokens, ElapsedNS: int64(l.elapsed), Losses: l.recent,
+				Settings: settings, Source: source,
+			})
+		})
+	})
+	if err != nil {
+		return fmt.Errorf("checkpoint of step %d: %w", l.step, err)
+	}
+	l.saved = path
+	return nil
+}
+
+// open takes hold of the directory, if there is one, and goes back to its
+// newest valid checkpoint if the training is to be resumed. The directory is
+// the training's until release.
+func (l *loop) open() (release func(), err error) {
+	if l.o.Dir == "" {
+		return func() {}, nil
+	}
+	release, err = checkpoint.Hold(l.o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.resume(); err != nil {
+		release()
+		return nil, err
+	}
+	return release, nil
+}
+
+// resume goes back to the newest valid checkpoint, if there is one and the
+// options say so.
+func (l *loop) resume() error {
+	path, step, rejected, err := checkpoint.Latest(l.o.Dir)
+	if errors.Is(err, fs.ErrNotExist) && len(rejected) == 0 {
+		return nil
+	}
+	if !l.o.Resume {
+		return fmt.Errorf("%s holds checkpoints of an earlier training: set Resume to go on with it, or give another directory", l.o.Dir)
+	}
+	if err != nil {
+		return fmt.Errorf("resume: %w", errors.Join(append(rejected, err)...))
+	}
+	for _, damage := range rejected {
+		l.o.OnWarning(fmt.Errorf("resuming from step %d, the newest checkpoint that is whole: %w", step, damage))
+	}
+	if err := l.restore(path, step); err != nil {
+		return fmt.Errorf("resume: %s: %w", path, err)
+	}
+	l.resumed, l.saved = l.step, path
+	return nil
+}
+
+// restore reads a checkpoint. Checksums tell that it is as it was written, but
+// not that this program wrote it: what it says is checked as well.
+func (l *loop) restore(path string, step int) error {
+	data, err := os.ReadFile(filepath.Join(path, trainerName))
+	if err != nil {
+		return err
+	}
+	var s loopState
+	if err := unmarshalStrict(data, &s); err != nil {
+		return fmt.Errorf("%s: %w", trainerName, err)
+	}
+	if s.Step != step || s.TargetTokens < 0 || s.ElapsedNS < 0 || len(s.Losses) > recentLosses {
+		return fmt.Errorf("%s: step %d, %d target tokens, %d ns, %d losses: no state of a training that was saved after step %d",
+			trainerName, s.Step, s.TargetTokens, s.ElapsedNS, len(s.Losses), step)
+	}
+	if err := l.sameSettings(s.Settings); err != nil {
+		return err
+	}
+	if err := readTensors(filepath.Join(path, weightsName), l.m.params, nil); err != nil {
+		return err
+	}
+	err = readTensors(filepath.Join(path, trainerState), l.opt.State(), func(f *safetensors.File) ([]string, error) {
+		steps, err := f.Int32s(stepsTensor)
+		if err != nil {
+			return nil, err
+		}
+		if i := slices.IndexFunc(steps, func(n int32) bool { return int(n) > s.Step }); i >= 0 {
+			return nil, fmt.Errorf("%s: parameter %d has made %d of %d steps", stepsTensor, i, steps[i], s.Step)
+		}
+		if err := l.opt.SetSteps(steps); err != nil {
+			return nil, err
+		}
+		names, err := l.lastSource().restore(s.Source, s.Step, f)
+		return append(names, stepsTensor), err
+	})
+	if err != nil {
+		return err
+	}
+	if err := checkFinite(l.m.params, false); err != nil {
+		return fmt.Errorf("%s: %w", weightsName, err)
+	}
+	for _, moment := range l.opt.State() {
+		if err := checkFinite([]nn.Parameter{moment}, strings.HasPrefix(moment.Name, "v.")); err != nil {
+			return fmt.Errorf("%s: %w", trainerState, err)
+		}
+	}
+	l.step, l.tokens, l.elapsed, l.recent = s.Step, s.TargetTokens, time.Duration(s.ElapsedNS), s.Losses
+	return nil
+}
+
+// sameSettings compares the settings with those of a checkpoint, after it has
+// taken from there what this training inherits.
+func (l *loop) sameSettings(saved map[string]string) error {
+	settings, err := l.settings()
+	if err != nil {
+		return err
+	}
+	for name, field := range l.o.inherited {
+		n, err := strconv.Atoi(saved[name])
+		if err != nil || n < 0 {
+			return fmt.Errorf("%s: setting %s is %q", trainerName, name, saved[name])
+		}
+		if *field = n; n == 0 {
+			*field = -1 // none; zero stands for the default
+		}
+		settings[name] = saved[name]
+	}
+	var differ []string
+	for name, value := range settings {
+		if was := saved[name]; was != value {
+			differ = append(differ, fmt.Sprintf("%s was %s and is %s", name, orUnknown(was), value))
+		}
+	}
+	if len(differ) > 0 {
+		slices.Sort(differ)
+		return fmt.Errorf("the training was started with other settings: %s", strings.Join(differ, "; "))
+	}
+	return nil
+}
+
+func orUnknown(value string) string {
+	if value == "" {
+		return "not recorded"
+	}
+	return value
+}
+
+// checkFinite returns an error that names the first parameter with a value
+// that is not a finite number or, if none may be negative, with a negative one.
+func checkFinite(params []nn.Parameter, noneNegative bool) error {
+	for _, p := range params {
+		for i, v := range hostValues(p) {
+			if d := float64(v); math.IsNaN(d) || math.IsInf(d, 0) || noneNegative && d < 0 {
+				return fmt.Errorf("%s: element %d is %v", p.Name, i, v)
+			}
+		}
+	}
+	return nil
+}
+
+// unmarshalStrict decodes one JSON value that has no members but those of v.
+func unmarshalStrict(data []byte, v any) error {
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	if err := d.Decode(v); err != nil {
+		return err
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return errors.New("there is something after the JSON value")
+	}
+	return nil
+}

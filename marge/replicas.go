@@ -1,0 +1,75 @@
+package marge
+
+import (
+	"github.com/marge-go/marge/nn"
+	"github.com/marge-go/marge/tensor"
+)
+
+// gradientSum adds the gradients of replicas, which come one after the other,
+// in a perfect binary tree: ((0+1)+(2+3))+((4+5)+(6+7)). So several machines
+// can make parts of the tree, each of neighbouring replicas, and get the same
+// bits as one that makes all of it; a running sum could not be split like that.
+//
+// It works as a binary counter does: level i is empty or has the sum of 2^i
+// replicas, and a replica that is added carries.
+type gradientSum struct {
+	params []nn.Parameter
+	levels []partialSum
+	n      int // replicas added
+}
+
+// partialSum is a sum of gradients. A parameter that none of the replicas has
+// a gradient of has none.
+type partialSum struct {
+	sums []*tensor.Tensor
+	has  []bool
+}
+
+// add adds the gradients that the parameters hold. After the last replica the
+// parameters hold the sum of all.
+func (g *gradientSum) add(last bool) {
+	level := 0
+	for ; last && g.n>>level > 0 || g.n>>level&1 == 1; level++ {
+		if g.n>>level&1 == 1 {
+			g.join(&g.levels[level])
+		}
+	}
+	if last {
+		g.n = 0
+		return
+	}
+	g.keep(level)
+	g.n++
+}
+
+// join adds a sum of earlier replicas to the gradients of the parameters.
+// Where only one of the two has a gradient, the other counts as zeros.
+func (g *gradientSum) join(earlier *partialSum) {
+	for i, p := range g.params {
+		if !earlier.has[i] && !p.HasGrad() {
+			continue
+		}
+		if !earlier.has[i] {
+			p.Backend().Fill(earlier.sums[i], 0)
+		}
+		sum := p.Grad()
+		p.Backend().Add(sum, earlier.sums[i], sum)
+	}
+}
+
+// keep copies the gradients of the parameters to a level.
+func (g *gradientSum) keep(level int) {
+	if level == len(g.levels) {
+		s := partialSum{has: make([]bool, len(g.params))}
+		for _, p := range g.params {
+			s.sums = append(s.sums, tensor.New(p.Backend(), tensor.Float32, p.Shape()...))
+		}
+		g.levels = append(g.levels, s)
+	}
+	s := &g.levels[level]
+	for i, p := range g.params {
+		if s.has[i] = p.HasGrad(); s.has[i] {
+			p.Backend().Scale(s.sums[i], 1, p.Grad())
+		}
+	}
+}
