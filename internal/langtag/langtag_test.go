@@ -1,0 +1,49 @@
+package langtag
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestCanonical(t *testing.T) {
+	for tag, want := range map[string]string{
+		"de": "de", "DE": "de", "de_DE": "de-DE", "DE-de": "de-DE", "deu": "de", "ger": "de", "deu_Latn": "de-Latn",
+		"zh-tw": "zh-TW", "ZH_HANS_cn": "zh-Hans-CN", "es-419": "es-419", "de-1996": "de-1996",
+		"iw": "he", "iw_IL": "he-IL", "in": "id", "i-klingon": "tlh", "zh-yue": "yue", "und": "und",
+		// Not registered.
+		"XX": "xx", "xx_latn_zz": "xx-Latn-ZZ", "aa-SAAHO": "aa-saaho", "xx-X-AB-Latn": "xx-x-ab-Latn",
+	} {
+		got, err := Canonical(tag)
+		if err != nil || got != want {
+			t.Errorf("%q: %q, %v, want %q", tag, got, err, want)
+		}
+		if again, err := Canonical(got); err != nil || again != got {
+			t.Errorf("%q, the canonical form of %q, becomes %q, %v", got, tag, again, err)
+		}
+	}
+	for _, tag := range []string{"", "d", "english", "</s>", "de-", "de DE", " de", "zh_classical", "de--DE", "dé", "xx-!", "xx-toolongtag"} {
+		if got, err := Canonical(tag); err == nil || !strings.Contains(err.Error(), `"`+tag+`"`) {
+			t.Errorf("%q: %q, error %v, want one that names the tag", tag, got, err)
+		}
+	}
+}
+
+func TestMatch(t *testing.T) {
+	known := []string{"en", "pt-BR", "de", "zh_TW", "zh", "de-AT", "sr", "not a tag", "iw", "pt"}
+	for tag, want := range map[string]string{
+		"de": "de", "DE": "de", "de_DE": "de", "de-at": "de-AT", "de-AT-1996": "de-AT", "zh-tw": "zh_TW", "zh-Hant-TW": "zh",
+		"sr-Latn-RS": "sr", "he": "iw", "he-IL": "iw", "pt-PT": "pt", "en-x-simple": "en",
+	} {
+		if i, ok := Match(tag, known); !ok || known[i] != want {
+			t.Errorf("%q matches %q, %t, want %q", tag, known[i], ok, want)
+		}
+	}
+	for _, tag := range []string{"fr", "", "not a tag", "d", "e", "und"} {
+		if i, ok := Match(tag, known); ok {
+			t.Errorf("%q matches %q", tag, known[i])
+		}
+	}
+	if i, ok := Match("de", []string{"de-AT"}); ok {
+		t.Errorf("de matches de-AT, number %d", i)
+	}
+}
