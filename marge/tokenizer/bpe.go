@@ -5,6 +5,8 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+
+	"github.com/marge-go/marge/internal/heap"
 )
 
 // pair is two neighbouring tokens, the left one in the upper half. Pairs sort
@@ -82,7 +84,7 @@ func (b *bpe) appendPiece(dst []int32, piece string) []int32 {
 // its left symbol in the lower. Lower ranks go first, then lower positions.
 type candidate uint64
 
-func (c candidate) before(d candidate) bool { return c < d }
+func (c candidate) Before(d candidate) bool { return c < d }
 
 // symbol is an element of the doubly linked list that a piece is while it is
 // merged. The rank is that of the merge with the next symbol, or noRank.
@@ -94,7 +96,7 @@ const noRank = -1
 
 type scratch struct {
 	symbols    []symbol
-	candidates heap[candidate]
+	candidates heap.Heap[candidate]
 }
 
 var scratches = sync.Pool{New: func() any { return new(scratch) }}
@@ -118,9 +120,9 @@ func (b *bpe) appendMerged(dst []int32, piece string) []int32 {
 			s.candidates = append(s.candidates, s.symbols[i].candidate(int32(i)))
 		}
 	}
-	s.candidates.init()
+	s.candidates.Init()
 	for len(s.candidates) > 0 {
-		c := s.candidates.pop()
+		c := s.candidates.Pop()
 		at := int32(uint32(c))
 		left := &s.symbols[at]
 		if left.rank != int32(c>>32) {
@@ -133,10 +135,10 @@ func (b *bpe) appendMerged(dst []int32, piece string) []int32 {
 			s.symbols[left.next].prev = at
 		}
 		if b.rank(s.symbols, at) {
-			s.candidates.push(left.candidate(at))
+			s.candidates.Push(left.candidate(at))
 		}
 		if left.prev >= 0 && b.rank(s.symbols, left.prev) {
-			s.candidates.push(s.symbols[left.prev].candidate(left.prev))
+			s.candidates.Push(s.symbols[left.prev].candidate(left.prev))
 		}
 	}
 	for i := int32(0); i >= 0; i = s.symbols[i].next {

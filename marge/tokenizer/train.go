@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/marge-go/marge/internal/heap"
 )
 
 // TrainOptions says what vocabulary Train makes.
@@ -168,7 +170,7 @@ type frequency struct {
 	pair  pair
 }
 
-func (f frequency) before(g frequency) bool {
+func (f frequency) Before(g frequency) bool {
 	if f.count != g.count {
 		return f.count > g.count
 	}
@@ -228,23 +230,23 @@ func (l *learner) learn(tokens []string, size int, minFrequency int64) []merge {
 	for id, token := range tokens {
 		ids[token] = int32(id)
 	}
-	queue := make(heap[frequency], 0, len(l.pairs))
+	queue := make(heap.Heap[frequency], 0, len(l.pairs))
 	for p, s := range l.pairs {
 		queue = append(queue, frequency{s.count, p})
 	}
-	queue.init()
+	queue.Init()
 	var merges []merge
 	for len(l.tokens) < size {
 		if len(queue) == 0 {
 			break
 		}
-		top := queue.pop()
+		top := queue.Pop()
 		s := l.pairs[top.pair]
 		if s == nil {
 			continue
 		}
 		if s.count != top.count {
-			queue.push(frequency{s.count, top.pair})
+			queue.Push(frequency{s.count, top.pair})
 			continue
 		}
 		if s.count < minFrequency {
@@ -260,7 +262,7 @@ func (l *learner) learn(tokens []string, size int, minFrequency int64) []merge {
 		merges = append(merges, merge{top.pair, id})
 		for _, p := range l.apply(top.pair, id) {
 			if s := l.pairs[p]; s != nil {
-				queue.push(frequency{s.count, p})
+				queue.Push(frequency{s.count, p})
 			}
 		}
 	}
