@@ -17,13 +17,15 @@ import (
 	"fmt"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/marge-go/marge/internal/langtag"
 )
 
 // A Document is one text of a corpus. ID, Lang and Text are required, and all
 // fields are UTF-8.
 type Document struct {
 	ID   string
-	Lang string // language code, for example a BCP 47 tag
+	Lang string // language tag (BCP 47) in any spelling: de, pt-BR, pt_br
 	Text string
 	// Date is the date of publication, for example 2020-06-26.
 	Date string
@@ -55,7 +57,11 @@ func (d *Document) sourceKey() string {
 	return d.ID
 }
 
-// check returns an error that tells what a document lacks.
+// errLanguage is wrapped by the error of a Lang that is not a language tag.
+var errLanguage = errors.New("lang")
+
+// check returns an error that tells what a document lacks. It brings Lang into
+// canonical form.
 func (d *Document) check() error {
 	switch {
 	case d.ID == "":
@@ -73,5 +79,10 @@ func (d *Document) check() error {
 			return fmt.Errorf("%s is not valid UTF-8", field.name)
 		}
 	}
+	lang, err := langtag.Canonical(d.Lang)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errLanguage, err)
+	}
+	d.Lang = lang
 	return nil
 }

@@ -3,18 +3,17 @@ package corpus
 import (
 	"bufio"
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"strconv"
 	"strings"
-	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/marge-go/marge/internal/jsonx"
 )
 
 // MaxLineBytes is the length, in bytes after decompression and without the
@@ -45,15 +44,17 @@ const (
 	Damaged                     // compressed data that cannot be decompressed
 	NotUTF8                     // not UTF-8
 	BadJSON                     // not a JSON object with strings
-	HalfCharacter               // an escape for half a UTF-16 surrogate pair
 	MissingField                // without id, lang or text
 	EmptyField                  // with an id, lang or text that is empty
+	BadLanguage                 // with a lang that is no language tag
 	reasons
 )
 
 // String returns the reason in words.
 func (r Reason) String() string {
-	names := [reasons]string{"too long", "damaged data", "not UTF-8", "bad JSON", "half a character", "a field is missing", "a field is empty"}
+	names := [reasons]string{
+		"too long", "damaged data", "not UTF-8", "bad JSON", "a field is missing", "a field is empty", "no language tag",
+	}
 	if r < 0 || r >= reasons {
 		return fmt.Sprintf("reason %d", int(r))
 	}
@@ -98,16 +99,19 @@ func (s ReadStats) String() string {
 
 // Read calls fn with the documents of JSON Lines files, in order. A line is a
 // JSON object with the strings id, lang and text, and optionally date, shard,
-// group and source; other members are ignored. Files are plain or compressed
+// group and source; other members are ignored, such as Text. Lang is passed on
+// in canonical form: de_DE as de-DE. Files are plain or compressed
 // with gzip or zstd, which their content tells, and may begin with a byte order
 // mark. They are streamed: the memory
 // needed is that of one line, of at most MaxLineBytes, and the decompressor.
 //
-// A bad line is one that is too long, is not UTF-8, is not such a JSON object,
-// has an escape for half a UTF-16 surrogate pair, or has no id, lang or text or
-// only white space for a text. Read stops there and returns a *LineError, or
-// skips it if the options say so. Errors of opening and reading a file are
-// never skipped. An error of fn stops the reading and is returned as it is.
+// A bad line is one that is too long, is not UTF-8, is not such a JSON object
+// (one that names a member twice is not, nor is one with an escape for half a
+// UTF-16 surrogate pair), has no id, lang or text or only white space for a
+// text, or whose lang is not a language tag. Read stops there and returns a
+// *LineError, or skips it if the options say so. Errors of opening and reading
+// a file are never skipped. An error of fn stops the reading and is returned
+// as it is.
 func Read(paths []string, opts ReadOptions, fn func(Document) error) (ReadStats, error) {
 	var stats ReadStats
 	for _, path := range paths {
@@ -281,14 +285,16 @@ func parseLine(line []byte) (Document, Reason, error) {
 		return Document{}, NotUTF8, errors.New("the line is not valid UTF-8")
 	}
 	var v struct {
-		ID, Lang, Text             *string
-		Date, Shard, Group, Source string
+		ID     *string `json:"id"`
+		Lang   *string `json:"lang"`
+		Text   *string `json:"text"`
+		Date   string  `json:"date"`
+		Shard  string  `json:"shard"`
+		Group  string  `json:"group"`
+		Source string  `json:"source"`
 	}
-	if err := json.Unmarshal(line, &v); err != nil {
+	if err := jsonx.Unmarshal(line, &v); err != nil {
 		return Document{}, BadJSON, fmt.Errorf("bad JSON: %w", err)
-	}
-	if escape := halfSurrogate(line); escape != nil {
-		return Document{}, HalfCharacter, fmt.Errorf("the escape %s is half a character", escape)
 	}
 	doc := Document{Date: v.Date, Shard: v.Shard, Group: v.Group, Source: v.Source}
 	for _, field := range [...]struct {
@@ -300,40 +306,13 @@ func parseLine(line []byte) (Document, Reason, error) {
 		}
 		*field.to = *field.from
 	}
-	// The strings of a valid line are UTF-8, so that only an empty one is bad.
-	return doc, EmptyField, doc.check()
-}
-
-// halfSurrogate returns the first escape of a line of JSON that is one half of
-// a UTF-16 surrogate pair without the other, for which json.Unmarshal would
-// put U+FFFD, or nil.
-func halfSurrogate(line []byte) []byte {
-	for {
-		i := bytes.IndexByte(line, '\\')
-		if i < 0 {
-			return nil
-		}
-		line = line[i:]
-		r := escapedRune(line)
-		switch {
-		case r < 0:
-			line = line[2:]
-		case !utf16.IsSurrogate(r):
-			line = line[6:]
-		case utf16.DecodeRune(r, escapedRune(line[6:])) == utf8.RuneError:
-			return line[:6]
-		default:
-			line = line[12:]
-		}
+	// The strings of a valid line are UTF-8.
+	err := doc.check()
+	if err == nil {
+		return doc, 0, nil
 	}
-}
-
-// escapedRune returns the number of the \u escape that a piece of valid JSON
-// begins with, or -1 if it begins with something else.
-func escapedRune(s []byte) rune {
-	if !bytes.HasPrefix(s, []byte(`\u`)) {
-		return -1
+	if errors.Is(err, errLanguage) {
+		return Document{}, BadLanguage, err
 	}
-	r, _ := strconv.ParseUint(string(s[2:6]), 16, 16)
-	return rune(r)
+	return Document{}, EmptyField, err
 }

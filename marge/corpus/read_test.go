@@ -86,6 +86,37 @@ func TestRead(t *testing.T) {
 	}
 }
 
+// Names are case-sensitive, and other members are ignored whatever they hold.
+func TestOtherMembers(t *testing.T) {
+	want := Document{ID: "a", Lang: "en", Text: "x", Source: "s"}
+	for _, other := range []string{
+		`"Text": "HEADLINE"`, `"ID": "77"`, `"Date": 1593129600`, `"SOURCE": {"name": "Gazette"}`, `"\u017fource": "other"`,
+		`"GROUP": null`, `"url": ["x", {"id": 1}]`,
+	} {
+		for _, line := range []string{
+			`{"id": "a", "lang": "en", "text": "x", "source": "s", ` + other + `}`,
+			`{` + other + `, "id": "a", "lang": "en", "text": "x", "source": "s"}`,
+		} {
+			var got []Document
+			_, err := ReadFrom("f", strings.NewReader(line), ReadOptions{}, collect(&got))
+			if err != nil || len(got) != 1 || got[0] != want {
+				t.Errorf("%s: %+v, %v, want %+v", line, got, err, want)
+			}
+		}
+	}
+}
+
+func TestReadLanguages(t *testing.T) {
+	for lang, want := range map[string]string{"de_DE": "de-DE", "DE": "de", "zh-hant-tw": "zh-Hant-TW", "iw": "he"} {
+		var got []Document
+		line := fmt.Sprintf(`{"id": "a", "lang": %q, "text": "x"}`, lang)
+		_, err := ReadFrom("f", strings.NewReader(line), ReadOptions{}, collect(&got))
+		if err != nil || len(got) != 1 || got[0].Lang != want {
+			t.Errorf("%s: %+v, %v, want %s", lang, got, err, want)
+		}
+	}
+}
+
 // Files that were compressed one by one and then joined are one text.
 func TestReadMembers(t *testing.T) {
 	for name, compress := range compressions {
@@ -129,25 +160,31 @@ func TestBadLines(t *testing.T) {
 		line, want string
 		reason     Reason
 	}{
-		{`{"id": "x", "lang": "en", "text": "x"`, "bad JSON: unexpected end", BadJSON},
-		{`{"id": "x", "lang": "en", "text": "x"} {}`, "bad JSON: invalid character", BadJSON},
-		{`text`, "bad JSON: invalid character", BadJSON},
-		{`{"id": 7, "lang": "en", "text": "x"}`, "bad JSON: json: cannot unmarshal number", BadJSON},
-		{`["x", "en", "x"]`, "bad JSON: json: cannot unmarshal array", BadJSON},
+		{`{"id": "x", "lang": "en", "text": "x"`, "bad JSON: jsontext: unexpected EOF", BadJSON},
+		{`{"id": "x", "lang": "en", "text": "x"} {}`, "bad JSON: jsontext: invalid character", BadJSON},
+		{`text`, "bad JSON: jsontext: invalid character", BadJSON},
+		{`{"id": 7, "lang": "en", "text": "x"}`, `number into Go string within "/id"`, BadJSON},
+		{`["x", "en", "x"]`, "bad JSON: json: cannot unmarshal JSON array", BadJSON},
 		{`{"lang": "en", "text": "x"}`, "id is missing", MissingField},
 		{`{"id": "x", "text": "x"}`, "lang is missing", MissingField},
 		{`{"id": "x", "lang": "en"}`, "text is missing", MissingField},
 		{`{"id": "x", "lang": "en", "text": null}`, "text is missing", MissingField},
 		{`null`, "id is missing", MissingField},
+		{`{"Id": "x", "lang": "en", "text": "x"}`, "id is missing", MissingField},
+		{`{"id": "x", "LANG": "en", "text": "x"}`, "lang is missing", MissingField},
+		{`{"id": "x", "lang": "en", "Text": "x"}`, "text is missing", MissingField},
+		{`{"id": "x", "lang": "en", "text": "x", "text": "y"}`, `duplicate object member name "text"`, BadJSON},
+		{`{"id": "x", "lang": "en", "text": "x", "date": 7}`, `number into Go string within "/date"`, BadJSON},
+		{`{"id": "x", "lang": "english", "text": "x"}`, `lang: "english" is not a language tag`, BadLanguage},
 		{`{"id": "", "lang": "en", "text": "x"}`, "id is empty", EmptyField},
 		{`{"id": "x", "lang": "", "text": "x"}`, "lang is empty", EmptyField},
 		{`{"id": "x", "lang": "en", "text": ""}`, "text is empty", EmptyField},
 		{`{"id": "x", "lang": "en", "text": "\n \u00a0"}`, "text is empty", EmptyField},
 		{"{\"id\": \"x\", \"lang\": \"en\", \"text\": \"\xc3\"}", "not valid UTF-8", NotUTF8},
-		{`{"id": "x", "lang": "en", "text": "\ud83d"}`, `the escape \ud83d is half a character`, HalfCharacter},
-		{`{"id": "x", "lang": "en", "text": "\\\uDE00 x"}`, `the escape \uDE00 is half a character`, HalfCharacter},
-		{`{"id": "x", "lang": "en", "text": "\ud83d\n\ude00"}`, `the escape \ud83d is half a character`, HalfCharacter},
-		{`{"id": "x", "lang": "en", "text": "\ud83d\u0041"}`, `the escape \ud83d is half a character`, HalfCharacter},
+		{`{"id": "x", "lang": "en", "text": "\ud83d"}`, `invalid surrogate pair`, BadJSON},
+		{`{"id": "x", "lang": "en", "text": "\\\uDE00 x"}`, `invalid surrogate pair`, BadJSON},
+		{`{"id": "x", "lang": "en", "text": "\ud83d\n\ude00"}`, `invalid surrogate pair`, BadJSON},
+		{`{"id": "x", "lang": "en", "text": "\ud83d\u0041"}`, `invalid surrogate pair`, BadJSON},
 	} {
 		text := good + "\n\n" + test.line + "\n" + good
 		var docs []Document
@@ -188,7 +225,7 @@ func TestLongLine(t *testing.T) {
 	var docs []Document
 	var bad []string
 	stats, err := ReadFrom("f", text, ReadOptions{SkipBad: true, OnBad: func(e *LineError) { bad = append(bad, e.Error()) }}, collect(&docs))
-	want := []string{"f:2: bad JSON: invalid character 'x' looking for beginning of value", "f:3: the line is longer than 67108864 bytes"}
+	want := []string{"f:2: bad JSON: jsontext: invalid character 'x' at start of value", "f:3: the line is longer than 67108864 bytes"}
 	if err != nil || len(docs) != 2 || !slices.Equal(bad, want) || stats.Reasons[TooLong] != 1 || stats.Reasons[BadJSON] != 1 {
 		t.Errorf("%d documents, skipped %q, %v; want 2 and %q", len(docs), bad, err, want)
 	}
