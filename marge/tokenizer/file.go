@@ -3,13 +3,24 @@ package tokenizer
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/marge-go/marge/internal/jsonx"
+)
+
+// What a tokenizer.json may have, so that a hostile one takes bounded memory.
+// The largest vocabularies in use have a million tokens.
+const (
+	maxFileBytes = 512 << 20
+	maxTokens    = 2 << 20
+	maxMerges    = 4 << 20
 )
 
 // file is the structure of tokenizer.json.
@@ -36,48 +47,69 @@ type addedToken struct {
 }
 
 type model struct {
-	Type          string      `json:"type"`
-	Dropout       *float64    `json:"dropout"`
-	UnkToken      *string     `json:"unk_token"`
-	SubwordPrefix *string     `json:"continuing_subword_prefix"`
-	WordSuffix    *string     `json:"end_of_word_suffix"`
-	FuseUnk       bool        `json:"fuse_unk"`
-	ByteFallback  bool        `json:"byte_fallback"`
-	IgnoreMerges  bool        `json:"ignore_merges"`
-	Vocab         vocabulary  `json:"vocab"`
-	Merges        []mergeRule `json:"merges"`
+	Type          string     `json:"type"`
+	Dropout       *float64   `json:"dropout"`
+	UnkToken      *string    `json:"unk_token"`
+	SubwordPrefix *string    `json:"continuing_subword_prefix"`
+	WordSuffix    *string    `json:"end_of_word_suffix"`
+	FuseUnk       bool       `json:"fuse_unk"`
+	ByteFallback  bool       `json:"byte_fallback"`
+	IgnoreMerges  bool       `json:"ignore_merges"`
+	Vocab         vocabulary `json:"vocab"`
+	Merges        mergeRules `json:"merges"`
 }
 
 // mergeRule is a pair of tokens, written ["a", "b"], by older versions of
 // `tokenizers` "a b".
 type mergeRule [2]string
 
-func (m *mergeRule) UnmarshalJSON(data []byte) error {
-	if len(data) > 0 && data[0] == '"' {
+func (m *mergeRule) parse(data jsontext.Value) error {
+	if data.Kind() == '"' {
 		var s string
-		if err := json.Unmarshal(data, &s); err != nil {
+		if err := jsonx.Unmarshal(data, &s); err != nil {
 			return err
 		}
 		left, right, ok := strings.Cut(s, " ")
 		if !ok || strings.Contains(right, " ") {
-			return fmt.Errorf("merge %q is not two tokens with a space between", s)
+			return fmt.Errorf("merge %.200q is not two tokens with a space between", s)
 		}
 		*m = mergeRule{left, right}
 		return nil
 	}
 	var tokens []string
-	if err := json.Unmarshal(data, &tokens); err != nil {
+	if err := jsonx.Unmarshal(data, &tokens); err != nil {
 		return err
 	}
 	if len(tokens) != 2 {
-		return fmt.Errorf("merge %q is not two tokens", tokens)
+		return fmt.Errorf("a merge has %d tokens, want two tokens", len(tokens))
 	}
 	*m = mergeRule(tokens)
 	return nil
 }
 
-// vocabulary is the JSON object from token to id, in the order of the file. A
-// Go map would hide a token that is there twice.
+// mergeRules are bounded while they are read.
+type mergeRules []mergeRule
+
+func (m *mergeRules) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	*m = nil
+	return elements(d, '[', func() error {
+		if len(*m) == maxMerges {
+			return fmt.Errorf("has more than %d merges", maxMerges)
+		}
+		data, err := d.ReadValue()
+		if err != nil {
+			return err
+		}
+		var rule mergeRule
+		if err := rule.parse(data); err != nil {
+			return fmt.Errorf("merge %d: %w", len(*m), err)
+		}
+		*m = append(*m, rule)
+		return nil
+	})
+}
+
+// vocabulary is the JSON object from token to id, in the order of the file.
 type vocabulary []vocabEntry
 
 type vocabEntry struct {
@@ -101,32 +133,44 @@ func (v vocabulary) MarshalJSON() ([]byte, error) {
 	return append(out, '}'), nil
 }
 
-func (v *vocabulary) UnmarshalJSON(data []byte) error {
-	d := json.NewDecoder(bytes.NewReader(data))
-	open, err := d.Token()
-	if err != nil {
-		return err
-	}
-	if open != json.Delim('{') {
-		return errors.New("model.vocab is not an object")
-	}
+func (v *vocabulary) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	*v = nil
-	for d.More() {
-		key, err := d.Token()
+	return elements(d, '{', func() error {
+		if len(*v) == maxTokens {
+			return fmt.Errorf("has more than %d tokens", maxTokens)
+		}
+		token, err := d.ReadToken()
 		if err != nil {
 			return err
 		}
-		token := key.(string)
-		var id *int64
-		if err := d.Decode(&id); err != nil {
-			return fmt.Errorf("model.vocab: id of %q: %w", token, err)
+		e := vocabEntry{token: token.String()}
+		value, err := d.ReadValue()
+		if err != nil {
+			return err
 		}
-		if id == nil {
-			return fmt.Errorf("model.vocab: id of %q is null", token)
+		if e.id, err = strconv.ParseInt(string(value), 10, 64); err != nil {
+			return fmt.Errorf("id of %.200q is %.200s", e.token, value)
 		}
-		*v = append(*v, vocabEntry{token, *id})
+		*v = append(*v, e)
+		return nil
+	})
+}
+
+// elements reads an array or object, as open tells, whose elements one reads.
+func elements(d *jsontext.Decoder, open jsontext.Kind, one func() error) error {
+	if kind := d.PeekKind(); kind > 0 && kind != open {
+		return fmt.Errorf("is %v, want %v", kind, open)
 	}
-	return nil
+	if _, err := d.ReadToken(); err != nil {
+		return err
+	}
+	for d.PeekKind() != ']' && d.PeekKind() != '}' {
+		if err := one(); err != nil {
+			return err
+		}
+	}
+	_, err := d.ReadToken()
+	return err
 }
 
 // marshal is json.Marshal without the escapes that are meant for HTML.
@@ -169,7 +213,7 @@ func (t *Tokenizer) WriteTo(w io.Writer) (int64, error) {
 		PreTokenizer:  preTokenizer,
 		PostProcessor: postProcessor,
 		Decoder:       decoder,
-		Model:         model{Type: "BPE", UnkToken: &unk, Merges: []mergeRule{}},
+		Model:         model{Type: "BPE", UnkToken: &unk, Merges: mergeRules{}},
 	}
 	if t.postProcessor != nil {
 		f.PostProcessor = t.postProcessor

@@ -155,11 +155,16 @@ func TestReadErrors(t *testing.T) {
 		{`"!": 10`, `"!": 99999999999999999999`, "99999999999999999999"},
 		{`"!": 10`, `"!": "10"`, `"!"`},
 		{`"!": 10`, `"!": null`, "null"},
-		{`"!": 10`, `"!": 10, "!": 10`, "twice"},
+		{`"!": 10`, `"!": 10, "!": 10`, `name "!" within "/model/vocab"`},
 		{`"!": 10`, `"": 10`, "empty"},
 		{`"!": 10`, `"中": 10`, "no byte"},
 		{`"!": 10`, `"!!!!!!!": 10`, "byte 0x21"},
-		{`"vocab": {`, `"vocab": null, "vocabulary": {`, "vocab is not an object"},
+		{`"vocab": {`, `"vocab": null, "vocabulary": {`, `within "/model/vocab": is null`},
+		{`"vocab": {`, `"vocab": [], "vocabulary": {`, `within "/model/vocab": is [`},
+		{`"model": {`, `"Model": {`, `"Model"`},
+		{`"type": "BPE"`, `"Type": "BPE"`, `"Type" within "/model"`},
+		{`"Regex": `, `"regex": `, "Split pattern is"},
+		{`"behavior": "Isolated"`, `"Behavior": "Isolated"`, `behavior ""`},
 		{fmt.Sprintf("%q,\n        %q", first[0], first[1]), `"no such", "token"`, "merge 0"},
 		{fmt.Sprintf("%q,\n        %q", first[0], first[1]), fmt.Sprintf("%q", first[0]), "two tokens"},
 		{fmt.Sprintf("[\n        %q,\n        %q\n      ]", first[0], first[1]), `"a b c"`, "a b c"},
@@ -185,6 +190,35 @@ func TestReadErrors(t *testing.T) {
 	for _, s := range []string{"null", "[]", "{}", "7", data + "x", data + data, strings.Repeat("[", 1<<20)} {
 		if _, err := Read(strings.NewReader(s)); err == nil {
 			t.Errorf("no error for %.20s...", s)
+		}
+	}
+}
+
+// A file that asks for more than any tokenizer has is refused early.
+func TestReadLimits(t *testing.T) {
+	data := fixtureBytes(t)
+	if _, err := read(bytes.NewReader(data), int64(len(data))); err != nil {
+		t.Error(err)
+	}
+	if _, err := read(bytes.NewReader(data), int64(len(data)-1)); err == nil || !strings.Contains(err.Error(), "has more than") {
+		t.Errorf("a file above the limit: error %v", err)
+	}
+	if testing.Short() {
+		t.Skip("files of millions of tokens take seconds")
+	}
+	vocab := []byte("{")
+	for i := range maxTokens + 1 {
+		vocab = fmt.Appendf(vocab, `"%x":0,`, i)
+	}
+	merges := "[" + strings.Repeat(`"a b",`, maxMerges)
+	for want, model := range map[string]string{
+		`within "/model/vocab": has more than 2097152 tokens`:  `"vocab":` + string(vocab),
+		`within "/model/merges": has more than 4194304 merges`: `"merges":` + merges + `"a b"`,
+		`within "/model/merges": merge 1: `:                    `"merges":["a b","ab"`,
+	} {
+		_, err := Read(strings.NewReader(`{"model":{` + model))
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want one with %s", err, want)
 		}
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+
+	"github.com/marge-go/marge/internal/langtag"
 )
 
 // noRegion ends the token of a language that is given without script, region
@@ -17,10 +19,13 @@ var (
 
 // tokenOfLanguage turns a BCP 47 tag into the spelling of its language token:
 // "de" into "de_XX", "pt-BR" into "pt_BR".
-func tokenOfLanguage(tag string) (string, error) {
-	tag = canonicalTag(tag)
+func tokenOfLanguage(lang string) (string, error) {
+	tag, err := langtag.Canonical(lang)
+	if err != nil {
+		return "", err
+	}
 	if !languageTag.MatchString(tag) || strings.HasSuffix(tag, "-XX") {
-		return "", fmt.Errorf("%q is not a language tag like de, pt-BR or sr-Latn", tag)
+		return "", fmt.Errorf("%q is not a language tag like de, pt-BR or sr-Latn", lang)
 	}
 	if !strings.Contains(tag, "-") {
 		return tag + noRegion, nil
@@ -28,27 +33,61 @@ func tokenOfLanguage(tag string) (string, error) {
 	return strings.ReplaceAll(tag, "-", "_"), nil
 }
 
-// languageOfToken is the inverse of tokenOfLanguage; ok is false for tokens
-// that are not language tokens.
+// languageOfToken returns the canonical tag of a language token; ok is false
+// for tokens that are not language tokens.
 func languageOfToken(token string) (tag string, ok bool) {
 	if !languageToken.MatchString(token) {
 		return "", false
 	}
-	return strings.ReplaceAll(strings.TrimSuffix(token, noRegion), "_", "-"), true
+	tag, err := langtag.Canonical(strings.TrimSuffix(token, noRegion))
+	return tag, err == nil
 }
 
-// canonicalTag gives the subtags of a BCP 47 tag their recommended case
-// (RFC 5646, section 2.1.1): language de, script Latn, region BR.
-func canonicalTag(tag string) string {
-	subtags := strings.Split(strings.ToLower(tag), "-")
-	for i, s := range subtags {
-		switch {
-		case i == 0:
-		case len(s) == 2:
-			subtags[i] = strings.ToUpper(s)
-		case len(s) == 4 && s[0] >= 'a':
-			subtags[i] = strings.ToUpper(s[:1]) + s[1:]
+// LanguageToken returns the id of the token of a language, given as a BCP 47
+// tag in any spelling: "de" has the token de_XX, "pt-BR" and "pt_br" have
+// pt_BR. Where the tokenizer knows only de, "de-AT" has de_XX as well; where
+// it knows only de-AT, "de" has none.
+func (t *Tokenizer) LanguageToken(lang string) (int32, error) {
+	i, ok := langtag.Match(lang, t.Languages())
+	if !ok {
+		return 0, t.noToken(lang)
+	}
+	return t.languages[i].id, nil
+}
+
+// CheckLanguages returns an error that names all of the languages that have no
+// LanguageToken, or nil.
+func (t *Tokenizer) CheckLanguages(langs []string) error {
+	var missing []string
+	known := t.Languages()
+	for _, lang := range langs {
+		if _, ok := langtag.Match(lang, known); !ok {
+			missing = append(missing, lang)
 		}
 	}
-	return strings.Join(subtags, "-")
+	if len(missing) == 0 {
+		return nil
+	}
+	return t.noToken(missing...)
+}
+
+func (t *Tokenizer) noToken(langs ...string) error {
+	what := fmt.Sprintf("language %q", langs[0])
+	if len(langs) > 1 {
+		what = fmt.Sprintf("languages %q", langs)
+	}
+	if len(t.languages) == 0 {
+		return fmt.Errorf("tokenizer: no token for %s: the vocabulary has no language tokens", what)
+	}
+	return fmt.Errorf("tokenizer: no token for %s; there are %s", what, strings.Join(t.Languages(), ", "))
+}
+
+// Languages returns the canonical BCP 47 tags of the languages that have a
+// token, in the order of their ids.
+func (t *Tokenizer) Languages() []string {
+	tags := make([]string, len(t.languages))
+	for i, l := range t.languages {
+		tags[i] = l.tag
+	}
+	return tags
 }

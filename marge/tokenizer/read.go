@@ -1,12 +1,13 @@
 package tokenizer
 
 import (
-	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+
+	"github.com/marge-go/marge/internal/jsonx"
 )
 
 // Load reads a tokenizer.json; see Read.
@@ -16,7 +17,7 @@ func Load(path string) (*Tokenizer, error) {
 		return nil, fmt.Errorf("tokenizer: load: %w", err)
 	}
 	defer f.Close()
-	t, err := read(f)
+	t, err := read(f, maxFileBytes)
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer: load %s: %w", path, err)
 	}
@@ -29,25 +30,24 @@ func Load(path string) (*Tokenizer, error) {
 // out. A file that asks for anything else is an error, rather than ids that
 // differ from those of `tokenizers`.
 func Read(r io.Reader) (*Tokenizer, error) {
-	t, err := read(r)
+	t, err := read(r, maxFileBytes)
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer: read: %w", err)
 	}
 	return t, nil
 }
 
-func read(r io.Reader) (*Tokenizer, error) {
-	var f file
-	d := json.NewDecoder(bufio.NewReader(r))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&f); err != nil {
-		if errors.Is(err, io.EOF) {
-			err = io.ErrUnexpectedEOF
-		}
+func read(r io.Reader, maxBytes int64) (*Tokenizer, error) {
+	data, err := io.ReadAll(io.LimitReader(r, maxBytes+1))
+	if err != nil {
 		return nil, err
 	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("there is text after the JSON object")
+	if int64(len(data)) > maxBytes {
+		return nil, fmt.Errorf("has more than %d bytes", maxBytes)
+	}
+	var f file
+	if err := jsonx.UnmarshalStrict(data, &f); err != nil {
+		return nil, err
 	}
 	if err := f.check(); err != nil {
 		return nil, err
@@ -118,8 +118,10 @@ func (f *file) check() error {
 func isNull(value json.RawMessage) bool { return value == nil || string(value) == "null" }
 
 func componentType(name string, value json.RawMessage) (string, error) {
-	var component struct{ Type string }
-	if err := json.Unmarshal(value, &component); err != nil {
+	var component struct {
+		Type string `json:"type"`
+	}
+	if err := jsonx.Unmarshal(value, &component); err != nil {
 		return "", fmt.Errorf("%s: %w", name, err)
 	}
 	return component.Type, nil
@@ -129,13 +131,13 @@ func componentType(name string, value json.RawMessage) (string, error) {
 // ByteLevel without a pattern of its own.
 func checkPreTokenizer(value json.RawMessage) error {
 	var sequence struct {
-		Type          string
-		Pretokenizers []json.RawMessage
+		Type          string            `json:"type"`
+		Pretokenizers []json.RawMessage `json:"pretokenizers"`
 	}
 	if isNull(value) {
 		return errors.New("pre_tokenizer is null; only a Sequence of Split and ByteLevel is supported")
 	}
-	if err := json.Unmarshal(value, &sequence); err != nil {
+	if err := jsonx.Unmarshal(value, &sequence); err != nil {
 		return fmt.Errorf("pre_tokenizer: %w", err)
 	}
 	var kinds []string
@@ -150,11 +152,13 @@ func checkPreTokenizer(value json.RawMessage) error {
 		return fmt.Errorf("pre_tokenizer is of type %s %q; only a Sequence of Split and ByteLevel is supported", sequence.Type, kinds)
 	}
 	var split struct {
-		Pattern  struct{ Regex string }
-		Behavior string
-		Invert   bool
+		Pattern struct {
+			Regex string
+		} `json:"pattern"`
+		Behavior string `json:"behavior"`
+		Invert   bool   `json:"invert"`
 	}
-	if err := json.Unmarshal(sequence.Pretokenizers[0], &split); err != nil {
+	if err := jsonx.Unmarshal(sequence.Pretokenizers[0], &split); err != nil {
 		return fmt.Errorf("pre_tokenizer: Split: %w", err)
 	}
 	if split.Pattern.Regex != splitPattern {
@@ -168,7 +172,7 @@ func checkPreTokenizer(value json.RawMessage) error {
 		AddPrefixSpace *bool `json:"add_prefix_space"`
 		UseRegex       *bool `json:"use_regex"`
 	}
-	if err := json.Unmarshal(sequence.Pretokenizers[1], &byteLevel); err != nil {
+	if err := jsonx.Unmarshal(sequence.Pretokenizers[1], &byteLevel); err != nil {
 		return fmt.Errorf("pre_tokenizer: ByteLevel: %w", err)
 	}
 	if b := byteLevel.AddPrefixSpace; b == nil || *b {
@@ -186,9 +190,6 @@ func (f *file) tokens() (tokens, special []string, err error) {
 	ids := make(map[string]int64, len(f.Model.Vocab))
 	entries := f.Model.Vocab
 	for _, e := range entries {
-		if _, ok := ids[e.token]; ok {
-			return nil, nil, fmt.Errorf("model.vocab: token %q is there twice", e.token)
-		}
 		ids[e.token] = e.id
 	}
 	for _, a := range f.AddedTokens {

@@ -11,9 +11,13 @@
 package tokenizer
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 )
@@ -212,27 +216,28 @@ func (t *Tokenizer) IsSpecial(id int32) bool {
 	return id >= 0 && int(id) < len(t.special) && t.special[id]
 }
 
-// LanguageToken returns the id of the token of a language, given as a BCP 47
-// tag: "de" has the token de_XX, "pt-BR" has pt_BR.
-func (t *Tokenizer) LanguageToken(lang string) (int32, error) {
-	tag := canonicalTag(lang)
-	for _, l := range t.languages {
-		if l.tag == tag {
-			return l.id, nil
-		}
+// Fingerprint returns a hash, in hexadecimal, of all that the ids of a text
+// depend on: the tokens, which of them are special, and the merges. It does
+// not depend on how a file spells them.
+func (t *Tokenizer) Fingerprint() string {
+	h := sha256.New()
+	var b []byte
+	flush := func() {
+		h.Write(b)
+		b = b[:0]
 	}
-	if len(t.languages) == 0 {
-		return 0, fmt.Errorf("tokenizer: no token for language %q: the vocabulary has no language tokens", lang)
+	b = binary.AppendUvarint(append(b, splitPattern...), uint64(len(t.tokens)))
+	for id, token := range t.tokens {
+		b = binary.AppendUvarint(b, uint64(len(token)))
+		b = append(b, token...)
+		b = strconv.AppendBool(b, t.special[id])
+		flush()
 	}
-	return 0, fmt.Errorf("tokenizer: no token for language %q; there are %s", lang, strings.Join(t.Languages(), ", "))
-}
-
-// Languages returns the BCP 47 tags of the languages that have a token, in the
-// order of their ids.
-func (t *Tokenizer) Languages() []string {
-	tags := make([]string, len(t.languages))
-	for i, l := range t.languages {
-		tags[i] = l.tag
+	for _, m := range t.bpe.merges {
+		b = binary.LittleEndian.AppendUint64(b, uint64(m.pair))
+		b = binary.LittleEndian.AppendUint32(b, uint32(m.id))
+		flush()
 	}
-	return tags
+	flush()
+	return hex.EncodeToString(h.Sum(nil))
 }

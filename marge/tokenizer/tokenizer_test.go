@@ -120,15 +120,98 @@ func TestLanguages(t *testing.T) {
 	if got := tok.Languages(); !slices.Equal(got, fixtureLanguages) {
 		t.Errorf("Languages() = %v, want %v", got, fixtureLanguages)
 	}
-	for lang, want := range map[string]string{"de": "de_XX", "DE": "de_XX", "pt-BR": "pt_BR", "pt-br": "pt_BR", "zh-CN": "zh_CN", "sr-latn": "sr_Latn"} {
+	for lang, want := range map[string]string{"de": "de_XX", "DE": "de_XX", "pt-BR": "pt_BR", "pt-br": "pt_BR", "zh-CN": "zh_CN", "sr-latn": "sr_Latn",
+		"de_DE": "de_XX", "deu-AT": "de_XX", "pt_BR": "pt_BR", "pt-BR-abl1943": "pt_BR", "en-x-simple": "en_XX"} {
 		id, err := tok.LanguageToken(lang)
 		if err != nil || tok.Token(id) != want {
 			t.Errorf("LanguageToken(%q) = %d (%s), %v; want %s", lang, id, tok.Token(id), err, want)
 		}
 	}
-	for _, lang := range []string{"fr", "pt", "de-DE", "", "de_XX", "zh"} {
+	for _, lang := range []string{"fr", "pt", "pt-PT", "", "german", "zh"} {
 		if _, err := tok.LanguageToken(lang); err == nil || !strings.Contains(err.Error(), "sr-Latn") {
 			t.Errorf("LanguageToken(%q): error %v, want one that names the languages", lang, err)
+		}
+	}
+}
+
+func TestCheckLanguages(t *testing.T) {
+	tok := fixture(t)
+	if err := tok.CheckLanguages([]string{"de-DE", "EN", "pt_br"}); err != nil {
+		t.Error(err)
+	}
+	err := tok.CheckLanguages([]string{"fr", "de", "pt", "fr-CA"})
+	if err == nil || !strings.Contains(err.Error(), `languages ["fr" "pt" "fr-CA"]; there are ar, de, en`) {
+		t.Errorf("error %v, want one that names the missing and the known languages", err)
+	}
+}
+
+// A language has one token however its tag is spelled, and files with tokens
+// of deprecated tags load.
+func TestLanguageSpellings(t *testing.T) {
+	tok, err := Train(slices.Values(corpusLines(t)), TrainOptions{VocabSize: 300, Languages: []string{"DE_at", "iw", "zh-tw"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := tok.Languages(), []string{"de-AT", "he", "zh-TW"}; !slices.Equal(got, want) {
+		t.Errorf("languages %q, want %q", got, want)
+	}
+	data := new(bytes.Buffer)
+	if _, err := tok.WriteTo(data); err != nil {
+		t.Fatal(err)
+	}
+	old, err := Read(strings.NewReader(strings.ReplaceAll(data.String(), "he_XX", "iw_XX")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, lang := range []string{"iw", "he", "he-IL"} {
+		if id, err := old.LanguageToken(lang); err != nil || old.Token(id) != "iw_XX" {
+			t.Errorf("%s: %q, %v", lang, old.Token(id), err)
+		}
+	}
+	if _, err := tok.LanguageToken("de"); err == nil {
+		t.Error("de has the token of de-AT")
+	}
+}
+
+func TestFingerprint(t *testing.T) {
+	train := func(size int, langs ...string) *Tokenizer {
+		tok, err := Train(slices.Values(corpusLines(t)), TrainOptions{VocabSize: size, Languages: langs})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return tok
+	}
+	tok := train(320, "de", "en")
+	want := tok.Fingerprint()
+	if len(want) != 64 {
+		t.Errorf("fingerprint %q", want)
+	}
+	data := new(bytes.Buffer)
+	if _, err := tok.WriteTo(data); err != nil {
+		t.Fatal(err)
+	}
+	compact := new(bytes.Buffer)
+	if err := json.Compact(compact, data.Bytes()); err != nil {
+		t.Fatal(err)
+	}
+	again, err := Read(compact)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := again.Fingerprint(); got != want {
+		t.Errorf("fingerprint %s after writing and reading, want %s", got, want)
+	}
+	swapped := train(320, "de", "en") // two merges in another order
+	m := swapped.bpe.merges
+	m[len(m)-1], m[len(m)-2] = m[len(m)-2], m[len(m)-1]
+	plain := train(320, "de", "en")
+	plain.special[5] = false
+	for name, other := range map[string]*Tokenizer{
+		"a merge less": train(319, "de", "en"), "other languages": train(320, "de", "fr"), "the order of languages": train(320, "en", "de"),
+		"the order of merges": swapped, "what is special": plain,
+	} {
+		if other.Fingerprint() == want {
+			t.Errorf("%s does not change the fingerprint", name)
 		}
 	}
 }

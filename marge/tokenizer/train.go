@@ -16,8 +16,8 @@ type TrainOptions struct {
 	// VocabSize is the greatest number of tokens in all: 4 special tokens, the
 	// language tokens, 256 bytes, and merges. Few texts give fewer.
 	VocabSize int
-	// Languages are the BCP 47 tags that get a language token each, in the
-	// order of their ids from 4 on.
+	// Languages are the BCP 47 tags, in any spelling, that get a language
+	// token each, in the order of their ids from 4 on. None may be there twice.
 	Languages []string
 	// MinFrequency is how often a pair of tokens must occur to be merged; 0
 	// means 2.
@@ -57,6 +57,9 @@ func Train(texts iter.Seq[string], opts TrainOptions) (*Tokenizer, error) {
 		return nil, fmt.Errorf("tokenizer: train: VocabSize is %d, but special tokens, %d languages and bytes need %d",
 			opts.VocabSize, len(opts.Languages), least)
 	}
+	if opts.VocabSize > maxTokens {
+		return nil, fmt.Errorf("tokenizer: train: VocabSize is %d, but can be at most %d", opts.VocabSize, maxTokens)
+	}
 	tokens := slices.Clone(special)
 	for _, r := range byteAlphabet {
 		tokens = append(tokens, string(r))
@@ -81,16 +84,16 @@ func Train(texts iter.Seq[string], opts TrainOptions) (*Tokenizer, error) {
 // proper, then the language tokens.
 func specialTokens(languages []string) ([]string, error) {
 	special := []string{BOS: "<s>", Pad: "<pad>", EOS: "</s>", Unk: "<unk>"}
-	seen := map[string]bool{}
+	seen := map[string]string{}
 	for _, tag := range languages {
 		token, err := tokenOfLanguage(tag)
 		if err != nil {
 			return nil, err
 		}
-		if seen[token] {
-			return nil, fmt.Errorf("language %s is given twice", tag)
+		if other, ok := seen[token]; ok {
+			return nil, fmt.Errorf("%s and %s are the same language", other, tag)
 		}
-		seen[token] = true
+		seen[token] = tag
 		special = append(special, token)
 	}
 	return special, nil

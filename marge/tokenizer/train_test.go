@@ -40,11 +40,13 @@ func TestTrainErrors(t *testing.T) {
 		{lines, TrainOptions{VocabSize: 261, Languages: []string{"de", "en"}}, "need 262"},
 		{lines, TrainOptions{VocabSize: 400, MinFrequency: -1}, "MinFrequency"},
 		{nil, TrainOptions{VocabSize: 400}, "empty"},
-		{lines, TrainOptions{VocabSize: 400, Languages: []string{"de", "fr", "DE"}}, "twice"},
-		{lines, TrainOptions{VocabSize: 400, Languages: []string{"de_DE"}}, "de_de"},
+		{lines, TrainOptions{VocabSize: 400, Languages: []string{"de", "fr", "DE"}}, "de and DE are the same language"},
+		{lines, TrainOptions{VocabSize: 400, Languages: []string{"de-DE", "deu_de"}}, "de-DE and deu_de are the same language"},
 		{lines, TrainOptions{VocabSize: 400, Languages: []string{"de-XX"}}, "de-XX"},
 		{lines, TrainOptions{VocabSize: 400, Languages: []string{""}}, "language tag"},
 		{lines, TrainOptions{VocabSize: 400, Languages: []string{"</s>"}}, "language tag"},
+		{lines, TrainOptions{VocabSize: 400, Languages: []string{"en-x-simple"}}, "en-x-simple"},
+		{lines, TrainOptions{VocabSize: maxTokens + 1}, "at most 2097152"},
 	} {
 		_, err := Train(slices.Values(c.texts), c.opts)
 		if err == nil || !strings.Contains(err.Error(), c.want) {
