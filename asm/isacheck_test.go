@@ -78,15 +78,16 @@ var (
 type instruction struct{ op, args string }
 
 // assemble returns the instructions of every function in a file, as the Go
-// assembler lists them.
-func assemble(file string) (map[string][]instruction, error) {
+// assembler lists them. The assembler removes its output when it fails, so the
+// output lies in the test's temporary folder.
+func assemble(t *testing.T, file string) (map[string][]instruction, error) {
 	goroot, err := exec.Command("go", "env", "GOROOT").Output()
 	if err != nil {
 		return nil, fmt.Errorf("go env GOROOT: %w", err)
 	}
 	include := filepath.Join(strings.TrimSpace(string(goroot)), "pkg", "include")
 	cmd := exec.Command("go", "tool", "asm", "-p", "asm", "-I", include, "-I", filepath.Dir(file),
-		"-D", "GOOS_linux", "-D", "GOARCH_amd64", "-S", "-o", os.DevNull, file)
+		"-D", "GOOS_linux", "-D", "GOARCH_amd64", "-S", "-o", filepath.Join(t.TempDir(), "out.o"), file)
 	listing, err := cmd.CombinedOutput()
 	if err != nil {
 		return nil, fmt.Errorf("assemble %s: %w\n%s", file, err, listing)
@@ -165,7 +166,7 @@ func TestInstructionSets(t *testing.T) {
 	}
 	checked := 0
 	for _, file := range files {
-		functions, err := assemble(file)
+		functions, err := assemble(t, file)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -181,6 +182,19 @@ func TestInstructionSets(t *testing.T) {
 	}
 	if want := 52; checked < want { // 26 vector kernels, twice
 		t.Errorf("%d functions checked, want at least %d", checked, want)
+	}
+}
+
+// A file that does not assemble is an error, and what the assembler removes then
+// lies in the test's temporary folder.
+func TestAssembleReportsErrors(t *testing.T) {
+	needGo(t)
+	file := filepath.Join(t.TempDir(), "broken_amd64.s")
+	if err := os.WriteFile(file, []byte("TEXT ·f(SB), 4, $0-0\n\tNOSUCHINSTRUCTION\n"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := assemble(t, file); err == nil || !strings.Contains(err.Error(), "NOSUCHINSTRUCTION") {
+		t.Errorf("error %v, want one that names the instruction", err)
 	}
 }
 
@@ -208,7 +222,7 @@ func TestInstructionSetCheckFails(t *testing.T) {
 		if err := os.WriteFile(file, []byte(source), 0o666); err != nil {
 			t.Fatal(err)
 		}
-		functions, err := assemble(file)
+		functions, err := assemble(t, file)
 		if err != nil {
 			t.Fatal(err)
 		}
