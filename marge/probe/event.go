@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -45,42 +46,110 @@ const (
 // eventPrefix begins the name of an event file, by which TensorBoard knows it.
 const eventPrefix = "events.out.tfevents."
 
+// now is the clock, which tests set.
+var now = time.Now
+
 // eventFile is a file that TensorBoard reads. Every record is handed to the
 // system at once, so that a killed process leaves whole records.
-type eventFile struct{ f *os.File }
+type eventFile struct {
+	f    *os.File
+	last time.Time // of the last event of the run
+}
 
-// createEventFile makes a new event file in dir. All of a run's event files
-// are shown as one; this one tells TensorBoard to forget what the earlier ones
-// say of step first and later.
+// createEventFile makes a new event file in dir. TensorBoard shows all event
+// files of a run as one; this one makes it drop what the earlier ones say about
+// step first and later.
 func createEventFile(dir string, first int) (*eventFile, error) {
-	entries, err := os.ReadDir(dir)
+	earlier, last, err := earlierEvents(dir)
 	if err != nil {
 		return nil, err
 	}
-	earlier := 0
-	for _, entry := range entries {
-		if strings.HasPrefix(entry.Name(), eventPrefix) {
-			earlier++
-		}
-	}
-	// TensorBoard reads the files in the order of their names. The last part
-	// orders those of one second.
-	now := time.Now()
-	name := fmt.Sprintf("%s%010d.marge.%06d", eventPrefix, now.Unix(), earlier)
-	f, err := os.OpenFile(filepath.Join(dir, name), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o666)
+	e := &eventFile{last: last}
+	// TensorBoard reads the files in the order of their names: by time, and
+	// those of one second by the last part.
+	at := e.time()
+	name := fmt.Sprintf("%s%010d.marge.%06d", eventPrefix, at.Unix(), earlier)
+	e.f, err = os.OpenFile(filepath.Join(dir, name), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o666)
 	if err != nil {
 		return nil, err
 	}
-	e := &eventFile{f}
-	version := protowire.AppendString(protowire.AppendTag(event(now, 0), eventFileVersion, protowire.BytesType), "brain.Event:2")
-	start := appendMessage(event(now, first), eventSessionLog, sessionStarted())
+	version := protowire.AppendTag(event(at, 0), eventFileVersion, protowire.BytesType)
+	version = protowire.AppendString(version, "brain.Event:2")
+	start := appendMessage(event(at, first), eventSessionLog, sessionStarted())
 	for _, data := range [][]byte{version, start} {
 		if err := e.write(data); err != nil {
-			f.Close()
+			e.f.Close()
 			return nil, err
 		}
 	}
 	return e, nil
+}
+
+// earlierEvents returns how many event files dir has, and the latest time in
+// their names and in the events of the last one.
+func earlierEvents(dir string) (files int, latest time.Time, err error) {
+	entries, err := os.ReadDir(dir) // sorted by name
+	if err != nil {
+		return 0, time.Time{}, err
+	}
+	last := ""
+	for _, entry := range entries {
+		rest, ok := strings.CutPrefix(entry.Name(), eventPrefix)
+		if !ok {
+			continue
+		}
+		files++
+		last = entry.Name()
+		seconds, _, _ := strings.Cut(rest, ".")
+		if n, err := strconv.ParseInt(seconds, 10, 64); err == nil && n > latest.Unix() {
+			latest = time.Unix(n, 0)
+		}
+	}
+	if last == "" {
+		return 0, time.Time{}, nil
+	}
+	data, err := os.ReadFile(filepath.Join(dir, last))
+	if err != nil {
+		return 0, time.Time{}, err
+	}
+	if at := latestEvent(data); at.After(latest) {
+		latest = at
+	}
+	return files, latest, nil
+}
+
+// latestEvent returns the latest wall time of an event file's whole records.
+func latestEvent(data []byte) (latest time.Time) {
+	const header, footer = 12, 4
+	for len(data) >= header+footer {
+		n := binary.LittleEndian.Uint64(data)
+		if maskedCRC(data[:8]) != binary.LittleEndian.Uint32(data[8:]) || n > uint64(len(data)-header-footer) {
+			break
+		}
+		message := data[header : header+n]
+		data = data[header+n+footer:]
+		// The wall time comes first in an event, as [event] and TensorBoard write it.
+		field, typ, size := protowire.ConsumeTag(message)
+		if size < 0 || field != eventWallTime || typ != protowire.Fixed64Type {
+			continue
+		}
+		bits, size := protowire.ConsumeFixed64(message[size:])
+		if seconds := math.Float64frombits(bits); size > 0 && seconds > 0 && seconds < math.MaxInt64/1e6 {
+			if at := time.UnixMicro(int64(math.Ceil(seconds * 1e6))); at.After(latest) {
+				latest = at
+			}
+		}
+	}
+	return latest
+}
+
+// time returns the time of the next event: now, but not before that of the last
+// one if the clock was set back.
+func (e *eventFile) time() time.Time {
+	if at := now(); at.After(e.last) {
+		e.last = at
+	}
+	return e.last
 }
 
 // sessionStarted is the SessionLog message of a process that starts.
@@ -94,7 +163,7 @@ func sessionStarted() []byte {
 func (e *eventFile) append(r *Record) error {
 	var s summary
 	s.add("", reflect.ValueOf(r))
-	return e.write(appendMessage(event(time.Now(), r.Step), eventSummary, s))
+	return e.write(appendMessage(event(e.time(), r.Step), eventSummary, s))
 }
 
 func (e *eventFile) close() error { return e.f.Close() }
@@ -166,7 +235,7 @@ func (s *summary) add(name string, v reflect.Value) {
 		s.scalar(name, float64(v.Int()))
 	case reflect.Float64:
 		s.scalar(name, v.Float())
-	case reflect.String: // a warning, for people
+	case reflect.String, reflect.Bool: // not figures
 	default:
 		panic(fmt.Sprintf("probe: %s of a record is a %s, for which there is no event", name, v.Type()))
 	}
@@ -179,7 +248,8 @@ func (s *summary) value(name string, field protowire.Number, typ protowire.Type,
 }
 
 func (s *summary) scalar(name string, v float64) {
-	s.value(name, valueSimpleValue, protowire.Fixed32Type, protowire.AppendFixed32(nil, math.Float32bits(float32(v))))
+	bits := math.Float32bits(float32(v))
+	s.value(name, valueSimpleValue, protowire.Fixed32Type, protowire.AppendFixed32(nil, bits))
 }
 
 func (s *summary) histogram(name string, h *Histogram) {

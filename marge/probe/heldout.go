@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -41,9 +42,12 @@ type Heldout struct {
 
 // NewHeldout returns a measurement on documents, which it does not copy.
 func NewHeldout(docs []Document, o HeldoutOptions) *Heldout {
-	for field, value := range map[*int]int{&o.Evidence: 4, &o.LossTargets: 60, &o.AttentionTargets: 16, &o.RelevanceTargets: 500} {
-		if *field == 0 {
-			*field = value
+	for _, field := range []struct {
+		value    *int
+		standard int
+	}{{&o.Evidence, 4}, {&o.LossTargets, 60}, {&o.AttentionTargets, 16}, {&o.RelevanceTargets, 500}} {
+		if *field.value == 0 {
+			*field.value = field.standard
 		}
 	}
 	h := &Heldout{o: o, docs: docs}
@@ -53,6 +57,42 @@ func NewHeldout(docs []Document, o HeldoutOptions) *Heldout {
 	}
 	h.targets = eval.Targets(h.meta, 0, o.Seed)
 	return h
+}
+
+// Check returns an error that says why nothing can be measured, or nil.
+// Measuring takes translations, documents of one group in different languages,
+// and for each target a document that is no translation of it.
+func (h *Heldout) Check() error {
+	for _, option := range []struct {
+		name  string
+		value int
+	}{
+		{"Evidence", h.o.Evidence}, {"LossTargets", h.o.LossTargets},
+		{"AttentionTargets", h.o.AttentionTargets}, {"RelevanceTargets", h.o.RelevanceTargets},
+	} {
+		if option.value < 0 {
+			return fmt.Errorf("probe: HeldoutOptions.%s is %d, must not be negative", option.name, option.value)
+		}
+	}
+	if len(h.docs) == 0 {
+		return errors.New("probe: there are no held-out documents")
+	}
+	grouped := 0
+	for _, d := range h.docs {
+		if d.Group != "" {
+			grouped++
+		}
+	}
+	switch {
+	case grouped == 0:
+		return fmt.Errorf("probe: none of the %d held-out documents has a group, which tells translations", len(h.docs))
+	case len(h.targets) == 0:
+		return fmt.Errorf("probe: no two of the %d held-out documents are translations: "+
+			"no group has documents in two languages", len(h.docs))
+	case !slices.ContainsFunc(h.docs, func(d Document) bool { return d.Group != h.docs[h.targets[0]].Group }):
+		return fmt.Errorf("probe: all %d held-out documents are of one group: there is nothing to tell a translation from", len(h.docs))
+	}
+	return nil
 }
 
 // Len returns the number of documents.
@@ -70,8 +110,7 @@ type Losses struct {
 	None      float64 `json:"none"`
 }
 
-// Measurement is what a model does on held-out documents. Without documents
-// that have a translation, all of it is 0.
+// Measurement is what a model does on held-out documents.
 type Measurement struct {
 	// Retrieval of translations by g among the documents of another language;
 	// the same with the mean of each language taken off.
@@ -108,6 +147,9 @@ type Measurement struct {
 // Retrieval measures how well g finds translations: as it is, and with the
 // mean of each language taken off.
 func (h *Heldout) Retrieval(ctx context.Context, m *marge.Model) (plain, centered *eval.Report, err error) {
+	if err := h.Check(); err != nil {
+		return nil, nil, err
+	}
 	vectors, err := m.Embed(ctx, h.tokens)
 	if err != nil {
 		return nil, nil, fmt.Errorf("probe: %w", err)
@@ -123,8 +165,11 @@ func (h *Heldout) centered(m *marge.Model, vectors []float32) *eval.Report {
 }
 
 // Measure measures a model. It encodes each document once for retrieval and
-// relevance.
+// relevance. It fails if Check does.
 func (h *Heldout) Measure(ctx context.Context, m *marge.Model) (*Measurement, error) {
+	if err := h.Check(); err != nil {
+		return nil, err
+	}
 	vectors, err := m.Embed(ctx, h.tokens)
 	if err != nil {
 		return nil, fmt.Errorf("probe: %w", err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/marge-go/marge/marge"
 	"github.com/marge-go/marge/marge/corpus"
@@ -25,7 +26,7 @@ type Options struct {
 	// a group; nil if groups are not known.
 	Store *corpus.Store
 	// OnRecord, if not nil, is called with every record before it is written.
-	// An error stops the training.
+	// An error stops the training after the record is written.
 	OnRecord func(*Record) error
 }
 
@@ -38,6 +39,7 @@ type Monitor struct {
 	log   *Log
 	due   int // share of the training, in 1/Probes, at which the next probe is made
 	links *Links
+	fault string // warning for the next record
 
 	sum  Train // of the updates since the last Train, n of them
 	n    int
@@ -52,6 +54,11 @@ func NewMonitor(ctx context.Context, m *marge.Model, o Options) (*Monitor, error
 	}
 	if o.LogEvery < 0 || o.Probes < 0 {
 		return nil, fmt.Errorf("probe: LogEvery is %d and Probes %d, must not be negative", o.LogEvery, o.Probes)
+	}
+	if o.Heldout != nil {
+		if err := o.Heldout.Check(); err != nil {
+			return nil, err
+		}
 	}
 	if o.LogEvery == 0 {
 		o.LogEvery = 50
@@ -105,6 +112,12 @@ func (p *Monitor) OnStep(m marge.Metrics) error {
 		// Progress before this update, of which a resumed run was not told.
 		before := m.Progress * float64(m.Step-1) / float64(m.Step)
 		p.from, p.due = m, int(before*float64(p.o.Probes)+1e-9)+1
+		if p.log.probeDue {
+			p.due = part
+		}
+		if err := p.log.Damage(); err != nil {
+			p.fault = fmt.Sprintf("damaged lines of the log were moved to %s%s: %v", LogName, damagedSuffix, err)
+		}
 	}
 	p.sum.Loss += m.Loss
 	p.sum.GradNorm += m.GradNorm
@@ -115,28 +128,30 @@ func (p *Monitor) OnStep(m marge.Metrics) error {
 
 	end := m.Progress >= 1
 	probe := p.o.Heldout != nil && (m.Step == 1 || part >= p.due || end)
-	if !probe && !end && p.links == nil && m.Step%p.o.LogEvery != 0 {
+	if !probe && !end && p.links == nil && p.fault == "" && m.Step%p.o.LogEvery != 0 {
 		return nil
 	}
-	r := &Record{Step: m.Step, TargetTokens: m.TargetTokens, Seconds: m.Elapsed.Seconds(), Links: p.links}
-	p.links = nil
+	r := &Record{Step: m.Step, TargetTokens: m.TargetTokens, Seconds: m.Elapsed.Seconds(), Links: p.links, Warning: p.fault}
+	p.links, p.fault = nil, ""
 	if probe || end || m.Step%p.o.LogEvery == 0 {
 		r.Train = p.train(m)
 	}
+	// A record is written whatever stops the training: a resumed run does not
+	// come by this step again.
+	var failure error
 	if probe {
 		p.due = part + 1
-		var err error
-		if r.Heldout, err = p.o.Heldout.Measure(p.ctx, p.m); err != nil {
-			return err
+		r.Heldout, failure = p.o.Heldout.Measure(p.ctx, p.m)
+		if failure != nil {
+			r.ProbeDue = true
+		} else if w := p.log.warning(r.Heldout); w != "" {
+			r.Warning = strings.TrimPrefix(r.Warning+"; "+w, "; ")
 		}
-		r.Warning = p.log.warning(r.Heldout)
 	}
 	if p.o.OnRecord != nil {
-		if err := p.o.OnRecord(r); err != nil {
-			return err
-		}
+		failure = errors.Join(failure, p.o.OnRecord(r))
 	}
-	return p.log.Append(r)
+	return errors.Join(failure, p.log.Append(r))
 }
 
 // train describes the updates since the last call.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -179,18 +180,52 @@ func TestMeasureErrors(t *testing.T) {
 	if _, err := f.held.Measure(ctx, m); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
 	}
-	docs := []Document{{"a", "xx", "g", []int32{10, 11}}, {"b", "de", "g", []int32{12, 13}}}
+	docs := []Document{{"a", "xx", "g", []int32{10, 11}}, {"b", "de", "g", []int32{12, 13}}, {"c", "de", "", []int32{14}}}
 	if _, err := NewHeldout(docs, HeldoutOptions{}).Measure(context.Background(), m); err == nil || !strings.Contains(err.Error(), "a: ") {
 		t.Errorf("unknown language: %v", err)
 	}
-	// Without translations there is nothing to measure.
-	r, err := NewHeldout(docs[1:], HeldoutOptions{}).Measure(context.Background(), m)
-	if err != nil || r.Loss != (Losses{}) || r.P1 != 0 || r.RelevanceAligned.N != 0 {
-		t.Errorf("one document: %+v, %v", r, err)
-	}
-	docs[0].Tokens[0] = 1 << 20
+	docs = []Document{{"a", "de", "g", []int32{1 << 20, 11}}, {"b", "en", "g", []int32{12, 13}}, {"c", "en", "", []int32{14}}}
 	if _, err := NewHeldout(docs, HeldoutOptions{}).Measure(context.Background(), m); err == nil {
 		t.Error("a token outside the vocabulary is accepted")
+	}
+}
+
+// Where nothing can be measured, there are no figures but an error that says
+// why.
+func TestNothingToMeasure(t *testing.T) {
+	f := newFixture(t)
+	m := f.model(t)
+	doc := func(lang, group string) Document { return Document{lang + group, lang, group, []int32{10, 11}} }
+	translations := []Document{doc("de", "1"), doc("en", "1"), doc("de", "2"), doc("en", "2")}
+	for _, test := range []struct {
+		docs []Document
+		o    HeldoutOptions
+		want string
+	}{
+		{nil, HeldoutOptions{}, "there are no held-out documents"},
+		{[]Document{doc("de", ""), doc("en", "")}, HeldoutOptions{}, "none of the 2 held-out documents has a group"},
+		{[]Document{doc("de", "1"), doc("de", "1"), doc("en", "2")}, HeldoutOptions{}, "no two of the 3 held-out documents are translations"},
+		{translations[:2], HeldoutOptions{}, "all 2 held-out documents are of one group"},
+		{translations, HeldoutOptions{LossTargets: -1}, "HeldoutOptions.LossTargets is -1"},
+		{translations, HeldoutOptions{Evidence: -4}, "HeldoutOptions.Evidence is -4"},
+	} {
+		h := NewHeldout(test.docs, test.o)
+		_, measure := h.Measure(t.Context(), m)
+		_, _, retrieval := h.Retrieval(t.Context(), m)
+		_, monitor := NewMonitor(t.Context(), m, Options{Dir: t.TempDir(), Heldout: h})
+		for what, err := range map[string]error{"Check": h.Check(), "Measure": measure, "Retrieval": retrieval, "NewMonitor": monitor} {
+			if err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("%s: error %v, want one with %q", what, err, test.want)
+			}
+		}
+	}
+	if err := NewHeldout(translations, HeldoutOptions{}).Check(); err != nil {
+		t.Errorf("two events in two languages: %v", err)
+	}
+	alone := append(slices.Clone(translations[:2]), doc("de", ""))
+	h, err := NewHeldout(alone, HeldoutOptions{}).Measure(t.Context(), m)
+	if err != nil || h.RelevanceUnaligned.N == 0 || h.Loss.Random == 0 {
+		t.Errorf("a pair and another document: %+v, %v", h, err)
 	}
 }
 
@@ -313,10 +348,111 @@ func TestMonitorErrors(t *testing.T) {
 	if !errors.Is(err, failure) {
 		t.Errorf("error %v, want that of OnRecord", err)
 	}
+	if steps := stepsOf(t, dir); !slices.Contains(steps, 10) {
+		t.Errorf("records of steps %v, without the one at which OnRecord failed", steps)
+	}
 }
 
-// A measurement that finds less than half of what the first of the run found,
-// also before the run was resumed, is warned of.
+// A record is written although its measurement is cancelled, and a resumed run
+// makes up for the measurement at once.
+func TestMonitorStoppedDuringProbe(t *testing.T) {
+	f := newFixture(t)
+	m := f.model(t)
+	dir := t.TempDir()
+	open := func(ctx context.Context) *Monitor {
+		monitor, err := NewMonitor(ctx, m, Options{Dir: dir, LogEvery: 50, Heldout: f.held, Probes: 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return monitor
+	}
+	step := func(n int) marge.Metrics {
+		return marge.Metrics{Step: n, Loss: float64(n), TargetTokens: int64(n), Progress: float64(n) / 20}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	monitor := open(ctx)
+	for n := 1; n < 10; n++ {
+		if err := monitor.OnStep(step(n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cancel()
+	monitor.OnIndex(marge.IndexStats{Index: 3, Links: 5, Targets: 5, Each: func(func(marge.Link) bool) {}})
+	if err := monitor.OnStep(step(10)); !errors.Is(err, context.Canceled) {
+		t.Fatalf("stopped with %v", err)
+	}
+	if err := monitor.Close(); err != nil {
+		t.Fatal(err)
+	}
+	monitor = open(t.Context())
+	for n := 11; n <= 20; n++ {
+		if err := monitor.OnStep(step(n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := monitor.Close(); err != nil {
+		t.Fatal(err)
+	}
+	records, err := ReadRecords(filepath.Join(dir, LogName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, r := range records {
+		got = append(got, fmt.Sprintf("%d:%v,%v", r.Step, r.Heldout != nil, r.ProbeDue))
+	}
+	if want := []string{"1:true,false", "10:false,true", "11:true,false", "20:true,false"}; !slices.Equal(got, want) {
+		t.Fatalf("records (step:measured,due) %v, want %v", got, want)
+	}
+	// The mean loss of steps 2 to 10, and the index.
+	if r := records[1]; r.Train == nil || r.Train.Loss != 6 || r.Links == nil || r.Links.Index != 3 {
+		t.Errorf("the record of the step at which the run was stopped: %+v", r)
+	}
+}
+
+// A resumed run goes on though lines of its log are damaged. The next record
+// tells which.
+func TestMonitorDamagedLog(t *testing.T) {
+	dir := t.TempDir()
+	appendSteps(t, dir, 1, 10, 20, 30)
+	path := filepath.Join(dir, LogName)
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data[bytes.IndexByte(data, '\n')+1] ^= 1
+	if err := os.WriteFile(path, data, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	monitor, err := NewMonitor(t.Context(), nil, Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for step := 31; step < 40; step++ {
+		if err := monitor.OnStep(marge.Metrics{Step: step, Progress: 0.5}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := monitor.Close(); err != nil {
+		t.Fatal(err)
+	}
+	records, err := ReadRecords(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := stepsOf(t, dir); !slices.Equal(got, []int{10, 30, 31}) {
+		t.Fatalf("steps %v", got)
+	}
+	for _, want := range []string{"metrics.jsonl.damaged", "metrics.jsonl:2: "} {
+		if !strings.Contains(records[2].Warning, want) {
+			t.Errorf("the warning is %q, without %q", records[2].Warning, want)
+		}
+	}
+}
+
+// A measurement that finds less than half of what the first of the run found
+// leads to a warning, also if the run was resumed in between.
 func TestUnlearnt(t *testing.T) {
 	dir := t.TempDir()
 	open := func(first int) *Log {

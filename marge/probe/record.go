@@ -14,8 +14,12 @@ type Record struct {
 	Train        *Train       `json:"train,omitempty"`
 	Links        *Links       `json:"links,omitempty"`
 	Heldout      *Measurement `json:"heldout,omitempty"`
-	// Warning tells what has gone wrong with the training, if anything has.
+	// Warning tells what has gone wrong with the training or its log, if
+	// anything has.
 	Warning string `json:"warning,omitempty"`
+	// ProbeDue tells that the training was stopped during the measurement of
+	// this step. A resumed run measures after its first update instead.
+	ProbeDue bool `json:"probe_due,omitempty"`
 	// Extra has figures of the caller's own, which Options.OnRecord may add.
 	Extra map[string]float64 `json:"extra,omitempty"`
 }
