@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -11,7 +10,8 @@ import (
 	"gonum.org/v1/plot/plotutil"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
-	"gonum.org/v1/plot/vg/vgimg"
+
+	"github.com/marge-go/marge/internal/charts"
 )
 
 // panel is one plot of a figure.
@@ -32,29 +32,24 @@ type point struct{ x, y, low, high float64 }
 
 func isNumber(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
 
-// newPlot makes the plot of a panel.
-func newPlot(p *panel) (*plot.Plot, error) {
-	out := plot.New()
-	out.Title.Text, out.X.Label.Text = p.title, p.x
-	out.Legend.Top = true
-	out.Add(plotter.NewGrid())
+// draw makes the plot of a panel.
+func (p *panel) draw() (charts.Panel, error) {
+	out := charts.Panel{Plot: charts.New(p.title, p.x)}
 	if p.names != nil {
-		out.NominalX(p.names...)
-		out.X.Tick.Label.Rotation, out.X.Tick.Label.XAlign, out.X.Tick.Label.YAlign = math.Pi/4, draw.XRight, draw.YCenter
+		out.Plot.NominalX(p.names...)
+		label := &out.Plot.X.Tick.Label
+		label.Rotation, label.XAlign, label.YAlign = math.Pi/4, draw.XRight, draw.YCenter
 	}
 	if p.logX {
-		out.X.Scale, out.X.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
+		out.Plot.X.Scale, out.Plot.X.Tick.Marker = plot.LogScale{}, charts.LogTicks{}
 	}
 	for i, s := range p.series {
-		if err := addSeries(out, p, i, &s); err != nil {
-			return nil, fmt.Errorf("plot %q, %q: %w", p.title, s.name, err)
+		if err := addSeries(&out, p, i, &s); err != nil {
+			return out, fmt.Errorf("plot %q, %q: %w", p.title, s.name, err)
 		}
 	}
 	if p.names != nil {
-		out.X.Min, out.X.Max = -0.5, float64(len(p.names))-0.5
-	}
-	if len(p.series) > 1 { // room for the legend
-		out.Y.Max += 0.06 * float64(len(p.series)) * (out.Y.Max - out.Y.Min)
+		out.Plot.X.Min, out.Plot.X.Max = -0.5, float64(len(p.names))-0.5
 	}
 	return out, nil
 }
@@ -65,7 +60,7 @@ type errorPoints struct {
 	plotter.YErrors
 }
 
-func addSeries(out *plot.Plot, p *panel, i int, s *series) error {
+func addSeries(out *charts.Panel, p *panel, i int, s *series) error {
 	var points errorPoints
 	bounded := false
 	for _, q := range s.points {
@@ -73,7 +68,7 @@ func addSeries(out *plot.Plot, p *panel, i int, s *series) error {
 			continue
 		}
 		if p.names != nil { // side by side
-			q.x += 0.12 * (float64(i) - float64(len(p.series)-1)/2)
+			q.x += min(0.12, 0.8/float64(len(p.series))) * (float64(i) - float64(len(p.series)-1)/2)
 		}
 		e := struct{ Low, High float64 }{}
 		if isNumber(q.low) && isNumber(q.high) && q.high > q.low {
@@ -85,7 +80,7 @@ func addSeries(out *plot.Plot, p *panel, i int, s *series) error {
 	if len(points.XYs) == 0 {
 		return nil
 	}
-	color := plotutil.Color(i)
+	color := charts.Color(i)
 	line, dots, err := plotter.NewLinePoints(points.XYs)
 	if err != nil {
 		return err
@@ -94,53 +89,37 @@ func addSeries(out *plot.Plot, p *panel, i int, s *series) error {
 	dots.Color, dots.Shape, dots.Radius = color, plotutil.Shape(i), vg.Points(2)
 	thumbnails := []plot.Thumbnailer{dots}
 	if p.names == nil {
-		out.Add(line)
+		out.Plot.Add(line)
 		thumbnails = append(thumbnails, line)
 	}
-	out.Add(dots)
+	out.Plot.Add(dots)
 	if bounded {
 		bars, err := plotter.NewYErrorBars(points)
 		if err != nil {
 			return err
 		}
 		bars.Color = color
-		out.Add(bars)
+		out.Plot.Add(bars)
 	}
 	if s.name != "" {
-		out.Legend.Add(s.name, thumbnails...)
+		out.Legend = append(out.Legend, charts.Entry{Name: s.name, Thumbs: thumbnails})
 	}
 	return nil
 }
 
 // savePNG draws panels, two in a row, to a PNG file.
-func savePNG(path string, panels []panel) (err error) {
-	const columns = 2
-	rows := (len(panels) + columns - 1) / columns
-	canvas := vgimg.New(columns*7*vg.Inch, vg.Length(rows)*4.5*vg.Inch)
-	grid := make([][]*plot.Plot, rows)
+func savePNG(path string, panels []panel) error {
+	figure := charts.Figure{Columns: 2, Width: 5.5 * vg.Inch, Height: 4.5 * vg.Inch}
 	for i := range panels {
-		p, err := newPlot(&panels[i])
+		p, err := panels[i].draw()
 		if err != nil {
 			return err
 		}
-		grid[i/columns] = append(grid[i/columns], p)
+		figure.Panels = append(figure.Panels, p)
 	}
-	for len(grid[rows-1]) < columns {
-		grid[rows-1] = append(grid[rows-1], nil)
-	}
-	tiles := draw.Tiles{Rows: rows, Cols: columns, PadX: vg.Millimeter * 4, PadY: vg.Millimeter * 4, PadTop: vg.Millimeter * 2, PadRight: vg.Millimeter * 3}
-	for i, row := range plot.Align(grid, tiles, draw.New(canvas)) {
-		for j, c := range row {
-			if grid[i][j] != nil {
-				grid[i][j].Draw(c)
-			}
-		}
-	}
-	f, err := os.Create(path)
+	image, err := figure.Write("png")
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	_, err = vgimg.PngCanvas{Canvas: canvas}.WriteTo(f)
-	return err
+	return os.WriteFile(path, image, 0o666)
 }

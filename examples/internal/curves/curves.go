@@ -4,9 +4,9 @@ package curves
 import (
 	"errors"
 	"fmt"
+	"image/color"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
@@ -14,6 +14,7 @@ import (
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 
+	"github.com/marge-go/marge/internal/charts"
 	"github.com/marge-go/marge/marge/probe"
 )
 
@@ -124,123 +125,133 @@ var panels = []struct {
 	{"learning rate", []curve{train("", func(t *probe.Train) float64 { return t.LearningRate })}},
 }
 
-const columns = 3
-
+// save draws runs. One run has a colour for each curve; of several, each has a
+// colour, and the curves differ by their dashes.
 func save(path string, runs []run) error {
-	var plots []*plot.Plot
-	for _, panel := range panels {
-		p := newPlot(panel.title, "target tokens (millions)")
-		for i, c := range panel.curves {
-			for j, r := range runs {
-				var points plotter.XYs
-				for k := range r.records {
-					if v := c.value(&r.records[k]); v != nil {
-						points = append(points, plotter.XY{X: float64(r.records[k].TargetTokens) / 1e6, Y: *v})
-					}
-				}
-				if err := addLine(p, label(runs, j, c.name), points, i, j); err != nil {
-					return err
-				}
-			}
-		}
-		plots = append(plots, p)
-	}
-	p, err := relevance(runs)
+	format, err := charts.Format(path)
 	if err != nil {
 		return err
 	}
-	return render(path, append(plots, p))
-}
-
-// relevance draws the last histograms of f.
-func relevance(runs []run) (*plot.Plot, error) {
-	p := newPlot("relevance at the end", "f")
+	figure := charts.Figure{Columns: 3, Width: 4 * vg.Inch, Height: 3.2 * vg.Inch}
+	for _, panel := range panels {
+		var lines []line
+		for i, c := range panel.curves {
+			for j, r := range runs {
+				points := pointsOf(r.records, func(record *probe.Record) (plotter.XY, bool) {
+					v := c.value(record)
+					if v == nil {
+						return plotter.XY{}, false
+					}
+					return plotter.XY{X: float64(record.TargetTokens) / 1e6, Y: *v}, true
+				})
+				lines = append(lines, line{c.name, points, i, j})
+			}
+		}
+		if err := addPanel(&figure, charts.New(panel.title, "target tokens (millions)"), lines, len(runs)); err != nil {
+			return err
+		}
+	}
+	var lines []line
 	for j, r := range runs {
-		var last *probe.Measurement
-		for _, record := range r.records {
-			if record.Heldout != nil {
-				last = record.Heldout
-			}
-		}
-		if last == nil {
-			continue
-		}
-		for i, h := range []*probe.Histogram{&last.RelevanceAligned, &last.RelevanceUnaligned} {
-			var points plotter.XYs
-			for bin, count := range h.Counts {
-				low, high := probe.Bounds(bin)
-				points = append(points, plotter.XY{X: (low + high) / 2, Y: float64(count) / float64(max(h.N, 1))})
-			}
-			if err := addLine(p, label(runs, j, []string{"translations", "others"}[i]), points, i, j); err != nil {
-				return nil, err
-			}
+		lines = append(lines, relevance(r.records, j)...)
+	}
+	if err := addPanel(&figure, charts.New("relevance at the end", "f"), lines, len(runs)); err != nil {
+		return err
+	}
+	if len(figure.Panels) == 0 {
+		return errors.New("the records of the runs have no figures")
+	}
+	if len(runs) > 1 {
+		for j, r := range runs {
+			sample := &plotter.Line{LineStyle: style(0, j, len(runs))}
+			figure.Legend = append(figure.Legend, charts.Entry{Name: r.name, Thumbs: []plot.Thumbnailer{sample}})
 		}
 	}
-	return p, nil
-}
-
-func newPlot(title, x string) *plot.Plot {
-	p := plot.New()
-	p.Title.Text, p.X.Label.Text = title, x
-	p.Legend.Top = true
-	p.Add(plotter.NewGrid())
-	return p
-}
-
-// label names a line; with several runs, by the run.
-func label(runs []run, j int, curve string) string {
-	if len(runs) == 1 {
-		return curve
-	}
-	return strings.TrimSuffix(runs[j].name+", "+curve, ", ")
-}
-
-// addLine adds a line in the colour of the curve and with the dashes of the
-// run.
-func addLine(p *plot.Plot, name string, points plotter.XYs, curve, run int) error {
-	if len(points) == 0 {
-		return nil
-	}
-	line, err := plotter.NewLine(points)
-	if err != nil {
-		return fmt.Errorf("%s: %s: %w", p.Title.Text, name, err)
-	}
-	line.Color, line.Width = plotutil.Color(curve), vg.Points(1.2)
-	if run > 0 {
-		line.Dashes = plotutil.Dashes(run)
-	}
-	p.Add(line)
-	if name != "" {
-		p.Legend.Add(name, line)
-	}
-	return nil
-}
-
-// render draws plots beside and below each other.
-func render(path string, plots []*plot.Plot) (err error) {
-	rows := (len(plots) + columns - 1) / columns
-	canvas, err := draw.NewFormattedCanvas(columns*5*vg.Inch, vg.Length(rows)*3.3*vg.Inch, strings.TrimPrefix(filepath.Ext(path), "."))
+	image, err := figure.Write(format)
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	grid := make([][]*plot.Plot, rows)
-	for i := range grid {
-		grid[i] = make([]*plot.Plot, columns)
-		copy(grid[i], plots[i*columns:min((i+1)*columns, len(plots))])
-	}
-	tiles := draw.Tiles{Rows: rows, Cols: columns, PadX: vg.Millimeter * 4, PadY: vg.Millimeter * 4, PadTop: vg.Millimeter * 2, PadRight: vg.Millimeter * 3}
-	for i, row := range plot.Align(grid, tiles, draw.New(canvas)) {
-		for j, c := range row {
-			if grid[i][j] != nil {
-				grid[i][j].Draw(c)
-			}
+	return os.WriteFile(path, image, 0o666)
+}
+
+// line is a curve of a run.
+type line struct {
+	name       string
+	points     plotter.XYs
+	curve, run int
+}
+
+// pointsOf returns the points of those records that have one.
+func pointsOf(records []probe.Record, point func(*probe.Record) (plotter.XY, bool)) plotter.XYs {
+	var points plotter.XYs
+	for i := range records {
+		if p, ok := point(&records[i]); ok {
+			points = append(points, p)
 		}
 	}
-	f, err := os.Create(path)
-	if err != nil {
-		return err
+	return points
+}
+
+// relevance returns the last histograms of f of a run.
+func relevance(records []probe.Record, run int) []line {
+	var last *probe.Measurement
+	for _, record := range records {
+		if record.Heldout != nil {
+			last = record.Heldout
+		}
 	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	_, err = canvas.WriteTo(f)
-	return err
+	if last == nil {
+		return nil
+	}
+	histogram := func(name string, h *probe.Histogram, curve int) line {
+		l := line{name: name, curve: curve, run: run}
+		for bin, count := range h.Counts {
+			low, high := probe.Bounds(bin)
+			l.points = append(l.points, plotter.XY{X: (low + high) / 2, Y: float64(count) / float64(max(h.N, 1))})
+		}
+		return l
+	}
+	return []line{histogram("translations", &last.RelevanceAligned, 0), histogram("others", &last.RelevanceUnaligned, 1)}
+}
+
+// style is how a curve of one of several runs is drawn.
+func style(curve, run, runs int) draw.LineStyle {
+	s := draw.LineStyle{Color: charts.Color(curve), Width: vg.Points(1.2)}
+	if runs > 1 {
+		s.Color, s.Dashes = charts.Color(run), plotutil.Dashes(curve)
+	}
+	return s
+}
+
+// addPanel adds a plot of lines, unless none of them has a point. Its legend
+// names the curves, once for all runs.
+func addPanel(f *charts.Figure, p *plot.Plot, lines []line, runs int) error {
+	panel := charts.Panel{Plot: p}
+	named := map[string]bool{}
+	drawn := false
+	for _, l := range lines {
+		if len(l.points) == 0 {
+			continue
+		}
+		drawn = true
+		curve, err := plotter.NewLine(l.points)
+		if err != nil {
+			return fmt.Errorf("%s: %s: %w", p.Title.Text, l.name, err)
+		}
+		curve.LineStyle = style(l.curve, l.run, runs)
+		p.Add(curve)
+		if l.name == "" || named[l.name] {
+			continue
+		}
+		named[l.name] = true
+		sample := &plotter.Line{LineStyle: curve.LineStyle}
+		if runs > 1 {
+			sample.Color = color.Black
+		}
+		panel.Legend = append(panel.Legend, charts.Entry{Name: l.name, Thumbs: []plot.Thumbnailer{sample}})
+	}
+	if drawn {
+		f.Panels = append(f.Panels, panel)
+	}
+	return nil
 }

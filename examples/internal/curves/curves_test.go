@@ -2,6 +2,7 @@ package curves
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -20,7 +21,8 @@ func TestDraw(t *testing.T) {
 			t.Fatal(err)
 		}
 		for step := range 3 {
-			r := &probe.Record{Step: step + 1, TargetTokens: int64(step) * 1e6, Train: &probe.Train{Loss: 5 - float64(step), Beta: 6}}
+			r := &probe.Record{Step: step + 1, TargetTokens: int64(step) * 1e6}
+			r.Train = &probe.Train{Loss: 5 - float64(step), Beta: 6}
 			if step == 1 {
 				r.Links = &probe.Links{CrossShare: 0.5}
 				r.Heldout = &probe.Measurement{P1: 0.25, RelevanceAligned: probe.NewHistogram([]float32{0.5, 0.6})}
@@ -50,8 +52,14 @@ func TestDraw(t *testing.T) {
 			t.Errorf("the figure lacks %q", want)
 		}
 	}
-	if both := svg(runs...); !strings.Contains(both, ">first, P@1<") || !strings.Contains(both, ">second, P@1<") {
-		t.Error("the runs are not told apart")
+	if !strings.Contains(one, ">cross-attention<") || strings.Contains(one, ">first<") {
+		t.Error("of one run, the figure lacks a panel or names the run")
+	}
+	both := svg(runs...)
+	for _, want := range []string{">first<", ">second<", ">P@1<"} {
+		if n := strings.Count(both, want); n != 1 {
+			t.Errorf("the legends have %q %d times, want once", want, n)
+		}
 	}
 	png := filepath.Join(dir, "curves.png")
 	if err := Draw(png, runs[0]); err != nil {
@@ -59,6 +67,19 @@ func TestDraw(t *testing.T) {
 	}
 	if data, err := os.ReadFile(png); err != nil || !bytes.HasPrefix(data, []byte("\x89PNG")) {
 		t.Errorf("no PNG file (%v)", err)
+	}
+
+	// Panels without a point are left out.
+	unmeasured := filepath.Join(dir, "unmeasured")
+	log, err := probe.OpenLog(unmeasured, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(log.Append(&probe.Record{Step: 1, Train: &probe.Train{Loss: 5}}), log.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if s := svg(unmeasured); strings.Contains(s, "relevance") || strings.Contains(s, "links") || !strings.Contains(s, ">beta<") {
+		t.Error("a run without measurements has panels of them, or not its own")
 	}
 
 	empty := filepath.Join(dir, "empty.jsonl")
