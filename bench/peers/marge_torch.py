@@ -43,6 +43,15 @@ class Config:
     max_position_embeddings: int
     dropout: float = 0.1
     attention_dropout: float = 0.1
+    # How g sums up the tokens of a document: the "first" as in the paper, their "mean", or the "max" over the tokens of
+    # each of retrieval_dim linear functions.
+    retrieval_pooling: str = "first"
+    retrieval_dim: int = 0
+
+    @property
+    def embedding_dim(self):
+        """The width of g."""
+        return self.retrieval_dim if self.retrieval_pooling == "max" else self.d_model
 
     @classmethod
     def load(cls, directory):
@@ -52,10 +61,12 @@ class Config:
         if values.get("model_type") != "marge":
             raise ValueError(f"{path}: model_type is {values.get('model_type')!r}, not 'marge'")
         known = {field.name for field in dataclasses.fields(cls)}
-        missing = sorted(known - values.keys())
+        missing = sorted(known - values.keys() - {"retrieval_pooling", "retrieval_dim"})
         if missing:
             raise ValueError(f"{path}: {', '.join(missing)} missing")
-        return cls(**{name: values[name] for name in known})
+        if values.get("retrieval_pooling", "first") not in ("first", "mean", "max"):
+            raise ValueError(f"{path}: retrieval_pooling is {values['retrieval_pooling']!r}")
+        return cls(**{name: values[name] for name in known & values.keys()})
 
     def save(self, directory):
         values = {"architectures": ["Marge"], "model_type": "marge", **dataclasses.asdict(self)}
@@ -237,17 +248,31 @@ class Encoder(Embedding):
     def __init__(self, config):
         super().__init__(config)
         self.retrieval_layers = config.retrieval_layers
-        self.retrieval_layer_norm = nn.LayerNorm(config.d_model)
+        self.retrieval_pooling = config.retrieval_pooling
+        if config.retrieval_pooling == "max":
+            self.retrieval_proj = nn.Linear(config.d_model, config.retrieval_dim, bias=False)
+        self.retrieval_layer_norm = nn.LayerNorm(config.embedding_dim)
         self.layers = nn.ModuleList(
             Layer(config.d_model, config.encoder_attention_heads, config.encoder_ffn_dim, config) for _ in range(config.encoder_layers)
         )
 
     def retrieve(self, ids, mask, shared):
-        """Returns the outputs of the first retrieval_layers layers and g, [documents, d_model]: their `<s>` row, normed."""
+        """Returns the outputs of the first retrieval_layers layers and g, [documents, embedding_dim]: their `<s>` row, or
+        what else retrieval_pooling says, normed."""
         x = self.embed(ids, shared)
         for layer in self.layers[: self.retrieval_layers]:
             x = layer(x, mask)
-        return x, self.retrieval_layer_norm(x[:, 0])
+        return x, self.retrieval_layer_norm(self.pool(x, mask))
+
+    def pool(self, x, mask):
+        """[documents, longest, d_model] to [documents, embedding_dim], over the tokens that the attention mask shows."""
+        if self.retrieval_pooling == "first":
+            return x[:, 0]
+        padding = x.new_zeros(x.shape[:2], dtype=torch.bool) if mask is None else ~mask[:, 0, 0]
+        padding = padding[:, :, None]
+        if self.retrieval_pooling == "mean":
+            return x.masked_fill(padding, 0.0).sum(1) / (~padding).sum(1)
+        return self.retrieval_proj(x).masked_fill(padding, float("-inf")).amax(1)
 
     def finish(self, x, mask):
         for layer in self.layers[self.retrieval_layers :]:

@@ -96,6 +96,29 @@ class ReferenceTest(unittest.TestCase):
         want = -sum(log_p[t, token] for t, token in enumerate([*target, EOS])) / (len(target) + 1)
         torch.testing.assert_close(loss, want, rtol=1e-12, atol=1e-12)
 
+    def test_pooling(self):
+        """g of every pooling, of documents in one padded batch, against a loop over the tokens of each alone."""
+        for pooling, width in (("first", 16), ("mean", 16), ("max", 40)):
+            with self.subTest(pooling):
+                dim = width if pooling == "max" else 0
+                model = Marge(dataclasses.replace(CONFIG, retrieval_pooling=pooling, retrieval_dim=dim))
+                model.randomise(3)
+                encoder = model.double().eval().encoder
+                batch = Batch.collate(EVIDENCE, TARGETS, LANGUAGES)
+                _, g = encoder.retrieve(batch.evidence, batch.evidence_mask, model.shared)
+                self.assertEqual(g.shape, (len(EVIDENCE), width))
+                for row, tokens in zip(g, EVIDENCE):
+                    x, _ = encoder.retrieve(torch.tensor([[BOS, *tokens, EOS]]), None, model.shared)
+                    rows = list(x[0])
+                    if pooling == "first":
+                        pooled = rows[0]
+                    elif pooling == "mean":
+                        pooled = sum(rows) / len(rows)
+                    else:
+                        functions = encoder.retrieval_proj.weight
+                        pooled = torch.stack([max(function @ token for token in rows) for function in functions])
+                    torch.testing.assert_close(row, encoder.retrieval_layer_norm(pooled), rtol=1e-12, atol=1e-12)
+
     def test_padding_changes_nothing(self):
         """The loss over a ragged batch is the token mean of the losses of its targets alone, with their evidence."""
         model = new_model()
