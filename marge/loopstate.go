@@ -1,7 +1,6 @@
 package marge
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/marge-go/marge/internal/jsonx"
 	"github.com/marge-go/marge/marge/checkpoint"
 	"github.com/marge-go/marge/nn"
 	"github.com/marge-go/marge/nn/safetensors"
@@ -143,7 +143,7 @@ func (l *loop) restore(path string, step int) error {
 		return err
 	}
 	var s loopState
-	if err := unmarshalStrict(data, &s); err != nil {
+	if err := jsonx.UnmarshalStrict(data, &s); err != nil {
 		return fmt.Errorf("%s: %w", trainerName, err)
 	}
 	if s.Step != step || s.TargetTokens < 0 || s.ElapsedNS < 0 || len(s.Losses) > recentLosses {
@@ -231,19 +231,6 @@ func checkFinite(params []nn.Parameter, noneNegative bool) error {
 				return fmt.Errorf("%s: element %d is %v", p.Name, i, v)
 			}
 		}
-	}
-	return nil
-}
-
-// unmarshalStrict decodes one JSON value that has no members but those of v.
-func unmarshalStrict(data []byte, v any) error {
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.DisallowUnknownFields()
-	if err := d.Decode(v); err != nil {
-		return err
-	}
-	if _, err := d.Token(); err != io.EOF {
-		return errors.New("there is something after the JSON value")
 	}
 	return nil
 }

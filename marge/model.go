@@ -74,21 +74,24 @@ const (
 	bagGain  = 4
 )
 
-// New returns a model with random weights. Token embeddings, and what g takes
-// maxima of, are normal with standard deviation d_model^-0.5, all other
-// matrices with 0.02; biases are zero. In cross-attention the identity is added to v_proj and twice the
-// identity to out_proj: what the decoder attends to then comes out as the
-// tokens that the evidence consists of, which the tied output projection makes
-// more likely. So the decoder has a use for relevant evidence from the first
-// update on; with random matrices alone it learns to ignore evidence first, and
-// what g knows of documents is lost meanwhile. If g is taken from the first
-// token, v_proj and out_proj of the first encoder layer get identities too, so
-// that the first token starts with what all tokens have in them: with small
-// random matrices it would be the same for all documents.
+// New returns a model with random weights. Token embeddings and the features
+// that g takes maxima of are normal with standard deviation d_model^-0.5, all
+// other matrices with 0.02; biases are zero.
 //
-// The same configuration, seed included, gives the same weights everywhere.
-func New(c Config) (*Model, error) {
-	m, err := build(c)
+// In cross-attention the identity is added to v_proj and twice the identity to
+// out_proj. So what the decoder attends to comes out as the tokens of the
+// evidence, and the tied output projection makes these tokens more likely: the
+// decoder has a use for relevant evidence from the first update on. With random
+// matrices alone it first learns to ignore evidence, and meanwhile g loses what
+// it knows of documents. If g is taken from the first token, v_proj and out_proj
+// of the first encoder layer get identities too, so <s> starts as a mixture of
+// all tokens; with small random matrices alone it would be nearly the same for
+// all documents.
+//
+// The same configuration and seed give the same weights everywhere.
+func New(c Config) (m *Model, err error) {
+	defer tensor.Recover(&err)
+	m, err = build(c)
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/marge-go/marge/internal/jsonx"
 	"github.com/marge-go/marge/marge/corpus"
 	"github.com/marge-go/marge/marge/eval"
 	"github.com/marge-go/marge/marge/index"
@@ -299,7 +300,7 @@ func (r *retrieved) place() (any, []safetensors.Tensor) {
 // restore implements source.
 func (r *retrieved) restore(place json.RawMessage, step int, f *safetensors.File) ([]string, error) {
 	var p retrievedPlace
-	if err := unmarshalStrict(place, &p); err != nil {
+	if err := jsonx.UnmarshalStrict(place, &p); err != nil {
 		return nil, err
 	}
 	names, err := r.readLinks(f)

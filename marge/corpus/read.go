@@ -40,13 +40,13 @@ type Reason int
 
 // The reasons for which a line holds no document.
 const (
-	TooLong       Reason = iota // more than MaxLineBytes
-	Damaged                     // compressed data that cannot be decompressed
-	NotUTF8                     // not UTF-8
-	BadJSON                     // not a JSON object with strings
-	MissingField                // without id, lang or text
-	EmptyField                  // with an id, lang or text that is empty
-	BadLanguage                 // with a lang that is no language tag
+	TooLong      Reason = iota // more than MaxLineBytes
+	Damaged                    // compressed data that cannot be decompressed
+	NotUTF8                    // not UTF-8
+	BadJSON                    // not a JSON object with strings
+	MissingField               // without id, lang or text
+	EmptyField                 // with an id, lang or text that is empty
+	BadLanguage                // with a lang that is no language tag
 	reasons
 )
 
