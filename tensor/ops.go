@@ -6,36 +6,64 @@ import (
 )
 
 // Add returns a + b; the shapes must be equal.
-func (tp *Tape) Add(a, b *Tensor) *Tensor { return tp.add(tp.New(a.Shape()...), a, b) }
-
-// AddInto returns a + b in the memory of a, which must be the result of Linear,
-// FeedForward, Gather or Dropout, and which no other operation may read.
-func (tp *Tape) AddInto(a, b *Tensor) *Tensor {
-	return tp.add(tp.into("addinto", a), a, b)
+func (tp *Tape) Add(a, b *Tensor) *Tensor {
+	mustEqualShapes("add", a, b)
+	tp.read("add", a, b)
+	return tp.add(tp.New(a.Shape()...), a, b)
 }
 
-// into returns a tensor in the memory of a, for the result of an operation.
-func (tp *Tape) into(op string, a *Tensor) *Tensor {
-	if !a.spare || a.viewed {
-		panic(fmt.Sprintf("%s: %v is not the result of Linear, FeedForward, Gather or Dropout, or has views, or its memory is taken", op, a))
-	}
-	out := tp.tensors.get()
-	out.init(tp.backend, Float32, a.Shape())
-	out.store, out.offset = a.store, a.offset
-	a.spare = false
+// AddInto returns a + b. It takes the memory of a if a is the result of Linear,
+// FeedForward, Gather or Dropout that no operation has read; in any case no further operation may read a.
+func (tp *Tape) AddInto(a, b *Tensor) *Tensor { return tp.addInto("addinto", a, b) }
+
+func (tp *Tape) addInto(op string, a, b *Tensor) *Tensor {
+	mustEqualShapes(op, a, b)
+	tp.read(op, b)
+	out, taken := tp.inPlace(op, a)
+	tp.add(out, a, b)
+	tp.overwritten(a, taken)
 	return out
 }
 
-func (tp *Tape) add(out, a, b *Tensor) *Tensor {
-	if a.rank != b.rank || a.shape != b.shape {
-		panic(fmt.Sprintf("add: %v and %v", a, b))
+// inPlace returns a tensor for the result of an operation on a, whose other inputs are noted as read. It takes the
+// memory of a unless something else needs what is there: views, the backward pass of the operation that
+// made a, or that of one that has read it.
+func (tp *Tape) inPlace(op string, a *Tensor) (out *Tensor, taken bool) {
+	tp.mustUse(op, a)
+	if a.tape != tp || a.base != nil || a.use != useTemporary {
+		return tp.New(a.Shape()...), false
 	}
+	out = tp.tensor()
+	out.init(tp.backend, Float32, a.Shape())
+	out.store, out.offset = a.store, a.offset
+	return out, true
+}
+
+// overwritten notes that an operation in place on a is done.
+func (tp *Tape) overwritten(a *Tensor, taken bool) {
+	if a.tape == tp {
+		a.use |= useOverwritten
+	}
+	if taken {
+		a.store = nil
+	}
+}
+
+// add sets out, which may have the memory of a.
+func (tp *Tape) add(out, a, b *Tensor) *Tensor {
 	tp.backend.Add(out, a, b)
 	if tp.result(out, a, b) {
 		r := tp.push()
 		r.backward, r.out, r.in = addBackward, out, [4]*Tensor{a, b}
 	}
 	return out
+}
+
+// mustEqualShapes panics unless a and b have the same shape.
+func mustEqualShapes(op string, a, b *Tensor) {
+	if a.rank != b.rank || a.shape != b.shape {
+		panic(fmt.Sprintf("%s: %v and %v", op, a, b))
+	}
 }
 
 func addBackward(tp *Tape, r *record) {
@@ -45,22 +73,9 @@ func addBackward(tp *Tape, r *record) {
 	}
 }
 
-// pass adds dy, the gradient of r's output, to the gradient of t.
-func (tp *Tape) pass(t *Tensor, r *record, dy *Tensor) {
-	if r.out.grad != nil && tp.give(t, r) {
-		return
-	}
-	if g, accumulate := tp.gradient(t); g == nil {
-		return
-	} else if accumulate {
-		tp.backend.Axpy(1, dy, g)
-	} else {
-		tp.backend.Scale(g, 1, dy)
-	}
-}
-
 // Scale returns alpha * x.
 func (tp *Tape) Scale(alpha float32, x *Tensor) *Tensor {
+	tp.read("scale", x)
 	out := tp.New(x.Shape()...)
 	tp.backend.Scale(out, alpha, x)
 	if tp.result(out, x) {
@@ -80,6 +95,7 @@ func scaleBackward(tp *Tape, r *record) {
 
 // MulScalar returns s[0] * x for a tensor s of one element, trainable or not.
 func (tp *Tape) MulScalar(x, s *Tensor) *Tensor {
+	tp.read("mulscalar", x, s)
 	mustShape("mulscalar", "s", s, Float32, 1)
 	out := tp.New(x.Shape()...)
 	tp.backend.MulScalar(out, x, s, false)
@@ -102,9 +118,8 @@ func mulScalarBackward(tp *Tape, r *record) {
 // Dot returns the sum of the products of the elements of a and b, which have
 // the same shape: [1].
 func (tp *Tape) Dot(a, b *Tensor) *Tensor {
-	if a.rank != b.rank || a.shape != b.shape {
-		panic(fmt.Sprintf("dot: %v and %v", a, b))
-	}
+	mustEqualShapes("dot", a, b)
+	tp.read("dot", a, b)
 	out := tp.New(1)
 	tp.backend.Fill(out, 0)
 	tp.backend.AddDot(out, a, b)
@@ -125,8 +140,9 @@ func dotBackward(tp *Tape, r *record) {
 
 // Linear returns x W^T + b for x [n, in], W [out, in] and b [out] or nil.
 func (tp *Tape) Linear(x, w, b *Tensor) *Tensor {
+	tp.read("linear", x, w, b)
 	out := tp.linear(x, w, b, nil)
-	out.spare = true
+	out.use = useTemporary
 	if tp.result(out, x, w, b) {
 		r := tp.push()
 		r.backward, r.out, r.in = linearBackward, out, [4]*Tensor{x, w, b}
@@ -136,6 +152,7 @@ func (tp *Tape) Linear(x, w, b *Tensor) *Tensor {
 
 // LinearGELU returns GELU(x W^T + b), as Linear followed by GELU, in one pass.
 func (tp *Tape) LinearGELU(x, w, b *Tensor) *Tensor {
+	tp.read("lineargelu", x, w, b)
 	var pre *Tensor
 	if tp.recording {
 		pre = tp.New(x.shape[0], w.shape[0])
@@ -169,13 +186,14 @@ func (tp *Tape) linear(x, w, b *Tensor, pre **Tensor) *Tensor {
 // b1 [ffn], W2 [out, ffn] and b2 [out]. The value after GELU is not kept for the
 // backward pass, which computes it again from the value before.
 func (tp *Tape) FeedForward(x, w1, b1, w2, b2 *Tensor) *Tensor {
+	tp.read("feedforward", x, w1, b1, w2, b2)
 	var pre *Tensor
 	if tp.recording {
 		pre = tp.New(x.shape[0], w1.shape[0])
 	}
 	h := tp.linear(x, w1, b1, &pre)
 	out := tp.linear(h, w2, b2, nil)
-	out.spare = true
+	out.use = useTemporary
 	tp.release(h)
 	if tp.result(out, x, w1, b1, w2, b2) {
 		r := tp.push()
@@ -236,6 +254,7 @@ func (tp *Tape) productGradient(t, a, b *Tensor, transA, transB bool) {
 // MatMul returns a b for a [m, k] and b [k, n], or a b^T for b [n, k] if
 // transB.
 func (tp *Tape) MatMul(a, b *Tensor, transB bool) *Tensor {
+	tp.read("matmul", a, b)
 	mustShape("matmul", "a", a, Float32, -1, -1)
 	mustShape("matmul", "b", b, Float32, -1, -1)
 	k, n := b.shape[0], b.shape[1]
@@ -267,6 +286,7 @@ func matMulBackward(tp *Tape, r *record) {
 // GELU returns x*Phi(x), Phi being the normal distribution function (the
 // exact form, by erf).
 func (tp *Tape) GELU(x *Tensor) *Tensor {
+	tp.read("gelu", x)
 	out := tp.New(x.Shape()...)
 	tp.backend.GELU(out, x)
 	if tp.result(out, x) {
@@ -284,21 +304,25 @@ func geluBackward(tp *Tape, r *record) {
 // LayerNorm returns (x - mean)/sqrt(var + eps)*gamma + beta for every row of
 // x [n, d]; var is the biased variance.
 func (tp *Tape) LayerNorm(x, gamma, beta *Tensor, eps float32) *Tensor {
+	tp.read("layernorm", x, gamma, beta)
 	mustShape("layernorm", "x", x, Float32, -1, -1)
 	mustShape("layernorm", "gamma", gamma, Float32, x.shape[1])
 	mustShape("layernorm", "beta", beta, Float32, x.shape[1])
 	out := tp.New(x.Shape()...)
 	mean, rstd := tp.New(x.shape[0]), tp.New(x.shape[0])
 	tp.backend.LayerNorm(out, mean, rstd, x, gamma, beta, eps)
-	if tp.result(out, x, gamma, beta) {
+	out.use = useComputable
+	tp.result(out, x, gamma, beta)
+	if tp.recording { // also without a gradient, for Recompute
 		r := tp.push()
-		r.backward, r.again, r.out, r.in = layerNormBackward, layerNormAgain, out, [4]*Tensor{x, gamma, beta}
+		r.backward, r.forward, r.out, r.in = layerNormBackward, layerNormForward, out, [4]*Tensor{x, gamma, beta}
 		r.saved, r.f = [3]*Tensor{mean, rstd}, eps
+		out.record = len(tp.records)
 	}
 	return out
 }
 
-func layerNormAgain(tp *Tape, r *record) {
+func layerNormForward(tp *Tape, r *record) {
 	tp.backend.LayerNorm(r.out, r.saved[0], r.saved[1], r.in[0], r.in[1], r.in[2], r.f)
 }
 
@@ -310,15 +334,16 @@ func layerNormBackward(tp *Tape, r *record) {
 }
 
 // Dropout zeroes each element with probability p and multiplies the others by
-// 1/(1-p) on a training tape; otherwise it returns x. Which elements are
+// 1/(1-p) on a training tape; otherwise it returns x as it is. Which elements are
 // dropped depends on the tape's seed and on the number of dropouts before
 // this one.
 func (tp *Tape) Dropout(x *Tensor, p float32) *Tensor {
 	if !tp.drops(p) {
-		return x
+		return tp.alias("dropout", x)
 	}
+	tp.read("dropout", x)
 	out := tp.New(x.Shape()...)
-	out.spare = true
+	out.use = useTemporary
 	stream := tp.stream()
 	tp.backend.Dropout(out, x, p, tp.seed, stream)
 	if tp.result(out, x) {
@@ -329,19 +354,18 @@ func (tp *Tape) Dropout(x *Tensor, p float32) *Tensor {
 	return out
 }
 
-// AddDropout returns x + Dropout(y, p) in the memory of y, which must be the
-// result of Linear, FeedForward, Gather or Dropout, and which no other operation
-// may read: the residual connection of a Transformer.
+// AddDropout returns x + Dropout(y, p), the residual connection of a Transformer. What AddInto says of
+// the memory of a holds for that of y.
 func (tp *Tape) AddDropout(x, y *Tensor, p float32) *Tensor {
 	if !tp.drops(p) {
-		return tp.AddInto(y, x)
+		return tp.addInto("adddropout", y, x)
 	}
-	if x.rank != y.rank || x.shape != y.shape {
-		panic(fmt.Sprintf("adddropout: %v and %v", x, y))
-	}
-	out := tp.into("adddropout", y)
+	mustEqualShapes("adddropout", x, y)
+	tp.read("adddropout", x)
+	out, taken := tp.inPlace("adddropout", y)
 	stream := tp.stream()
 	tp.backend.AddDropout(out, x, y, p, tp.seed, stream)
+	tp.overwritten(y, taken)
 	if tp.result(out, x, y) {
 		r := tp.push()
 		r.backward, r.out, r.in = addDropoutBackward, out, [4]*Tensor{y, x}
@@ -360,8 +384,11 @@ func (tp *Tape) drops(p float32) bool {
 
 func addDropoutBackward(tp *Tape, r *record) {
 	y, x, dy := r.in[0], r.in[1], r.out.grad
-	if g, accumulate := tp.gradient(y); accumulate {
-		panic("adddropout: another operation read what it overwrote")
+	if g, accumulate := tp.gradient(y); g != nil && accumulate {
+		dropped := tp.New(dy.Shape()...)
+		tp.backend.Dropout(dropped, dy, r.f, r.seed, r.stream)
+		tp.backend.Axpy(1, dropped, g)
+		tp.release(dropped)
 	} else if g != nil {
 		tp.backend.Dropout(g, dy, r.f, r.seed, r.stream)
 	}
@@ -382,125 +409,4 @@ func dropoutBackward(tp *Tape, r *record) {
 	dy := r.out.grad
 	tp.backend.Dropout(dy, dy, r.f, r.seed, r.stream)
 	tp.backend.Axpy(1, dy, g)
-}
-
-// Attention returns multi-head attention of packed documents: q [m, d],
-// k and v [n, d] are split in o.Heads heads of d/heads columns; bias is nil or
-// [query segments, key segments]. See AttentionOptions. Nothing of the size of
-// the score matrix is kept for the backward pass, which computes the scores
-// again, block by block.
-func (tp *Tape) Attention(q, k, v, bias *Tensor, o AttentionOptions) *Tensor {
-	mustShape("attention", "q", q, Float32, -1, -1)
-	d := q.shape[1]
-	mustShape("attention", "k", k, Float32, -1, d)
-	mustShape("attention", "v", v, Float32, k.shape[0], d)
-	if o.Heads < 1 || d%o.Heads != 0 {
-		panic(fmt.Sprintf("attention: width %d in %d heads", d, o.Heads))
-	}
-	mustOffsets("attention", o.QOffsets, q.shape[0])
-	mustOffsets("attention", o.KOffsets, k.shape[0])
-	if bias != nil {
-		mustShape("attention", "bias", bias, Float32, len(o.QOffsets)-1, len(o.KOffsets)-1)
-	} else if len(o.QOffsets) != len(o.KOffsets) {
-		panic(fmt.Sprintf("attention: %d query segments and %d key segments without a bias", len(o.QOffsets)-1, len(o.KOffsets)-1))
-	}
-	if o.Causal && bias != nil {
-		panic("attention: causal attention with a bias between documents")
-	}
-	opt := tp.attention.get()
-	*opt = o
-	if !tp.training {
-		opt.Dropout = 0
-	} else if o.Dropout > 0 {
-		opt.Seed, opt.Stream = tp.seed, tp.stream()
-	}
-	out, lse := tp.New(q.Shape()...), tp.New(o.Heads, q.shape[0])
-	tp.backend.Attention(out, lse, q, k, v, bias, opt)
-	if tp.result(out, q, k, v, bias) {
-		r := tp.push()
-		r.backward, r.out, r.in = attentionBackward, out, [4]*Tensor{q, k, v, bias}
-		r.saved[0], r.attn = lse, opt
-	}
-	return out
-}
-
-func attentionBackward(tp *Tape, r *record) {
-	q, k, v, bias := r.in[0], r.in[1], r.in[2], r.in[3]
-	dq, addQ := tp.gradient(q)
-	dk, addK := tp.gradient(k)
-	dv, addV := tp.gradient(v)
-	tp.backend.AttentionBackward(dq, dk, dv, tp.sum(bias), r.out.grad, r.out, r.saved[0], q, k, v, bias, r.attn, [3]bool{addQ, addK, addV})
-}
-
-// CrossEntropy returns scale times the sum over rows i of the negative
-// log-likelihood of targets[i] under softmax(hidden[i] table^T), for hidden
-// [n, d] and table [v, d], and the n summands without scale. With label
-// smoothing s a row counts (1-s) times its own term plus s times the mean term
-// over the vocabulary.
-//
-// On a recording tape the gradients are computed along with the loss, block by
-// block, so that the logits are computed only once. The gradient of a table that
-// has none yet is computed where it will stay; it counts when Backward adds it.
-func (tp *Tape) CrossEntropy(hidden, table, targets *Tensor, smoothing, scale float32) (loss, nll *Tensor) {
-	mustShape("crossentropy", "hidden", hidden, Float32, -1, -1)
-	mustShape("crossentropy", "table", table, Float32, -1, hidden.shape[1])
-	mustShape("crossentropy", "targets", targets, Int32, hidden.shape[0])
-	loss, nll = tp.New(1), tp.New(hidden.shape[0])
-	var dhidden, dtable *Tensor
-	if tp.result(loss, hidden, table) {
-		dhidden = tp.New(hidden.Shape()...)
-		if table.requiresGrad {
-			dtable = tp.borrow(table)
-		}
-		r := tp.push()
-		r.backward, r.out, r.in, r.saved = crossEntropyBackward, loss, [4]*Tensor{hidden, table}, [3]*Tensor{dhidden, dtable}
-	}
-	n, v := hidden.shape[0], table.shape[0]
-	logits := tp.New(logitsRows(n, v), v)
-	tp.backend.CrossEntropy(loss, nll, dhidden, dtable, hidden, table, targets, logits, smoothing, scale)
-	tp.release(logits)
-	return loss, nll
-}
-
-// logitsBlock is the size, in elements, that a block of logits has at most,
-// unless that were fewer than minLogitsRows rows. Every block reads the table
-// and its gradient anew, which takes longer than the products if it is small.
-const (
-	logitsBlock   = 1 << 22
-	minLogitsRows = 256
-)
-
-// logitsRows returns how many of n rows of v logits are computed at a time, in
-// blocks of about the same size.
-func logitsRows(n, v int) int {
-	most := max(minLogitsRows, logitsBlock/max(v, 1))
-	blocks := max((n+most-1)/most, 1)
-	return (n + blocks - 1) / blocks
-}
-
-func crossEntropyBackward(tp *Tape, r *record) {
-	for i, in := range r.in[:2] {
-		saved := r.saved[i]
-		if saved != nil && tp.adopt(in, saved) {
-			tp.backend.MulScalar(saved, saved, r.out.grad, false)
-			continue
-		}
-		if g, accumulate := tp.gradient(in); g != nil {
-			tp.backend.MulScalar(g, saved, r.out.grad, accumulate)
-		}
-		if saved != nil && saved.inTape(tp) {
-			tp.release(saved)
-		}
-	}
-}
-
-// mustOffsets panics unless offsets rise from 0 to n.
-func mustOffsets(op string, offsets []int32, n int) {
-	ok := len(offsets) > 0 && offsets[0] == 0 && int(offsets[len(offsets)-1]) == n
-	for i := 1; ok && i < len(offsets); i++ {
-		ok = offsets[i-1] <= offsets[i]
-	}
-	if !ok {
-		panic(fmt.Sprintf("%s: offsets do not rise from 0 to %d", op, n))
-	}
 }

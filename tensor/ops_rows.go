@@ -3,10 +3,11 @@ package tensor
 // Gather returns scale times the rows of table [v, d] that rows [n] names
 // (an embedding look-up).
 func (tp *Tape) Gather(table, rows *Tensor, scale float32) *Tensor {
+	tp.read("gather", table, rows)
 	mustShape("gather", "table", table, Float32, -1, -1)
 	mustShape("gather", "rows", rows, Int32, -1)
 	out := tp.New(rows.shape[0], table.shape[1])
-	out.spare = true
+	out.use = useTemporary
 	tp.backend.Gather(out, table, rows, scale, false)
 	if tp.result(out, table) {
 		r := tp.push()
@@ -15,15 +16,19 @@ func (tp *Tape) Gather(table, rows *Tensor, scale float32) *Tensor {
 	return out
 }
 
-// AddGather returns x + Gather(table, rows, scale) in the memory of x, which must
-// be the result of Linear, FeedForward, Gather or Dropout, and which no other
-// operation may read.
+// AddGather returns x + Gather(table, rows, scale). What AddInto says of the memory of a holds for
+// that of x.
 func (tp *Tape) AddGather(x, table, rows *Tensor, scale float32) *Tensor {
 	mustShape("addgather", "table", table, Float32, -1, -1)
 	mustShape("addgather", "rows", rows, Int32, -1)
 	mustShape("addgather", "x", x, Float32, rows.shape[0], table.shape[1])
-	out := tp.into("addgather", x)
+	tp.read("addgather", table, rows)
+	out, taken := tp.inPlace("addgather", x)
+	if !taken {
+		tp.backend.Scale(out, 1, x)
+	}
 	tp.backend.Gather(out, table, rows, scale, true)
+	tp.overwritten(x, taken)
 	if tp.result(out, x, table) {
 		r := tp.push()
 		r.backward, r.out, r.in, r.f = addGatherBackward, out, [4]*Tensor{table, rows, x}, scale
@@ -46,6 +51,7 @@ func addGatherBackward(tp *Tape, r *record) {
 // offsets[s]:offsets[s+1] of x [n, d]: [segments, d]. An empty segment has
 // mean zero.
 func (tp *Tape) SegmentMean(x *Tensor, offsets []int32) *Tensor {
+	tp.read("segmentmean", x)
 	mustShape("segmentmean", "x", x, Float32, -1, -1)
 	mustOffsets("segmentmean", offsets, x.shape[0])
 	out := tp.New(len(offsets)-1, x.shape[1])
@@ -66,6 +72,7 @@ func segmentMeanBackward(tp *Tape, r *record) {
 // [segments, d]. The gradient flows through the first row that has it. An empty
 // segment has zeros.
 func (tp *Tape) LinearMax(x, w *Tensor, offsets []int32) *Tensor {
+	tp.read("linearmax", x, w)
 	mustShape("linearmax", "x", x, Float32, -1, -1)
 	mustShape("linearmax", "w", w, Float32, -1, x.shape[1])
 	mustOffsets("linearmax", offsets, x.shape[0])
@@ -89,6 +96,7 @@ func linearMaxBackward(tp *Tape, r *record) {
 // Normalize returns the rows of x [n, d] divided by their Euclidean norms; a
 // zero row stays zero.
 func (tp *Tape) Normalize(x *Tensor) *Tensor {
+	tp.read("normalize", x)
 	mustShape("normalize", "x", x, Float32, -1, -1)
 	out, norm := tp.New(x.Shape()...), tp.New(x.shape[0])
 	tp.backend.Normalize(out, norm, x)

@@ -8,29 +8,33 @@ import (
 
 var nan = float32(math.NaN())
 
-// Tape carries out operations and, while it records, remembers them for
-// Backward. Its tensors live until Reset. A tape is for one goroutine; several
-// tapes may share parameters for reading, but only one may run Backward on
-// them at a time.
+// Tape carries out operations and, while it records, keeps what Backward needs.
+// Its tensors live until Reset; using one later panics. A tape is for one
+// goroutine; several tapes may share parameters for reading, but only one may run
+// Backward on them at a time. Results of one tape may be read on others as constants, while it
+// is not in use.
 type Tape struct {
-	backend   Backend
-	floats    arena
-	ints      arena
-	tensors   slab[Tensor]
-	attention slab[AttentionOptions]
-	records   []record
-	loans     []loan
-	recording bool
-	training  bool
-	seed      uint64
-	streams   uint64 // dropouts so far
+	backend    Backend
+	floats     arena
+	ints       arena
+	tensors    slab[Tensor]
+	stale      slab[Tensor] // of before the last Reset, kept apart so that their use is noticed
+	attention  slab[AttentionOptions]
+	records    []record
+	early      []earlyGradient
+	generation uint32 // the number of Resets
+	recording  bool
+	training   bool
+	spent      bool // Backward was called
+	seed       uint64
+	streams    uint64 // dropouts so far
 }
 
 // record is one operation to go back through. Which fields are set is the
 // business of the operation and its backward function.
 type record struct {
 	backward func(tp *Tape, r *record)
-	again    func(tp *Tape, r *record) // computes a forgotten out, or nil
+	forward  func(tp *Tape, r *record) // computes out again, or nil
 	out      *Tensor
 	in       [4]*Tensor
 	saved    [3]*Tensor
@@ -88,18 +92,20 @@ const (
 	Training              // records for Backward, dropout is on
 )
 
-// Reset forgets all operations and takes back the memory of all tensors that
+// Reset clears all operations and takes back the memory of all tensors that
 // the tape made: none of them may be used any more. The seed determines the
 // dropout of what follows.
 func (tp *Tape) Reset(mode Mode, seed uint64) {
-	tp.settle()
+	tp.returnGradients()
 	tp.floats.reset()
 	tp.ints.reset()
+	tp.tensors, tp.stale = tp.stale, tp.tensors
 	tp.tensors.reset()
 	tp.attention.reset()
 	clear(tp.records)
 	tp.records = tp.records[:0]
-	tp.recording, tp.training = mode != Inference, mode == Training
+	tp.generation++
+	tp.recording, tp.training, tp.spent = mode != Inference, mode == Training, false
 	tp.seed, tp.streams = seed, 0
 }
 
@@ -109,13 +115,20 @@ func (tp *Tape) Backend() Backend { return tp.backend }
 // Bytes returns the memory that the tape holds for tensors.
 func (tp *Tape) Bytes() int { return tp.floats.bytes() + tp.ints.bytes() }
 
-// Poison makes every later Reset fill the tape's memory with NaN, so that
+// Poison makes the tape fill memory with NaN when it takes it back, so that
 // tests find reads of what was never written.
 func (tp *Tape) Poison() { tp.floats.poison = true }
 
+// tensor returns a tensor of the tape without memory.
+func (tp *Tape) tensor() *Tensor {
+	t := tp.tensors.get()
+	t.tape, t.generation = tp, tp.generation
+	return t
+}
+
 // New returns a float32 tensor with undefined content.
 func (tp *Tape) New(shape ...int) *Tensor {
-	t := tp.tensors.get()
+	t := tp.tensor()
 	t.init(tp.backend, Float32, shape)
 	t.store, t.offset = tp.floats.alloc(t.Len())
 	return t
@@ -126,35 +139,6 @@ func (tp *Tape) New(shape ...int) *Tensor {
 func (tp *Tape) release(t *Tensor) {
 	if t != nil {
 		tp.floats.release(t.store, t.offset, t.Len())
-	}
-}
-
-// Forget gives back the memory of y, a result of LayerNorm without views that no
-// further operation reads. The backward pass computes it again.
-func (tp *Tape) Forget(y *Tensor) {
-	if y.viewed || y.base != nil {
-		panic(fmt.Sprintf("forget: %v has views or is one", y))
-	}
-	if tp.recording && y.requiresGrad {
-		i := len(tp.records) - 1
-		for i >= 0 && tp.records[i].out != y {
-			i--
-		}
-		if i < 0 || tp.records[i].again == nil {
-			panic(fmt.Sprintf("forget: %v is no result of LayerNorm on this tape", y))
-		}
-		y.maker = i + 1
-	}
-	tp.release(y)
-	y.store = nil
-}
-
-// remember computes t again if it was forgotten.
-func (tp *Tape) remember(t *Tensor) {
-	if t != nil && t.store == nil {
-		t.store, t.offset = tp.floats.alloc(t.Len())
-		r := &tp.records[t.maker-1]
-		r.again(tp, r)
 	}
 }
 
@@ -174,7 +158,7 @@ func (tp *Tape) Ints(data []int32) *Tensor {
 
 // newInts returns an int32 tensor with undefined content.
 func (tp *Tape) newInts(shape ...int) *Tensor {
-	t := tp.tensors.get()
+	t := tp.tensor()
 	t.init(tp.backend, Int32, shape)
 	t.store, t.offset = tp.ints.alloc(t.Len())
 	return t
@@ -186,8 +170,8 @@ func (tp *Tape) Rows(x *Tensor, lo, hi int) *Tensor {
 	if lo < 0 || hi < lo || hi > x.shape[0] {
 		panic(fmt.Sprintf("rows: %d:%d of %v", lo, hi, x))
 	}
-	v := tp.tensors.get()
-	x.view(v, lo*x.strides[0])
+	v := tp.view("rows", x, useViewed)
+	v.offset += lo * x.strides[0]
 	v.shape[0] = hi - lo
 	return v
 }
@@ -198,18 +182,68 @@ func (tp *Tape) Columns(x *Tensor, lo, hi int) *Tensor {
 	if x.rank != 2 || lo < 0 || hi < lo || hi > x.shape[1] {
 		panic(fmt.Sprintf("columns: %d:%d of %v", lo, hi, x))
 	}
-	v := tp.tensors.get()
-	x.view(v, lo)
+	v := tp.view("columns", x, useViewed)
+	v.offset += lo
 	v.shape[1] = hi - lo
 	return v
 }
 
 // Detach returns x as a view that gradients do not flow through.
 func (tp *Tape) Detach(x *Tensor) *Tensor {
-	v := tp.tensors.get()
-	x.view(v, 0)
+	v := tp.view("detach", x, useViewed)
 	v.base, v.requiresGrad = nil, false
 	return v
+}
+
+// alias returns x as another tensor with the same gradient.
+func (tp *Tape) alias(op string, x *Tensor) *Tensor {
+	v := tp.view(op, x, useAliased)
+	v.whole = x.base == nil || x.whole
+	return v
+}
+
+// view returns x as another tensor of the same memory, and notes that at x, if it is the tape's own:
+// others may be reading it.
+func (tp *Tape) view(op string, x *Tensor, how use) *Tensor {
+	tp.mustUse(op, x)
+	if x.tape == tp {
+		x.use |= how
+	}
+	v := tp.tensor()
+	*v = Tensor{
+		backend: x.backend, store: x.store, offset: x.offset, rank: x.rank, shape: x.shape, strides: x.strides, dtype: x.dtype,
+		requiresGrad: x.requiresGrad, base: x.base, tape: tp, generation: tp.generation,
+	}
+	if v.base == nil {
+		v.base = x
+	}
+	return v
+}
+
+// mustUse panics unless an operation can read x.
+func (tp *Tape) mustUse(op string, x *Tensor) {
+	x.mustLive(op)
+	switch {
+	case tp.spent:
+		panic(op + ": the tape has gone Backward, and needs a Reset")
+	case x.use&(useOverwritten|useRecomputed) != 0:
+		panic(fmt.Sprintf("%s: %v was given to %s", op, x, x.use.taker()))
+	case x.tape != nil && x.tape != tp && x.requiresGrad && tp.recording:
+		panic(fmt.Sprintf("%s: %v is a result of another tape, which gradients do not reach from this one", op, x))
+	}
+}
+
+// read panics unless an operation can read all inputs, and notes that it does; nil is nothing.
+func (tp *Tape) read(op string, inputs ...*Tensor) {
+	for _, t := range inputs {
+		if t == nil {
+			continue
+		}
+		tp.mustUse(op, t)
+		if t.tape == tp { // others may be in use elsewhere
+			t.use |= useRead
+		}
+	}
 }
 
 // result prepares the output of an operation: whether it needs a gradient.
@@ -224,95 +258,4 @@ func (tp *Tape) result(out *Tensor, inputs ...*Tensor) bool {
 func (tp *Tape) push() *record {
 	tp.records = append(tp.records, record{})
 	return &tp.records[len(tp.records)-1]
-}
-
-// gradient returns the tensor that collects the gradient of t, or nil if t
-// needs none, and whether it must be added to (else it is to be overwritten).
-func (tp *Tape) gradient(t *Tensor) (g *Tensor, accumulate bool) {
-	if t == nil || !t.requiresGrad {
-		return nil, false
-	}
-	if t.base != nil {
-		whole := tp.sum(t.base)
-		g = tp.tensors.get()
-		*g = *whole
-		g.rank, g.shape = t.rank, t.shape
-		// whole is contiguous with the shape of base, as base is in all that Rows and Columns are taken of.
-		g.offset = whole.offset + t.offset - t.base.offset
-		return g, true
-	}
-	if t.inTape(tp) {
-		if t.grad == nil {
-			t.grad = tp.New(t.Shape()...)
-		}
-	} else {
-		gradients.Lock()
-		defer gradients.Unlock()
-		if t.grad == nil {
-			t.grad = New(t.backend, Float32, t.Shape()...)
-		}
-	}
-	accumulate = t.gradSet
-	t.gradSet = true
-	return t.grad, accumulate
-}
-
-// give makes the gradient of r's output, which nobody else reads, the gradient
-// of t, if t is a tensor of this tape that has none yet.
-func (tp *Tape) give(t *Tensor, r *record) bool {
-	if !t.inTape(tp) || !tp.adopt(t, r.out.grad) {
-		return false
-	}
-	r.out.grad = nil
-	return true
-}
-
-// sum is gradient for operations that can only add.
-func (tp *Tape) sum(t *Tensor) *Tensor {
-	g, accumulate := tp.gradient(t)
-	if g != nil && !accumulate {
-		tp.backend.Fill(g, 0)
-	}
-	return g
-}
-
-// inTape reports whether t lives, or lived until Forget, in the tape's arena.
-func (t *Tensor) inTape(tp *Tape) bool {
-	return t.store == nil || slices.ContainsFunc(tp.floats.chunks, func(c arenaChunk) bool { return c.store == t.store })
-}
-
-// Backward adds the gradients of loss, a tensor of one element made by
-// CrossEntropy or another operation of this tape, to the gradients of all
-// parameters that it depends on. It can be called once between two Resets. The
-// gradients of the operations' results do not outlive it.
-func (tp *Tape) Backward(loss *Tensor) {
-	if !tp.recording {
-		panic("tensor: Backward on a tape that does not record")
-	}
-	if loss.Len() != 1 {
-		panic(fmt.Sprintf("tensor: Backward from %v, want one element", loss))
-	}
-	if !loss.requiresGrad {
-		panic("tensor: Backward from a loss that depends on no parameter")
-	}
-	tp.backend.Fill(tp.sum(loss), 1)
-	tp.backward()
-}
-
-// backward goes back through all records from the gradients that are set.
-func (tp *Tape) backward() {
-	for i := len(tp.records) - 1; i >= 0; i-- {
-		if r := &tp.records[i]; r.out.gradSet {
-			for _, in := range r.in {
-				tp.remember(in)
-			}
-			r.backward(tp, r)
-			tp.release(r.out.grad)
-			r.out.grad = nil
-			if r.out.maker == i+1 {
-				tp.release(r.out)
-			}
-		}
-	}
-	tp.recording = false
 }

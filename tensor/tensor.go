@@ -79,10 +79,27 @@ type Tensor struct {
 	gradSet      bool    // grad holds a sum; otherwise its content is undefined and counts as zero
 	grad         *Tensor // same shape, contiguous
 	base         *Tensor // the tensor that a view was taken of; it holds the gradient
-	viewed       bool    // views were taken
-	spare        bool    // the operation that made the tensor does not read it again
-	maker        int     // 1 + the record that computes a forgotten tensor again
+	whole        bool    // the view has all of base, whose gradient is its own
+
+	// Of results of a tape:
+	tape       *Tape
+	generation uint32 // of the tape when it made the tensor
+	record     int    // 1 + the number of the record that can compute the tensor again
+	use        use
 }
+
+// use tells what a tape has done, and may do, with a tensor of its own.
+type use uint8
+
+const (
+	useRead        use = 1 << iota // an operation has read it
+	useViewed                      // views were taken
+	useAliased                     // Dropout has returned it, as it dropped nothing
+	useTemporary                   // the operation that made it does not read it in the backward pass
+	useComputable                  // it can be computed again from what is kept anyway: LayerNorm made it
+	useOverwritten                 // an operation in place took it
+	useRecomputed                  // Recompute took it
+)
 
 // New returns a tensor of zeros that does not belong to a tape.
 func New(b Backend, dt DType, shape ...int) *Tensor {
@@ -192,6 +209,10 @@ func (t *Tensor) Int32s() []int32 {
 }
 
 func (t *Tensor) check(dt DType) {
+	t.mustLive("tensor")
+	if t.store == nil {
+		panic(fmt.Sprintf("tensor: the memory of %v was given to %s", t, t.use.taker()))
+	}
 	if t.dtype != dt {
 		panic(fmt.Sprintf("tensor: %v used as %v", t, dt))
 	}
@@ -246,7 +267,7 @@ func (t *Tensor) RequiresGrad() bool { return t.requiresGrad }
 // over all backward passes since ZeroGrad. It is zero-filled where nothing
 // flowed.
 func (t *Tensor) Grad() *Tensor {
-	if t.base != nil || !t.requiresGrad {
+	if t.base != nil || t.tape != nil || !t.requiresGrad {
 		panic(fmt.Sprintf("tensor: %v is no parameter: it holds no gradient", t))
 	}
 	gradients.Lock()
@@ -267,22 +288,26 @@ func (t *Tensor) HasGrad() bool {
 	return t.gradSet
 }
 
-// ZeroGrad forgets the gradient. Its memory is kept.
+// ZeroGrad clears the gradient. Its memory is kept.
 func (t *Tensor) ZeroGrad() {
 	gradients.Lock()
 	defer gradients.Unlock()
 	t.gradSet = false
 }
 
-// view fills v as a view of t that begins at element offset.
-func (t *Tensor) view(v *Tensor, offset int) {
-	*v = *t
-	v.offset += offset
-	v.grad, v.gradSet = nil, false
-	t.viewed = true
-	if t.base == nil {
-		v.base = t
+// mustLive panics if t is of a tape that was reset since.
+func (t *Tensor) mustLive(op string) {
+	if t.tape != nil && t.generation != t.tape.generation {
+		panic(fmt.Sprintf("%s: %v is from before the last Reset of its tape", op, t))
 	}
+}
+
+// taker returns what took a tensor's memory.
+func (u use) taker() string {
+	if u&useRecomputed != 0 {
+		return "Recompute"
+	}
+	return "an operation in place"
 }
 
 // mustShape panics unless t is a tensor of the given type and dimensions

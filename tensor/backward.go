@@ -1,0 +1,118 @@
+package tensor
+
+import "fmt"
+
+// Backward adds the gradients of loss, a tensor of one element made by
+// CrossEntropy or another operation of this tape, to the gradients of all
+// parameters that it depends on. It can be called once between two Resets, and
+// no operation may follow it; results can still be read. The
+// gradients of the operations' results do not outlive it.
+func (tp *Tape) Backward(loss *Tensor) {
+	tp.mustUse("backward", loss)
+	if !tp.recording {
+		panic("backward: the tape does not record")
+	}
+	if loss.Len() != 1 {
+		panic(fmt.Sprintf("backward: from %v, want one element", loss))
+	}
+	if !loss.requiresGrad {
+		panic("backward: the loss depends on no parameter")
+	}
+	if h := loss.holder(); h.tape != tp || h.base != nil && h.base.tape != tp {
+		panic(fmt.Sprintf("backward: %v is no result of an operation on this tape", loss))
+	}
+	g, _ := tp.gradient(loss)
+	tp.backend.Fill(g, 1)
+	tp.backward()
+}
+
+// backward goes back through all records from the gradients that are set.
+func (tp *Tape) backward() {
+	tp.spent = true
+	for i := len(tp.records) - 1; i >= 0; i-- {
+		r := &tp.records[i]
+		if r.out.gradSet {
+			for _, in := range r.in {
+				tp.recompute(in)
+			}
+			r.backward(tp, r)
+			tp.release(r.out.grad)
+			r.out.grad = nil
+		}
+		if r.out.record == i+1 && r.out.use&useRecomputed != 0 && r.out.store != nil && r.out.use&useAliased == 0 {
+			tp.release(r.out) // all that read it is done
+			r.out.store = nil
+		}
+	}
+}
+
+// gradient returns the tensor that collects the gradient of t, or nil if t
+// needs none, and whether it must be added to (else it is to be overwritten).
+func (tp *Tape) gradient(t *Tensor) (g *Tensor, accumulate bool) {
+	if t == nil || !t.requiresGrad {
+		return nil, false
+	}
+	t = t.holder()
+	if t.base != nil {
+		all := tp.sum(t.base)
+		g = tp.tensors.get()
+		*g = *all
+		g.rank, g.shape = t.rank, t.shape
+		// all is contiguous with the shape of base, as base is in all that Rows and Columns are taken of.
+		g.offset = all.offset + t.offset - t.base.offset
+		return g, true
+	}
+	if t.tape != nil {
+		if t.grad == nil {
+			t.grad = tp.New(t.Shape()...)
+		}
+	} else {
+		gradients.Lock()
+		defer gradients.Unlock()
+		if t.grad == nil {
+			t.grad = tp.reclaim(t)
+		}
+		if t.grad == nil {
+			t.grad = New(t.backend, Float32, t.Shape()...)
+		}
+	}
+	accumulate = t.gradSet
+	t.gradSet = true
+	return t.grad, accumulate
+}
+
+// holder returns the tensor whose gradient is that of t: t itself, or what it is an alias of.
+func (t *Tensor) holder() *Tensor {
+	if t.whole {
+		return t.base
+	}
+	return t
+}
+
+// sum is gradient for operations that can only add.
+func (tp *Tape) sum(t *Tensor) *Tensor {
+	g, accumulate := tp.gradient(t)
+	if g != nil && !accumulate {
+		tp.backend.Fill(g, 0)
+	}
+	return g
+}
+
+// pass adds dy, the gradient of r's output, to the gradient of t. If t has none yet, it takes
+// over the memory of dy, which nobody else reads.
+func (tp *Tape) pass(t *Tensor, r *record, dy *Tensor) {
+	if r.out.grad != nil && t.requiresGrad {
+		if h := t.holder(); h.tape == tp && h.base == nil && !h.gradSet {
+			h.grad, h.gradSet = dy, true
+			r.out.grad = nil
+			return
+		}
+	}
+	if g, accumulate := tp.gradient(t); g == nil {
+		return
+	} else if accumulate {
+		tp.backend.Axpy(1, dy, g)
+	} else {
+		tp.backend.Scale(g, 1, dy)
+	}
+}

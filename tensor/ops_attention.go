@@ -1,0 +1,63 @@
+package tensor
+
+import "fmt"
+
+// Attention returns multi-head attention of packed documents: q [m, d],
+// k and v [n, d] are split in o.Heads heads of d/heads columns; bias is nil or
+// [query segments, key segments]. See AttentionOptions. Nothing of the size of
+// the score matrix is kept for the backward pass, which computes the scores
+// again, block by block.
+func (tp *Tape) Attention(q, k, v, bias *Tensor, o AttentionOptions) *Tensor {
+	tp.read("attention", q, k, v, bias)
+	mustShape("attention", "q", q, Float32, -1, -1)
+	d := q.shape[1]
+	mustShape("attention", "k", k, Float32, -1, d)
+	mustShape("attention", "v", v, Float32, k.shape[0], d)
+	if o.Heads < 1 || d%o.Heads != 0 {
+		panic(fmt.Sprintf("attention: width %d in %d heads", d, o.Heads))
+	}
+	mustOffsets("attention", o.QOffsets, q.shape[0])
+	mustOffsets("attention", o.KOffsets, k.shape[0])
+	if bias != nil {
+		mustShape("attention", "bias", bias, Float32, len(o.QOffsets)-1, len(o.KOffsets)-1)
+	} else if len(o.QOffsets) != len(o.KOffsets) {
+		panic(fmt.Sprintf("attention: %d query segments and %d key segments without a bias", len(o.QOffsets)-1, len(o.KOffsets)-1))
+	}
+	if o.Causal && bias != nil {
+		panic("attention: causal attention with a bias between documents")
+	}
+	opt := tp.attention.get()
+	*opt = o
+	if !tp.training {
+		opt.Dropout = 0
+	} else if o.Dropout > 0 {
+		opt.Seed, opt.Stream = tp.seed, tp.stream()
+	}
+	out, lse := tp.New(q.Shape()...), tp.New(o.Heads, q.shape[0])
+	tp.backend.Attention(out, lse, q, k, v, bias, opt)
+	if tp.result(out, q, k, v, bias) {
+		r := tp.push()
+		r.backward, r.out, r.in = attentionBackward, out, [4]*Tensor{q, k, v, bias}
+		r.saved[0], r.attn = lse, opt
+	}
+	return out
+}
+
+func attentionBackward(tp *Tape, r *record) {
+	q, k, v, bias := r.in[0], r.in[1], r.in[2], r.in[3]
+	dq, addQ := tp.gradient(q)
+	dk, addK := tp.gradient(k)
+	dv, addV := tp.gradient(v)
+	tp.backend.AttentionBackward(dq, dk, dv, tp.sum(bias), r.out.grad, r.out, r.saved[0], q, k, v, bias, r.attn, [3]bool{addQ, addK, addV})
+}
+
+// mustOffsets panics unless offsets rise from 0 to n.
+func mustOffsets(op string, offsets []int32, n int) {
+	ok := len(offsets) > 0 && offsets[0] == 0 && int(offsets[len(offsets)-1]) == n
+	for i := 1; ok && i < len(offsets); i++ {
+		ok = offsets[i-1] <= offsets[i]
+	}
+	if !ok {
+		panic(fmt.Sprintf("%s: offsets do not rise from 0 to %d", op, n))
+	}
+}
