@@ -241,14 +241,14 @@ func (l *encoderLayer) forward(tp *tensor.Tape, x *tensor.Tensor, offsets []int3
 func (l *encoderLayer) selfAttend(tp *tensor.Tape, x *tensor.Tensor, offsets []int32, causal bool) *tensor.Tensor {
 	h := l.attnNorm.Forward(tp, x)
 	y := l.attn.Self(tp, h, offsets, causal)
-	tp.Forget(h)
+	tp.Recompute(h)
 	return tp.AddDropout(x, y, l.dropout)
 }
 
 func (l *encoderLayer) feedForward(tp *tensor.Tape, x *tensor.Tensor) *tensor.Tensor {
 	h := l.ffnNorm.Forward(tp, x)
 	y := l.ffn.Forward(tp, h)
-	tp.Forget(h)
+	tp.Recompute(h)
 	return tp.AddDropout(x, y, l.dropout)
 }
 
@@ -289,7 +289,7 @@ func (l *decoderLayer) forward(tp *tensor.Tape, x *tensor.Tensor, offsets []int3
 func (l *decoderLayer) crossAttend(tp *tensor.Tape, x *tensor.Tensor, offsets []int32, z attention.Evidence, bias *tensor.Tensor) *tensor.Tensor {
 	h := l.crossNorm.Forward(tp, x)
 	y := l.cross.Cross(tp, h, offsets, z, bias)
-	tp.Forget(h)
+	tp.Recompute(h)
 	return tp.AddDropout(x, y, l.dropout)
 }
 
