@@ -75,9 +75,10 @@ type Backend interface {
 	// LinearMaxBackward adds dy[s, j] times row rows[s, j] of x to row j of dw, and dy[s, j] times row j of w to that row
 	// of dx. No two segments share a row. dx and dw may be nil.
 	LinearMaxBackward(dx, dw, dy, x, w, rows *Tensor)
-	// Normalize divides the rows of x by their Euclidean norms, kept in norm [n].
+	// Normalize divides the rows of x by their Euclidean norms, zero rows aside; norm [n] is kept for the backward
+	// pass. Norms that float32 does not hold are no exception.
 	Normalize(y, norm, x *Tensor)
-	// NormalizeBackward adds (dy - y*(y.dy))/norm to dx.
+	// NormalizeBackward adds (dy - y*(y.dy))/norm to dx, nothing for zero rows.
 	NormalizeBackward(dx, dy, y, norm *Tensor)
 
 	// Attention computes multi-head attention; lse [heads, rows of q] is kept for the backward pass.

@@ -244,8 +244,11 @@ func addDropout(a *elementArgs, lo, hi int) {
 	asm.Add(a.dst[lo:hi], a.dst[lo:hi], a.b[lo:hi])
 }
 
-// streamShift separates the streams of one seed: each has 2^36 elements.
-const streamShift = 36
+// Each stream of one seed has streamLen elements.
+const (
+	streamShift = 36
+	streamLen   = 1 << streamShift
+)
 
 func dropout(a *elementArgs, lo, hi int) {
 	asm.Dropout(a.dst[lo:hi], a.a[lo:hi], a.alpha, a.seed, a.stream<<streamShift+uint64(lo))

@@ -2,7 +2,6 @@ package tensor
 
 import (
 	"fmt"
-	"math"
 	"sync"
 
 	"github.com/marge-go/marge/asm"
@@ -243,45 +242,6 @@ func segmentMeanGradient(a *rowArgs, lo, hi int) {
 		for i := from; i < to; i++ {
 			asm.Axpy(1/float32(to-from), a.y[s*d:(s+1)*d], a.out[i*d:(i+1)*d])
 		}
-	}
-}
-
-// Normalize implements Backend.
-func (c *CPU) Normalize(y, norm, x *Tensor) {
-	d := x.shape[1]
-	rowSpans.run(c.pool, x.shape[0], rowGrain(d), rowArgs{out: y.Float32s(), x: x.Float32s(), mean: norm.Float32s(), width: d}, normalize)
-}
-
-func normalize(a *rowArgs, lo, hi int) {
-	d := a.width
-	for i := lo; i < hi; i++ {
-		x := a.x[i*d : (i+1)*d]
-		a.mean[i] = float32(math.Sqrt(asm.SumSquares(x)))
-		asm.Scale(a.out[i*d:(i+1)*d], inverse(a.mean[i]), x)
-	}
-}
-
-// inverse returns 1/x, or 0 for x = 0.
-func inverse(x float32) float32 {
-	if x == 0 {
-		return 0
-	}
-	return 1 / x
-}
-
-// NormalizeBackward implements Backend.
-func (c *CPU) NormalizeBackward(dx, dy, y, norm *Tensor) {
-	d := dx.shape[1]
-	rowSpans.run(c.pool, dx.shape[0], rowGrain(d), rowArgs{out: dx.Float32s(), x: y.Float32s(), y: dy.Float32s(), mean: norm.Float32s(), width: d}, normalizeGradient)
-}
-
-func normalizeGradient(a *rowArgs, lo, hi int) {
-	d := a.width
-	for i := lo; i < hi; i++ {
-		y, dy, dx := a.x[i*d:(i+1)*d], a.y[i*d:(i+1)*d], a.out[i*d:(i+1)*d]
-		inv := inverse(a.mean[i])
-		asm.Axpy(inv, dy, dx)
-		asm.Axpy(-inv*asm.Dot(y, dy), y, dx)
 	}
 }
 

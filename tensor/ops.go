@@ -344,7 +344,7 @@ func (tp *Tape) Dropout(x *Tensor, p float32) *Tensor {
 	tp.read("dropout", x)
 	out := tp.New(x.Shape()...)
 	out.use = useTemporary
-	stream := tp.stream()
+	stream := tp.stream(uint64(out.Len()))
 	tp.backend.Dropout(out, x, p, tp.seed, stream)
 	if tp.result(out, x) {
 		r := tp.push()
@@ -363,7 +363,7 @@ func (tp *Tape) AddDropout(x, y *Tensor, p float32) *Tensor {
 	mustEqualShapes("adddropout", x, y)
 	tp.read("adddropout", x)
 	out, taken := tp.inPlace("adddropout", y)
-	stream := tp.stream()
+	stream := tp.stream(uint64(out.Len()))
 	tp.backend.AddDropout(out, x, y, p, tp.seed, stream)
 	tp.overwritten(y, taken)
 	if tp.result(out, x, y) {
@@ -395,9 +395,12 @@ func addDropoutBackward(tp *Tape, r *record) {
 	tp.pass(x, r, dy)
 }
 
-func (tp *Tape) stream() uint64 {
-	tp.streams++
-	return tp.streams
+// stream returns the number of an unused stream of random numbers, for n elements; more than
+// one stream has take the following ones, too.
+func (tp *Tape) stream(n uint64) uint64 {
+	first := tp.streams + 1
+	tp.streams += max(1, (n+streamLen-1)/streamLen)
+	return first
 }
 
 func dropoutBackward(tp *Tape, r *record) {

@@ -31,7 +31,7 @@ func (tp *Tape) Attention(q, k, v, bias *Tensor, o AttentionOptions) *Tensor {
 	if !tp.training {
 		opt.Dropout = 0
 	} else if o.Dropout > 0 {
-		opt.Seed, opt.Stream = tp.seed, tp.stream()
+		opt.Seed, opt.Stream = tp.seed, tp.stream(uint64(o.Heads)*uint64(q.shape[0])*uint64(k.shape[0]))
 	}
 	out, lse := tp.New(q.Shape()...), tp.New(o.Heads, q.shape[0])
 	tp.backend.Attention(out, lse, q, k, v, bias, opt)

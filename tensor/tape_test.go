@@ -275,3 +275,29 @@ func TestGradientOfRepeatedInput(t *testing.T) {
 		}
 	}
 }
+
+// Weights of attention can be more than one stream of random numbers has elements: those of 16 heads of 65,536 queries
+// and as many keys are just as many. The next operation begins behind them.
+func TestStreamsDoNotOverlap(t *testing.T) {
+	tp := NewTape(NewCPU(1))
+	used := map[uint64]bool{}
+	for _, c := range []struct{ heads, rows, keys, streams uint64 }{
+		{1, 1, 0, 1}, {1, 1, 1, 1}, {16, 1 << 16, 1 << 16, 1}, {16, 1<<16 + 1, 1 << 16, 2}, {16, 1 << 17, 1 << 17, 4}, {1, 1, 1, 1},
+	} {
+		first := tp.stream(c.heads * c.rows * c.keys)
+		// As attentionTask.args and the kernels count: the last weight of the last head.
+		last := first << streamShift
+		if n := c.heads * c.rows * c.keys; n > 0 {
+			last += n - 1
+		}
+		for s := first; s <= last>>streamShift; s++ {
+			if used[s] {
+				t.Errorf("%+v: stream %d is used twice", c, s)
+			}
+			used[s] = true
+		}
+		if n := last>>streamShift - first + 1; n != c.streams {
+			t.Errorf("%+v: takes %d streams", c, n)
+		}
+	}
+}
