@@ -58,9 +58,6 @@ func startAttention(s *Spec, threads int) (run, stop func()) {
 	lse := tensor.New(c, tensor.Float32, s.M, rows)
 	return func() {
 		c.Attention(out, lse, q, k, v, bias, o)
-		if dbias != nil {
-			c.Fill(dbias, 0)
-		}
-		c.AttentionBackward(dq, dk, dv, dbias, dout, out, lse, q, k, v, bias, o, [3]bool{})
+		c.AttentionBackward(dq, dk, dv, dbias, dout, out, lse, q, k, v, bias, o, [4]bool{})
 	}, func() { c.Close() }
 }

@@ -102,9 +102,9 @@ func (b *operations) Axpy(alpha float32, x, y *tensor.Tensor) {
 	b.took("sum", begin, 0, x, y, y)
 }
 
-func (b *operations) AddRows(dst, x *tensor.Tensor) {
+func (b *operations) AddRows(dst, x *tensor.Tensor, accumulate bool) {
 	begin := time.Now()
-	b.CPU.AddRows(dst, x)
+	b.CPU.AddRows(dst, x, accumulate)
 	b.took("gradient of biases", begin, 0, x)
 }
 
@@ -146,10 +146,10 @@ func (b *operations) LayerNorm(y, mean, rstd, x, gamma, beta *tensor.Tensor, eps
 	b.took("layer norm", begin, 0, y, x)
 }
 
-func (b *operations) LayerNormBackward(dx, dgamma, dbeta, dy, x, gamma, mean, rstd *tensor.Tensor, accumulate bool) {
+func (b *operations) LayerNormBackward(dx, dgamma, dbeta, dy, x, gamma, mean, rstd *tensor.Tensor, accumulate [3]bool) {
 	begin := time.Now()
 	b.CPU.LayerNormBackward(dx, dgamma, dbeta, dy, x, gamma, mean, rstd, accumulate)
-	b.took("gradient of layer norm", begin, 0, dx, dy, x, when(accumulate, dx))
+	b.took("gradient of layer norm", begin, 0, dx, dy, x, when(accumulate[0], dx))
 }
 
 func (b *operations) Dropout(dst, x *tensor.Tensor, p float32, seed, stream uint64) {
@@ -182,7 +182,7 @@ func (b *operations) Attention(out, lse, q, k, v, bias *tensor.Tensor, o *tensor
 	b.took("attention", begin, attentionFlops(seen(o, bias), float64(q.Dim(1)))/3, out, q, k, v)
 }
 
-func (b *operations) AttentionBackward(dq, dk, dv, dbias, dout, out, lse, q, k, v, bias *tensor.Tensor, o *tensor.AttentionOptions, accumulate [3]bool) {
+func (b *operations) AttentionBackward(dq, dk, dv, dbias, dout, out, lse, q, k, v, bias *tensor.Tensor, o *tensor.AttentionOptions, accumulate [4]bool) {
 	begin := time.Now()
 	b.CPU.AttentionBackward(dq, dk, dv, dbias, dout, out, lse, q, k, v, bias, o, accumulate)
 	b.took("gradients of attention", begin, attentionFlops(seen(o, bias), float64(q.Dim(1)))*2/3,

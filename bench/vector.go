@@ -119,5 +119,5 @@ func startVector(s *Spec, threads int) (run, stop func()) {
 	}
 	forward()
 	dgamma, dbeta := vector(s.N), vector(s.N)
-	return func() { c.LayerNormBackward(z, dgamma, dbeta, y, x, gamma, mean, rstd, false) }, stop
+	return func() { c.LayerNormBackward(z, dgamma, dbeta, y, x, gamma, mean, rstd, [3]bool{false, true, true}) }, stop
 }

@@ -25,7 +25,7 @@ type arena struct {
 	current int          // the chunks after it are unused
 	used    int          // of the current chunk
 	free    []arenaPiece // what was given back, by place; no two adjoin
-	poison  bool
+	poison  bool         // what is given back is filled with NaN
 }
 
 type arenaChunk struct {
@@ -76,10 +76,8 @@ func (a *arena) alloc(n int) (*Storage, int) {
 
 // release gives back a piece of n elements.
 func (a *arena) release(store *Storage, at, n int) {
-	if a.poison && a.dtype == Float32 {
-		for i := range store.F32[at : at+n] {
-			store.F32[at+i] = nan
-		}
+	if a.poison {
+		a.fill(store, at, n)
 	}
 	chunk := slices.IndexFunc(a.chunks, func(c arenaChunk) bool { return c.store == store })
 	a.put(arenaPiece{chunk, at, arenaSize(n)})
@@ -107,13 +105,18 @@ func (a *arena) put(p arenaPiece) {
 // reset gives all memory back to the arena.
 func (a *arena) reset() {
 	a.current, a.used, a.free = 0, 0, a.free[:0]
-	if a.poison && a.dtype == Float32 {
+	if a.poison {
 		for _, c := range a.chunks {
-			for i := range c.store.F32 {
-				c.store.F32[i] = nan
-			}
+			a.fill(c.store, 0, c.size)
 		}
 	}
+}
+
+// fill fills memory with NaN.
+func (a *arena) fill(store *Storage, at, n int) {
+	t := &Tensor{store: store, offset: at}
+	t.init(a.backend, a.dtype, []int{n})
+	a.backend.Fill(t, nan)
 }
 
 func (a *arena) bytes() int {

@@ -89,7 +89,7 @@ func (s attentionShape) run(b *testing.B, threads int) {
 	}
 	for b.Loop() {
 		cpu.Attention(out, lse, q, k, v, bias, &o)
-		cpu.AttentionBackward(dq, dk, dv, dbias, dout, out, lse, q, k, v, bias, &o, [3]bool{})
+		cpu.AttentionBackward(dq, dk, dv, dbias, dout, out, lse, q, k, v, bias, &o, [4]bool{})
 	}
 	b.ReportMetric(14*float64(d)*float64(pairs)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
 }

@@ -39,10 +39,10 @@ type Backend interface {
 	Scale(dst *Tensor, alpha float32, x *Tensor)
 	// MulScalar sets (or, with accumulate, adds) dst = s[0] * x.
 	MulScalar(dst, x, s *Tensor, accumulate bool)
-	// AddDot adds the inner product of x and y to the one element of dst.
-	AddDot(dst, x, y *Tensor)
-	// AddRows adds the sum of the rows of x [n, d] to dst [d].
-	AddRows(dst, x *Tensor)
+	// AddDot sets the one element of dst to (adds to it) the inner product of x and y.
+	AddDot(dst, x, y *Tensor, accumulate bool)
+	// AddRows sets (adds to) dst [d] the sum of the rows of x [n, d].
+	AddRows(dst, x *Tensor, accumulate bool)
 	// SumSquares returns the sum of the squares of a contiguous tensor, accumulated in float64.
 	SumSquares(x *Tensor) float64
 
@@ -54,8 +54,8 @@ type Backend interface {
 	GELUBackward(dx, dy, x *Tensor, accumulate bool)
 	// LayerNorm normalises the rows of x [n, d]; mean and rstd [n] are kept for the backward pass.
 	LayerNorm(y, mean, rstd, x, gamma, beta *Tensor, eps float32)
-	// LayerNormBackward sets (adds) dx and adds to dgamma and dbeta. Each of the three may be nil.
-	LayerNormBackward(dx, dgamma, dbeta, dy, x, gamma, mean, rstd *Tensor, accumulate bool)
+	// LayerNormBackward sets (adds to) dx, dgamma and dbeta, each as accumulate says. Each of the three may be nil.
+	LayerNormBackward(dx, dgamma, dbeta, dy, x, gamma, mean, rstd *Tensor, accumulate [3]bool)
 	// Dropout zeroes elements with probability p, by a counter-based generator, and scales the rest by 1/(1-p).
 	Dropout(dst, x *Tensor, p float32, seed, stream uint64)
 	// AddDropout sets dst to x plus what Dropout makes of y; dst may be y.
@@ -83,8 +83,8 @@ type Backend interface {
 
 	// Attention computes multi-head attention; lse [heads, rows of q] is kept for the backward pass.
 	Attention(out, lse, q, k, v, bias *Tensor, o *AttentionOptions)
-	// AttentionBackward sets (adds to) dq, dk and dv, each as accumulate says, and adds to dbias. Each of the four may be nil.
-	AttentionBackward(dq, dk, dv, dbias, dout, out, lse, q, k, v, bias *Tensor, o *AttentionOptions, accumulate [3]bool)
+	// AttentionBackward sets (adds to) dq, dk, dv and dbias, each as accumulate says. Each of the four may be nil.
+	AttentionBackward(dq, dk, dv, dbias, dout, out, lse, q, k, v, bias *Tensor, o *AttentionOptions, accumulate [4]bool)
 
 	// CrossEntropy sets nll[i], the label-smoothed negative log-likelihood of targets[i]
 	// under softmax(hidden[i] * table^T), and loss[0] = scale * sum of nll. Unless dhidden is nil it sets

@@ -25,7 +25,7 @@ type attentionTask struct {
 	bias                     []float32 // [query segments, key segments]
 	dout, dq, dk, dv         []float32
 	lddout, lddq, lddk, lddv int
-	accumulate               [3]bool   // whether dq, dk and dv are added to
+	accumulate               [4]bool   // whether dq, dk, dv and dbias are added to
 	dbias                    []float32 // [heads, query segments, key segments]
 	parts                    []attentionPart
 }
@@ -133,7 +133,7 @@ func (f *attentionForward) Do(part int) {
 // AttentionBackward implements Backend. A part is one head of one segment
 // where segments are on their own, and one head where all queries share the
 // keys, so that every sum over queries is made in order.
-func (c *CPU) AttentionBackward(dq, dk, dv, dbias, dout, out, lse, q, k, v, bias *Tensor, o *AttentionOptions, accumulate [3]bool) {
+func (c *CPU) AttentionBackward(dq, dk, dv, dbias, dout, out, lse, q, k, v, bias *Tensor, o *AttentionOptions, accumulate [4]bool) {
 	t := newAttentionTask(q, k, v, out, lse, bias, o, q.shape[0])
 	t.accumulate = accumulate
 	t.dout, t.lddout = matrix(dout)
@@ -154,7 +154,7 @@ func (c *CPU) AttentionBackward(dq, dk, dv, dbias, dout, out, lse, q, k, v, bias
 	}
 	c.pool.Run(len(t.parts)*o.Heads, (*attentionGradient)(t))
 	if dbias != nil {
-		asm.AddRows(dbias.Float32s(), partial.data, o.Heads, dbias.Len(), dbias.Len())
+		addAllRows(dbias.Float32s(), partial.data, o.Heads, accumulate[3])
 		c.scratch.put(partial)
 	}
 	t.release()

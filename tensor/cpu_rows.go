@@ -48,13 +48,13 @@ const normSums = 128
 
 // LayerNormBackward implements Backend. Every part sums the gradients of
 // gamma and beta over its own rows; the parts' sums are added in order.
-func (c *CPU) LayerNormBackward(dx, dgamma, dbeta, dy, x, gamma, mean, rstd *Tensor, accumulate bool) {
+func (c *CPU) LayerNormBackward(dx, dgamma, dbeta, dy, x, gamma, mean, rstd *Tensor, accumulate [3]bool) {
 	rows, d := x.shape[0], x.shape[1]
 	grain := max(rowGrain(d), (rows+normSums-1)/normSums)
 	parts := (rows + grain - 1) / grain
 	a := rowArgs{
 		out: floatsOrNil(dx), x: x.Float32s(), y: dy.Float32s(), gamma: gamma.Float32s(),
-		mean: mean.Float32s(), rstd: rstd.Float32s(), width: d, grain: grain, accumulate: accumulate,
+		mean: mean.Float32s(), rstd: rstd.Float32s(), width: d, grain: grain, accumulate: accumulate[0],
 	}
 	sums := c.scratch.get(2 * parts * d)
 	clear(sums.data)
@@ -66,12 +66,20 @@ func (c *CPU) LayerNormBackward(dx, dgamma, dbeta, dy, x, gamma, mean, rstd *Ten
 	}
 	rowSpans.run(c.pool, rows, grain, a, layerNormGradient)
 	if dgamma != nil {
-		asm.AddRows(dgamma.Float32s(), a.dgamma, parts, d, d)
+		addAllRows(dgamma.Float32s(), a.dgamma, parts, accumulate[1])
 	}
 	if dbeta != nil {
-		asm.AddRows(dbeta.Float32s(), a.dbeta, parts, d, d)
+		addAllRows(dbeta.Float32s(), a.dbeta, parts, accumulate[2])
 	}
 	c.scratch.put(sums)
+}
+
+// addAllRows sets dst to the sum of the rows of x, or adds it. Setting is adding to zero.
+func addAllRows(dst, x []float32, rows int, accumulate bool) {
+	if !accumulate {
+		clear(dst)
+	}
+	asm.AddRows(dst, x, rows, len(dst), len(dst))
 }
 
 func layerNormGradient(a *rowArgs, lo, hi int) {
@@ -102,22 +110,30 @@ func (c *CPU) columnGrain(n int) int {
 }
 
 // AddRows implements Backend.
-func (c *CPU) AddRows(dst, x *Tensor) {
+func (c *CPU) AddRows(dst, x *Tensor, accumulate bool) {
 	data, ld := matrix(x)
 	d := x.shape[1]
-	rowSpans.run(c.pool, d, c.columnGrain(d), rowArgs{out: dst.Float32s(), x: data, rows: x.shape[0], ld: ld}, addRows)
+	rowSpans.run(c.pool, d, c.columnGrain(d), rowArgs{
+		out: dst.Float32s(), x: data, rows: x.shape[0], ld: ld, accumulate: accumulate,
+	}, addRows)
 }
 
 func addRows(a *rowArgs, lo, hi int) {
+	if !a.accumulate {
+		clear(a.out[lo:hi])
+	}
 	if a.rows > 0 {
 		asm.AddRows(a.out[lo:hi], a.x[lo:], a.rows, hi-lo, a.ld)
 	}
 }
 
 // AddDot implements Backend.
-func (c *CPU) AddDot(dst, x, y *Tensor) {
-	a, b := x.Float32s(), y.Float32s()
-	dst.Float32s()[0] += float32(c.sumParts(rowArgs{x: a, y: b}, dot))
+func (c *CPU) AddDot(dst, x, y *Tensor, accumulate bool) {
+	sum := float32(c.sumParts(rowArgs{x: x.Float32s(), y: y.Float32s()}, dot))
+	if accumulate {
+		sum += dst.Float32s()[0]
+	}
+	dst.Float32s()[0] = sum
 }
 
 func dot(a *rowArgs, lo, hi int) { a.sums[lo/elementGrain] = float64(asm.Dot(a.x[lo:hi], a.y[lo:hi])) }

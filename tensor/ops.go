@@ -110,8 +110,8 @@ func mulScalarBackward(tp *Tape, r *record) {
 	if g, accumulate := tp.gradient(r.in[0]); g != nil {
 		tp.backend.MulScalar(g, r.out.grad, r.in[1], accumulate)
 	}
-	if g := tp.sum(r.in[1]); g != nil {
-		tp.backend.AddDot(g, r.out.grad, r.in[0])
+	if g, accumulate := tp.gradient(r.in[1]); g != nil {
+		tp.backend.AddDot(g, r.out.grad, r.in[0], accumulate)
 	}
 }
 
@@ -121,8 +121,7 @@ func (tp *Tape) Dot(a, b *Tensor) *Tensor {
 	mustEqualShapes("dot", a, b)
 	tp.read("dot", a, b)
 	out := tp.New(1)
-	tp.backend.Fill(out, 0)
-	tp.backend.AddDot(out, a, b)
+	tp.backend.AddDot(out, a, b, false)
 	if tp.result(out, a, b) {
 		r := tp.push()
 		r.backward, r.out, r.in = dotBackward, out, [4]*Tensor{a, b}
@@ -233,8 +232,8 @@ func (tp *Tape) linearGradients(r *record, dy *Tensor) {
 
 // addRows adds the sum of the rows of dy to the gradient of b.
 func (tp *Tape) addRows(b, dy *Tensor) {
-	if g := tp.sum(b); g != nil {
-		tp.backend.AddRows(g, dy)
+	if g, accumulate := tp.gradient(b); g != nil {
+		tp.backend.AddRows(g, dy, accumulate)
 	}
 }
 
@@ -328,9 +327,10 @@ func layerNormForward(tp *Tape, r *record) {
 
 func layerNormBackward(tp *Tape, r *record) {
 	x, gamma, beta := r.in[0], r.in[1], r.in[2]
-	dgamma, dbeta := tp.sum(gamma), tp.sum(beta)
-	dx, accumulate := tp.gradient(x)
-	tp.backend.LayerNormBackward(dx, dgamma, dbeta, r.out.grad, x, gamma, r.saved[0], r.saved[1], accumulate)
+	dgamma, addGamma := tp.gradient(gamma)
+	dbeta, addBeta := tp.gradient(beta)
+	dx, addX := tp.gradient(x)
+	tp.backend.LayerNormBackward(dx, dgamma, dbeta, r.out.grad, x, gamma, r.saved[0], r.saved[1], [3]bool{addX, addGamma, addBeta})
 }
 
 // Dropout zeroes each element with probability p and multiplies the others by

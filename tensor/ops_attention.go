@@ -48,7 +48,9 @@ func attentionBackward(tp *Tape, r *record) {
 	dq, addQ := tp.gradient(q)
 	dk, addK := tp.gradient(k)
 	dv, addV := tp.gradient(v)
-	tp.backend.AttentionBackward(dq, dk, dv, tp.sum(bias), r.out.grad, r.out, r.saved[0], q, k, v, bias, r.attn, [3]bool{addQ, addK, addV})
+	dbias, addBias := tp.gradient(bias)
+	tp.backend.AttentionBackward(dq, dk, dv, dbias, r.out.grad, r.out, r.saved[0], q, k, v, bias, r.attn,
+		[4]bool{addQ, addK, addV, addBias})
 }
 
 // mustOffsets panics unless offsets rise from 0 to n.

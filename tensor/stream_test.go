@@ -42,7 +42,7 @@ func TestStreamedResults(t *testing.T) {
 	m, r := make([]float32, rows), make([]float32, rows)
 	asm.LayerNorm(want, m, r, x.Float32s(), gamma.Float32s(), beta.Float32s(), rows, d, 1e-5)
 	check("layer norm")
-	c.LayerNormBackward(got, nil, nil, dy, x, gamma, mean, rstd, false)
+	c.LayerNormBackward(got, nil, nil, dy, x, gamma, mean, rstd, [3]bool{})
 	asm.LayerNormBackward(want, nil, nil, dy.Float32s(), x.Float32s(), gamma.Float32s(), m, r, rows, d, false)
 	check("gradient of layer norm")
 }
