@@ -181,6 +181,12 @@ func (t *Tensor) Rows() int {
 // element there. It is for backends.
 func (t *Tensor) Storage() (*Storage, int) { return t.store, t.offset }
 
+// WithStorage returns a tensor of t's type, shape, strides and place in other memory. It is for
+// backends that compute on another one.
+func (t *Tensor) WithStorage(s *Storage) *Tensor {
+	return &Tensor{backend: t.backend, store: s, offset: t.offset, rank: t.rank, shape: t.shape, strides: t.strides, dtype: t.dtype}
+}
+
 // Contiguous reports whether the elements stand in memory in row-major order
 // without gaps.
 func (t *Tensor) Contiguous() bool {
@@ -198,6 +204,7 @@ func (t *Tensor) Contiguous() bool {
 // without a copy.
 func (t *Tensor) Float32s() []float32 {
 	t.check(Float32)
+	t.mustBeOnHost()
 	return t.store.F32[t.offset : t.offset+t.Len() : t.offset+t.Len()]
 }
 
@@ -205,7 +212,14 @@ func (t *Tensor) Float32s() []float32 {
 // without a copy.
 func (t *Tensor) Int32s() []int32 {
 	t.check(Int32)
+	t.mustBeOnHost()
 	return t.store.I32[t.offset : t.offset+t.Len() : t.offset+t.Len()]
+}
+
+func (t *Tensor) mustBeOnHost() {
+	if t.store.Device != nil {
+		panic(fmt.Sprintf("tensor: %v is on backend %s, not in memory of the host: use CopyTo", t, t.backend.Name()))
+	}
 }
 
 func (t *Tensor) check(dt DType) {
