@@ -14,12 +14,15 @@ import (
 //	P = softmax of the rows of S
 //	Out = dropout(P) * V
 //
-// A query that sees no key, all being masked or Keys being 0, has output zero.
+// A query that sees no key, all being masked or Keys being 0, has output zero. A
+// NaN in a query, or in a key or bias that the query sees, makes its output, LSE
+// and gradients NaN. A NaN in V may also reach queries from which its key is
+// hidden, as 0*NaN.
 type AttentionArgs struct {
 	Queries, Keys, Width int
 	Q, K, V, Out         []float32
 	LDQ, LDK, LDV, LDOut int       // distances between the starts of two rows
-	LSE                  []float32 // [Queries]: logarithm of the sum of exp(S) over the keys
+	LSE                  []float32 // [Queries]: logarithm of the sum of exp(S) over the keys; -Inf for no key
 	Scale                float32
 
 	// First is the position of the first query in its document, for Causal, or
@@ -115,7 +118,9 @@ type attentionBlock struct {
 	bias               []float32 // [key segments, lanes]
 	dbias              []float32 // [key segments, lanes]
 	last               []int32   // the last key that a lane sees
-	max, sum           []float32 // of the scores so far, of their exponentials; backward max is LSE
+	max, sum           []float32 // of the scores so far, of their exponentials; backward max is LSE, see normalise
+	inverse            []float32 // backward: what the exponentials relative to max are multiplied by
+	normalised         bool      // backward: all of inverse are 1
 	factors            []float32 // of the output's rows; backward the row sums D
 	counters, keys     []uint32  // of the dropout
 }
@@ -397,10 +402,7 @@ func Attention(a *AttentionArgs) {
 
 func (t *attention) forward() {
 	b := &t.block
-	clear(b.sum[:b.lanes])
-	for i := range b.max[:b.lanes] {
-		b.max[i] = negInf
-	}
+	b.clearSums()
 	grow(&b.out, b.rows*t.panels())
 	if t.Keys > 0 {
 		t.tiles((*attention).forwardTile)
@@ -410,7 +412,7 @@ func (t *attention) forward() {
 	lse := t.LSE[b.first : b.first+b.rows]
 	for i := range lse {
 		m, sum := b.max[i], b.sum[i]
-		if m == negInf {
+		if sum == 0 {
 			lse[i], b.factors[i] = negInf, 0
 			continue
 		}
@@ -419,10 +421,33 @@ func (t *attention) forward() {
 	attentionScale(t.Out[b.first*t.LDOut:], t.LDOut, b.out, t.panels(), t.Width, b.factors[:b.rows])
 }
 
+// clearSums makes max and sum those of no key.
+func (b *attentionBlock) clearSums() {
+	clear(b.sum[:b.lanes])
+	for i := range b.max[:b.lanes] {
+		b.max[i] = negInf
+	}
+}
+
 // forwardTile adds the share of the keys k0 to k1 to the block's sums, and to
 // its output, both relative to the greatest score so far.
 func (t *attention) forwardTile(k0, k1 int) {
 	b, width := &t.block, t.panels()
+	t.weigh(k0, k1)
+	if k0 > 0 {
+		attentionScale(b.out, width, b.out, width, width, b.factors[:b.rows])
+	}
+	if t.Dropout > 0 {
+		t.drop(t.scores, k0, k1)
+	}
+	t.queryProduct(b.out, t.scores, t.v, t.ldv, k0, k1)
+}
+
+// weigh sets the scores to the exponentials of the keys k0 to k1, relative to
+// the greatest score so far, and adds them to the block's sums. It sets factors
+// to what earlier exponentials must be multiplied by, except at the first tile.
+func (t *attention) weigh(k0, k1 int) {
+	b := &t.block
 	grow(&t.scores, (k1-k0)*b.lanes)
 	t.keyProduct(t.scores, t.k, t.ldk, b.q, k0, k1)
 	copy(b.factors, b.max[:b.lanes])
@@ -444,13 +469,8 @@ func (t *attention) forwardTile(k0, k1 int) {
 		}
 		exp(f, f)
 		mul(b.sum[:b.lanes], b.sum[:b.lanes], f)
-		attentionScale(b.out, width, b.out, width, width, f[:b.rows])
 	}
 	t.segments(k0, k1, func(t *attention, s, base, at, rows int) {
 		attentionExp(b.sum[:b.lanes], t.scores[at:], b.lanes, rows, b.bias[s*b.lanes:], b.max, b.last, base)
 	})
-	if t.Dropout > 0 {
-		t.drop(t.scores, k0, k1)
-	}
-	t.queryProduct(b.out, t.scores, t.v, t.ldv, k0, k1)
 }

@@ -26,7 +26,8 @@
 	SELECT_LESS(x, t0, t1, HIDDEN, HIDDEN, t2)
 
 // m[j] = max(m[j], max of s[i*ld+j] + bias[j]), over the rows i <= last[j]-base,
-// or all where last is empty; m[j] stays where bias[j] is -Inf.
+// or all where last is empty; m[j] stays where bias[j] is -Inf. NaN may be lost:
+// ATTENTION_EXP gives NaN for it whatever m[j] is.
 TEXT ATTENTION_MAX(SB), NOSPLIT, $0-120
 	MOVQ m_base+0(FP), DX
 	MOVQ m_len+8(FP), BX
@@ -101,15 +102,17 @@ maxima:
 	JLT         lanes
 	RETURN
 
-// Sets V8 to bias - m of the lanes at AX, HIDDEN to what they see from base,
-// V5 to their sums so far and DI to their first score.
+// Sets V8 to the bias of the lanes at AX, GREATEST to m, HIDDEN to what they see
+// from base, V5 to their sums so far and DI to their first score. An m of -Inf
+// becomes the least finite number: scores of -Inf then give 0, and NaN stays NaN,
+// also where m is, as it is the last source of VMAXPS.
 #define WEIGHT_LANES(base) \
 	KEYS_LEFT(base)                         \
 	VMOVUPS (R10)(AX*4), V8                 \
 	VMOVUPS (R11)(AX*4), V5                 \
 	HIDE_INFINITE(V8, X1, V1, X2, V2, V3)   \
-	HIDE_INFINITE(V5, X1, V1, X2, V2, V3)   \
-	VSUBPS  V5, V8, V8                      \
+	BROADCAST(0xff7fffff, X1, V1)           \
+	VMAXPS  V5, V1, GREATEST                \
 	VMOVUPS (DX)(AX*4), V5                  \
 	LEAQ    (SI)(AX*4), DI
 
@@ -123,11 +126,11 @@ maxima:
 	TESTL        R8, R8         \
 	JNZ          hidden
 
-// Turns the scores at DI into weights, in V1. A NaN passes the VMINPS because
-// it is the last source.
+// Turns the scores at DI into weights, in V1. The bias is added first, as m was
+// found: so the greatest score gives 1 however large the numbers are.
 #define WEIGHT \
 	VADDPS (DI), V8, V0       \
-	VMINPS V0, GREATEST, V0   \
+	VSUBPS GREATEST, V0, V0   \
 	EXP_SCORE(V0, V1, V2, V3)
 
 // x = 0 in the lanes that HIDDEN hides; t is scratch.
@@ -135,8 +138,8 @@ maxima:
 	VPSRAD $31, HIDDEN, t \
 	VANDNPS x, t, x
 
-// s[i*ld+j] = exp(min(s[i*ld+j] + bias[j] - m[j], 0)), and sum[j] += that; 0 where
-// i > last[j]-base or bias[j] or m[j] is -Inf.
+// s[i*ld+j] = exp(s[i*ld+j] + bias[j] - m[j]), and sum[j] += that; 0 where
+// i > last[j]-base or bias[j] is -Inf.
 TEXT ATTENTION_EXP(SB), NOSPLIT, $0-144
 	MOVQ sum_base+0(FP), DX
 	MOVQ sum_len+8(FP), BX
@@ -148,7 +151,6 @@ TEXT ATTENTION_EXP(SB), NOSPLIT, $0-144
 	SHLQ $2, R9
 	SCORE_CONSTS
 	HIDDEN_CONSTS
-	ZERO(GREATEST)
 	XORL AX, AX
 lanes:
 	WEIGHT_LANES(base+136(FP))
@@ -191,7 +193,6 @@ TEXT ATTENTION_GRADIENT(SB), NOSPLIT, $0-192
 	SHLQ $2, R9
 	SCORE_CONSTS
 	HIDDEN_CONSTS
-	ZERO(GREATEST)
 	XORL AX, AX
 lanes:
 	WEIGHT_LANES(base+184(FP))

@@ -1,5 +1,10 @@
 package asm
 
+import (
+	"math"
+	"slices"
+)
+
 // AttentionGradients describes the gradients that AttentionBackward computes.
 type AttentionGradients struct {
 	DOut             []float32 // gradient of Out
@@ -80,8 +85,7 @@ func (t *attention) backward() {
 	b := &t.block
 	b.rowsDOut, b.lddout = t.wholePanels(&b.rowsDOutBuf, t.DOut[b.first*t.LDDOut:], t.LDDOut, b.rows)
 	b.dout = t.transposed(&b.doutBuf, b.rowsDOut, b.lddout, b)
-	copy(b.max, t.LSE[b.first:b.first+b.rows])
-	clear(b.max[b.rows:b.lanes])
+	t.normalise()
 	clear(b.factors[b.rows:b.lanes])
 	attentionDots(b.factors[:b.rows], b.rowsDOut, b.lddout, t.Out[b.first*t.LDOut:], t.LDOut, t.Width)
 	segs := len(t.keyOffsets) - 1
@@ -91,11 +95,57 @@ func (t *attention) backward() {
 		grow(&b.out, b.rows*t.panels())
 	}
 	t.tiles((*attention).backwardTile)
+	if !b.normalised {
+		multiplyRows(b.dbias, segs, b.inverse[:b.lanes])
+	}
 	if t.DQ != nil {
 		attentionAdd(t.DQ[b.first*t.LDDQ:], t.LDDQ, b.out, t.panels(), b.rows, t.Width, t.Scale, t.AddDQ)
 	}
 	if t.DBias != nil {
 		t.addBiasGradient()
+	}
+}
+
+// attentionExactLSE bounds the log-sum-exps, in absolute value, that the backward
+// pass takes as they are: rounding one to float32 changes the probabilities by up
+// to 4e-6 there, and by more beyond.
+const attentionExactLSE = 128
+
+// normalise sets max and inverse, of which exp(score - max) * inverse is a
+// probability: LSE and 1 or, where LSE is too large for its rounding not to
+// matter, the greatest score and 1 over the sum, found as in the forward pass.
+func (t *attention) normalise() {
+	b, lse := &t.block, t.LSE[t.block.first:t.block.first+t.block.rows]
+	far := func(lse float32) bool {
+		return lse > attentionExactLSE && lse <= math.MaxFloat32 || lse < -attentionExactLSE && lse >= -math.MaxFloat32
+	}
+	b.normalised = !slices.ContainsFunc(lse, far)
+	if !b.normalised {
+		b.clearSums()
+		t.tiles((*attention).weigh)
+		grow(&b.inverse, b.lanes)
+	}
+	for i := range b.max[:b.lanes] {
+		inverse := float32(1)
+		switch {
+		case i >= b.rows:
+			b.max[i] = 0
+		case !b.normalised && far(lse[i]):
+			inverse = 1 / b.sum[i]
+		default:
+			b.max[i] = lse[i]
+		}
+		if !b.normalised {
+			b.inverse[i] = inverse
+		}
+	}
+}
+
+// multiplyRows multiplies each of the first rows of x by y, a value a column.
+func multiplyRows(x []float32, rows int, y []float32) {
+	for ; rows > 0; rows-- {
+		mul(x[:len(y)], x[:len(y)], y)
+		x = x[len(y):]
 	}
 }
 
@@ -111,6 +161,10 @@ func (t *attention) backwardTile(k0, k1 int) {
 	t.segments(k0, k1, func(t *attention, s, base, at, rows int) {
 		attentionGradient(b.dbias[s*b.lanes:(s+1)*b.lanes], t.scores[at:], t.gradients[at:], b.lanes, rows, b.bias[s*b.lanes:], b.max, b.factors, b.last, base)
 	})
+	if !b.normalised {
+		multiplyRows(t.scores, k1-k0, b.inverse[:b.lanes])
+		multiplyRows(t.gradients, k1-k0, b.inverse[:b.lanes])
+	}
 	if t.Dropout > 0 {
 		t.drop(t.scores, k0, k1)
 	}

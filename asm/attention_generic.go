@@ -1,10 +1,13 @@
 package asm
 
+import "math"
+
 // The scores of a block of queries and a run of keys lie in rows, one a key,
 // with a lane a query. Row i is hidden from lane j where i > last[j]-base.
 
 // attentionMaxGeneric raises m[j] to the greatest score that lane j sees plus
-// bias[j], unless that bias is -Inf. An empty last hides nothing.
+// bias[j], unless that bias is -Inf. An empty last hides nothing. Where a score is
+// NaN, m[j] may be anything: attentionExp gives NaN for that score.
 func attentionMaxGeneric(m, s []float32, ld, rows int, bias []float32, last []int32, base int) {
 	for j := range m {
 		if bias[j] == negInf {
@@ -20,19 +23,20 @@ func attentionMaxGeneric(m, s []float32, ld, rows int, bias []float32, last []in
 	}
 }
 
-// attentionExpGeneric turns scores into exp(score + bias[j] - m[j]), which is at
-// most 1 however it is rounded, and adds them to sum[j]. They are 0 where the key
-// is hidden or bias[j] or m[j] is -Inf.
+// attentionExpGeneric turns scores into exp(score + bias[j] - m[j]) and adds them
+// to sum[j]. They are 0 where the key is hidden or bias[j] is -Inf. The bias is
+// added first, as in attentionMax, so that the greatest score gives 1 however
+// large the numbers are.
 func attentionExpGeneric(sum, s []float32, ld, rows int, bias, m []float32, last []int32, base int) {
 	for j := range sum {
-		masked, shift := bias[j] == negInf || m[j] == negInf, bias[j]-m[j]
+		top := max(m[j], -math.MaxFloat32)
 		for i := range rows {
 			p := &s[i*ld+j]
-			if masked || i > int(last[j])-base {
+			if bias[j] == negInf || i > int(last[j])-base {
 				*p = 0
 				continue
 			}
-			*p = exp32(min(*p+shift, 0))
+			*p = exp32(*p + bias[j] - top)
 			sum[j] += *p
 		}
 	}
@@ -42,14 +46,14 @@ func attentionExpGeneric(sum, s []float32, ld, rows int, bias, m []float32, last
 // for m, and dp into p*(dp - delta[j]), which it adds to sum[j].
 func attentionGradientGeneric(sum, s, dp []float32, ld, rows int, bias, lse, delta []float32, last []int32, base int) {
 	for j := range sum {
-		masked, shift := bias[j] == negInf || lse[j] == negInf, bias[j]-lse[j]
+		top := max(lse[j], -math.MaxFloat32)
 		for i := range rows {
 			p, d := &s[i*ld+j], &dp[i*ld+j]
-			if masked || i > int(last[j])-base {
+			if bias[j] == negInf || i > int(last[j])-base {
 				*p, *d = 0, 0
 				continue
 			}
-			*p = exp32(min(*p+shift, 0))
+			*p = exp32(*p + bias[j] - top)
 			*d = *p * (*d - delta[j])
 			sum[j] += *d
 		}

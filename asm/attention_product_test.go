@@ -60,7 +60,7 @@ func (c attentionProductCase) check(t *testing.T, rng *rand.Rand, alloc func(n i
 }
 
 func TestAttentionProducts(t *testing.T) {
-	onEveryISA(t, func(t *testing.T) {
+	forEachISA(t, func(t *testing.T) {
 		rng := rand.New(rand.NewPCG(31, 32))
 		onGuard := func(n int) []float32 {
 			end, _ := guard.Alloc(t, n)
@@ -85,7 +85,7 @@ func FuzzAttentionProducts(f *testing.F) {
 	f.Add(uint64(1), uint8(14), uint8(64), false, true, uint8(0))
 	f.Add(uint64(2), uint8(27), uint8(5), true, false, uint8(9))
 	f.Fuzz(func(t *testing.T, seed uint64, rows, k uint8, transposed, add bool, pad uint8) {
-		onEveryISA(t, func(t *testing.T) {
+		forEachISA(t, func(t *testing.T) {
 			c := attentionProductCase{int(rows)%80 + 1, int(k) + 1, transposed, add, int(pad % 40)}
 			c.check(t, rand.New(rand.NewPCG(seed, 1)), onHeap)
 		})

@@ -29,7 +29,7 @@ func checkColumnMax(t *testing.T, y []float32, rows []int32, x []float32, n, ld 
 }
 
 func TestColumnMax(t *testing.T) {
-	onEveryISA(t, func(t *testing.T) {
+	forEachISA(t, func(t *testing.T) {
 		rng := rand.New(rand.NewPCG(41, 42))
 		for _, cols := range edges(8, 16, 32, 64, 128, 200) {
 			for _, n := range []int{1, 2, 3, 8, 17} {
@@ -47,7 +47,7 @@ func TestColumnMax(t *testing.T) {
 }
 
 func TestColumnMaxGuardPages(t *testing.T) {
-	onEveryISA(t, func(t *testing.T) {
+	forEachISA(t, func(t *testing.T) {
 		rng := rand.New(rand.NewPCG(43, 44))
 		for _, cols := range []int{1, 7, 8, 15, 16, 17, 63, 64, 65, 100} {
 			const n = 3
@@ -92,25 +92,18 @@ func FuzzColumnMax(f *testing.F) {
 			return
 		}
 		y, rows := make([]float32, cols), make([]int32, cols)
-		forEachISA(t, func() { checkColumnMax(t, y, rows, x, len(x)/int(cols), int(cols), 7) })
+		forEachISA(t, func(t *testing.T) { checkColumnMax(t, y, rows, x, len(x)/int(cols), int(cols), 7) })
 	})
 }
 
 func BenchmarkColumnMax(b *testing.B) {
-	before := Current()
-	defer func() { isa = before }()
 	const n, cols = 126, 2048
 	x := randomFloats(rand.New(rand.NewPCG(45, 46)), n*cols)
 	y, rows := make([]float32, cols), make([]int32, cols)
-	for _, want := range Supported() {
-		if err := Use(want); err != nil {
-			b.Fatal(err)
+	benchmarkEachISA(b, func(b *testing.B) {
+		b.SetBytes(4 * n * cols)
+		for b.Loop() {
+			ColumnMax(y, rows, x, n, cols, 0)
 		}
-		b.Run(want.String(), func(b *testing.B) {
-			b.SetBytes(4 * n * cols)
-			for b.Loop() {
-				ColumnMax(y, rows, x, n, cols, 0)
-			}
-		})
-	}
+	})
 }

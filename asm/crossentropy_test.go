@@ -8,7 +8,7 @@ import (
 // Logits that rise from block to block change what the exponentials are
 // relative to, also after blocks of -Inf.
 func TestCrossEntropyGradientRises(t *testing.T) {
-	onEveryISA(t, func(t *testing.T) {
+	forEachISA(t, func(t *testing.T) {
 		for _, rise := range []float32{5, lossSlack - 1, lossSlack + 1, 60, 200} {
 			for _, masked := range []int{0, 2 * lossBlock} {
 				n := 6*lossBlock + 7

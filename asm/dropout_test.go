@@ -118,7 +118,7 @@ func TestDropoutHashAvalanche(t *testing.T) {
 func TestDropoutSameOnEveryISAAndSplit(t *testing.T) {
 	const n, offset = 1000, 1<<32 - 500 // over the boundary of the keys
 	var want []float64
-	onEveryISA(t, func(t *testing.T) {
+	forEachISA(t, func(t *testing.T) {
 		got := keptBits(n, 0.3, 42, offset)
 		if want == nil {
 			want = got
@@ -134,7 +134,7 @@ func TestDropoutSameOnEveryISAAndSplit(t *testing.T) {
 }
 
 func TestDropoutValues(t *testing.T) {
-	onEveryISA(t, func(t *testing.T) {
+	forEachISA(t, func(t *testing.T) {
 		x := make([]float32, 100)
 		for i := range x {
 			x[i] = float32(math.Inf(1))

@@ -13,7 +13,7 @@ import (
 )
 
 func TestGemmThreadsAgree(t *testing.T) {
-	onEveryISA(t, func(t *testing.T) {
+	forEachISA(t, func(t *testing.T) {
 		rng := rand.New(rand.NewPCG(11, 12))
 		kern := gemmKernelsOf(Current())
 		many, wide := (gemmManyTiles+1)*kern.mr, (gemmDirectCols+1)*kern.nr
@@ -73,7 +73,7 @@ func (n inPlace) Run(parts int, t Task) { Serial.Run(parts, t) }
 
 func TestGemmAllocations(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
-	onEveryISA(t, func(t *testing.T) {
+	forEachISA(t, func(t *testing.T) {
 		rng := rand.New(rand.NewPCG(15, 16))
 		for _, run := range []Runner{nil, inPlace(4)} {
 			for _, c := range []gemmCase{
@@ -92,7 +92,7 @@ func TestGemmAllocations(t *testing.T) {
 
 // Operands that end, or start, at a page without access.
 func TestGemmGuardPages(t *testing.T) {
-	onEveryISA(t, func(t *testing.T) {
+	forEachISA(t, func(t *testing.T) {
 		kern := gemmKernelsOf(Current())
 		for _, side := range []string{"end", "start"} {
 			t.Run(side, func(t *testing.T) {
@@ -174,7 +174,7 @@ func FuzzGemm(f *testing.F) {
 			pad: int(bits >> 9 & 7), batch: int(bits >> 12 & 3),
 		}
 		c.pre = c.pre && c.beta == 0
-		onEveryISA(t, func(t *testing.T) {
+		forEachISA(t, func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(seed, 0))
 			checkGemm(t, c.String(), threads(1+bits>>14), c.args(rng, onHeap))
 		})

@@ -22,22 +22,6 @@ func (n threads) Run(parts int, t Task) {
 	wg.Wait()
 }
 
-// onEveryISA runs f once with each instruction set of the machine.
-func onEveryISA(t *testing.T, f func(t *testing.T)) {
-	before := Current()
-	defer func() {
-		if err := Use(before); err != nil {
-			t.Fatal(err)
-		}
-	}()
-	for _, want := range Supported() {
-		if err := Use(want); err != nil {
-			t.Fatal(err)
-		}
-		t.Run(want.String(), f)
-	}
-}
-
 // randomFloats returns n values in [-1, 1).
 func randomFloats(rng *rand.Rand, n int) []float32 {
 	x := make([]float32, n)
@@ -179,7 +163,7 @@ func onHeap(n int) []float32 { return make([]float32, n) }
 var transposes = [][2]bool{{false, false}, {false, true}, {true, false}, {true, true}}
 
 func TestGemmSizes(t *testing.T) {
-	onEveryISA(t, func(t *testing.T) {
+	forEachISA(t, func(t *testing.T) {
 		rng := rand.New(rand.NewPCG(1, 2))
 		kern := gemmKernelsOf(Current())
 		ms := edges(1, 2, 8, 9, kern.mr, 2*kern.mr)
@@ -210,7 +194,7 @@ func edges(sizes ...int) []int {
 
 // Block boundaries of K, M and N, on three threads.
 func TestGemmBlocks(t *testing.T) {
-	onEveryISA(t, func(t *testing.T) {
+	forEachISA(t, func(t *testing.T) {
 		rng := rand.New(rand.NewPCG(3, 4))
 		kc := gemmKernelsOf(Current()).kc
 		for _, k := range edges(kc, 2*kc)[1:] {
@@ -251,7 +235,7 @@ func TestGemmBlocks(t *testing.T) {
 
 // The epilogue: every combination of its options.
 func TestGemmOptions(t *testing.T) {
-	onEveryISA(t, func(t *testing.T) {
+	forEachISA(t, func(t *testing.T) {
 		rng := rand.New(rand.NewPCG(5, 6))
 		for _, c := range []gemmCase{{m: 29, n: 45, k: 19}, {m: 3, n: 70, k: 300}, {m: 16, n: 32, k: 0}} {
 			for bits := range 1 << 6 {
@@ -268,7 +252,7 @@ func TestGemmOptions(t *testing.T) {
 }
 
 func TestGemmBatches(t *testing.T) {
-	onEveryISA(t, func(t *testing.T) {
+	forEachISA(t, func(t *testing.T) {
 		rng := rand.New(rand.NewPCG(7, 8))
 		batches := []int{1, 2, 3, 5, 8}
 		if testing.Short() {
@@ -301,7 +285,7 @@ func TestGemmBatches(t *testing.T) {
 
 // NaN and infinity reach exactly the elements that depend on them.
 func TestGemmNaN(t *testing.T) {
-	onEveryISA(t, func(t *testing.T) {
+	forEachISA(t, func(t *testing.T) {
 		rng := rand.New(rand.NewPCG(9, 10))
 		for _, m := range []int{1, 5, 40} {
 			for _, trans := range transposes {
@@ -334,7 +318,7 @@ func TestGemmNaN(t *testing.T) {
 
 // A product of few rows adds to C once, whatever the task it takes over was for.
 func TestGemmThinAfterShared(t *testing.T) {
-	onEveryISA(t, func(t *testing.T) {
+	forEachISA(t, func(t *testing.T) {
 		rng := rand.New(rand.NewPCG(11, 12))
 		for range 3 {
 			Gemm(threads(2), gemmCase{m: 512, n: 40, k: 256, transB: true, alpha: 1}.args(rng, onHeap))

@@ -56,7 +56,7 @@ func checkAbove(t *testing.T, bits []uint64, x, thresholds []float32) {
 }
 
 func TestAbove(t *testing.T) {
-	onEveryISA(t, func(t *testing.T) {
+	forEachISA(t, func(t *testing.T) {
 		rng := rand.New(rand.NewPCG(31, 32))
 		for n := range 200 {
 			x, each := scoresOf(rng, make([]float32, n)), scoresOf(rng, make([]float32, n))
@@ -73,7 +73,7 @@ func TestAbove(t *testing.T) {
 }
 
 func TestAboveGuardPages(t *testing.T) {
-	onEveryISA(t, func(t *testing.T) {
+	forEachISA(t, func(t *testing.T) {
 		rng := rand.New(rand.NewPCG(33, 34))
 		for _, n := range []int{1, 7, 15, 16, 17, 31, 33, 63, 64, 65, 100, 512} {
 			xEnd, xStart := guard.Alloc(t, n)
@@ -120,7 +120,7 @@ func FuzzAbove(f *testing.F) {
 		bits := make([]uint64, (len(x)+63)/64)
 		each := slices.Clone(x)
 		slices.Reverse(each)
-		forEachISA(t, func() {
+		forEachISA(t, func(t *testing.T) {
 			checkAbove(t, bits, x, []float32{one})
 			if len(x) > 0 {
 				checkAbove(t, bits, x, each)
@@ -130,17 +130,12 @@ func FuzzAbove(f *testing.F) {
 }
 
 func BenchmarkAbove(b *testing.B) {
-	before := Current()
-	defer func() { isa = before }()
 	const n = 512
 	x := randomFloats(rand.New(rand.NewPCG(35, 36)), n)
 	bits := make([]uint64, n/64)
-	for _, want := range Supported() {
-		if err := Use(want); err != nil {
-			b.Fatal(err)
-		}
+	benchmarkEachISA(b, func(b *testing.B) {
 		for _, thresholds := range []int{1, n} {
-			b.Run(fmt.Sprintf("%v/thresholds=%d", want, thresholds), func(b *testing.B) {
+			b.Run(fmt.Sprintf("thresholds=%d", thresholds), func(b *testing.B) {
 				t := make([]float32, thresholds)
 				b.SetBytes(4 * n)
 				for b.Loop() {
@@ -148,5 +143,5 @@ func BenchmarkAbove(b *testing.B) {
 				}
 			})
 		}
-	}
+	})
 }

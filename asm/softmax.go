@@ -19,42 +19,47 @@ var negInf = float32(math.Inf(-1))
 // empty, y is 0 and lse is -Inf. y may be x.
 func Softmax(y, x []float32, scale float32, bias []float32, offsets []int32) (lse float32) {
 	checkLen("softmax", "y", len(y), len(x))
-	m, sum := softmaxTerms(y, x, scale, bias, offsets)
-	if m == negInf {
+	reference, sum := softmaxTerms(y, x, scale, bias, offsets)
+	if sum == 0 {
 		clear(y)
 		return negInf
 	}
 	Scale(y, float32(1/sum), y)
-	return float32(logOfPowers(m, scale, sum))
+	return float32(reference + logOfPowers(sum))
 }
 
-// inBits returns the score x in bits, of which exp(x) is 2 to the power.
+// inBits returns the score x in bits: exp(x) is 2 to the power of the result.
 func inBits(x float32) float32 { return float32(float64(x) * math.Log2E) }
 
-// logOfPowers returns the log-sum-exp of scores of which m, in bits, is the
-// greatest, from the sum of powerSum.
-func logOfPowers(m, scale float32, sum float64) float64 {
-	bit := math.Ln2
-	if scale != 0 {
-		bit = float64(scale) / float64(inBits(scale)) // what m was multiplied by, with its rounding
-	}
-	return float64(m)*bit + math.Log(sum/(1<<powerBits))
-}
+// logOfPowers returns the logarithm of a sum that powerSum returned.
+func logOfPowers(sum float64) float64 { return math.Log(sum / (1 << powerBits)) }
 
-// softmaxTerms returns the greatest score, in bits, and sets y to 2**24 times
-// the exponentials of the scores less it, unless it is -Inf, and returns their
-// sum.
-func softmaxTerms(y, x []float32, scale float32, bias []float32, offsets []int32) (m float32, sum float64) {
+// exactBits bounds the scores, in bits, from which the kernels may subtract a
+// rounded reference: rounding moves it by no more than a bit. All powers contain
+// the same error then, and the division by their sum cancels it. Beyond, it could
+// move all powers out of the range of float32, so the greatest score is
+// subtracted first, in the units of the scores, where it is not rounded.
+const exactBits = 1 << 24
+
+// withinExactBits tells whether a score in bits may be rounded. NaN may not.
+func withinExactBits(m float32) bool { return m >= -exactBits && m <= exactBits }
+
+// softmaxTerms sets y to 2**24 times the exponentials of the scores less the
+// reference, which is close to the greatest score, and returns their sum. It is 0
+// where nothing is left unmasked.
+func softmaxTerms(y, x []float32, scale float32, bias []float32, offsets []int32) (reference, sum float64) {
 	segs := segments("softmax", len(x), bias, offsets)
-	scale, m = inBits(scale), negInf
+	bits, m, far := inBits(scale), negInf, false
 	for k := range segs.n {
 		lo, hi, b := segs.at(k)
 		if b != negInf && lo < hi {
-			m = max(m, maxScaled(x[lo:hi], scale)+inBits(b))
+			top, b := maxScaled(x[lo:hi], bits), inBits(b)
+			m = max(m, top+b)
+			far = far || !withinExactBits(b) || top != negInf && !withinExactBits(top)
 		}
 	}
-	if m == negInf {
-		return m, 0
+	if far || m == negInf {
+		return softmaxTermsFar(y, x, scale, &segs)
 	}
 	for k := range segs.n {
 		lo, hi, b := segs.at(k)
@@ -62,9 +67,42 @@ func softmaxTerms(y, x []float32, scale float32, bias []float32, offsets []int32
 			clear(y[lo:hi])
 			continue
 		}
-		sum += powerSumBlocks(y[lo:hi], x[lo:hi], scale, float32(float64(b)*math.Log2E-float64(m)))
+		sum += powerSumBlocks(y[lo:hi], x[lo:hi], bits, float32(float64(float64(b)*math.Log2E)-float64(m)))
 	}
-	return m, sum
+	bit := math.Ln2
+	if scale != 0 {
+		bit = float64(scale) / float64(bits) // what m was multiplied by, with its rounding
+	}
+	return float64(m) * bit, sum
+}
+
+// softmaxTermsFar is softmaxTerms for scores beyond exactBits, -Inf among them.
+func softmaxTermsFar(y, x []float32, scale float32, segs *segmentation) (reference, sum float64) {
+	greatest := func(x []float32, b float32) (at float32, score float64) {
+		at = maxScaled(x, 1)
+		if scale < 0 {
+			at = -maxScaled(x, -1)
+		}
+		return at, float64(float64(scale)*float64(at)) + float64(b)
+	}
+	reference = math.Inf(-1)
+	for k := range segs.n {
+		if lo, hi, b := segs.at(k); b != negInf && lo < hi {
+			_, score := greatest(x[lo:hi], b)
+			reference = max(reference, score)
+		}
+	}
+	for k := range segs.n {
+		lo, hi, b := segs.at(k)
+		at, score := greatest(x[lo:hi], b)
+		if b == negInf || score == math.Inf(-1) {
+			clear(y[lo:hi])
+			continue
+		}
+		affine(y[lo:hi], 1, x[lo:hi], -at)
+		sum += powerSumBlocks(y[lo:hi], y[lo:hi], inBits(scale), float32((score-reference)*math.Log2E))
+	}
+	return reference, sum
 }
 
 // SoftmaxBackward computes the gradient of the biased scores of one row from
@@ -95,34 +133,39 @@ func SoftmaxBackward(ds, p, dp []float32, delta float32, dbias []float32, offset
 	}
 }
 
-// LogSumExp returns log(sum of exp(x[i])): -Inf if x is empty.
-func LogSumExp(x []float32) float32 {
-	lse, _ := logSumExp(x)
-	return lse
+// LogSumExp returns log(sum of exp(x[i])): -Inf if x is empty. It is not
+// rounded to float32, so that x[i] less it is exact at any offset of x.
+func LogSumExp(x []float32) float64 {
+	greatest, log, _ := logSumExp(x)
+	return float64(greatest) + log
 }
 
-// logSumExp returns the log-sum-exp of x and the sum of x. It makes one pass
-// over memory: every block is in the L1 cache when its exponentials are taken.
-func logSumExp(x []float32) (lse float32, total float64) {
-	m, s := negInf, 0.0 // log-sum-exp so far is m + log(s)
+// logSumExp returns the greatest element of x, the logarithm of the sum of
+// exp(x[i] - greatest), and the sum of x[i] - greatest. It makes one pass over
+// memory: every block is in the L1 cache when its exponentials are taken.
+func logSumExp(x []float32) (greatest float32, log, total float64) {
+	m, s := negInf, 0.0
 	for i := 0; i < len(x); i += sumBlock {
 		block := x[i:min(i+sumBlock, len(x))]
 		bm := maxScaled(block, 1)
 		if bm != bm || bm == float32(math.Inf(1)) {
 			m, s = max(m, bm), 1
 		} else if bm > m {
-			s *= math.Exp(float64(m) - float64(bm))
+			more := float64(bm) - float64(m)
+			s *= math.Exp(-more)
+			if i > 0 {
+				total -= float64(i) * more
+			}
 			m = bm
 		}
 		if m == negInf || !(m <= math.MaxFloat32) {
-			total += float64(m)
 			continue
 		}
 		sum, relative := sumExp(block, -m)
 		s += float64(sum)
-		total += float64(relative) + float64(len(block))*float64(m)
+		total += float64(relative)
 	}
-	return float32(float64(m) + math.Log(s)), total
+	return m, math.Log(s), total
 }
 
 // segmentation is the parts of a row that have a bias each.

@@ -1,7 +1,7 @@
 package asm
 
 // The functions whose names end in Stream compute what those without it do, bit
-// by bit, and write the result past the caches where the processor can: to
+// for bit, and write the result past the caches where the processor can: to
 // memory that need not be read before it is overwritten. That pays for results
 // of more bytes than the caches hold, and costs where they are needed at once.
 // Rows that do not begin at a multiple of 64 bytes are written as usual. A call
@@ -16,12 +16,12 @@ func SoftmaxStream(y, work, x []float32, rows, cols int, scale float32) {
 	checkLen(op, "x", len(x), rows*cols)
 	checkLen(op, "work", len(work), cols)
 	if scale >= 0 && cols > 0 && cols <= sumBlock && cols%16 == 0 && rows > 0 && wholeLines(y) {
-		softmaxRows(y, work, x, rows, cols, inBits(scale))
+		softmaxRows(y, work, x, rows, cols, scale)
 		storeFence()
 		return
 	}
 	for ; len(x) > 0; x, y = x[cols:], y[cols:] {
-		if m, sum := softmaxTerms(work, x[:cols], scale, nil, nil); m == negInf {
+		if _, sum := softmaxTerms(work, x[:cols], scale, nil, nil); sum == 0 {
 			clear(y[:cols])
 		} else {
 			scaleStream(y[:cols], float32(1/sum), work)
@@ -30,27 +30,34 @@ func SoftmaxStream(y, work, x []float32, rows, cols int, scale float32) {
 	storeFence()
 }
 
-// softmaxRows is SoftmaxStream for a scale in bits that is not negative. While it takes the
-// exponentials of a row, it writes the results of the one before and finds the
-// maximum of the next.
+// softmaxRows is SoftmaxStream for a scale that is not negative. While it takes
+// the exponentials of a row, it writes the results of the one before and finds
+// the maximum of the next.
 func softmaxRows(y, work, x []float32, rows, cols int, scale float32) {
 	row := func(a []float32, i int) []float32 { return a[i*cols : (i+1)*cols] }
-	greatest := maxScaled(row(x, 0), 1)
-	var sum, inv float32
+	bits, greatest := inBits(scale), maxScaled(row(x, 0), 1)
+	var inv float32
 	for i := range rows {
 		now, next := row(x, i), row(x, min(i+1, rows-1))
-		m := scale * greatest
-		if !(m > negInf) { // or NaN is among -Inf
-			m = maxScaled(now, scale)
+		if !(greatest > negInf) { // or NaN is among -Inf
+			greatest = maxScaled(now, 1)
 		}
-		shift, empty := -m, m == negInf
+		m, empty := bits*greatest, greatest == negInf
 		if empty {
-			shift = 0
+			m = 0
 		}
-		if i == 0 {
-			sum, greatest = powerSumMax(work, now, next, scale, shift)
-		} else {
-			sum, greatest = softmaxStep(row(y, i-1), work, now, next, inv, scale, shift)
+		var sum float32
+		switch {
+		case !withinExactBits(m):
+			if i > 0 {
+				scaleStream(row(y, i-1), inv, work)
+			}
+			_, terms := softmaxTerms(work, now, scale, nil, nil)
+			sum, greatest = float32(terms), maxScaled(next, 1)
+		case i == 0:
+			sum, greatest = powerSumMax(work, now, next, bits, -m)
+		default:
+			sum, greatest = softmaxStep(row(y, i-1), work, now, next, inv, bits, -m)
 		}
 		inv = 0
 		if !empty {

@@ -61,7 +61,7 @@ func testStreams(e *env, n int) {
 // A row of logits that is no distribution has no loss, and its gradient says so.
 func TestCrossEntropyGradientNaN(t *testing.T) {
 	inf := -negInf
-	onEveryISA(t, func(t *testing.T) {
+	forEachISA(t, func(t *testing.T) {
 		for _, bad := range []float32{inf, inf - inf} {
 			x := make([]float32, 3*sumBlock)
 			x[2*sumBlock+5] = bad

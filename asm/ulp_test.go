@@ -108,7 +108,7 @@ func TestFunctionErrors(t *testing.T) {
 		{"GELU", GELU, refGELU, geluULP},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			onEveryISA(t, func(t *testing.T) { checkFunction(t, c.f, c.ref, grid, c.bound) })
+			forEachISA(t, func(t *testing.T) { checkFunction(t, c.f, c.ref, grid, c.bound) })
 		})
 	}
 }
@@ -116,7 +116,7 @@ func TestFunctionErrors(t *testing.T) {
 // A lane that is NaN does not change what another is, wherever it takes its
 // value from.
 func TestGELUBesideNaN(t *testing.T) {
-	onEveryISA(t, func(t *testing.T) {
+	forEachISA(t, func(t *testing.T) {
 		nan := float32(math.NaN())
 		for n := range 48 {
 			for _, v := range []float32{-10, -5, -3.7, -1, 1, 3.9, 10} {

@@ -17,19 +17,6 @@ func floatsOf(data []byte) []float32 {
 	return x
 }
 
-// forEachISA runs f with each instruction set, within one fuzz execution.
-func forEachISA(t *testing.T, f func()) {
-	t.Helper()
-	before := Current()
-	defer func() { isa = before }()
-	for _, want := range Supported() {
-		if err := Use(want); err != nil {
-			t.Fatal(err)
-		}
-		f()
-	}
-}
-
 func seedFloats(f *testing.F, add func(data []byte)) {
 	rng := rand.New(rand.NewPCG(9, 10))
 	for _, n := range []int{0, 1, 7, 16, 17, 33, 100} {
@@ -52,7 +39,7 @@ func FuzzExp(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		x := floatsOf(data)
 		y := make([]float32, len(x))
-		forEachISA(t, func() {
+		forEachISA(t, func(t *testing.T) {
 			for _, c := range []struct {
 				name  string
 				f     func(dst, x []float32)
@@ -100,7 +87,7 @@ func FuzzSoftmax(f *testing.F) {
 				size = math.Max(size, 4*math.Abs(v)+64)
 			}
 		}
-		forEachISA(t, func() {
+		forEachISA(t, func(t *testing.T) {
 			y := make([]float32, len(x))
 			lse := Softmax(y, x, scale, bias, offsets)
 			if diff := math.Abs(float64(lse) - wantLSE); diff > eps*size {
@@ -137,7 +124,7 @@ func FuzzCrossEntropy(f *testing.F) {
 			mean += (lse64 - float64(v)) / float64(len(logits))
 		}
 		want := (1-s)*(lse64-float64(logits[target])) + s*mean
-		forEachISA(t, func() {
+		forEachISA(t, func(t *testing.T) {
 			d := slices.Clone(logits)
 			for what, loss := range map[string]float32{
 				"loss": CrossEntropy(logits, target, smoothing), "loss with gradient": CrossEntropyGradient(d, target, smoothing, 1),
@@ -167,7 +154,7 @@ func FuzzAdamW(f *testing.F) {
 		n := len(x) / 4
 		a := AdamWParams{LR: 1e-3, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, WeightDecay: 0.1, GradScale: 1, Step: 1 + step&0xffff}
 		var want [3][]float32
-		forEachISA(t, func() {
+		forEachISA(t, func(t *testing.T) {
 			var arrays [4][]float32
 			for k := range arrays {
 				arrays[k] = append([]float32(nil), x[k*n:(k+1)*n]...)

@@ -254,7 +254,7 @@ func difference(f func(x []float64) float64, x []float64, i int) float64 {
 // Gradients against finite differences of the float64 forward functions.
 func TestGradients(t *testing.T) {
 	const n, tol = 37, 3e-6
-	onEveryISA(t, func(t *testing.T) {
+	forEachISA(t, func(t *testing.T) {
 		e := &env{t, rand.New(rand.NewPCG(7, 8)), onHeap}
 		x, w := e.normal(n, 0, 1), e.normal(n, 0, 1) // the loss is sum(w*f(x))
 		x64 := to64(x)
@@ -317,7 +317,7 @@ func TestGradients(t *testing.T) {
 // Softmax of rows with infinities and NaN, and rows that are masked whole.
 func TestSoftmaxSpecial(t *testing.T) {
 	inf, nan := float32(math.Inf(1)), float32(math.NaN())
-	onEveryISA(t, func(t *testing.T) {
+	forEachISA(t, func(t *testing.T) {
 		for _, c := range []struct {
 			x, bias []float32
 			offsets []int32
@@ -346,7 +346,7 @@ func TestSoftmaxSpecial(t *testing.T) {
 			}
 		}
 		for _, c := range []struct{ x, want float32 }{{inf, inf}, {nan, nan}, {-inf, -inf}} {
-			if got := LogSumExp([]float32{1, c.x, 2}[1:2]); got != c.want && c.want == c.want || got == got && c.want != c.want {
+			if got := float32(LogSumExp([]float32{1, c.x, 2}[1:2])); got != c.want && c.want == c.want || got == got && c.want != c.want {
 				t.Errorf("log-sum-exp of %v is %v", c.x, got)
 			}
 		}

@@ -171,14 +171,15 @@ store: \
 #define RATE V12
 
 // One step, from p in V0, g in V1, m in V2, v in V3: new p in V0, m in V2, v in
-// V3; V14 and V15 are scratch.
+// V3; V14 and V15 are scratch. v is computed as grad2*g*g, as the loop below says:
+// g*g alone can overflow.
 #define ADAMW_VALUE \
 	VMULPS       GRAD_SCALE, V1, V1    \
 	VMULPS       BETA1, V2, V2         \
 	VFMADD231PS  GRAD1, V1, V2         \
-	VMULPS       V1, V1, V1            \
+	VMULPS       GRAD2, V1, V14        \
 	VMULPS       BETA2, V3, V3         \
-	VFMADD231PS  GRAD2, V1, V3         \
+	VFMADD231PS  V14, V1, V3           \
 	VSQRTPS      V3, V14               \
 	VFMADD213PS  EPS, INV_SQRT2, V14   \
 	VMULPS       RATE, V2, V15         \
