@@ -315,6 +315,55 @@ func TestAttentionBackwardOfShiftedScores(t *testing.T) {
 	})
 }
 
+// All gradients of scores that a bias moves are those without it, up to what the
+// rounding of the scores changes.
+func TestAttentionBackwardOfMovedScores(t *testing.T) {
+	forEachISA(t, func(t *testing.T) {
+		for _, causal := range []bool{false, true} {
+			run := func(offset float32) [][]float32 {
+				c := attentionCase{queries: 60, keys: 300, width: 16, causal: causal, first: 250, dropout: 0.2,
+					bias: []float32{offset, offset - 1}, qOffsets: []int32{0, 400}, kOffsets: []int32{0, 100, 300}}
+				a, g := c.data(rand.New(rand.NewPCG(67, 68)), onHeap)
+				return attentionOutputs(a, g)
+			}
+			want := run(0)
+			for _, offset := range []float32{-2000, 300, 1000} {
+				for k, got := range run(offset) {
+					for i, v := range got {
+						w := want[k][i]
+						if k == 1 {
+							w += offset
+						}
+						if math.Abs(float64(v-w)) > 2e-3 {
+							t.Fatalf("causal %v, offset %v: output %d[%d] is %v, without offset %v", causal, offset, k, i, v, w)
+						}
+					}
+				}
+			}
+		}
+	})
+}
+
+// A query all of whose scores overflow to -Inf has the output of one that sees no key.
+func TestAttentionInfiniteScores(t *testing.T) {
+	forEachISA(t, func(t *testing.T) {
+		a, g := attentionCase{queries: 20, keys: 30, width: 8}.data(rand.New(rand.NewPCG(69, 70)), onHeap)
+		for i := range a.Q {
+			a.Q[i] = 3e30
+		}
+		for i := range a.K {
+			a.K[i] = -1e30
+		}
+		Attention(a)
+		AttentionBackward(a, g)
+		for i, v := range a.Out {
+			if v != 0 || a.LSE[i/8] != negInf {
+				t.Fatalf("Out[%d] is %v, LSE %v, want 0 and -Inf", i, v, a.LSE[i/8])
+			}
+		}
+	})
+}
+
 // Without some of the gradients the others have the same bits.
 func TestAttentionGradientsNotWanted(t *testing.T) {
 	forEachISA(t, func(t *testing.T) {

@@ -2,6 +2,7 @@ package asm
 
 import (
 	"math"
+	"slices"
 	"testing"
 )
 
@@ -28,6 +29,18 @@ func TestCrossEntropyGradientRises(t *testing.T) {
 					sum += math.Exp(float64(v) - top)
 				}
 				lse := top + math.Log(sum)
+				if masked == 0 {
+					mean := 0.0
+					for _, v := range x {
+						mean += (lse - float64(v)) / float64(n)
+					}
+					want := 0.9*(lse-float64(x[target])) + 0.1*mean
+					for _, got := range []float32{CrossEntropy(x, target, 0.1), CrossEntropyGradient(slices.Clone(x), target, 0.1, 1)} {
+						if math.Abs(float64(got)-want) > 1e-5*want {
+							t.Errorf("rise %v: smoothed loss %v, want %v", rise, got, want)
+						}
+					}
+				}
 				got := append([]float32(nil), x...)
 				loss := CrossEntropyGradient(got, target, 0, 2)
 				if want := lse - float64(x[target]); math.Abs(float64(loss)-want) > 1e-5*(1+math.Abs(want)) {
