@@ -284,7 +284,7 @@ func TestNoLinks(t *testing.T) {
 		if _, err := Pretrain(context.Background(), m, store, o); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want one with %q", err, want)
 		}
-		if _, _, _, err := checkpoint.Latest(o.Dir); err == nil {
+		if _, err := checkpoint.Newest(o.Dir); err == nil {
 			t.Errorf("%s: a checkpoint is left behind", want)
 		}
 	}
@@ -378,7 +378,7 @@ func TestHostileTrainerState(t *testing.T) {
 			c.edit(t, files)
 			o := o
 			o.Dir = t.TempDir()
-			_, err := checkpoint.Write(o.Dir, 20, 1, func(dir *checkpoint.Dir) error {
+			_, _, err := checkpoint.Write(o.Dir, 20, 1, func(dir *checkpoint.Dir) error {
 				for name, data := range files {
 					w, err := dir.Create(name)
 					if err != nil {

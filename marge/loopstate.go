@@ -70,7 +70,7 @@ func (l *loop) save() error {
 	}
 	steps := l.opt.Steps()
 	tensors = append(tensors, safetensors.Int32(stepsTensor, []int{len(steps)}, steps))
-	path, err := checkpoint.Write(l.o.Dir, l.step, l.o.KeepCheckpoints, func(dir *checkpoint.Dir) error {
+	path, warnings, err := checkpoint.Write(l.o.Dir, l.step, l.o.KeepCheckpoints, func(dir *checkpoint.Dir) error {
 		if err := l.m.save(dir); err != nil {
 			return err
 		}
@@ -89,6 +89,9 @@ func (l *loop) save() error {
 	})
 	if err != nil {
 		return fmt.Errorf("checkpoint of step %d: %w", l.step, err)
+	}
+	for _, warning := range warnings {
+		l.o.OnWarning(warning)
 	}
 	l.saved = path
 	return nil
@@ -115,18 +118,18 @@ func (l *loop) open() (release func(), err error) {
 // resume goes back to the newest valid checkpoint, if there is one and the
 // options say so.
 func (l *loop) resume() error {
-	path, step, rejected, err := checkpoint.Latest(l.o.Dir)
-	if errors.Is(err, fs.ErrNotExist) && len(rejected) == 0 {
+	if _, err := checkpoint.Newest(l.o.Dir); errors.Is(err, fs.ErrNotExist) {
 		return nil
-	}
-	if !l.o.Resume {
+	} else if err == nil && !l.o.Resume {
 		return fmt.Errorf("%s holds checkpoints of an earlier training: set Resume to go on with it, or give another directory", l.o.Dir)
 	}
+	var damaged []checkpoint.Damaged
+	path, step, err := checkpoint.Latest(l.o.Dir, func(d checkpoint.Damaged) { damaged = append(damaged, d) })
 	if err != nil {
-		return fmt.Errorf("resume: %w", errors.Join(append(rejected, err)...))
+		return fmt.Errorf("resume: %w", err)
 	}
-	for _, damage := range rejected {
-		l.o.OnWarning(fmt.Errorf("resuming from step %d, the newest checkpoint that is whole: %w", step, damage))
+	for _, d := range damaged {
+		l.o.OnWarning(fmt.Errorf("resuming from step %d, the newest checkpoint that is whole: %w", step, d.Err))
 	}
 	if err := l.restore(path, step); err != nil {
 		return fmt.Errorf("resume: %s: %w", path, err)

@@ -215,7 +215,7 @@ func TestResumeAfterSignal(t *testing.T) {
 			if err := cmd.Wait(); err == nil {
 				t.Fatal("the training was not stopped")
 			}
-			_, step, _, err := checkpoint.Latest(dir)
+			_, step, err := checkpoint.Latest(dir, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -314,7 +314,7 @@ func TestLossThatIsNotFinite(t *testing.T) {
 	if stats.Steps != 7 {
 		t.Errorf("%d steps counted", stats.Steps)
 	}
-	if _, step, _, err := checkpoint.Latest(dir); err != nil || step != 5 {
+	if _, step, err := checkpoint.Latest(dir, nil); err != nil || step != 5 {
 		t.Errorf("the newest checkpoint is of step %d (%v), want 5", step, err)
 	}
 }

@@ -389,9 +389,6 @@ func checkpointIn(dir string) (string, error) {
 	if _, err := os.Stat(filepath.Join(dir, "config.json")); !errors.Is(err, fs.ErrNotExist) {
 		return dir, err
 	}
-	latest, _, rejected, err := checkpoint.Latest(dir)
-	if err != nil {
-		return "", errors.Join(append(rejected, err)...)
-	}
-	return latest, nil
+	latest, _, err := checkpoint.Latest(dir, nil)
+	return latest, err
 }

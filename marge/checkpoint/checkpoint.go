@@ -8,28 +8,31 @@
 // therefore leaves the earlier checkpoints as they were. Bits that rot or
 // files that are truncated later do not match the manifest.
 //
+// A run holds its root for as long as it goes on ([Hold]), so that no two mix
+// their checkpoints.
+//
+// [Save] and [Open] do the same for one set of files, such as a model, in a
+// directory that may hold other files too.
+//
 // SHA-256 is chosen over a faster checksum because it is the digest by which
 // model files are published and compared, and with the processor's SHA instructions it
 // keeps up with most disks.
 package checkpoint
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 
-	"github.com/marge-go/marge/marge/internal/osfile"
+	"github.com/marge-go/marge/internal/osfile"
 )
 
 const (
-	prefix     = "checkpoint-"
-	tempPrefix = ".tmp-"
-	lockName   = ".lock"
+	prefix   = "checkpoint-"
+	lockName = ".lock"
 )
 
 // Write creates root/checkpoint-<step> from the files that fn writes, and
@@ -41,121 +44,70 @@ const (
 //
 // If keep is positive, older complete checkpoints are then removed, so that
 // keep remain with the new one. Damaged ones are neither counted nor removed,
-// nor are those of later steps. If that fails, Write returns both an error and
-// the path of the new checkpoint, which is complete.
+// nor are those of later steps. What cannot be removed costs nothing but space
+// on the disk, and is returned as warnings.
 //
 // One Write at a time works on a root; others, of this and other processes on
 // the machine, wait for it. Temporary directories that a killed process left
 // behind are removed.
-func Write(root string, step, keep int, fn func(dir *Dir) error) (path string, err error) {
+func Write(root string, step, keep int, fn func(dir *Dir) error) (path string, warnings []error, err error) {
 	if step < 0 {
-		return "", fmt.Errorf("checkpoint: negative step %d", step)
+		return "", nil, fmt.Errorf("checkpoint: negative step %d", step)
 	}
-	fail := func(err error) (string, error) {
-		return "", fmt.Errorf("checkpoint: step %d: %w", step, err)
+	fail := func(err error) (string, []error, error) {
+		return "", nil, fmt.Errorf("checkpoint: step %d: %w", step, err)
 	}
 	if err := os.MkdirAll(root, 0o777); err != nil {
 		return fail(err)
 	}
-	unlock, err := lock(filepath.Join(root, lockName))
+	unlock, err := osfile.Lock(filepath.Join(root, lockName))
 	if err != nil {
 		return fail(err)
 	}
 	defer unlock()
-	if err := removeStale(root); err != nil {
+	warnings = removeStale(root)
+	path = checkpointPath(root, step)
+	if err := osfile.ReplaceDir(path, func(temp string) error { return fill(temp, fn) }); err != nil {
 		return fail(err)
-	}
-
-	name := prefix + strconv.Itoa(step)
-	temp := filepath.Join(root, tempPrefix+name)
-	path = filepath.Join(root, name)
-	if err := os.Mkdir(temp, 0o777); err != nil {
-		return fail(err)
-	}
-	dir := newDir(temp)
-	// Deferred, so that a panic of fn cleans up as well. After a successful
-	// exchange the temporary name holds the checkpoint that was replaced.
-	defer func() {
-		dir.closeAll()
-		if e := os.RemoveAll(temp); e != nil && err == nil {
-			err = fmt.Errorf("checkpoint: step %d: written, but not cleaned up: %w", step, e)
-		}
-	}()
-	if err := fn(dir); err != nil {
-		return fail(err)
-	}
-	if err := dir.finish(); err != nil {
-		return fail(err)
-	}
-	if err := moveIntoPlace(temp, path); err != nil {
-		return fail(err)
-	}
-	if err := osfile.SyncDir(root); err != nil {
-		return path, fmt.Errorf("checkpoint: step %d: written, but perhaps not on disk yet: %w", step, err)
 	}
 	if keep > 0 {
-		if err := prune(root, step, keep); err != nil {
-			return path, fmt.Errorf("checkpoint: step %d: written, but an older one was not removed: %w", step, err)
-		}
+		warnings = append(warnings, prune(root, step, keep)...)
 	}
-	return path, nil
+	return path, warnings, nil
 }
 
-// moveIntoPlace renames temp to path. A directory that is already there ends
-// up under the name temp.
-func moveIntoPlace(temp, path string) error {
-	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
-		return os.Rename(temp, path)
-	} else if err != nil {
-		return err
-	}
-	return exchange(temp, path)
+func checkpointPath(root string, step int) string {
+	return filepath.Join(root, prefix+strconv.Itoa(step))
 }
 
-// exchangeByRename swaps two directories where the system cannot do it in one
-// step. A crash between the renames loses the name b, but not the checkpoints
-// of other steps.
-func exchangeByRename(a, b string) error {
-	old := a + "-replaced"
-	if err := os.Rename(b, old); err != nil {
-		return err
-	}
-	if err := os.Rename(a, b); err != nil {
-		return errors.Join(err, os.Rename(old, b))
-	}
-	return os.Rename(old, a)
-}
-
-// removeStale removes what killed processes left. The caller holds the lock,
-// so that no temporary directory is in use.
-func removeStale(root string) error {
+// removeStale removes what killed processes left of any step. The caller holds
+// the lock, so that no temporary directory is in use.
+func removeStale(root string) (warnings []error) {
 	entries, err := os.ReadDir(root)
 	if err != nil {
-		return err
+		return []error{fmt.Errorf("checkpoint: remove what interrupted writes left: %w", err)}
 	}
 	for _, e := range entries {
-		if e.IsDir() && strings.HasPrefix(e.Name(), tempPrefix+prefix) {
+		if e.IsDir() && strings.HasPrefix(e.Name(), "."+prefix) {
 			if err := os.RemoveAll(filepath.Join(root, e.Name())); err != nil {
-				return fmt.Errorf("remove what an interrupted write left: %w", err)
+				warnings = append(warnings, fmt.Errorf("checkpoint: remove what an interrupted write left: %w", err))
 			}
 		}
 	}
-	return nil
+	return warnings
 }
 
 // prune removes complete checkpoints older than step beyond the newest keep-1.
 // Completeness is judged by manifest and file sizes: hashing every old
 // checkpoint on every write would read them all.
-func prune(root string, step, keep int) error {
+func prune(root string, step, keep int) (warnings []error) {
 	steps, err := list(root)
 	if err != nil {
-		return err
+		return []error{fmt.Errorf("checkpoint: older ones are not removed: %w", err)}
 	}
-	var errs []error
 	kept := 1
 	for _, s := range steps {
-		name := prefix + strconv.Itoa(s)
-		path := filepath.Join(root, name)
+		path := checkpointPath(root, s)
 		if s >= step {
 			continue
 		}
@@ -167,14 +119,16 @@ func prune(root string, step, keep int) error {
 			continue
 		}
 		// Under its own name a half removed checkpoint would look damaged.
-		temp := filepath.Join(root, tempPrefix+name)
-		if err := os.Rename(path, temp); err != nil {
-			errs = append(errs, err)
-			continue
+		temp := filepath.Join(root, "."+prefix+strconv.Itoa(s)+".old")
+		err := os.Rename(path, temp)
+		if err == nil {
+			err = os.RemoveAll(temp)
 		}
-		errs = append(errs, os.RemoveAll(temp))
+		if err != nil {
+			warnings = append(warnings, fmt.Errorf("checkpoint: an older one is not removed: %w", err))
+		}
 	}
-	return errors.Join(errs...)
+	return warnings
 }
 
 // list returns the steps of the checkpoints below root, the newest first.
@@ -196,34 +150,4 @@ func list(root string) ([]int, error) {
 	slices.Sort(steps)
 	slices.Reverse(steps)
 	return steps, nil
-}
-
-// Latest returns the path and step of the newest checkpoint below root that
-// Verify accepts, and why it rejected newer ones. The error wraps
-// fs.ErrNotExist if there is none.
-//
-// It may run while another process writes to root and removes old checkpoints.
-func Latest(root string) (path string, step int, rejected []error, err error) {
-	steps, err := list(root)
-	for i := 0; err == nil && i < len(steps); i++ {
-		path := filepath.Join(root, prefix+strconv.Itoa(steps[i]))
-		before, _ := os.Lstat(path)
-		bad := Verify(path)
-		if bad == nil {
-			return path, steps[i], rejected, nil
-		}
-		after, e := os.Lstat(path)
-		if e == nil && os.SameFile(before, after) {
-			rejected = append(rejected, bad)
-			continue
-		}
-		// A writer has removed or replaced it meanwhile, so that there may be
-		// newer ones that the list lacks.
-		steps, err = list(root)
-		rejected, i = nil, -1
-	}
-	if err != nil {
-		return "", 0, rejected, fmt.Errorf("checkpoint: %w", err)
-	}
-	return "", 0, rejected, fmt.Errorf("checkpoint: %s holds no valid checkpoint: %w", root, fs.ErrNotExist)
 }

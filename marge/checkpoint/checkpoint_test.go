@@ -24,7 +24,7 @@ func contents(step int) map[string][]byte {
 	}
 }
 
-func fill(step int) func(*Dir) error {
+func filled(step int) func(*Dir) error {
 	return func(d *Dir) error {
 		for name, data := range contents(step) {
 			if err := d.WriteFile(name, data); err != nil {
@@ -37,9 +37,9 @@ func fill(step int) func(*Dir) error {
 
 func write(t *testing.T, root string, step, keep int) string {
 	t.Helper()
-	path, err := Write(root, step, keep, fill(step))
-	if err != nil {
-		t.Fatal(err)
+	path, warnings, err := Write(root, step, keep, filled(step))
+	if err != nil || len(warnings) > 0 {
+		t.Fatal(warnings, err)
 	}
 	return path
 }
@@ -67,14 +67,26 @@ func wantNames(t *testing.T, dir string, want ...string) {
 	}
 }
 
-func wantLatest(t *testing.T, root string, step, rejected int) []error {
+func wantLatest(t *testing.T, root string, step, damaged int) []Damaged {
 	t.Helper()
-	path, got, bad, err := Latest(root)
+	var bad []Damaged
+	path, got, err := Latest(root, func(d Damaged) { bad = append(bad, d) })
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got != step || path != filepath.Join(root, fmt.Sprintf("checkpoint-%d", step)) || len(bad) != rejected {
-		t.Errorf("latest is %s, step %d, rejected %v; want step %d, %d rejected", path, got, bad, step, rejected)
+	if got != step || path != filepath.Join(root, fmt.Sprintf("checkpoint-%d", step)) || len(bad) != damaged {
+		t.Errorf("latest is %s, step %d, damaged %v; want step %d, %d damaged", path, got, bad, step, damaged)
+	}
+	// Without a callback, what is damaged is an error.
+	path, got, err = Latest(root, nil)
+	var e *DamagedError
+	if damaged == 0 {
+		if err != nil || got != step || path == "" {
+			t.Errorf("without a callback: %s, %v", path, err)
+		}
+	} else if !errors.As(err, &e) || path != "" || e.Step != step || len(e.Newer) != damaged ||
+		!strings.Contains(err.Error(), e.Path+" is valid") || !strings.Contains(err.Error(), bad[0].Err.Error()) {
+		t.Errorf("without a callback: %s, %v", path, err)
 	}
 	return bad
 }
@@ -98,7 +110,8 @@ func TestWriteAndLatest(t *testing.T) {
 
 func TestLatestWithoutCheckpoint(t *testing.T) {
 	root := t.TempDir()
-	for _, dir := range []string{"checkpoint-", "checkpoint--1", "checkpoint-007", "checkpoint-x", "checkpoint-1.tmp", ".tmp-checkpoint-3"} {
+	for _, dir := range []string{"checkpoint-", "checkpoint--1", "checkpoint-007", "checkpoint-x",
+		"checkpoint-1.tmp", ".checkpoint-3.tmp"} {
 		if err := os.Mkdir(filepath.Join(root, dir), 0o777); err != nil {
 			t.Fatal(err)
 		}
@@ -107,15 +120,28 @@ func TestLatestWithoutCheckpoint(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, root := range []string{root, filepath.Join(root, "none")} {
-		if path, _, rejected, err := Latest(root); !errors.Is(err, fs.ErrNotExist) || path != "" || len(rejected) > 0 {
-			t.Errorf("Latest(%s) = %q, rejected %v, error %v", root, path, rejected, err)
+		if path, _, err := Latest(root, nil); !errors.Is(err, fs.ErrNotExist) || path != "" ||
+			!strings.Contains(err.Error(), root) {
+			t.Errorf("Latest(%s) = %q, error %v", root, path, err)
+		}
+		if path, err := Newest(root); !errors.Is(err, fs.ErrNotExist) || path != "" ||
+			!strings.Contains(err.Error(), root) {
+			t.Errorf("Newest(%s) = %q, error %v", root, path, err)
 		}
 	}
 	if err := os.Mkdir(filepath.Join(root, "checkpoint-6"), 0o777); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, rejected, err := Latest(root); !errors.Is(err, fs.ErrNotExist) || len(rejected) != 1 {
-		t.Errorf("with an empty checkpoint: rejected %v, error %v", rejected, err)
+	for _, onDamaged := range []func(Damaged){nil, func(d Damaged) { t.Errorf("%v is told beside the error", d) }} {
+		var e *DamagedError
+		if _, _, err := Latest(root, onDamaged); !errors.As(err, &e) || errors.Is(err, fs.ErrNotExist) ||
+			len(e.Newer) != 1 ||
+			e.Newer[0].Step != 6 || e.Path != "" || !strings.Contains(err.Error(), "checkpoint-6") {
+			t.Errorf("with an empty checkpoint: error %v", err)
+		}
+	}
+	if path, err := Newest(root); err != nil || path != filepath.Join(root, "checkpoint-6") {
+		t.Errorf("newest: %s, %v", path, err)
 	}
 }
 
@@ -136,28 +162,35 @@ func TestKeep(t *testing.T) {
 	wantNames(t, root, "checkpoint-5", "checkpoint-8")
 }
 
-func TestReplaceSameStep(t *testing.T) {
-	for _, c := range []struct {
-		name string
-		swap func(a, b string) error
-	}{{"exchange", exchange}, {"rename", exchangeByRename}} {
-		t.Run(c.name, func(t *testing.T) {
-			root := t.TempDir()
-			write(t, root, 3, 0)
-			write(t, root, 4, 0)
-			a, b := filepath.Join(root, "checkpoint-3"), filepath.Join(root, "checkpoint-4")
-			if err := c.swap(a, b); err != nil {
-				t.Fatal(err)
-			}
-			for path, step := range map[string]int{a: 4, b: 3} {
-				if got, err := os.ReadFile(filepath.Join(path, "config.json")); err != nil || !bytes.Equal(got, contents(step)["config.json"]) {
-					t.Errorf("%s holds %s, %v", path, got, err)
-				}
-			}
-			wantNames(t, root, "checkpoint-3", "checkpoint-4")
-		})
+// TestRemovalFails has an old checkpoint that cannot be removed: the new one
+// counts all the same.
+func TestRemovalFails(t *testing.T) {
+	root := t.TempDir()
+	for step := 1; step <= 3; step++ {
+		write(t, root, step, 0)
 	}
+	// A file where checkpoint-1 is moved before it is removed.
+	obstacle := filepath.Join(root, ".checkpoint-1.old")
+	if err := os.WriteFile(obstacle, nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	path, warnings, err := Write(root, 4, 2, filled(4))
+	if err != nil || path != filepath.Join(root, "checkpoint-4") {
+		t.Errorf("path %s, error %v", path, err)
+	}
+	if len(warnings) != 1 || !strings.Contains(warnings[0].Error(), filepath.Join(root, "checkpoint-1")) {
+		t.Errorf("warnings %v, want one of checkpoint-1", warnings)
+	}
+	wantNames(t, root, ".checkpoint-1.old", "checkpoint-1", "checkpoint-3", "checkpoint-4")
+	wantLatest(t, root, 4, 0)
+	if err := os.Remove(obstacle); err != nil {
+		t.Fatal(err)
+	}
+	write(t, root, 5, 2)
+	wantNames(t, root, "checkpoint-4", "checkpoint-5")
+}
 
+func TestReplaceSameStep(t *testing.T) {
 	root := t.TempDir()
 	path := write(t, root, 3, 0)
 	if err := os.WriteFile(filepath.Join(path, "config.json"), []byte("damaged"), 0o666); err != nil {
@@ -190,7 +223,7 @@ func TestInterrupted(t *testing.T) {
 			return stop()
 		},
 		"all written": func(d *Dir, stop func() error) error {
-			if err := fill(2)(d); err != nil {
+			if err := filled(2)(d); err != nil {
 				return err
 			}
 			return stop()
@@ -208,7 +241,7 @@ func TestInterrupted(t *testing.T) {
 							t.Errorf("recovered %v", r)
 						}
 					}()
-					path, err := Write(root, 2, 1, func(d *Dir) error { return point(d, stop) })
+					path, _, err := Write(root, 2, 1, func(d *Dir) error { return point(d, stop) })
 					if !errors.Is(err, boom) || path != "" {
 						t.Errorf("path %q, error %v", path, err)
 					}
@@ -227,10 +260,10 @@ func TestInterrupted(t *testing.T) {
 func TestKilled(t *testing.T) {
 	root := t.TempDir()
 	write(t, root, 1, 0)
-	if err := os.Rename(write(t, root, 2, 0), filepath.Join(root, ".tmp-checkpoint-2")); err != nil {
+	if err := os.Rename(write(t, root, 2, 0), filepath.Join(root, ".checkpoint-2.tmp")); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.MkdirAll(filepath.Join(root, ".tmp-checkpoint-7-replaced"), 0o777); err != nil {
+	if err := os.MkdirAll(filepath.Join(root, ".checkpoint-7.tmp-replaced"), 0o777); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.MkdirAll(filepath.Join(root, ".tmp-of-someone-else"), 0o777); err != nil {
@@ -249,8 +282,8 @@ func TestDamage(t *testing.T) {
 	reject := func(what, name string) {
 		t.Helper()
 		bad := wantLatest(t, root, 1, 1)
-		if len(bad) == 1 && (!strings.Contains(bad[0].Error(), path) || !strings.Contains(bad[0].Error(), name)) {
-			t.Errorf("%s of %s: error %q names neither path nor file", what, name, bad[0])
+		if len(bad) == 1 && (!strings.Contains(bad[0].Err.Error(), path) || !strings.Contains(bad[0].Err.Error(), name)) {
+			t.Errorf("%s of %s: error %q names neither path nor file", what, name, bad[0].Err)
 		}
 	}
 	for _, name := range append(slices.Sorted(maps.Keys(contents(2))), manifestName) {
@@ -331,7 +364,7 @@ func TestHostileManifest(t *testing.T) {
 	}{
 		{data, "not a plain file name"},
 		{[]byte("{\n  \"version\": 2,\n  \"files\": {}\n}\n"), "version 2, want 1"},
-		{bytes.Repeat([]byte(" "), maxManifest+1), "longer than"},
+		{bytes.Repeat([]byte(" "), maxManifest+1), "1048577 bytes are more than 1048576"},
 		{[]byte("[]"), "checksums.json"},
 	} {
 		if err := os.WriteFile(filepath.Join(path, manifestName), c.data, 0o666); err != nil {
@@ -360,13 +393,13 @@ func TestIgnoredErrors(t *testing.T) {
 		{func(d *Dir) { w, _ := d.Create("a"); w.Close(); w.Close() }, `file "a": file already closed`},
 	} {
 		root := t.TempDir()
-		_, err := Write(root, 1, 0, func(d *Dir) error { c.fn(d); return nil })
+		_, _, err := Write(root, 1, 0, func(d *Dir) error { c.fn(d); return nil })
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("error %v, want %s", err, c.want)
 		}
 		wantNames(t, root)
 	}
-	if _, err := Write(t.TempDir(), -1, 0, fill(1)); err == nil {
+	if _, _, err := Write(t.TempDir(), -1, 0, filled(1)); err == nil {
 		t.Error("a negative step was accepted")
 	}
 }
@@ -378,13 +411,13 @@ func TestWritersWait(t *testing.T) {
 	var wg sync.WaitGroup
 	for step := 1; step <= 8; step++ {
 		wg.Go(func() {
-			_, err := Write(root, step, 0, func(d *Dir) error {
+			_, _, err := Write(root, step, 0, func(d *Dir) error {
 				for _, name := range names(t, root) {
-					if strings.HasPrefix(name, tempPrefix) && name != fmt.Sprintf(".tmp-checkpoint-%d", step) {
+					if strings.HasPrefix(name, ".checkpoint-") && name != fmt.Sprintf(".checkpoint-%d.tmp", step) {
 						t.Errorf("step %d runs beside %s", step, name)
 					}
 				}
-				return fill(step)(d)
+				return filled(step)(d)
 			})
 			if err != nil {
 				t.Error(err)
@@ -407,7 +440,7 @@ func TestReaderBesideWriter(t *testing.T) {
 	go func() {
 		defer close(done)
 		for i := range 40 {
-			if _, err := Write(root, i/2, 1, fill(i/2)); err != nil {
+			if _, _, err := Write(root, i/2, 1, filled(i/2)); err != nil {
 				t.Error(err)
 			}
 		}
@@ -419,9 +452,9 @@ func TestReaderBesideWriter(t *testing.T) {
 			running = false
 		default:
 		}
-		_, step, rejected, err := Latest(root)
-		if err != nil || len(rejected) > 0 || step < last {
-			t.Fatalf("after step %d: step %d, rejected %v, error %v", last, step, rejected, err)
+		_, step, err := Latest(root, nil)
+		if err != nil || step < last {
+			t.Fatalf("after step %d: step %d, error %v", last, step, err)
 		}
 		last = step
 	}

@@ -11,12 +11,10 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-
-	"github.com/marge-go/marge/marge/internal/osfile"
 )
 
-// A Dir is a checkpoint that is being written. Its methods may be called
-// concurrently.
+// A Dir is a checkpoint, or another set of files with a manifest, that is being
+// written. Its methods may be called concurrently.
 type Dir struct {
 	path string
 
@@ -25,8 +23,15 @@ type Dir struct {
 	err   error // the first error of any file: the checkpoint is lost
 }
 
-func newDir(path string) *Dir {
-	return &Dir{path: path, files: make(map[string]*file)}
+// fill writes the files of fn and their manifest in an empty directory, and
+// flushes them to disk.
+func fill(path string, fn func(*Dir) error) error {
+	d := &Dir{path: path, files: make(map[string]*file)}
+	defer d.closeAll() // as well if fn panics
+	if err := fn(d); err != nil {
+		return err
+	}
+	return d.finish()
 }
 
 // openFile creates a file; a test replaces it by a full device.
@@ -86,7 +91,7 @@ func (d *Dir) setErr(err error) {
 	}
 }
 
-// finish writes the manifest and flushes the directory.
+// finish writes the manifest.
 func (d *Dir) finish() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -112,10 +117,7 @@ func (d *Dir) finish() error {
 	if err == nil {
 		err = f.Sync()
 	}
-	if err := errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	return osfile.SyncDir(d.path)
+	return errors.Join(err, f.Close())
 }
 
 // closeAll closes the files that fn left open.

@@ -17,7 +17,7 @@ func Example() {
 	defer os.RemoveAll(root)
 
 	for step := 100; step <= 300; step += 100 {
-		_, err := checkpoint.Write(root, step, 2, func(dir *checkpoint.Dir) error {
+		_, _, err := checkpoint.Write(root, step, 2, func(dir *checkpoint.Dir) error {
 			return dir.WriteFile("trainer.json", fmt.Appendf(nil, `{"step":%d}`, step))
 		})
 		if err != nil {
@@ -29,10 +29,14 @@ func Example() {
 		log.Fatal(err)
 	}
 
-	path, step, rejected, err := checkpoint.Latest(root)
+	path, step, err := checkpoint.Latest(root, func(d checkpoint.Damaged) {
+		fmt.Println("damaged:", filepath.Base(d.Path))
+	})
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(filepath.Base(path), step, len(rejected))
-	// Output: checkpoint-200 200 1
+	fmt.Println(filepath.Base(path), step)
+	// Output:
+	// damaged: checkpoint-300
+	// checkpoint-200 200
 }

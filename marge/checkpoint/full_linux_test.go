@@ -23,7 +23,7 @@ func TestDiskFull(t *testing.T) {
 			}
 			return create(path)
 		}
-		path, err := Write(root, 2, 1, fill(2))
+		path, _, err := Write(root, 2, 1, filled(2))
 		if !errors.Is(err, syscall.ENOSPC) || path != "" {
 			t.Errorf("%s: path %q, error %v", full, path, err)
 		}

@@ -13,6 +13,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"github.com/marge-go/marge/internal/osfile"
 )
 
 const (
@@ -39,17 +41,9 @@ func (m manifest) encode() ([]byte, error) {
 }
 
 func readManifest(path string) (m manifest, err error) {
-	f, err := os.Open(filepath.Join(path, manifestName))
+	data, err := osfile.ReadFile(filepath.Join(path, manifestName), maxManifest)
 	if err != nil {
 		return m, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxManifest+1))
-	if err != nil {
-		return m, err
-	}
-	if len(data) > maxManifest {
-		return m, fmt.Errorf("%s: longer than %d bytes", manifestName, maxManifest)
 	}
 	if err := json.Unmarshal(data, &m); err != nil {
 		return m, fmt.Errorf("%s: %w", manifestName, err)
@@ -114,11 +108,17 @@ func checkSize(path, name string, want fileInfo) error {
 		return err
 	}
 	info, err := os.Lstat(filepath.Join(path, name))
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("missing: %w", err)
-	case err != nil:
+	}
+	if err != nil {
 		return err
+	}
+	return want.checkSize(info)
+}
+
+func (want fileInfo) checkSize(info fs.FileInfo) error {
+	switch {
 	case !info.Mode().IsRegular():
 		return errors.New("not a regular file")
 	case info.Size() != want.Size:

@@ -8,7 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/marge-go/marge/marge/internal/osfile"
+	"github.com/marge-go/marge/internal/osfile"
 )
 
 // Build makes a store of documents in directory dir, which it creates, and
@@ -20,73 +20,30 @@ import (
 // already. It also fails at an error of docs, which it returns as it is, and
 // at a document without ID, Lang or Text, or that is not valid UTF-8.
 //
-// The files are written in a directory named dir.tmp, flushed to disk and then
+// The files are written in a directory beside dir, flushed to disk and then
 // renamed, so that dir holds a complete store or does not exist, whenever the
-// process is killed. What a killed one left in dir.tmp, the next Build removes.
+// process is killed. The next Build removes what a killed one left.
 func Build(dir string, docs iter.Seq2[Document, error], enc Encoder, opts BuildOptions) (*Store, error) {
 	opts, err := opts.resolve()
 	if err != nil {
 		return nil, err
 	}
-	absolute, err := filepath.Abs(dir)
+	var failed error // of docs, or told with the package's name already
+	err = osfile.CreateDir(dir, func(temp string) error {
+		failed = writeFiles(temp, docs, enc, opts)
+		return failed
+	})
+	if failed != nil {
+		return nil, failed
+	}
 	if err != nil {
 		return nil, fmt.Errorf("corpus: %w", err)
-	}
-	if err := buildDir(absolute, docs, enc, opts); err != nil {
-		return nil, err
 	}
 	return Open(dir)
 }
 
-func buildDir(dir string, docs iter.Seq2[Document, error], enc Encoder, opts BuildOptions) error {
-	if entries, err := os.ReadDir(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("corpus: %w", err)
-	} else if len(entries) > 0 {
-		return fmt.Errorf("corpus: %w", &fs.PathError{Op: "build", Path: dir, Err: fs.ErrExist})
-	}
-	if err := os.MkdirAll(filepath.Dir(dir), 0o777); err != nil {
-		return fmt.Errorf("corpus: %w", err)
-	}
-	temp := dir + ".tmp"
-	unlock, err := lockDir(temp)
-	if err != nil {
-		return fmt.Errorf("corpus: %w", err)
-	}
-	defer unlock()
-	done := false
-	defer func() { // as well if docs panics
-		if !done {
-			os.RemoveAll(temp)
-		}
-	}()
-
-	if err := writeFiles(temp, docs, enc, opts); err != nil {
-		return err
-	}
-	if err := os.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("corpus: %w", err)
-	}
-	if err := os.Rename(temp, dir); err != nil {
-		return fmt.Errorf("corpus: %w", err)
-	}
-	done = true
-	if err := osfile.SyncDir(filepath.Dir(dir)); err != nil {
-		return fmt.Errorf("corpus: %w", err)
-	}
-	return nil
-}
-
-// writeFiles writes the files of a store in dir, which it empties first.
+// writeFiles writes the files of a store in an empty directory.
 func writeFiles(dir string, docs iter.Seq2[Document, error], enc Encoder, opts BuildOptions) (err error) {
-	leftovers, err := os.ReadDir(dir)
-	if err != nil {
-		return fmt.Errorf("corpus: %w", err)
-	}
-	for _, entry := range leftovers {
-		if err := os.RemoveAll(filepath.Join(dir, entry.Name())); err != nil {
-			return fmt.Errorf("corpus: %w", err)
-		}
-	}
 	var files [3]*os.File
 	for i, name := range []string{tokensFile, stringsFile, metadataFile} {
 		if files[i], err = os.Create(filepath.Join(dir, name)); err != nil {
@@ -105,9 +62,6 @@ func writeFiles(dir string, docs iter.Seq2[Document, error], enc Encoder, opts B
 		if err := errors.Join(f.Sync(), f.Close()); err != nil {
 			return fmt.Errorf("corpus: %w", err)
 		}
-	}
-	if err := osfile.SyncDir(dir); err != nil {
-		return fmt.Errorf("corpus: %w", err)
 	}
 	return nil
 }

@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/marge-go/marge/marge/internal/osfile"
+	"github.com/marge-go/marge/internal/osfile"
 )
 
 // A Store holds the chunks of a corpus: their tokens, and what a training

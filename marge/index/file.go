@@ -9,12 +9,10 @@ import (
 	"io"
 	"math"
 	"math/bits"
-	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"unsafe"
 
-	"github.com/marge-go/marge/marge/internal/osfile"
+	"github.com/marge-go/marge/internal/osfile"
 )
 
 // The file of a Flat has these parts, with all numbers little-endian:
@@ -98,36 +96,10 @@ func (h *header) endsBytes() uint64 {
 // whole or, if there is an error, not at all: then one that was there before
 // stays.
 func (f *Flat) Save(path string) error {
-	if err := f.save(path); err != nil {
+	if err := osfile.Replace(path, f.write); err != nil {
 		return fmt.Errorf("index: save %s: %w", path, err)
 	}
 	return nil
-}
-
-// createFile is replaced by tests.
-var createFile = func(path string) (*os.File, error) {
-	return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
-}
-
-func (f *Flat) save(path string) (err error) {
-	dir, name := filepath.Split(path)
-	temp := filepath.Join(dir, fmt.Sprintf(".%s.%016x", name, rand.Uint64()))
-	file, err := createFile(temp)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			os.Remove(temp)
-		}
-	}()
-	if err := errors.Join(f.write(file), file.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(temp, path); err != nil {
-		return err
-	}
-	return osfile.SyncDir(filepath.Dir(path))
 }
 
 // writeValues is how many numbers are written at once.
@@ -151,10 +123,8 @@ func (f *Flat) write(file *os.File) error {
 		}
 	}
 	h := header{dim: uint32(f.dim), count: uint64(f.Len()), recordBytes: uint64(len(f.records)), sum: [sha256.Size]byte(sum.Sum(nil))}
-	if _, err := file.WriteAt(h.encode(), 0); err != nil {
-		return err
-	}
-	return file.Sync()
+	_, err := file.WriteAt(h.encode(), 0)
+	return err
 }
 
 func writeNumbers[T float32 | uint64](w io.Writer, numbers []T) error {

@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/marge-go/marge/internal/jsonx"
+	"github.com/marge-go/marge/internal/osfile"
 )
 
 // What a tokenizer.json may have, so that a hostile one takes bounded memory.
@@ -244,29 +244,13 @@ func (t *Tokenizer) WriteTo(w io.Writer) (int64, error) {
 
 // Save writes the file of WriteTo to path, replacing what is there only when
 // the new file is complete.
-func (t *Tokenizer) Save(path string) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
+func (t *Tokenizer) Save(path string) error {
+	err := osfile.Replace(path, func(f *os.File) error {
+		_, err := t.WriteTo(f)
+		return err
+	})
 	if err != nil {
-		return fmt.Errorf("tokenizer: save: %w", err)
+		return fmt.Errorf("tokenizer: save %s: %w", path, err)
 	}
-	defer func() {
-		if err != nil {
-			f.Close()
-			os.Remove(f.Name())
-			err = fmt.Errorf("tokenizer: save %s: %w", path, err)
-		}
-	}()
-	if _, err := t.WriteTo(f); err != nil {
-		return err
-	}
-	if err := f.Chmod(0o644); err != nil {
-		return err
-	}
-	if err := f.Sync(); err != nil {
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
+	return nil
 }

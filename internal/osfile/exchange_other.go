@@ -1,5 +1,5 @@
 //go:build !linux
 
-package checkpoint
+package osfile
 
 func exchange(a, b string) error { return exchangeByRename(a, b) }

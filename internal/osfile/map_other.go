@@ -2,10 +2,10 @@
 
 package osfile
 
-import "os"
+import "math"
 
 // Map returns the content of a file.
-func Map(path string) ([]byte, error) { return os.ReadFile(path) }
+func Map(path string) ([]byte, error) { return ReadFile(path, math.MaxInt) }
 
 // Unmap frees what Map returned.
 func Unmap([]byte) error { return nil }
