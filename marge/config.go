@@ -3,8 +3,10 @@ package marge
 import (
 	"encoding/json"
 	"fmt"
-	"os"
+	"math"
 
+	"github.com/marge-go/marge/internal/jsonx"
+	"github.com/marge-go/marge/internal/osfile"
 	"github.com/marge-go/marge/tensor"
 )
 
@@ -114,9 +116,14 @@ func Presets() map[string]Config {
 	return map[string]Config{"tiny": Tiny(), "small": Small(), "base": Base(), "paper": Paper()}
 }
 
-// maxDimension bounds every size in a Config, so that a hostile config.json
-// cannot make sizes overflow.
-const maxDimension = 1 << 24
+// Bounds on a config.json, whoever wrote it: of every size, of the values of
+// all parameters (4 TiB of float32, if a machine can address them), and of the
+// file in bytes.
+const (
+	maxDimension  = 1 << 24
+	maxParameters = min(1<<40, math.MaxInt/4)
+	maxConfig     = 1 << 20
+)
 
 // Validate tells what is wrong with the configuration, naming the key.
 func (c *Config) Validate() error {
@@ -159,6 +166,9 @@ func (c *Config) Validate() error {
 	if !(c.Dropout >= 0 && c.Dropout < 1) || !(c.AttentionDropout >= 0 && c.AttentionDropout < 1) {
 		return fmt.Errorf("config: dropout %v and attention_dropout %v, want [0, 1)", c.Dropout, c.AttentionDropout)
 	}
+	if n := c.paramCount(); n > maxParameters {
+		return fmt.Errorf("config: the sizes make %.0f parameters, more than %d", n, maxParameters)
+	}
 	return nil
 }
 
@@ -177,12 +187,12 @@ func MarshalConfig(c Config) ([]byte, error) {
 
 // ReadConfig reads and checks a config.json.
 func ReadConfig(path string) (Config, error) {
-	data, err := os.ReadFile(path)
+	data, err := osfile.ReadFile(path, maxConfig)
 	if err != nil {
 		return Config{}, fmt.Errorf("config: %w", err)
 	}
 	var f configFile
-	if err := json.Unmarshal(data, &f); err != nil {
+	if err := jsonx.Unmarshal(data, &f); err != nil {
 		return Config{}, fmt.Errorf("config: %s: %w", path, err)
 	}
 	if f.ModelType != "marge" {

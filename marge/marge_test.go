@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -282,45 +280,6 @@ func TestBatchErrors(t *testing.T) {
 		if _, err := m.Loss(b); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("error %v, want one with %q", err, name)
 		}
-	}
-}
-
-func TestSaveAndLoad(t *testing.T) {
-	tok, _ := testCorpus(t)
-	m := testModel(t, testConfig(1))
-	m.Tokenizer = tok
-	dir := filepath.Join(t.TempDir(), "model")
-	if err := m.Save(dir); err != nil {
-		t.Fatal(err)
-	}
-	loaded, err := LoadOn(dir, Config{Backend: m.Backend()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(weights(m), weights(loaded)) {
-		t.Error("the weights differ after a round trip")
-	}
-	if got, want := loaded.Tokenizer.Encode("drei zwei"), tok.Encode("drei zwei"); !slices.Equal(got, want) {
-		t.Errorf("the tokenizer encodes %v after a round trip, %v before", got, want)
-	}
-	path := filepath.Join(dir, weightsName)
-	data, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, n := range []int{0, 7, 100, len(data) - 1} {
-		if err := os.WriteFile(path, data[:n], 0o666); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := Load(dir); err == nil || !strings.Contains(err.Error(), weightsName) {
-			t.Errorf("cut to %d bytes: error %v", n, err)
-		}
-	}
-	if err := os.WriteFile(filepath.Join(dir, configName), []byte(`{"model_type":"marge","vocab_size":-4}`), 0o666); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := Load(dir); err == nil || !strings.Contains(err.Error(), "vocab_size") {
-		t.Errorf("config.json with a negative vocabulary: error %v", err)
 	}
 }
 

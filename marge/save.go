@@ -1,15 +1,17 @@
 package marge
 
 import (
+	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
+	"io/fs"
 	"slices"
 
+	"github.com/marge-go/marge/marge/checkpoint"
 	"github.com/marge-go/marge/marge/tokenizer"
 	"github.com/marge-go/marge/nn"
 	"github.com/marge-go/marge/nn/safetensors"
+	"github.com/marge-go/marge/tensor"
 )
 
 // The files of a saved model, named as Hugging Face does.
@@ -19,31 +21,33 @@ const (
 	tokenizerName = "tokenizer.json"
 )
 
+// modelNames are those that belong to a model.
+var modelNames = []string{configName, weightsName, tokenizerName}
+
 // creator makes the files of a directory.
 type creator interface {
 	Create(name string) (io.WriteCloser, error)
 }
 
 // Save writes the model to a directory that it creates if need be:
-// config.json, model.safetensors and, with a tokenizer, tokenizer.json.
-// Pretrain's checkpoints have the same files.
+// config.json, model.safetensors, with a tokenizer tokenizer.json, and their
+// checksums in checksums.json. Pretrain's checkpoints have the same files.
+//
+// A model that was saved there before is replaced as a whole: [Load] reads the
+// old or the new one, also when the process is killed or the disk is full in
+// the middle of Save. Files of other names stay as they are; a checkpoint of a
+// training that is saved over is none any more.
 func (m *Model) Save(dir string) error {
-	if err := os.MkdirAll(dir, 0o777); err != nil {
+	if err := checkpoint.Save(dir, modelNames, func(d *checkpoint.Dir) error { return m.save(d) }); err != nil {
 		return fmt.Errorf("save model: %w", err)
 	}
-	return m.save(directory(dir))
-}
-
-type directory string
-
-func (d directory) Create(name string) (io.WriteCloser, error) {
-	return os.Create(filepath.Join(string(d), name))
+	return nil
 }
 
 func (m *Model) save(dir creator) error {
 	config, err := MarshalConfig(m.Config)
 	if err != nil {
-		return fmt.Errorf("save model: %w", err)
+		return err
 	}
 	err = writeFile(dir, configName, func(w io.Writer) error {
 		_, err := w.Write(config)
@@ -66,14 +70,14 @@ func (m *Model) save(dir creator) error {
 func writeFile(dir creator, name string, write func(io.Writer) error) error {
 	f, err := dir.Create(name)
 	if err != nil {
-		return fmt.Errorf("save %s: %w", name, err)
+		return fmt.Errorf("%s: %w", name, err)
 	}
 	err = write(f)
 	if cerr := f.Close(); err == nil {
 		err = cerr
 	}
 	if err != nil {
-		return fmt.Errorf("save %s: %w", name, err)
+		return fmt.Errorf("%s: %w", name, err)
 	}
 	return nil
 }
@@ -96,74 +100,212 @@ func hostValues(p nn.Parameter) []float32 {
 	return values
 }
 
-// Load reads a model that Save or Pretrain wrote. Config.Backend and
+// Load reads a model that [Model.Save] or [Pretrain] wrote. In the directory of
+// a training, which has no model of its own but checkpoints, that is the newest
+// checkpoint; if it is damaged, the error names an older one that could be
+// loaded by its path.
+//
+// Files that checksums.json lists must match it; a directory without one, as
+// downloaded from elsewhere, is read as it is. The weights must be finite
+// numbers in the shapes that config.json asks for. Config.Backend and
 // Config.Seed of the result are those of the zero Config; use LoadOn for
 // another backend.
 func Load(dir string) (*Model, error) { return LoadOn(dir, Config{}) }
 
 // LoadOn is Load onto the backend of c, whose other fields are ignored.
 func LoadOn(dir string, c Config) (*Model, error) {
-	config, err := ReadConfig(filepath.Join(dir, configName))
-	if err != nil {
-		return nil, fmt.Errorf("load model: %w", err)
-	}
-	config.Backend = c.Backend
-	m, err := build(config)
-	if err != nil {
-		return nil, fmt.Errorf("load model: %w", err)
-	}
-	if err := readTensors(filepath.Join(dir, weightsName), m.params, nil); err != nil {
-		return nil, fmt.Errorf("load model: %w", err)
-	}
-	path := filepath.Join(dir, tokenizerName)
-	if _, err := os.Stat(path); err == nil {
-		if m.Tokenizer, err = tokenizer.Load(path); err != nil {
+	for {
+		path, err := modelIn(dir)
+		if err != nil {
 			return nil, fmt.Errorf("load model: %w", err)
 		}
-		if n := m.Tokenizer.VocabSize(); n > config.VocabSize {
-			return nil, fmt.Errorf("load model: %s has %d tokens, more than the %d of the model", path, n, config.VocabSize)
+		m, err := loadFrom(path, c.Backend)
+		if err == nil {
+			return m, nil
 		}
+		if path == dir {
+			return nil, fmt.Errorf("load model: %w", err)
+		}
+		if now, e := modelIn(dir); e == nil && now != path {
+			continue // a training has written a newer one and removed this
+		}
+		err = fmt.Errorf("load model: newest checkpoint of %s: %w", dir, err)
+		older, _, e := checkpoint.Latest(dir, func(checkpoint.Damaged) {})
+		if e == nil && older != path {
+			err = fmt.Errorf("%w (%s is whole)", err, older)
+		}
+		return nil, err
+	}
+}
+
+// modelIn returns dir if it holds a model, or else its newest checkpoint.
+func modelIn(dir string) (string, error) {
+	files, err := checkpoint.Open(dir)
+	if err != nil {
+		return "", err
+	}
+	defer files.Close()
+	_, configErr := files.Path(configName)
+	if !errors.Is(configErr, fs.ErrNotExist) {
+		return dir, nil // an error shows again when it is read
+	}
+	path, err := checkpoint.Newest(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("neither a model nor a directory with checkpoints: %w", configErr)
+	}
+	return path, err
+}
+
+// loadFrom reads the model in a directory.
+func loadFrom(dir string, backend tensor.Backend) (*Model, error) {
+	files, err := checkpoint.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer files.Close()
+	path, err := files.Path(configName)
+	if err != nil {
+		return nil, err
+	}
+	config, err := ReadConfig(path)
+	if err != nil {
+		return nil, err
+	}
+	t, err := loadTokenizer(files, &config)
+	if err != nil {
+		return nil, err
+	}
+	if path, err = files.Path(weightsName); err != nil {
+		return nil, err
+	}
+	f, err := safetensors.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if err := config.checkWeights(f); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	config.Backend = backend
+	m, err := build(config)
+	if err != nil {
+		return nil, err
+	}
+	m.Tokenizer = t
+	if err := fillTensors(f, m.params); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return m, nil
 }
 
+// loadTokenizer reads the tokenizer of a model; nil if it has none.
+func loadTokenizer(files *checkpoint.Files, c *Config) (*tokenizer.Tokenizer, error) {
+	path, err := files.Path(tokenizerName)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	t, err := tokenizer.Load(path)
+	if err != nil {
+		return nil, err
+	}
+	if n := t.VocabSize(); n > c.VocabSize {
+		return nil, fmt.Errorf("%s has %d tokens, more than the %d of the model", path, n, c.VocabSize)
+	}
+	return t, nil
+}
+
 // readTensors fills params from a safetensors file, which must have exactly
-// them and, unless extra is nil, what extra takes.
+// them, all finite, and, unless extra is nil, what extra takes. If there is an
+// error, params are as they were.
 func readTensors(path string, params []nn.Parameter, extra func(*safetensors.File) (names []string, err error)) error {
 	f, err := safetensors.Open(path)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
+	if err := readFrom(f, params, extra); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return nil
+}
+
+func readFrom(f *safetensors.File, params []nn.Parameter, extra func(*safetensors.File) (names []string, err error)) error {
 	known := map[string]bool{}
 	for _, p := range params {
-		known[p.Name] = true
-		t, ok := f.Tensor(p.Name)
-		if !ok {
-			return fmt.Errorf("%s: tensor %s is missing", path, p.Name)
-		}
-		if !slices.Equal(t.Shape, p.Shape()) {
-			return fmt.Errorf("%s: tensor %s has shape %v, want %v", path, p.Name, t.Shape, p.Shape())
-		}
-		values, err := f.Float32s(p.Name)
-		if err != nil {
+		if err := checkShape(f, p.Name, p.Shape()); err != nil {
 			return err
 		}
-		p.SetFloat32s(values)
+		known[p.Name] = true
 	}
 	if extra != nil {
 		names, err := extra(f)
 		if err != nil {
-			return fmt.Errorf("%s: %w", path, err)
+			return err
 		}
 		for _, n := range names {
 			known[n] = true
 		}
 	}
+	if err := checkNames(f, known); err != nil {
+		return err
+	}
+	return fillTensors(f, params)
+}
+
+// checkShape returns an error if a file has no tensor of the given name and
+// shape.
+func checkShape(f *safetensors.File, name string, shape []int) error {
+	t, ok := f.Tensor(name)
+	if !ok {
+		return fmt.Errorf("tensor %s is missing", name)
+	}
+	if !slices.Equal(t.Shape, shape) {
+		return fmt.Errorf("tensor %s has shape %v, want %v", name, t.Shape, shape)
+	}
+	return nil
+}
+
+// checkNames returns an error if a file has a tensor that is not known.
+func checkNames(f *safetensors.File, known map[string]bool) error {
 	for _, n := range f.Names() {
 		if !known[n] {
-			return fmt.Errorf("%s: tensor %s is unknown", path, n)
+			return fmt.Errorf("tensor %s is unknown", n)
 		}
 	}
 	return nil
+}
+
+// fillTensors sets params to tensors of a file, which has them in the right
+// shapes, after a look at all of them: one that is not a finite number would
+// make every result NaN.
+func fillTensors(f *safetensors.File, params []nn.Parameter) error {
+	for _, p := range params {
+		values, err := floats(f, p.Name)
+		if err != nil {
+			return err
+		}
+		for i, v := range values {
+			if v-v != 0 { // NaN and infinity
+				return fmt.Errorf("tensor %s: element %d is %v", p.Name, i, v)
+			}
+		}
+	}
+	for _, p := range params {
+		values, err := floats(f, p.Name)
+		if err != nil {
+			return err
+		}
+		p.SetFloat32s(values)
+	}
+	return nil
+}
+
+// floats returns the values of a tensor that the file has. Its errors, unlike
+// those of [safetensors.File.Float32s], leave the path to the caller.
+func floats(f *safetensors.File, name string) ([]float32, error) {
+	t, _ := f.Tensor(name)
+	return t.Float32s()
 }

@@ -191,8 +191,8 @@ func open(dir string) (*Files, error) {
 func (f *Files) Close() { f.unlock() }
 
 // Path returns the path of a file, after comparing its content with the
-// manifest if that lists it. If there is no such file, the error wraps
-// fs.ErrNotExist.
+// manifest if that lists it. The error wraps fs.ErrNotExist if the set has no
+// such file; a file that is listed and missing is another error.
 func (f *Files) Path(name string) (string, error) {
 	path, err := f.path(name)
 	if err != nil {
@@ -219,14 +219,23 @@ func (f *Files) path(name string) (string, error) {
 	path := filepath.Join(dir, name)
 	if !listed {
 		_, err := os.Lstat(path)
-		return path, err
+		return path, withoutPath(err)
 	}
 	info, err := os.Stat(path) // through links, as the caches of model hubs have them
 	if err != nil {
-		return "", fmt.Errorf("listed in %s: %w", manifestName, err)
+		// Without the error's identity: the set has such a file, but has lost it.
+		return "", fmt.Errorf("%s lists it, but: %v", manifestName, withoutPath(err))
 	}
 	if err := want.checkSize(info); err != nil {
 		return "", err
 	}
 	return path, checkContents(dir, name, want)
+}
+
+// withoutPath returns the cause of an error that names a path.
+func withoutPath(err error) error {
+	if e := (*fs.PathError)(nil); errors.As(err, &e) {
+		return e.Err
+	}
+	return err
 }

@@ -289,8 +289,8 @@ func TestOpen(t *testing.T) {
 	if err := os.Remove(filepath.Join(dir, "weights")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := path("weights"); !errors.Is(err, fs.ErrNotExist) ||
-		!strings.Contains(err.Error(), "listed in checksums.json") {
+	if _, err := path("weights"); err == nil || errors.Is(err, fs.ErrNotExist) ||
+		!strings.Contains(err.Error(), "checksums.json lists it, but") {
 		t.Errorf("a listed file that is missing: %v", err)
 	}
 	put(manifestName, "{}")
