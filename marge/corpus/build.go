@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/json"
 	"fmt"
 	"hash"
 	"io"
@@ -35,12 +36,16 @@ type BuildOptions struct {
 	// FirstChunkTargets lets only the first chunk of a document be a target,
 	// as the paper does for news (section 3).
 	FirstChunkTargets bool
+	// Sources is what the documents come from, if the store is to remember it;
+	// see Provenance.
+	Sources []Source
 }
 
 // resolve fills in the defaults.
 func (o BuildOptions) resolve() (BuildOptions, error) {
 	if o.ChunkTokens < 0 || o.MinTokens < 0 || o.MaxChunks < 0 {
-		return o, fmt.Errorf("corpus: negative option: ChunkTokens %d, MinTokens %d, MaxChunks %d", o.ChunkTokens, o.MinTokens, o.MaxChunks)
+		return o, fmt.Errorf("corpus: negative option: ChunkTokens %d, MinTokens %d, MaxChunks %d",
+			o.ChunkTokens, o.MinTokens, o.MaxChunks)
 	}
 	if o.ChunkTokens == 0 {
 		o.ChunkTokens = DefaultChunkTokens
@@ -55,20 +60,21 @@ func (o BuildOptions) resolve() (BuildOptions, error) {
 }
 
 // An Encoder turns text into tokens, which are not negative. It must be safe
-// for concurrent use. If it has a method VocabSize() int, as tokenizers have,
-// all tokens must be less than that, and the store remembers it.
+// for concurrent use. Methods that it may have, as tokenizer.Tokenizer has:
+//
+//   - VocabSize() int: all tokens must be less. The store remembers it.
+//   - Fingerprint() string: identifies the encoder. The store remembers it.
+//   - LanguageToken(lang string) (int32, error): a document whose language it
+//     returns an error for is not accepted.
 type Encoder interface {
 	// AppendEncode appends the tokens of a text to dst.
 	AppendEncode(dst []int32, text string) []int32
 }
 
 // FromDocuments makes a store in memory. It returns an error for a document
-// without ID, Lang or Text, or that is not valid UTF-8.
+// without ID, Lang or Text, that is not valid UTF-8, or whose Lang is not a
+// language tag or one that the encoder has no token for.
 func FromDocuments(docs []Document, enc Encoder, opts BuildOptions) (*Store, error) {
-	opts, err := opts.resolve()
-	if err != nil {
-		return nil, err
-	}
 	var tokens, strings bytes.Buffer
 	metadata, err := build(&tokens, &strings, func(yield func(Document, error) bool) {
 		for _, doc := range docs {
@@ -84,7 +90,16 @@ func FromDocuments(docs []Document, enc Encoder, opts BuildOptions) (*Store, err
 }
 
 // build writes two files of a store and returns the content of the third.
-func build(tokens, strings io.Writer, docs iter.Seq2[Document, error], enc Encoder, opts BuildOptions) (metadata []byte, err error) {
+func build(
+	tokens, strings io.Writer, docs iter.Seq2[Document, error], enc Encoder, opts BuildOptions,
+) (metadata []byte, err error) {
+	if opts, err = opts.resolve(); err != nil {
+		return nil, err
+	}
+	provenance, err := ProvenanceOf(enc, opts)
+	if err != nil {
+		return nil, err
+	}
 	b := &builder{
 		opts: opts, tokens: newSumWriter(tokens), strings: newSumWriter(strings),
 		langs: numbers{of: map[string]uint32{}}, shards: numbers{of: map[string]uint32{}},
@@ -92,6 +107,9 @@ func build(tokens, strings io.Writer, docs iter.Seq2[Document, error], enc Encod
 	}
 	if v, ok := enc.(interface{ VocabSize() int }); ok {
 		b.vocab = v.VocabSize()
+	}
+	if b.provenance, err = json.Marshal(provenance); err != nil {
+		return nil, fmt.Errorf("corpus: %w", err)
 	}
 	if err := b.addAll(docs, enc); err != nil {
 		return nil, err
@@ -129,12 +147,19 @@ func (b *builder) addAll(docs iter.Seq2[Document, error], enc Encoder) error {
 		<-e.done
 		return b.add(&e.doc, e.tokens)
 	}
+	language, _ := enc.(interface{ LanguageToken(string) (int32, error) })
+	known := map[string]bool{} // languages
 	number := 0
 	for doc, err := range docs {
 		if err != nil {
 			return err
 		}
-		if err := doc.check(); err != nil {
+		err := doc.check()
+		if err == nil && language != nil && !known[doc.Lang] {
+			_, err = language.LanguageToken(doc.Lang)
+			known[doc.Lang] = true
+		}
+		if err != nil {
 			return fmt.Errorf("corpus: document %d (%q): %w", number, doc.ID, err)
 		}
 		number++
@@ -159,6 +184,7 @@ func (b *builder) addAll(docs iter.Seq2[Document, error], enc Encoder) error {
 // columns in memory.
 type builder struct {
 	opts            BuildOptions
+	provenance      []byte
 	vocab           int // 0: not known
 	tokens, strings *sumWriter
 	columns         columns
@@ -201,7 +227,8 @@ func (b *builder) add(doc *Document, tokens []int32) error {
 			return fmt.Errorf("corpus: document %d (%q): the encoder returned token %d", number, doc.ID, token)
 		}
 		if b.vocab > 0 && int(token) >= b.vocab {
-			return fmt.Errorf("corpus: document %d (%q): the encoder, of a vocabulary of %d, returned token %d", number, doc.ID, b.vocab, token)
+			return fmt.Errorf("corpus: document %d (%q): the encoder, of a vocabulary of %d, returned token %d",
+				number, doc.ID, b.vocab, token)
 		}
 		b.scratch = binary.LittleEndian.AppendUint32(b.scratch, uint32(token))
 	}
@@ -260,7 +287,7 @@ func (b *builder) finish() ([]byte, error) {
 		docs: uint32(len(c.docLang)), chunks: uint32(len(c.chunkDoc)),
 		langs: uint32(len(b.langs.names)), shards: uint32(len(b.shards.names)),
 		tokens: b.tokens.n / 4, stringBytes: b.strings.n,
-		version: formatVersion, vocab: uint64(b.vocab),
+		version: formatVersion, vocab: uint64(b.vocab), provenance: b.provenance,
 	}
 	if b.opts.FirstChunkTargets {
 		h.flags |= firstChunkTargets

@@ -15,20 +15,23 @@ import (
 //	tokens    the tokens of all chunks as int32, without separators
 //	strings   the IDs and groups of all documents (ID of 0, group of 0, ID of
 //	          1, ...), then the languages, then the shards, without separators
-//	metadata  a header, the columns, and the SHA-256 of all that comes before
+//	metadata  a header, the columns, the SHA-256 of all that comes before, what
+//	          the store was made from (Provenance) as JSON, and the SHA-256 of
+//	          the first SHA-256 and the JSON
 //
-// The metadata hold the checksums of the other files, so that their own names
-// the whole content.
+// The header holds the checksums of the other files, so that the SHA-256 of
+// the metadata without the JSON names the whole content.
 const (
 	tokensFile   = "tokens"
 	stringsFile  = "strings"
 	metadataFile = "metadata"
 )
 
-// The format of version 1, which Open still reads, has no vocab in the header.
+// Open still reads earlier versions of the format. Those before 3 end after the
+// first SHA-256, and version 1 has no vocab in the header.
 const (
 	magic         = "MARGECRP"
-	formatVersion = 2
+	formatVersion = 3
 )
 
 // firstChunkTargets is the flag of stores in which only the first chunk of a
@@ -49,6 +52,8 @@ type header struct {
 	vocab       uint64 // all tokens are less; 0 if the encoder did not tell
 	tokensSum   [sha256.Size]byte
 	stringsSum  [sha256.Size]byte
+
+	provenance []byte // JSON behind the columns
 }
 
 // long returns the 8-byte fields of the header.
@@ -78,7 +83,8 @@ type columns struct {
 
 func (h *header) strings() uint64 { return 2*uint64(h.docs) + uint64(h.langs) + uint64(h.shards) }
 
-// size returns the length of the metadata. It cannot overflow.
+// size returns the length of the metadata without the provenance and its
+// checksum. It cannot overflow.
 func (h *header) size() uint64 {
 	long := uint64(h.chunks) + 1 + h.strings() + 1
 	short := uint64(h.chunks) + uint64(h.docs) + 1 + 3*uint64(h.docs) + uint64(h.shards) + 1 + uint64(h.chunks)
@@ -87,7 +93,7 @@ func (h *header) size() uint64 {
 
 // encodeMetadata is the inverse of decodeMetadata.
 func encodeMetadata(h *header, c *columns) []byte {
-	out := make([]byte, 0, h.size())
+	out := make([]byte, 0, h.size()+uint64(len(h.provenance))+sha256.Size)
 	out = append(out, magic...)
 	for _, v := range []uint32{h.version, h.flags, h.docs, h.chunks, h.langs, h.shards} {
 		out = binary.LittleEndian.AppendUint32(out, v)
@@ -102,12 +108,20 @@ func encodeMetadata(h *header, c *columns) []byte {
 			out = binary.LittleEndian.AppendUint64(out, v)
 		}
 	}
-	for _, column := range [][]uint32{c.chunkDoc, c.docFirst, c.docLang, c.docShard, c.docSource, c.shardStart, c.shardChunks} {
+	for _, column := range [][]uint32{
+		c.chunkDoc, c.docFirst, c.docLang, c.docShard, c.docSource, c.shardStart, c.shardChunks,
+	} {
 		for _, v := range column {
 			out = binary.LittleEndian.AppendUint32(out, v)
 		}
 	}
 	sum := sha256.Sum256(out)
+	out = append(out, sum[:]...)
+	if h.version < 3 {
+		return out
+	}
+	out = append(out, h.provenance...)
+	sum = sha256.Sum256(out[h.size()-sha256.Size:])
 	return append(out, sum[:]...)
 }
 
@@ -142,8 +156,20 @@ func decodeMetadata(data []byte) (header, columns, error) {
 	}
 	at += copy(h.tokensSum[:], data[at:])
 	at += copy(h.stringsSum[:], data[at:])
-	if uint64(len(data)) != h.size() {
-		return fail("has %d bytes, want %d", len(data), h.size())
+	size := h.size()
+	switch n := uint64(len(data)); {
+	case h.version < 3 && n != size:
+		return fail("has %d bytes, want %d", n, size)
+	case h.version >= 3 && n < size+sha256.Size:
+		return fail("has %d bytes, want at least %d", n, size+sha256.Size)
+	}
+	if h.version >= 3 {
+		end := len(data) - sha256.Size
+		h.provenance = data[size:end]
+		if sha256.Sum256(data[size-sha256.Size:end]) != [sha256.Size]byte(data[end:]) {
+			return fail("does not match its checksum")
+		}
+		data = data[:size]
 	}
 	body := len(data) - sha256.Size
 	if sha256.Sum256(data[:body]) != [sha256.Size]byte(data[body:]) {
@@ -218,7 +244,8 @@ func (c *columns) check(h *header) error {
 				return fmt.Errorf("shard %d has chunk %d of %d", shard, chunk, h.chunks)
 			}
 			if c.docShard[c.chunkDoc[chunk]] != uint32(shard) {
-				return fmt.Errorf("chunk %d is one of shard %d and of shard %d", chunk, shard, c.docShard[c.chunkDoc[chunk]])
+				return fmt.Errorf("chunk %d is one of shard %d and of shard %d",
+					chunk, shard, c.docShard[c.chunkDoc[chunk]])
 			}
 			if i > 0 && chunks[i-1] >= chunk {
 				return fmt.Errorf("the chunks of shard %d are out of order", shard)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"io/fs"
 	"os"
@@ -133,12 +134,28 @@ func TestMissingFiles(t *testing.T) {
 // headerSize is the length of a header of the present version.
 var headerSize = (&header{version: formatVersion}).headerSize()
 
-// reseal gives changed metadata a checksum that matches, as whoever wants to
+// reseal gives changed metadata checksums that match, as whoever wants to
 // mislead a reader would.
 func reseal(metadata []byte) []byte {
-	body := metadata[:max(len(metadata)-sha256.Size, 0)]
-	sum := sha256.Sum256(body)
-	return append(slices.Clone(body), sum[:]...)
+	out := slices.Clone(metadata)
+	seal := func(from, end uint64) {
+		sum := sha256.Sum256(out[from:end])
+		copy(out[end:], sum[:])
+	}
+	n := uint64(len(out))
+	if n < uint64(headerSize) {
+		return out
+	}
+	number := func(i int) uint32 { return binary.LittleEndian.Uint32(out[len(magic)+4*i:]) }
+	h := header{version: number(0), docs: number(2), chunks: number(3), langs: number(4), shards: number(5)}
+	size := h.size()
+	if h.version >= 3 && n >= size+sha256.Size {
+		seal(0, size-sha256.Size)
+		seal(size-sha256.Size, n-sha256.Size)
+	} else {
+		seal(0, n-sha256.Size)
+	}
+	return out
 }
 
 func TestHostileMetadata(t *testing.T) {
@@ -287,29 +304,68 @@ func TestVocabSize(t *testing.T) {
 	}
 }
 
-// Stores of the first version of the format are read.
-func TestVersion1(t *testing.T) {
+// Stores of earlier versions of the format are read.
+func TestEarlierVersions(t *testing.T) {
 	data := storeData(t, testDocuments())
+	for version, least := range map[uint32]int{1: len(magic) + 6*4 + 2*8, 2: len(magic) + 6*4 + 3*8} {
+		h, c, err := decodeMetadata(data[metadataFile])
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.version = version
+		old := encodeMetadata(&h, &c)
+		if len(old) != int(h.size()) {
+			t.Fatalf("%d bytes of metadata, want %d", len(old), h.size())
+		}
+		s, err := openData(t, data, metadataFile, old)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		if err := s.Verify(); err != nil || s.Documents() != len(testDocuments()) || s.DocumentID(2) != "c" {
+			t.Errorf("version %d: %d documents, %v", version, s.Documents(), err)
+		}
+		if s.VocabSize() != 0 || s.TokenizerFingerprint() != "" {
+			t.Errorf("version %d: a vocabulary of %d, tokenizer %q", version, s.VocabSize(), s.TokenizerFingerprint())
+		}
+		if sum := sha256.Sum256(old); s.Fingerprint() != hex.EncodeToString(sum[:]) {
+			t.Errorf("version %d: the fingerprint is not the hash of the metadata any more", version)
+		}
+		if err := s.Provenance().Check(Provenance{}); err == nil || !strings.Contains(err.Error(), "earlier version") {
+			t.Errorf("version %d: the provenance is accepted: %v", version, err)
+		}
+		for size := range least + 2*sha256.Size {
+			if _, _, err := decodeMetadata(old[:size]); err == nil {
+				t.Fatalf("%d bytes of metadata are accepted", size)
+			}
+		}
+	}
+}
+
+// Languages that an earlier version kept in several spellings are one.
+func TestLanguageSpellings(t *testing.T) {
+	docs := []Document{
+		{ID: "a", Lang: "de-DE", Text: "a"}, {ID: "b", Lang: "en", Text: "b"}, {ID: "c", Lang: "de-AT", Text: "c"}, {ID: "d", Lang: "de-AT", Text: "d"},
+	}
+	data := storeData(t, docs)
 	h, c, err := decodeMetadata(data[metadataFile])
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.version = 1
-	old := encodeMetadata(&h, &c)
-	if len(old) != len(data[metadataFile])-8 {
-		t.Fatalf("%d bytes of metadata, %d in version 2", len(old), len(data[metadataFile]))
-	}
-	s, err := openData(t, data, metadataFile, old)
+	h.version = 2
+	data[stringsFile] = []byte(strings.Replace(string(data[stringsFile]), "de-DEende-AT", "de_atende-AT", 1))
+	h.stringsSum = sha256.Sum256(data[stringsFile])
+	s, err := openData(t, data, metadataFile, encodeMetadata(&h, &c))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	if err := s.Verify(); err != nil || s.VocabSize() != 0 || s.Documents() != len(testDocuments()) || s.DocumentID(2) != "c" {
-		t.Errorf("%d documents, a vocabulary of %d, %v", s.Documents(), s.VocabSize(), err)
+	if want := []string{"de-AT", "en"}; !slices.Equal(s.Langs(), want) {
+		t.Errorf("languages %q, want %q", s.Langs(), want)
 	}
-	for size := range len(magic) + 6*4 + 2*8 + 2*sha256.Size {
-		if _, _, err := decodeMetadata(old[:size]); err == nil {
-			t.Fatalf("%d bytes of metadata are accepted", size)
+	for i, want := range []int{0, 1, 0, 0} {
+		if got := s.Chunk(i).Lang; got != want {
+			t.Errorf("chunk %d has language %d, want %d", i, got, want)
 		}
 	}
 }

@@ -3,10 +3,10 @@ package corpus
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"unicode/utf8"
 
@@ -97,7 +97,8 @@ func (s ReadStats) String() string {
 	return text
 }
 
-// Read calls fn with the documents of JSON Lines files, in order. A line is a
+// Read calls fn with the documents of the JSON Lines files that patterns stand
+// for (see Expand), in order. A line is a
 // JSON object with the strings id, lang and text, and optionally date, shard,
 // group and source; other members are ignored, such as Text. Lang is passed on
 // in canonical form: de_DE as de-DE. Files are plain or compressed
@@ -112,29 +113,37 @@ func (s ReadStats) String() string {
 // *LineError, or skips it if the options say so. Errors of opening and reading
 // a file are never skipped. An error of fn stops the reading and is returned
 // as it is.
-func Read(paths []string, opts ReadOptions, fn func(Document) error) (ReadStats, error) {
+func Read(patterns []string, opts ReadOptions, fn func(Document) error) (ReadStats, error) {
 	var stats ReadStats
+	paths, err := Expand(patterns)
+	if err != nil {
+		return stats, err
+	}
 	for _, path := range paths {
-		s, err := readFile(path, opts, fn)
-		stats.Documents += s.Documents
-		stats.Skipped += s.Skipped
-		for reason, n := range s.Reasons {
-			stats.Reasons[reason] += n
-		}
-		if err != nil {
+		open := func() (io.ReadCloser, error) { return openFile(context.Background(), path) }
+		if err := stats.read(path, open, opts, fn); err != nil {
 			return stats, err
 		}
 	}
 	return stats, nil
 }
 
-func readFile(path string, opts ReadOptions, fn func(Document) error) (ReadStats, error) {
-	f, err := os.Open(path)
+// read reads one file and adds up what it read.
+func (s *ReadStats) read(
+	name string, open func() (io.ReadCloser, error), opts ReadOptions, fn func(Document) error,
+) error {
+	f, err := open()
 	if err != nil {
-		return ReadStats{}, fmt.Errorf("corpus: %w", err)
+		return fmt.Errorf("corpus: %w", err)
 	}
 	defer f.Close()
-	return ReadFrom(path, f, opts, fn)
+	one, err := ReadFrom(name, f, opts, fn)
+	s.Documents += one.Documents
+	s.Skipped += one.Skipped
+	for reason, n := range one.Reasons {
+		s.Reasons[reason] += n
+	}
+	return err
 }
 
 // ReadFrom is Read for one input, which errors call name.

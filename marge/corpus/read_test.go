@@ -164,7 +164,7 @@ func TestBadLines(t *testing.T) {
 		{`{"id": "x", "lang": "en", "text": "x"} {}`, "bad JSON: jsontext: invalid character", BadJSON},
 		{`text`, "bad JSON: jsontext: invalid character", BadJSON},
 		{`{"id": 7, "lang": "en", "text": "x"}`, `number into Go string within "/id"`, BadJSON},
-		{`["x", "en", "x"]`, "bad JSON: json: cannot unmarshal JSON array", BadJSON},
+		{`["x", "en", "x"]`, "JSON array into Go struct", BadJSON},
 		{`{"lang": "en", "text": "x"}`, "id is missing", MissingField},
 		{`{"id": "x", "text": "x"}`, "lang is missing", MissingField},
 		{`{"id": "x", "lang": "en"}`, "text is missing", MissingField},

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/marge-go/marge/internal/jsonx"
+	"github.com/marge-go/marge/internal/langtag"
 	"github.com/marge-go/marge/internal/osfile"
 )
 
@@ -27,8 +29,10 @@ type Store struct {
 	tokens      []int32
 	tokenBytes  []byte // as on disk
 	langs       []string
+	langOf      []int // index in langs of a language of the columns
 	shards      []string
 	fingerprint string
+	provenance  Provenance
 	path        string   // of the tokens file, empty in memory
 	mappings    [][]byte // to unmap
 }
@@ -62,7 +66,7 @@ func (s *Store) Chunk(i int) Chunk {
 	return Chunk{
 		Doc:    int(doc),
 		Index:  index,
-		Lang:   int(c.docLang[doc]),
+		Lang:   s.langOf[c.docLang[doc]],
 		Shard:  int(c.docShard[doc]),
 		Source: int(c.docSource[doc]),
 		Target: index == 0 || s.header.flags&firstChunkTargets == 0,
@@ -70,8 +74,8 @@ func (s *Store) Chunk(i int) Chunk {
 	}
 }
 
-// Langs returns the languages of the documents, in the order in which they
-// first occur.
+// Langs returns the canonical tags of the languages of the documents, in the
+// order in which they first occur.
 func (s *Store) Langs() []string { return slices.Clone(s.langs) }
 
 // Shards returns the names of the shards, in the order in which they first
@@ -133,6 +137,14 @@ func (s *Store) VocabSize() int { return int(s.header.vocab) }
 // was built, opened or made in memory.
 func (s *Store) Fingerprint() string { return s.fingerprint }
 
+// Provenance returns what the store was made from. It is not part of what
+// Fingerprint identifies. That of a store of an earlier format is empty.
+func (s *Store) Provenance() Provenance { return s.provenance }
+
+// TokenizerFingerprint returns the fingerprint of the encoder that made the
+// tokens, or "" if that is not known.
+func (s *Store) TokenizerFingerprint() string { return s.provenance.Tokenizer }
+
 // Verify reads all tokens and returns an error if they are not those that were
 // built. Open, which would have to read the whole corpus for this, verifies
 // everything else.
@@ -145,7 +157,8 @@ func (s *Store) Verify() error {
 			return &damage{s.path, fmt.Errorf("token %d is %d", i, token)}
 		}
 		if s.header.vocab > 0 && uint64(token) >= s.header.vocab {
-			return &damage{s.path, fmt.Errorf("token %d is %d, in a vocabulary of %d", i, token, s.header.vocab)}
+			err := fmt.Errorf("token %d is %d, in a vocabulary of %d", i, token, s.header.vocab)
+			return &damage{s.path, err}
 		}
 	}
 	return nil
@@ -170,9 +183,14 @@ func newStore(metadata, stringBytes, tokenBytes []byte) (*Store, error) {
 	if s.header, s.columns, err = decodeMetadata(metadata); err != nil {
 		return nil, &damage{metadataFile, err}
 	}
-	sum := sha256.Sum256(metadata)
-	s.fingerprint = hex.EncodeToString(sum[:])
 	h := &s.header
+	sum := sha256.Sum256(metadata[:h.size()])
+	s.fingerprint = hex.EncodeToString(sum[:])
+	if h.version >= 3 {
+		if err := jsonx.Unmarshal(h.provenance, &s.provenance); err != nil {
+			return nil, &damage{metadataFile, fmt.Errorf("provenance: %w", err)}
+		}
+	}
 	if uint64(len(stringBytes)) != h.stringBytes {
 		return nil, &damage{stringsFile, fmt.Errorf("has %d bytes, want %d", len(stringBytes), h.stringBytes)}
 	}
@@ -183,8 +201,20 @@ func newStore(metadata, stringBytes, tokenBytes []byte) (*Store, error) {
 		return nil, &damage{tokensFile, fmt.Errorf("has %d bytes, want %d", len(tokenBytes), 4*h.tokens)}
 	}
 	s.tokens = view(tokenBytes, decodeInt32)
+	numbers := map[string]int{}
 	for i := range int(h.langs) {
-		s.langs = append(s.langs, s.string(2*int(h.docs)+i))
+		lang := s.string(2*int(h.docs) + i)
+		// Earlier versions kept the spelling of the documents.
+		if canonical, err := langtag.Canonical(lang); err == nil {
+			lang = canonical
+		}
+		number, ok := numbers[lang]
+		if !ok {
+			number = len(s.langs)
+			numbers[lang] = number
+			s.langs = append(s.langs, lang)
+		}
+		s.langOf = append(s.langOf, number)
 	}
 	for i := range int(h.shards) {
 		s.shards = append(s.shards, s.string(2*int(h.docs)+int(h.langs)+i))

@@ -263,6 +263,7 @@ func TestBuildErrors(t *testing.T) {
 	}{
 		{"no id", sequence(append(good, Document{Lang: "en", Text: "x"}), nil), runes{}, `document 5 (""): id is empty`},
 		{"no lang", sequence(append(good, Document{ID: "x", Text: "x"}), nil), runes{}, `document 5 ("x"): lang is empty`},
+		{"language", sequence(append(good, Document{ID: "x", Lang: "german", Text: "x"}), nil), runes{}, `("x"): lang: "german" is not`},
 		{"no text", sequence(append(good, Document{ID: "x", Lang: "en", Text: " \n"}), nil), runes{}, "text is empty"},
 		{"UTF-8", sequence(append(good, Document{ID: "x", Lang: "en", Text: "x", Group: "\xff"}), nil), runes{}, "group is not valid UTF-8"},
 		{"documents", sequence(good, failure), runes{}, failure.Error()},
@@ -279,6 +280,66 @@ func TestBuildErrors(t *testing.T) {
 	}
 	if _, err := Build(filepath.Join(t.TempDir(), "store"), sequence(good, failure), runes{}, BuildOptions{}); err != failure {
 		t.Errorf("error %v, want that of the documents as it is", err)
+	}
+}
+
+// speaker encodes texts of some languages.
+type speaker struct {
+	runes
+	languages []string
+}
+
+func (s speaker) LanguageToken(lang string) (int32, error) {
+	if i := slices.Index(s.languages, lang); i >= 0 {
+		return int32(i), nil
+	}
+	return 0, fmt.Errorf("no token for %s", lang)
+}
+
+// A corpus in a language that the tokenizer lacks is refused at the first
+// document in it.
+func TestMissingLanguage(t *testing.T) {
+	read := 0
+	docs := func(yield func(Document, error) bool) {
+		for _, doc := range testDocuments() {
+			read++
+			if !yield(doc, nil) {
+				return
+			}
+		}
+	}
+	dir := filepath.Join(t.TempDir(), "store")
+	_, err := Build(dir, docs, speaker{languages: []string{"en", "el"}}, BuildOptions{})
+	if err == nil || !strings.Contains(err.Error(), `document 1 ("b"): no token for de`) || read != 2 {
+		t.Errorf("error %v after %d documents, want one that names b and de after 2", err, read)
+	}
+	if left, _ := filepath.Glob(dir + "*"); left != nil {
+		t.Errorf("left %v", left)
+	}
+	s, err := Build(dir, docs, speaker{languages: []string{"en", "el", "de"}}, BuildOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+}
+
+// Spellings of one language are one language.
+func TestCanonicalLanguages(t *testing.T) {
+	var docs []Document
+	for i, lang := range []string{"de_DE", "EN", "deu-de", "de", "en"} {
+		docs = append(docs, Document{ID: fmt.Sprint(i), Lang: lang, Text: "x"})
+	}
+	s := mustBuild(t, filepath.Join(t.TempDir(), "store"), docs, BuildOptions{})
+	if want := []string{"de-DE", "en", "de"}; !slices.Equal(s.Langs(), want) {
+		t.Errorf("languages %q, want %q", s.Langs(), want)
+	}
+	for i, want := range []int{0, 1, 0, 2, 1} {
+		if got := s.Chunk(i).Lang; got != want {
+			t.Errorf("document %d has language %d, want %d", i, got, want)
+		}
+	}
+	if docs[0].Lang != "de_DE" {
+		t.Error("the caller's document was changed")
 	}
 }
 
