@@ -10,19 +10,12 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/klauspost/compress/gzip"
-	"github.com/klauspost/compress/zstd"
-
 	"github.com/marge-go/marge/internal/jsonx"
 )
 
 // MaxLineBytes is the length, in bytes after decompression and without the
 // newline, of the longest line that Read accepts.
 const MaxLineBytes = 64 << 20
-
-// maxZstdWindow is how much earlier output a zstd file may make the decoder
-// keep in memory. It is the limit of the zstd program as well.
-const maxZstdWindow = 128 << 20
 
 // ReadOptions says what Read does with lines that hold no document. By default
 // it stops at the first.
@@ -97,13 +90,15 @@ func (s ReadStats) String() string {
 	return text
 }
 
-// Read calls fn with the documents of the JSON Lines files that patterns stand
-// for (see Expand), in order. A line is a
-// JSON object with the strings id, lang and text, and optionally date, shard,
-// group and source; other members are ignored, such as Text. Lang is passed on
-// in canonical form: de_DE as de-DE. Files are plain or compressed
-// with gzip or zstd, which their content tells, and may begin with a byte order
-// mark. They are streamed: the memory
+// Read calls fn with the documents of JSON Lines files, in order. The patterns
+// are those of Expand. A line is a JSON object with the strings id, lang and
+// text, and optionally date, shard, group and source; other members, such as
+// Text, are ignored. Lang is passed on in canonical form: de_DE as de-DE.
+//
+// Files are plain or compressed with gzip or zstd, which their first bytes
+// tell, not their names. They may consist of several gzip members, with zeros
+// between or behind, or several zstd frames, skippable ones among them, and
+// the text may begin with a byte order mark. Files are streamed: the memory
 // needed is that of one line, of at most MaxLineBytes, and the decompressor.
 //
 // A bad line is one that is too long, is not UTF-8, is not such a JSON object
@@ -167,10 +162,7 @@ func ReadFrom(name string, r io.Reader, opts ReadOptions, fn func(Document) erro
 		if input.err != nil {
 			return fmt.Errorf("corpus: %s:%d: %w", name, line, input.err)
 		}
-		if errors.Is(err, io.ErrUnexpectedEOF) {
-			return bad(line, Damaged, fmt.Errorf("the compressed data are cut short: %w", err))
-		}
-		return bad(line, Damaged, fmt.Errorf("the compressed data are damaged: %w", err))
+		return bad(line, Damaged, input.damage(err))
 	}
 
 	text, err := decompress(input)
@@ -210,41 +202,6 @@ func ReadFrom(name string, r io.Reader, opts ReadOptions, fn func(Document) erro
 			return stats, err
 		}
 	}
-}
-
-// input remembers the error that the reading of a file failed with.
-type input struct {
-	r   io.Reader
-	err error
-}
-
-func (f *input) Read(p []byte) (int, error) {
-	n, err := f.r.Read(p)
-	if err != nil && err != io.EOF {
-		f.err = err
-	}
-	return n, err
-}
-
-// decompress returns the content of a file that is plain or compressed with
-// gzip or zstd.
-func decompress(r io.Reader) (io.ReadCloser, error) {
-	b := bufio.NewReaderSize(r, 1<<16)
-	head, err := b.Peek(4)
-	if err != nil && err != io.EOF {
-		return nil, err
-	}
-	switch {
-	case bytes.HasPrefix(head, []byte{0x1f, 0x8b}):
-		return gzip.NewReader(b)
-	case bytes.Equal(head, []byte{0x28, 0xb5, 0x2f, 0xfd}):
-		z, err := zstd.NewReader(b, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxZstdWindow))
-		if err != nil {
-			return nil, err
-		}
-		return z.IOReadCloser(), nil
-	}
-	return io.NopCloser(b), nil
 }
 
 var errLineTooLong = fmt.Errorf("the line is longer than %d bytes", MaxLineBytes)
