@@ -220,7 +220,8 @@ func (s *search) extend() error {
 	var next []candidate
 	for i, h := range s.live {
 		row := logits[i*v : (i+1)*v]
-		if err := logProbabilities(row); err != nil {
+		sum, err := logSumExp(row)
+		if err != nil {
 			return err
 		}
 		for _, token := range s.never {
@@ -232,7 +233,7 @@ func (s *search) extend() error {
 			if math.IsInf(float64(row[token]), -1) {
 				break // the others may not be
 			}
-			next = append(next, candidate{i, int32(token), h.score + float64(row[token])})
+			next = append(next, candidate{i, int32(token), h.score + float64(row[token]) - sum})
 			row[token] = float32(math.Inf(-1))
 		}
 	}
@@ -255,20 +256,12 @@ func (s *search) extend() error {
 	return nil
 }
 
-// logProbabilities turns the scores of all tokens into the logarithms of their
-// probabilities. The greatest score is taken off first: rounded, large scores
-// have no digits left for the sum of the exponentials.
-func logProbabilities(row []float32) error {
-	highest := row[asm.ArgMax(row)]
-	for i := range row {
-		row[i] -= highest
-	}
+// logSumExp returns the logarithm of the sum of the exponentials of the scores
+// of all tokens. It is an error if a score is not finite.
+func logSumExp(row []float32) (float64, error) {
 	sum := asm.LogSumExp(row)
-	if d := float64(sum); math.IsNaN(d) || math.IsInf(d, 0) {
-		return errors.New("a score of a token is not finite: a weight of the model is not, or the scores overflow")
+	if math.IsNaN(sum) || math.IsInf(sum, 0) {
+		return 0, errors.New("a score of a token is not finite: a weight of the model is not, or the scores overflow")
 	}
-	for i := range row {
-		row[i] -= sum
-	}
-	return nil
+	return sum, nil
 }

@@ -147,20 +147,18 @@ func TestBeamSearchAtTheLimit(t *testing.T) {
 }
 
 // Log-probabilities do not change when all scores grow by the same number.
-func TestLogProbabilitiesOfLargeScores(t *testing.T) {
+func TestLogSumExpOfLargeScores(t *testing.T) {
 	for _, offset := range []float32{0, 1e3, -1e4, 1e5, 1e6} {
-		row := []float32{offset, offset + 1, offset + 2}
-		if err := logProbabilities(row); err != nil {
+		sum, err := logSumExp([]float32{offset, offset + 1, offset + 2})
+		if err != nil {
 			t.Fatal(err)
 		}
-		for i, want := range []float64{-2.4076059644, -1.4076059644, -0.4076059644} {
-			if math.Abs(float64(row[i])-want) > 2e-6 {
-				t.Errorf("scores around %v: log-probability %d is %v, want %v", offset, i, row[i], want)
-			}
+		if got := float64(offset) - sum; math.Abs(got+2.4076059644) > 2e-6 {
+			t.Errorf("scores from %v on: the log-probability of the first is %v, want -2.4076060", offset, got)
 		}
 	}
 	for _, bad := range []float32{float32(math.NaN()), float32(math.Inf(1))} {
-		if err := logProbabilities([]float32{1, bad, 2}); err == nil {
+		if _, err := logSumExp([]float32{1, bad, 2}); err == nil {
 			t.Errorf("a score of %v is no error", bad)
 		}
 	}

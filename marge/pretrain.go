@@ -62,7 +62,7 @@ func newPretraining(m *Model, store *corpus.Store, o PretrainOptions) (*loop, *r
 	}
 	links := &retrieved{m: m, o: &o, store: store, languages: languages}
 	lo.settings = lo.record(o.record())
-	lo.settings["corpus"] = store.Fingerprint()
+	lo.settings["corpus"], lo.settings["tokenizer"] = store.Fingerprint(), m.Tokenizer.Fingerprint()
 	lo.LRScale = learningRates(m, &o)
 	if o.OnStep != nil {
 		lo.OnStep = func(metrics Metrics) error {
@@ -82,6 +82,9 @@ func checkCorpus(m *Model, store *corpus.Store) (languages []int32, err error) {
 	if m.Tokenizer == nil {
 		return nil, errors.New("the model has no tokenizer, which gives the language tokens")
 	}
+	if err := m.Tokenizer.CheckLanguages(store.Langs()); err != nil {
+		return nil, err
+	}
 	for _, lang := range store.Langs() {
 		id, err := m.Tokenizer.LanguageToken(lang)
 		if err != nil {
@@ -93,7 +96,12 @@ func checkCorpus(m *Model, store *corpus.Store) (languages []int32, err error) {
 		return nil, errors.New("the corpus is empty")
 	}
 	if n := store.VocabSize(); n > 0 && n != m.Tokenizer.VocabSize() {
-		return nil, fmt.Errorf("the corpus was tokenised with a vocabulary of %d, the model's tokenizer has %d", n, m.Tokenizer.VocabSize())
+		return nil, fmt.Errorf("the corpus was tokenised with a vocabulary of %d, the model's tokenizer has %d",
+			n, m.Tokenizer.VocabSize())
+	}
+	// Stores of earlier versions do not tell.
+	if was, is := store.TokenizerFingerprint(), m.Tokenizer.Fingerprint(); was != "" && was != is {
+		return nil, fmt.Errorf("the corpus was tokenised by another tokenizer, with fingerprint %s; the model's is %s", was, is)
 	}
 	for i := range store.Len() {
 		if err := checkDocuments(&m.Config, [][]int32{store.Tokens(i)}, 2); err != nil {

@@ -331,20 +331,29 @@ func TestPretrainErrors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	var upper []string
+	for _, d := range testDocuments(24) {
+		upper = append(upper, strings.ToUpper(d.Text))
+	}
+	sameSize, err := tokenizer.Train(slices.Values(upper), tokenizer.TrainOptions{VocabSize: 300, Languages: []string{"de", "en"}})
+	if err != nil {
+		t.Fatal(err)
+	}
 	ctx := context.Background()
 	for want, change := range map[string]func(m *Model, o *PretrainOptions){
-		"one of Steps, TargetTokens and Duration": func(m *Model, o *PretrainOptions) { o.Duration = time.Second },
-		"set one of Steps, TargetTokens":          func(m *Model, o *PretrainOptions) { o.TargetTokens = 1000 },
-		"TargetTokens is -1":                      func(m *Model, o *PretrainOptions) { o.Steps, o.TargetTokens = 0, -1 },
-		"CrossWeight is -5":                       func(m *Model, o *PretrainOptions) { o.CrossWeight = -5 },
-		"MonoWeight is NaN":                       func(m *Model, o *PretrainOptions) { o.MonoWeight = float32(math.NaN()) },
-		"LearningRate is NaN":                     func(m *Model, o *PretrainOptions) { o.LearningRate = math.NaN() },
-		"ClipNorm is +Inf":                        func(m *Model, o *PretrainOptions) { o.ClipNorm = math.Inf(1) },
-		"Replicas is -2":                          func(m *Model, o *PretrainOptions) { o.Replicas = -2 },
-		"KeepCheckpoints is -1":                   func(m *Model, o *PretrainOptions) { o.KeepCheckpoints = -1 },
-		"IndexShards is -1, want at least 0":      func(m *Model, o *PretrainOptions) { o.IndexShards = -1 },
-		"DistillWeight is -1":                     func(m *Model, o *PretrainOptions) { o.DistillWeight = -1 },
-		"LanguageTemperature is -2":               func(m *Model, o *PretrainOptions) { o.LanguageTemperature = -2 },
+		"by another tokenizer, with fingerprint " + tok.Fingerprint(): func(m *Model, o *PretrainOptions) { m.Tokenizer = sameSize },
+		"one of Steps, TargetTokens and Duration":                     func(m *Model, o *PretrainOptions) { o.Duration = time.Second },
+		"set one of Steps, TargetTokens":                              func(m *Model, o *PretrainOptions) { o.TargetTokens = 1000 },
+		"TargetTokens is -1":                                          func(m *Model, o *PretrainOptions) { o.Steps, o.TargetTokens = 0, -1 },
+		"CrossWeight is -5":                                           func(m *Model, o *PretrainOptions) { o.CrossWeight = -5 },
+		"MonoWeight is NaN":                                           func(m *Model, o *PretrainOptions) { o.MonoWeight = float32(math.NaN()) },
+		"LearningRate is NaN":                                         func(m *Model, o *PretrainOptions) { o.LearningRate = math.NaN() },
+		"ClipNorm is +Inf":                                            func(m *Model, o *PretrainOptions) { o.ClipNorm = math.Inf(1) },
+		"Replicas is -2":                                              func(m *Model, o *PretrainOptions) { o.Replicas = -2 },
+		"KeepCheckpoints is -1":                                       func(m *Model, o *PretrainOptions) { o.KeepCheckpoints = -1 },
+		"IndexShards is -1, want at least 0":                          func(m *Model, o *PretrainOptions) { o.IndexShards = -1 },
+		"DistillWeight is -1":                                         func(m *Model, o *PretrainOptions) { o.DistillWeight = -1 },
+		"LanguageTemperature is -2":                                   func(m *Model, o *PretrainOptions) { o.LanguageTemperature = -2 },
 		"Links: Mono 0 and Cross 0.4 round to no link": func(m *Model, o *PretrainOptions) {
 			o.Links = index.LinkOptions{Cross: 0.4, PerTarget: true}
 		},

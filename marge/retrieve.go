@@ -109,7 +109,8 @@ func (m *Model) EmbedTokens(ctx context.Context, docs [][]int32, layers int) ([]
 
 // eachGroup calls fn with consecutive runs of documents of about encodeTokens
 // tokens and an inference tape.
-func (m *Model) eachGroup(ctx context.Context, docs [][]int32, fn func(tp *tensor.Tape, lo, hi int)) error {
+func (m *Model) eachGroup(ctx context.Context, docs [][]int32, fn func(tp *tensor.Tape, lo, hi int)) (err error) {
+	defer tensor.Recover(&err)
 	for lo := 0; lo < len(docs); {
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("embed: %w", err)

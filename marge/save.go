@@ -37,7 +37,8 @@ type creator interface {
 // old or the new one, also when the process is killed or the disk is full in
 // the middle of Save. Files of other names stay as they are; a checkpoint of a
 // training that is saved over is none any more.
-func (m *Model) Save(dir string) error {
+func (m *Model) Save(dir string) (err error) {
+	defer tensor.Recover(&err)
 	if err := checkpoint.Save(dir, modelNames, func(d *checkpoint.Dir) error { return m.save(d) }); err != nil {
 		return fmt.Errorf("save model: %w", err)
 	}
@@ -113,7 +114,8 @@ func hostValues(p nn.Parameter) []float32 {
 func Load(dir string) (*Model, error) { return LoadOn(dir, Config{}) }
 
 // LoadOn is Load onto the backend of c, whose other fields are ignored.
-func LoadOn(dir string, c Config) (*Model, error) {
+func LoadOn(dir string, c Config) (m *Model, err error) {
+	defer tensor.Recover(&err)
 	for {
 		path, err := modelIn(dir)
 		if err != nil {
