@@ -56,7 +56,8 @@ type Backend interface {
 	LayerNorm(y, mean, rstd, x, gamma, beta *Tensor, eps float32)
 	// LayerNormBackward sets (adds to) dx, dgamma and dbeta, each as accumulate says. Each of the three may be nil.
 	LayerNormBackward(dx, dgamma, dbeta, dy, x, gamma, mean, rstd *Tensor, accumulate [3]bool)
-	// Dropout zeroes elements with probability p, by a counter-based generator, and scales the rest by 1/(1-p).
+	// Dropout zeroes elements with probability p and scales the rest by 1/(1-p). Element i of a stream is dropped as
+	// asm.Dropout does with counter stream<<36 + i, on all backends.
 	Dropout(dst, x *Tensor, p float32, seed, stream uint64)
 	// AddDropout sets dst to x plus what Dropout makes of y; dst may be y.
 	AddDropout(dst, x, y *Tensor, p float32, seed, stream uint64)
@@ -120,7 +121,9 @@ type AttentionOptions struct {
 	Causal             bool
 	Scale              float32 // multiplies the scores; 1/sqrt(head width)
 	Dropout            float32 // of attention weights
-	Seed, Stream       uint64  // of the dropout
+	// Seed and Stream of the dropout. The weight of head h, query i and key j has the counter stream<<36 + (h*queries +
+	// i)*keys + j, see Backend.Dropout, where j counts from the beginning of the segment unless there is a bias.
+	Seed, Stream uint64
 }
 
 // AdamWOptions are the settings of one AdamW update, see [nn/optim].

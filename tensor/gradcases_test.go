@@ -3,6 +3,8 @@ package tensor
 import (
 	"fmt"
 	"math"
+
+	"github.com/marge-go/marge/tensor/internal/reference"
 )
 
 var (
@@ -16,14 +18,18 @@ func gradCases() []gradCase {
 	ids := []int32{4, 0, 4, 2, 2, 2, 1}
 	cases := []gradCase{
 		{name: "add", shapes: [][]int{{3, 4}, {3, 4}},
-			op:  func(tp *Tape, in []*Tensor) *Tensor { return tp.Add(in[0], in[1]) },
-			ref: func(in [][]float64) []float64 { return zip(in[0], in[1], func(a, b float64) float64 { return a + b }) }},
+			op: func(tp *Tape, in []*Tensor) *Tensor { return tp.Add(in[0], in[1]) },
+			ref: func(in [][]float64) []float64 {
+				return reference.Zip(in[0], in[1], reference.Plus)
+			}},
 		{name: "add twice the same", shapes: [][]int{{3, 4}},
 			op:  func(tp *Tape, in []*Tensor) *Tensor { return tp.Add(in[0], in[0]) },
-			ref: func(in [][]float64) []float64 { return each(in[0], func(a float64) float64 { return 2 * a }) }},
+			ref: func(in [][]float64) []float64 { return reference.Each(in[0], func(a float64) float64 { return 2 * a }) }},
 		{name: "scale", shapes: [][]int{{5, 3}},
-			op:  func(tp *Tape, in []*Tensor) *Tensor { return tp.Add(tp.Scale(-2.5, in[0]), in[0]) },
-			ref: func(in [][]float64) []float64 { return each(in[0], func(a float64) float64 { return -1.5 * a }) }},
+			op: func(tp *Tape, in []*Tensor) *Tensor { return tp.Add(tp.Scale(-2.5, in[0]), in[0]) },
+			ref: func(in [][]float64) []float64 {
+				return reference.Each(in[0], func(a float64) float64 { return -1.5 * a })
+			}},
 		{name: "detach", shapes: [][]int{{5, 3}, {1}},
 			op: func(tp *Tape, in []*Tensor) *Tensor {
 				x := tp.Scale(2, in[0])
@@ -33,7 +39,7 @@ func gradCases() []gradCase {
 		{name: "mulscalar", shapes: [][]int{{5, 3}, {1}},
 			op: func(tp *Tape, in []*Tensor) *Tensor { return tp.MulScalar(in[0], in[1]) },
 			ref: func(in [][]float64) []float64 {
-				return each(in[0], func(a float64) float64 { return in[1][0] * a })
+				return reference.Each(in[0], func(a float64) float64 { return in[1][0] * a })
 			}},
 		{name: "dot", shapes: [][]int{{5, 3}, {5, 3}},
 			op: func(tp *Tape, in []*Tensor) *Tensor { return tp.Dot(in[0], tp.Add(in[0], in[1])) },
@@ -46,16 +52,16 @@ func gradCases() []gradCase {
 			}},
 		{name: "linear", shapes: [][]int{{5, 3}, {4, 3}, {4}},
 			op:  func(tp *Tape, in []*Tensor) *Tensor { return tp.Linear(in[0], in[1], in[2]) },
-			ref: func(in [][]float64) []float64 { return linearRef(in[0], in[1], in[2], 5, 3, 4) }},
+			ref: func(in [][]float64) []float64 { return reference.Linear(in[0], in[1], in[2], 5, 3, 4) }},
 		{name: "linear without bias", shapes: [][]int{{5, 3}, {4, 3}},
 			op:  func(tp *Tape, in []*Tensor) *Tensor { return tp.Linear(in[0], in[1], nil) },
-			ref: func(in [][]float64) []float64 { return linearRef(in[0], in[1], make([]float64, 4), 5, 3, 4) }},
+			ref: func(in [][]float64) []float64 { return reference.Linear(in[0], in[1], nil, 5, 3, 4) }},
 		{name: "linear, weight used twice", shapes: [][]int{{5, 3}, {3, 3}, {3}},
 			op: func(tp *Tape, in []*Tensor) *Tensor {
 				return tp.Linear(tp.Linear(in[0], in[1], in[2]), in[1], in[2])
 			},
 			ref: func(in [][]float64) []float64 {
-				return linearRef(linearRef(in[0], in[1], in[2], 5, 3, 3), in[1], in[2], 5, 3, 3)
+				return reference.Linear(reference.Linear(in[0], in[1], in[2], 5, 3, 3), in[1], in[2], 5, 3, 3)
 			}},
 		{name: "linear of views", shapes: [][]int{{6, 8}, {4, 3}, {4}},
 			op: func(tp *Tape, in []*Tensor) *Tensor {
@@ -67,44 +73,45 @@ func gradCases() []gradCase {
 				for i := 1; i < 6; i++ {
 					x = append(x, in[0][i*8+4:i*8+7]...)
 				}
-				return linearRef(x, in[1], in[2], 5, 3, 4)
+				return reference.Linear(x, in[1], in[2], 5, 3, 4)
 			}},
 		{name: "linear gelu", shapes: [][]int{{5, 3}, {4, 3}, {4}},
 			op: func(tp *Tape, in []*Tensor) *Tensor { return tp.LinearGELU(in[0], in[1], in[2]) },
 			ref: func(in [][]float64) []float64 {
-				return each(linearRef(in[0], in[1], in[2], 5, 3, 4), geluRef)
+				return reference.Each(reference.Linear(in[0], in[1], in[2], 5, 3, 4), reference.GELU)
 			}},
 		{name: "feed-forward", shapes: [][]int{{5, 3}, {4, 3}, {4}, {2, 4}, {2}},
 			op: func(tp *Tape, in []*Tensor) *Tensor { return tp.FeedForward(in[0], in[1], in[2], in[3], in[4]) },
 			ref: func(in [][]float64) []float64 {
-				return linearRef(each(linearRef(in[0], in[1], in[2], 5, 3, 4), geluRef), in[3], in[4], 5, 4, 2)
+				return reference.Linear(reference.Each(reference.Linear(in[0], in[1], in[2], 5, 3, 4), reference.GELU), in[3], in[4], 5, 4, 2)
 			}},
 		{name: "matmul", shapes: [][]int{{5, 3}, {3, 4}},
 			op:  func(tp *Tape, in []*Tensor) *Tensor { return tp.MatMul(in[0], in[1], false) },
-			ref: func(in [][]float64) []float64 { return matMulRef(in[0], in[1], 5, 3, 4) }},
+			ref: func(in [][]float64) []float64 { return reference.MatMul(in[0], in[1], 5, 3, 4) }},
 		{name: "matmul transposed", shapes: [][]int{{5, 3}, {4, 3}},
 			op:  func(tp *Tape, in []*Tensor) *Tensor { return tp.MatMul(in[0], in[1], true) },
-			ref: func(in [][]float64) []float64 { return linearRef(in[0], in[1], make([]float64, 4), 5, 3, 4) }},
+			ref: func(in [][]float64) []float64 { return reference.Linear(in[0], in[1], nil, 5, 3, 4) }},
 		{name: "matmul of views", shapes: [][]int{{7, 3}},
 			op: func(tp *Tape, in []*Tensor) *Tensor {
 				x := tp.Scale(1, in[0])
 				return tp.MatMul(tp.Rows(x, 5, 7), tp.Rows(x, 0, 5), true)
 			},
 			ref: func(in [][]float64) []float64 {
-				return linearRef(in[0][15:], in[0][:15], make([]float64, 5), 2, 3, 5)
+				return reference.Linear(in[0][15:], in[0][:15], nil, 2, 3, 5)
 			}},
 		{name: "add into", shapes: [][]int{{5, 3}, {4, 3}, {4}, {5, 4}},
 			op: func(tp *Tape, in []*Tensor) *Tensor { return tp.AddInto(tp.Linear(in[0], in[1], in[2]), in[3]) },
 			ref: func(in [][]float64) []float64 {
-				return zip(linearRef(in[0], in[1], in[2], 5, 3, 4), in[3], func(a, b float64) float64 { return a + b })
+				return reference.Zip(reference.Linear(in[0], in[1], in[2], 5, 3, 4), in[3], reference.Plus)
 			}},
 		{name: "add dropout", shapes: [][]int{{5, 3}, {4, 3}, {4}, {5, 4}}, mode: Training,
 			op: func(tp *Tape, in []*Tensor) *Tensor {
 				return tp.AddDropout(in[3], tp.Linear(in[0], in[1], in[2]), 0.4)
 			},
 			ref: func(in [][]float64) []float64 {
-				y := zip(linearRef(in[0], in[1], in[2], 5, 3, 4), dropoutMask(20, 0.4, 1, 0), func(a, m float64) float64 { return a * m })
-				return zip(in[3], y, func(a, b float64) float64 { return a + b })
+				y := reference.Zip(reference.Linear(in[0], in[1], in[2], 5, 3, 4), dropoutMask(20, 0.4),
+					func(a, m float64) float64 { return a * m })
+				return reference.Zip(in[3], y, reference.Plus)
 			}},
 		{name: "add dropout to what is also read before and after", shapes: [][]int{{5, 4}, {4, 4}, {4}}, mode: Training,
 			op: func(tp *Tape, in []*Tensor) *Tensor {
@@ -112,22 +119,23 @@ func gradCases() []gradCase {
 				return tp.Add(tp.AddDropout(x, tp.Linear(x, in[1], in[2]), 0.4), x)
 			},
 			ref: func(in [][]float64) []float64 {
-				y := zip(linearRef(in[0], in[1], in[2], 5, 4, 4), dropoutMask(20, 0.4, 1, 0), func(a, m float64) float64 { return a * m })
-				return zip(in[0], y, func(a, b float64) float64 { return 2*a + b })
+				y := reference.Zip(reference.Linear(in[0], in[1], in[2], 5, 4, 4), dropoutMask(20, 0.4),
+					func(a, m float64) float64 { return a * m })
+				return reference.Zip(in[0], y, func(a, b float64) float64 { return 2*a + b })
 			}},
 		{name: "add dropout without dropout", shapes: [][]int{{5, 3}, {4, 3}, {4}, {5, 4}},
 			op: func(tp *Tape, in []*Tensor) *Tensor {
 				return tp.AddDropout(in[3], tp.Linear(in[0], in[1], in[2]), 0.4)
 			},
 			ref: func(in [][]float64) []float64 {
-				return zip(linearRef(in[0], in[1], in[2], 5, 3, 4), in[3], func(a, b float64) float64 { return a + b })
+				return reference.Zip(reference.Linear(in[0], in[1], in[2], 5, 3, 4), in[3], reference.Plus)
 			}},
 		{name: "add gather", shapes: [][]int{{7, 3}, {3, 3}, {3}, {5, 3}},
 			op: func(tp *Tape, in []*Tensor) *Tensor {
 				return tp.AddGather(tp.Linear(in[0], in[1], in[2]), in[3], tp.Ints(ids), 1.5)
 			},
 			ref: func(in [][]float64) []float64 {
-				return zip(linearRef(in[0], in[1], in[2], 7, 3, 3), gatherRef(in[3], ids, 3, 1.5), func(a, b float64) float64 { return a + b })
+				return reference.Zip(reference.Linear(in[0], in[1], in[2], 7, 3, 3), reference.Gather(in[3], ids, 3, 1.5), reference.Plus)
 			}},
 		{name: "recomputed layernorm", shapes: [][]int{{6, 5}, {5}, {5}, {4, 5}, {4}, {4, 5}, {4}},
 			op: func(tp *Tape, in []*Tensor) *Tensor {
@@ -138,49 +146,50 @@ func gradCases() []gradCase {
 				return tp.AddInto(a, b)
 			},
 			ref: func(in [][]float64) []float64 {
-				h := layerNormRef(in[0], in[1], in[2], 5, 1e-5)
-				return zip(linearRef(h, in[3], in[4], 6, 5, 4), linearRef(h, in[5], in[6], 6, 5, 4), func(a, b float64) float64 { return a + b })
+				h := reference.LayerNorm(in[0], in[1], in[2], 5, 1e-5)
+				return reference.Zip(reference.Linear(h, in[3], in[4], 6, 5, 4), reference.Linear(h, in[5], in[6], 6, 5, 4), reference.Plus)
 			}},
 		{name: "gelu", shapes: [][]int{{6, 3}},
 			op:  func(tp *Tape, in []*Tensor) *Tensor { return tp.GELU(in[0]) },
-			ref: func(in [][]float64) []float64 { return each(in[0], geluRef) }},
+			ref: func(in [][]float64) []float64 { return reference.Each(in[0], reference.GELU) }},
 		{name: "layernorm", shapes: [][]int{{6, 5}, {5}, {5}},
 			op:  func(tp *Tape, in []*Tensor) *Tensor { return tp.LayerNorm(in[0], in[1], in[2], 1e-5) },
-			ref: func(in [][]float64) []float64 { return layerNormRef(in[0], in[1], in[2], 5, 1e-5) }},
+			ref: func(in [][]float64) []float64 { return reference.LayerNorm(in[0], in[1], in[2], 5, 1e-5) }},
 		{name: "layernorm and residual", shapes: [][]int{{6, 5}, {5}, {5}},
 			op: func(tp *Tape, in []*Tensor) *Tensor {
 				x := tp.Scale(2, in[0])
 				return tp.Add(x, tp.LayerNorm(x, in[1], in[2], 1e-5))
 			},
 			ref: func(in [][]float64) []float64 {
-				x := each(in[0], func(a float64) float64 { return 2 * a })
-				return zip(x, layerNormRef(x, in[1], in[2], 5, 1e-5), func(a, b float64) float64 { return a + b })
+				x := reference.Each(in[0], func(a float64) float64 { return 2 * a })
+				return reference.Zip(x, reference.LayerNorm(x, in[1], in[2], 5, 1e-5), reference.Plus)
 			}},
 		{name: "gather", shapes: [][]int{{5, 3}},
 			op:  func(tp *Tape, in []*Tensor) *Tensor { return tp.Gather(in[0], tp.Ints(ids), 1.5) },
-			ref: func(in [][]float64) []float64 { return gatherRef(in[0], ids, 3, 1.5) }},
+			ref: func(in [][]float64) []float64 { return reference.Gather(in[0], ids, 3, 1.5) }},
 		{name: "segment mean", shapes: [][]int{{10, 3}},
 			op: func(tp *Tape, in []*Tensor) *Tensor { return tp.SegmentMean(in[0], []int32{0, 1, 1, 6, 10}) },
 			ref: func(in [][]float64) []float64 {
-				return segmentMeanRef(in[0], []int32{0, 1, 1, 6, 10}, 3)
+				return reference.SegmentMean(in[0], []int32{0, 1, 1, 6, 10}, 3)
 			}},
 		{name: "linear max", shapes: [][]int{{10, 3}, {7, 3}},
 			op: func(tp *Tape, in []*Tensor) *Tensor { return tp.LinearMax(in[0], in[1], []int32{0, 1, 1, 6, 10}) },
 			ref: func(in [][]float64) []float64 {
-				return linearMaxRef(in[0], in[1], []int32{0, 1, 1, 6, 10}, 3)
+				y, _ := reference.LinearMax(in[0], in[1], []int32{0, 1, 1, 6, 10}, 3)
+				return y
 			}},
 		{name: "normalize", shapes: [][]int{{4, 5}},
 			op:  func(tp *Tape, in []*Tensor) *Tensor { return tp.Normalize(in[0]) },
-			ref: func(in [][]float64) []float64 { return normalizeRef(in[0], 5) }},
+			ref: func(in [][]float64) []float64 { return reference.Normalize(in[0], 5) }},
 		{name: "dropout", shapes: [][]int{{8, 7}}, mode: Training,
 			op: func(tp *Tape, in []*Tensor) *Tensor { return tp.Dropout(in[0], 0.4) },
 			ref: func(in [][]float64) []float64 {
-				return zip(in[0], dropoutMask(len(in[0]), 0.4, 1, 0), func(a, m float64) float64 { return a * m })
+				return reference.Zip(in[0], dropoutMask(len(in[0]), 0.4), func(a, m float64) float64 { return a * m })
 			}},
 		{name: "dropout and residual", shapes: [][]int{{8, 7}}, mode: Training,
 			op: func(tp *Tape, in []*Tensor) *Tensor { return tp.Add(in[0], tp.Dropout(in[0], 0.4)) },
 			ref: func(in [][]float64) []float64 {
-				return zip(in[0], dropoutMask(len(in[0]), 0.4, 1, 0), func(a, m float64) float64 { return a + a*m })
+				return reference.Zip(in[0], dropoutMask(len(in[0]), 0.4), func(a, m float64) float64 { return a + a*m })
 			}},
 	}
 	for _, smoothing := range []float64{0, 0.1} {
@@ -191,7 +200,8 @@ func gradCases() []gradCase {
 				return loss
 			},
 			ref: func(in [][]float64) []float64 {
-				return []float64{crossEntropyRef(in[0], in[1], targets, 3, 9, smoothing, 0.25)}
+				loss, _ := reference.CrossEntropy(in[0], in[1], targets, 3, smoothing, 0.25)
+				return []float64{loss}
 			}})
 	}
 	return append(cases, attentionCases()...)
@@ -212,7 +222,7 @@ func attentionCases() []gradCase {
 	// The second target sees no evidence, the third only one document.
 	mask := []float32{0, 0, negInf, negInf, negInf, 0}
 	masked := func(in [][]float64) []float64 {
-		bias := zip(in[3], widen(mask), func(a, b float64) float64 { return a + b })
+		bias := reference.Zip(in[3], widen(mask), reference.Plus)
 		return attentionRef(in[0], in[1], in[2], bias, 6, o)
 	}
 	return []gradCase{
@@ -288,6 +298,19 @@ func detachRef() func(in [][]float64) []float64 {
 		if constant == nil {
 			constant = append(constant, in[0]...)
 		}
-		return zip(constant, in[0], func(c, x float64) float64 { return 2*c*in[1][0] + 2*x })
+		return reference.Zip(constant, in[0], func(c, x float64) float64 { return 2*c*in[1][0] + 2*x })
 	}
+}
+
+// dropoutMask returns the factors of the first n elements of a tape's first dropout.
+func dropoutMask(n int, p float32) []float64 {
+	return reference.DropoutMask(n, p, testSeed, 1<<streamShift)
+}
+
+// attentionRef is the specification of the attention that a tape begins with.
+func attentionRef(q, k, v, bias []float64, d int, o AttentionOptions) []float64 {
+	return reference.Attention(q, k, v, bias, d, reference.AttentionOptions{
+		Heads: o.Heads, QOffsets: o.QOffsets, KOffsets: o.KOffsets, Causal: o.Causal,
+		Scale: float64(o.Scale), Dropout: float64(o.Dropout), Seed: testSeed, Counter: 1 << streamShift,
+	})
 }

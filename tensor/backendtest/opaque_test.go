@@ -54,7 +54,9 @@ func TestOpaqueFails(t *testing.T) {
 	defer b.Close()
 	m := newToy(b)
 	lost := errors.New("the device was lost")
-	for _, op := range []string{"newstorage", "upload", "gemm", "attentionbackward", "adamwall", "sumsquaresall", "download"} {
+	for _, op := range []string{
+		"newstorage", "upload", "gemm", "attentionbackward", "adamwall", "sumsquaresall", "download",
+	} {
 		b.Fail = func(name string) error {
 			if name == op {
 				return lost

@@ -48,7 +48,9 @@ func (m *toy) loss(tp *tensor.Tape) *tensor.Tensor {
 	p := m.params
 	ids, positions := tp.Ints([]int32{1, 5, 5, 7, 22, 0, 3, 2, 5}), tp.Ints([]int32{0, 1, 2, 3, 4, 0, 1, 2, 3})
 	docs := []int32{0, 5, 9}
-	o := tensor.AttentionOptions{Heads: toyHeads, QOffsets: docs, KOffsets: docs, Causal: true, Scale: 0.35, Dropout: toyDropout}
+	o := tensor.AttentionOptions{
+		Heads: toyHeads, QOffsets: docs, KOffsets: docs, Causal: true, Scale: 0.35, Dropout: toyDropout,
+	}
 
 	x := tp.AddGather(tp.Gather(p["table"], ids, 4), p["positions"], positions, 1)
 	x = tp.Dropout(tp.LayerNorm(x, p["gamma"], p["beta"], 1e-5), toyDropout)

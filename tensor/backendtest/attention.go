@@ -1,0 +1,141 @@
+package backendtest
+
+import (
+	"fmt"
+
+	"github.com/marge-go/marge/tensor"
+	"github.com/marge-go/marge/tensor/internal/reference"
+)
+
+// attentionCase is attention in heads of some width.
+type attentionCase struct {
+	heads, width int
+	q, k         []int32 // offsets
+	causal       bool
+	bias         []float64 // nil: segment by segment
+	dropout      float32
+}
+
+func (c attentionCase) String() string {
+	return fmt.Sprintf("%d heads of %d, queries %v, keys %v, causal %v, bias %v, dropout %v",
+		c.heads, c.width, c.q, c.k, c.causal, c.bias, c.dropout)
+}
+
+func (c *attentionCase) options() (tensor.AttentionOptions, reference.AttentionOptions) {
+	const scale, seed, stream = 0.7, 9, 3
+	return tensor.AttentionOptions{
+			Heads: c.heads, QOffsets: c.q, KOffsets: c.k, Causal: c.causal, Scale: scale,
+			Dropout: c.dropout, Seed: seed, Stream: stream,
+		}, reference.AttentionOptions{
+			Heads: c.heads, QOffsets: c.q, KOffsets: c.k, Causal: c.causal, Scale: float64(float32(scale)),
+			Dropout: float64(c.dropout), Seed: seed, Counter: stream * dropoutStream,
+		}
+}
+
+// attentionCases returns the cases; small ones only have few and short segments.
+func (s *suite) attentionCases(small bool) []attentionCase {
+	masked := []float64{0.5, -1, negInf, negInf, negInf, 2}
+	docs := [][2][]int32{
+		{{0, 1, 6, 10}, {0, 1, 6, 10}},
+		{{0, 3, 3}, {0, 0, 4}},
+		{{0, 0}, {0, 0}},
+		{{0, 4, 4}, {0, 2, 5}},
+	}
+	if !small {
+		docs = append(docs, [2][]int32{{0, 65, 66, 300}, {0, 65, 66, 300}})
+	}
+	var cases []attentionCase
+	for _, size := range [][2]int{{1, 1}, {2, 3}, {2, 32}, {3, 64}, {1, 40}} {
+		if small && size[1] > 3 {
+			continue
+		}
+		c := attentionCase{heads: size[0], width: size[1]}
+		for _, o := range docs {
+			c.q, c.k, c.bias = o[0], o[1], nil
+			for _, c.causal = range []bool{false, o[0][len(o[0])-1] == o[1][len(o[1])-1]} {
+				for _, c.dropout = range []float32{0, 0.3} {
+					cases = append(cases, c)
+				}
+			}
+		}
+		c.causal, c.dropout = false, 0
+		for _, o := range [][2][]int32{
+			{{0, 1, 6, 10}, {0, 3, 5}}, {{0, 0, 4, 4}, {0, 0, 5}}, {{0, 2, 3, 4}, {0, 0, 0}}, {{0, 0, 0, 0}, {0, 2, 3}},
+		} {
+			c.q, c.k = o[0], o[1]
+			for _, c.bias = range [][]float64{make([]float64, 6), masked} {
+				for _, c.dropout = range []float32{0, 0.3} {
+					cases = append(cases, c)
+				}
+			}
+		}
+	}
+	return cases
+}
+
+func (s *suite) attention() {
+	for _, c := range s.attentionCases(false) {
+		d, m, n := c.heads*c.width, rowsOf(c.q), rowsOf(c.k)
+		q, q64 := s.wideRandom(m, d) // as columns of a projection to all three
+		k, k64 := s.wideRandom(n, d)
+		v, v64 := s.wideRandom(n, d)
+		bias := s.bias(&c)
+		o, ref := c.options()
+		lse := tensor.New(s.b, tensor.Float32, c.heads, m)
+		want := output{
+			shape: []int{m, d}, want: reference.Attention(q64, k64, v64, c.bias, d, ref), tol: s.tol.Attention, size: 1,
+			strided: true,
+		}
+		s.check(c.String(), []output{want}, func(out []*tensor.Tensor) { s.b.Attention(out[0], lse, q, k, v, bias, &o) })
+	}
+}
+
+func (s *suite) bias(c *attentionCase) *tensor.Tensor {
+	if c.bias == nil {
+		return nil
+	}
+	values := make([]float32, len(c.bias))
+	for i, v := range c.bias {
+		values[i] = float32(v)
+	}
+	return s.tensor(values, len(c.q)-1, len(c.k)-1)
+}
+
+func (s *suite) attentionGradients() {
+	for _, c := range s.attentionCases(true) {
+		d, m, n := c.heads*c.width, rowsOf(c.q), rowsOf(c.k)
+		q, q64 := s.wideRandom(m, d)
+		k, k64 := s.wideRandom(n, d)
+		v, v64 := s.wideRandom(n, d)
+		dout, dout64 := s.wideRandom(m, d)
+		bias := s.bias(&c)
+		o, ref := c.options()
+		out, lse := tensor.New(s.b, tensor.Float32, m, d), tensor.New(s.b, tensor.Float32, c.heads, m)
+		s.b.Attention(out, lse, q, k, v, bias, &o)
+		forward := func() []float64 { return reference.Attention(q64, k64, v64, c.bias, d, ref) }
+		gradients := make([][]float64, 4)
+		for i, x := range [][]float64{q64, k64, v64, c.bias} {
+			gradients[i] = derivatives(x, dout64, forward)
+		}
+		for i, b := range c.bias {
+			if b == negInf {
+				gradients[3][i] = 0
+			}
+		}
+		shapes := [][]int{{m, d}, {n, d}, {n, d}, {len(c.q) - 1, len(c.k) - 1}}
+		for _, wanted := range []int{0, 1, 2, 4, 8, 7, 15} {
+			for _, accumulate := range [][4]bool{{}, {true, true, true, true}, {false, true, false, true}} {
+				outputs := make([]output, 4)
+				for i := range outputs {
+					outputs[i] = output{
+						shape: shapes[i], want: gradients[i], tol: s.tol.AttentionGradients, accumulate: accumulate[i],
+						strided: i < 3, nil: wanted>>i&1 != 0 || i == 3 && bias == nil, size: length(dout64),
+					}
+				}
+				s.check(fmt.Sprint(c, ", backward ", wanted, accumulate), outputs, func(g []*tensor.Tensor) {
+					s.b.AttentionBackward(g[0], g[1], g[2], g[3], dout, out, lse, q, k, v, bias, &o, accumulate)
+				})
+			}
+		}
+	}
+}
