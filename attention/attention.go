@@ -33,7 +33,8 @@ func NewMultiHead(b tensor.Backend, width, heads int) *MultiHead {
 // document i being the rows offsets[i]:offsets[i+1], each to the tokens of its
 // own document, or, if causal, to those up to itself.
 func (a *MultiHead) Self(tp *tensor.Tape, x *tensor.Tensor, offsets []int32, causal bool) *tensor.Tensor {
-	return a.attend(tp, x, a.K.Forward(tp, x), a.V.Forward(tp, x), nil, offsets, offsets, causal)
+	o := tensor.AttentionOptions{QOffsets: offsets, KOffsets: offsets, Causal: causal}
+	return a.attend(tp, x, a.K.Forward(tp, x), a.V.Forward(tp, x), nil, o)
 }
 
 // Evidence is a set of evidence documents as a cross-attention layer sees it:
@@ -53,18 +54,18 @@ func (a *MultiHead) Project(tp *tensor.Tape, z *tensor.Tensor, offsets []int32) 
 // is added to the scores of every head (arXiv:2006.15020, eq. 4): beta times
 // the relevance, or -Inf for a document that the target must not see. A target
 // that sees none gets the output of attending to zeros.
-func (a *MultiHead) Cross(tp *tensor.Tape, x *tensor.Tensor, offsets []int32, z Evidence, bias *tensor.Tensor) *tensor.Tensor {
-	return a.attend(tp, x, z.K, z.V, bias, offsets, z.Offsets, false)
+func (a *MultiHead) Cross(
+	tp *tensor.Tape, x *tensor.Tensor, offsets []int32, z Evidence, bias *tensor.Tensor,
+) *tensor.Tensor {
+	return a.attend(tp, x, z.K, z.V, bias, tensor.AttentionOptions{QOffsets: offsets, KOffsets: z.Offsets})
 }
 
-func (a *MultiHead) attend(tp *tensor.Tape, x, k, v, bias *tensor.Tensor, qOffsets, kOffsets []int32, causal bool) *tensor.Tensor {
+// attend completes the options with what does not depend on the kind of attention.
+func (a *MultiHead) attend(tp *tensor.Tape, x, k, v, bias *tensor.Tensor, o tensor.AttentionOptions) *tensor.Tensor {
 	q := a.Q.Forward(tp, x)
-	y := tp.Attention(q, k, v, bias, tensor.AttentionOptions{
-		Heads: a.Heads, QOffsets: qOffsets, KOffsets: kOffsets, Causal: causal,
-		Scale:   float32(1 / math.Sqrt(float64(q.Dim(1)/a.Heads))),
-		Dropout: a.Dropout,
-	})
-	return a.Out.Forward(tp, y)
+	o.Heads, o.Dropout = a.Heads, a.Dropout
+	o.Scale = float32(1 / math.Sqrt(float64(q.Dim(1)/a.Heads)))
+	return a.Out.Forward(tp, tp.Attention(q, k, v, bias, o))
 }
 
 // Parameters implements nn.Layer: q_proj, k_proj, v_proj, out_proj.

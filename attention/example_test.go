@@ -53,3 +53,19 @@ func ExampleMultiHead_Self() {
 	fmt.Printf("%.0f\n", y.Float32s())
 	// Output: [2 0 1 1 8 0 4 4]
 }
+
+// Tokens are decoded one by one, with the keys and values of those before them in a cache.
+func ExampleMultiHead_SelfCached() {
+	cpu := tensor.NewCPU(0)
+	layer := attention.NewMultiHead(cpu, 8, 2)
+	cache := attention.NewCache(cpu, 2, 16, 8) // two hypotheses of up to 16 tokens
+	tape := tensor.NewTape(cpu)
+	for range 3 {
+		tape.Reset(tensor.Inference, 0)
+		x := tape.Floats(make([]float32, 2*8), 2, 8) // a token of each
+		layer.SelfCached(tape, x, []int32{0, 1, 2}, cache)
+	}
+	cache.Reorder(tape, []int32{1, 1}) // both continue the second
+	fmt.Println(cache.Lengths())
+	// Output: [3 3]
+}

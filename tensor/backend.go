@@ -110,7 +110,9 @@ type GemmOptions struct {
 // KOffsets[j]:KOffsets[j+1].
 //
 // Without a bias, query segment i attends to key segment i (self-attention of
-// each document on its own), up to its own position if Causal. With a bias
+// each document on its own). If KLengths is not nil, key segment j has only the rows KOffsets[j]:KOffsets[j]+KLengths[j], and
+// the rest is room for more: no operation reads it, and its gradient is zero. If Causal, the queries stand at the end of
+// the keys: query r of n attends to the keys up to length-n+r, so that new queries can follow keys of the past. With a bias
 // [query segments, key segments], every query segment attends to all keys, and
 // bias[i, j] is added to its scores against all tokens of key segment j; -Inf
 // masks the pair (arXiv:2006.15020, eq. 4). Where all is masked, or there are no keys, the
@@ -118,6 +120,7 @@ type GemmOptions struct {
 type AttentionOptions struct {
 	Heads              int
 	QOffsets, KOffsets []int32
+	KLengths           []int32 // nil, or the lengths of the key segments; without a bias only
 	Causal             bool
 	Scale              float32 // multiplies the scores; 1/sqrt(head width)
 	Dropout            float32 // of attention weights

@@ -80,7 +80,7 @@ func (t *attentionTask) keysOf(p attentionPart) (lo, hi int) {
 	if t.bias != nil {
 		return 0, t.keys
 	}
-	return int(t.o.KOffsets[p.segment]), int(t.o.KOffsets[p.segment+1])
+	return t.o.keys(p.segment)
 }
 
 // args describes one head of a part.
@@ -101,6 +101,9 @@ func (t *attentionTask) args(p attentionPart, head int) asm.AttentionArgs {
 		a.Bias, a.QOffsets, a.KOffsets = t.bias, t.o.QOffsets, t.o.KOffsets
 	} else {
 		a.First -= int(t.o.QOffsets[p.segment])
+		if t.o.Causal {
+			a.First += khi - klo - int(t.o.QOffsets[p.segment+1]-t.o.QOffsets[p.segment])
+		}
 	}
 	return a
 }
@@ -152,12 +155,30 @@ func (c *CPU) AttentionBackward(dq, dk, dv, dbias, dout, out, lse, q, k, v, bias
 		clear(partial.data)
 		t.dbias = partial.data
 	}
+	if o.KLengths != nil {
+		clearRoom(dk, o, accumulate[1])
+		clearRoom(dv, o, accumulate[2])
+	}
 	c.pool.Run(len(t.parts)*o.Heads, (*attentionGradient)(t))
 	if dbias != nil {
 		addAllRows(dbias.Float32s(), partial.data, o.Heads, accumulate[3])
 		c.scratch.put(partial)
 	}
 	t.release()
+}
+
+// clearRoom sets the gradient of rows that no segment has yet to zero.
+func clearRoom(g *Tensor, o *AttentionOptions, accumulate bool) {
+	if g == nil || accumulate {
+		return
+	}
+	data, ld := matrix(g)
+	for i := range o.KLengths {
+		_, from := o.keys(i)
+		for row := from; row < int(o.KOffsets[i+1]); row++ {
+			clear(data[row*ld : row*ld+g.shape[1]])
+		}
+	}
 }
 
 type attentionGradient attentionTask

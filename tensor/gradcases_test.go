@@ -217,6 +217,9 @@ func attentionCases() []gradCase {
 	o := AttentionOptions{Heads: 2, QOffsets: threeDocs, KOffsets: twoDocs, Scale: 0.7}
 	gaps := AttentionOptions{Heads: 2, QOffsets: []int32{0, 4, 4, 10}, KOffsets: []int32{0, 0, 3, 5}, Scale: 0.7}
 	alone := AttentionOptions{Heads: 2, QOffsets: threeDocs, KOffsets: threeDocs, Scale: 0.7}
+	past := AttentionOptions{
+		Heads: 2, QOffsets: []int32{0, 1, 3}, KOffsets: []int32{0, 4, 8}, KLengths: []int32{3, 4}, Causal: true, Scale: 0.7,
+	}
 	drop := o
 	drop.Dropout = 0.3
 	// The second target sees no evidence, the third only one document.
@@ -235,6 +238,11 @@ func attentionCases() []gradCase {
 				return tp.Attention(tp.Scale(1, in[0]), tp.Scale(1, in[1]), tp.Scale(1, in[2]), nil, gaps)
 			},
 			ref: func(in [][]float64) []float64 { return attentionRef(in[0], in[1], in[2], nil, 6, gaps) }},
+		{name: "attention with a past and room for more", shapes: [][]int{{3, 6}, {8, 6}, {8, 6}},
+			op: func(tp *Tape, in []*Tensor) *Tensor {
+				return tp.Attention(tp.Scale(1, in[0]), tp.Scale(1, in[1]), tp.Scale(1, in[2]), nil, past)
+			},
+			ref: func(in [][]float64) []float64 { return attentionRef(in[0], in[1], in[2], nil, 6, past) }},
 		{name: "attention to itself", shapes: [][]int{{10, 6}},
 			op: func(tp *Tape, in []*Tensor) *Tensor {
 				x := tp.Scale(1, in[0])
@@ -310,7 +318,7 @@ func dropoutMask(n int, p float32) []float64 {
 // attentionRef is the specification of the attention that a tape begins with.
 func attentionRef(q, k, v, bias []float64, d int, o AttentionOptions) []float64 {
 	return reference.Attention(q, k, v, bias, d, reference.AttentionOptions{
-		Heads: o.Heads, QOffsets: o.QOffsets, KOffsets: o.KOffsets, Causal: o.Causal,
+		Heads: o.Heads, QOffsets: o.QOffsets, KOffsets: o.KOffsets, KLengths: o.KLengths, Causal: o.Causal,
 		Scale: float64(o.Scale), Dropout: float64(o.Dropout), Seed: testSeed, Counter: 1 << streamShift,
 	})
 }

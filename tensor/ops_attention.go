@@ -20,11 +20,11 @@ func (tp *Tape) Attention(q, k, v, bias *Tensor, o AttentionOptions) *Tensor {
 	mustOffsets("attention", o.KOffsets, k.shape[0])
 	if bias != nil {
 		mustShape("attention", "bias", bias, Float32, len(o.QOffsets)-1, len(o.KOffsets)-1)
-	} else if len(o.QOffsets) != len(o.KOffsets) {
-		panic(fmt.Sprintf("attention: %d query segments and %d key segments without a bias", len(o.QOffsets)-1, len(o.KOffsets)-1))
-	}
-	if o.Causal && bias != nil {
-		panic("attention: causal attention with a bias between documents")
+		if o.Causal || o.KLengths != nil {
+			panic("attention: Causal or KLengths with a bias between documents")
+		}
+	} else {
+		o.mustFit()
 	}
 	opt := tp.attention.get()
 	*opt = o
@@ -41,6 +41,36 @@ func (tp *Tape) Attention(q, k, v, bias *Tensor, o AttentionOptions) *Tensor {
 		r.saved[0], r.attn = lse, opt
 	}
 	return out
+}
+
+// mustFit panics unless there are as many key segments as query segments, with room for their lengths and, if Causal,
+// at least as many keys as queries.
+func (o *AttentionOptions) mustFit() {
+	segments := len(o.KOffsets) - 1
+	if len(o.QOffsets) != len(o.KOffsets) {
+		panic(fmt.Sprintf("attention: %d query segments and %d key segments without a bias", len(o.QOffsets)-1, segments))
+	}
+	if o.KLengths != nil && len(o.KLengths) != segments {
+		panic(fmt.Sprintf("attention: %d lengths of %d key segments", len(o.KLengths), segments))
+	}
+	for i := range segments {
+		lo, hi := o.keys(i)
+		if hi < lo || hi > int(o.KOffsets[i+1]) {
+			panic(fmt.Sprintf("attention: %d keys in segment %d, which has room for %d", hi-lo, i, int(o.KOffsets[i+1])-lo))
+		}
+		if n := int(o.QOffsets[i+1] - o.QOffsets[i]); o.Causal && n > hi-lo {
+			panic(fmt.Sprintf("attention: %d causal queries to %d keys in segment %d", n, hi-lo, i))
+		}
+	}
+}
+
+// keys returns the range of rows of key segment i.
+func (o *AttentionOptions) keys(i int) (lo, hi int) {
+	lo, hi = int(o.KOffsets[i]), int(o.KOffsets[i+1])
+	if o.KLengths != nil {
+		hi = lo + int(o.KLengths[i])
+	}
+	return lo, hi
 }
 
 func attentionBackward(tp *Tape, r *record) {

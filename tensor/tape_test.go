@@ -301,3 +301,40 @@ func TestStreamsDoNotOverlap(t *testing.T) {
 		}
 	}
 }
+
+func TestAttentionPanics(t *testing.T) {
+	b := NewCPU(1)
+	defer b.Close()
+	tp := NewTape(b)
+	q, k, bias := ramp(b, 4, 6), ramp(b, 5, 6), ramp(b, 2, 2)
+	for want, c := range map[string]struct {
+		bias *Tensor
+		o    AttentionOptions
+	}{
+		"width 6 in 4 heads":                    {nil, AttentionOptions{Heads: 4}},
+		"offsets do not rise from 0 to 4":       {nil, AttentionOptions{QOffsets: []int32{0, 2, 3}}},
+		"offsets do not rise from 0 to 5":       {nil, AttentionOptions{KOffsets: []int32{0, 6, 5}}},
+		"1 query segments and 2 key segments":   {nil, AttentionOptions{QOffsets: []int32{0, 4}}},
+		"1 lengths of 2 key segments":           {nil, AttentionOptions{KLengths: []int32{3}}},
+		"4 keys in segment 0, which has room f": {nil, AttentionOptions{KLengths: []int32{4, 2}}},
+		"-1 keys in segment 1":                  {nil, AttentionOptions{KLengths: []int32{3, -1}}},
+		"2 causal queries to 1 keys in segment": {nil, AttentionOptions{KLengths: []int32{3, 1}, Causal: true}},
+		"Causal or KLengths with a bias":        {bias, AttentionOptions{KLengths: []int32{3, 2}}},
+		"bias is float32[4 6], want":            {q, AttentionOptions{}},
+	} {
+		o := AttentionOptions{Heads: 2, QOffsets: []int32{0, 2, 4}, KOffsets: []int32{0, 3, 5}, Causal: c.o.Causal, KLengths: c.o.KLengths}
+		if c.o.Heads > 0 {
+			o.Heads = c.o.Heads
+		}
+		if c.o.QOffsets != nil {
+			o.QOffsets = c.o.QOffsets
+		}
+		if c.o.KOffsets != nil {
+			o.KOffsets = c.o.KOffsets
+		}
+		mustPanic(t, "attention: "+want, func() { tp.Attention(q, k, k, c.bias, o) })
+	}
+	mustPanic(t, "attention: Causal or KLengths with a bias", func() {
+		tp.Attention(q, k, k, bias, AttentionOptions{Heads: 2, QOffsets: []int32{0, 2, 4}, KOffsets: []int32{0, 3, 5}, Causal: true})
+	})
+}

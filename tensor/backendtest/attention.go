@@ -11,23 +11,24 @@ import (
 type attentionCase struct {
 	heads, width int
 	q, k         []int32 // offsets
+	lengths      []int32 // of the key segments
 	causal       bool
 	bias         []float64 // nil: segment by segment
 	dropout      float32
 }
 
 func (c attentionCase) String() string {
-	return fmt.Sprintf("%d heads of %d, queries %v, keys %v, causal %v, bias %v, dropout %v",
-		c.heads, c.width, c.q, c.k, c.causal, c.bias, c.dropout)
+	return fmt.Sprintf("%d heads of %d, queries %v, keys %v (%v), causal %v, bias %v, dropout %v",
+		c.heads, c.width, c.q, c.k, c.lengths, c.causal, c.bias, c.dropout)
 }
 
 func (c *attentionCase) options() (tensor.AttentionOptions, reference.AttentionOptions) {
 	const scale, seed, stream = 0.7, 9, 3
 	return tensor.AttentionOptions{
-			Heads: c.heads, QOffsets: c.q, KOffsets: c.k, Causal: c.causal, Scale: scale,
+			Heads: c.heads, QOffsets: c.q, KOffsets: c.k, KLengths: c.lengths, Causal: c.causal, Scale: scale,
 			Dropout: c.dropout, Seed: seed, Stream: stream,
 		}, reference.AttentionOptions{
-			Heads: c.heads, QOffsets: c.q, KOffsets: c.k, Causal: c.causal, Scale: float64(float32(scale)),
+			Heads: c.heads, QOffsets: c.q, KOffsets: c.k, KLengths: c.lengths, Causal: c.causal, Scale: float64(float32(scale)),
 			Dropout: float64(c.dropout), Seed: seed, Counter: stream * dropoutStream,
 		}
 }
@@ -58,7 +59,24 @@ func (s *suite) attentionCases(small bool) []attentionCase {
 				}
 			}
 		}
-		c.causal, c.dropout = false, 0
+		// New queries to the keys of a past, which has room for more.
+		for _, o := range []struct{ q, k, lengths []int32 }{
+			{[]int32{0, 1, 3, 3}, []int32{0, 4, 9, 12}, []int32{4, 3, 2}},
+			{[]int32{0, 0, 2}, []int32{0, 3, 7}, nil},
+			{[]int32{0, 1, 2}, []int32{0, 0, 5}, []int32{0, 0}},
+			{[]int32{0, 3, 4}, []int32{0, 400, 800}, []int32{300, 129}},
+		} {
+			if small && rowsOf(o.k) > 12 {
+				continue
+			}
+			c.q, c.k, c.lengths = o.q, o.k, o.lengths
+			for _, c.causal = range []bool{false, len(o.lengths) == 0 || o.lengths[0] > 0} {
+				for _, c.dropout = range []float32{0, 0.3} {
+					cases = append(cases, c)
+				}
+			}
+		}
+		c.lengths, c.causal, c.dropout = nil, false, 0
 		for _, o := range [][2][]int32{
 			{{0, 1, 6, 10}, {0, 3, 5}}, {{0, 0, 4, 4}, {0, 0, 5}}, {{0, 2, 3, 4}, {0, 0, 0}}, {{0, 0, 0, 0}, {0, 2, 3}},
 		} {
@@ -75,10 +93,10 @@ func (s *suite) attentionCases(small bool) []attentionCase {
 
 func (s *suite) attention() {
 	for _, c := range s.attentionCases(false) {
-		d, m, n := c.heads*c.width, rowsOf(c.q), rowsOf(c.k)
+		d, m := c.heads*c.width, rowsOf(c.q)
 		q, q64 := s.wideRandom(m, d) // as columns of a projection to all three
-		k, k64 := s.wideRandom(n, d)
-		v, v64 := s.wideRandom(n, d)
+		k, k64 := s.keys(&c)
+		v, v64 := s.keys(&c)
 		bias := s.bias(&c)
 		o, ref := c.options()
 		lse := tensor.New(s.b, tensor.Float32, c.heads, m)
@@ -88,6 +106,19 @@ func (s *suite) attention() {
 		}
 		s.check(c.String(), []output{want}, func(out []*tensor.Tensor) { s.b.Attention(out[0], lse, q, k, v, bias, &o) })
 	}
+}
+
+// keys draws keys or values. The room for more holds NaN.
+func (s *suite) keys(c *attentionCase) (*tensor.Tensor, []float64) {
+	d := c.heads * c.width
+	values := s.values(rowsOf(c.k) * d)
+	for i, n := range c.lengths {
+		for j := int(c.k[i]+n) * d; j < int(c.k[i+1])*d; j++ {
+			values[j] = nan
+		}
+	}
+	x, _ := s.wide(rowsOf(c.k), d, values)
+	return x, widen(values)
 }
 
 func (s *suite) bias(c *attentionCase) *tensor.Tensor {
@@ -105,8 +136,8 @@ func (s *suite) attentionGradients() {
 	for _, c := range s.attentionCases(true) {
 		d, m, n := c.heads*c.width, rowsOf(c.q), rowsOf(c.k)
 		q, q64 := s.wideRandom(m, d)
-		k, k64 := s.wideRandom(n, d)
-		v, v64 := s.wideRandom(n, d)
+		k, k64 := s.keys(&c)
+		v, v64 := s.keys(&c)
 		dout, dout64 := s.wideRandom(m, d)
 		bias := s.bias(&c)
 		o, ref := c.options()

@@ -236,9 +236,9 @@ func Attention(q, k, v, bias []float64, d int, o AttentionOptions) []float64 {
 						weights[j] *= mask[j-first]
 					}
 				}
-				for j := range keys {
-					for c := h * w; c < (h+1)*w; c++ {
-						out[i*d+c] += weights[j] / sum * v[j*d+c]
+				for j, weight := range weights {
+					for c := h * w; weight != 0 && c < (h+1)*w; c++ {
+						out[i*d+c] += weight / sum * v[j*d+c]
 					}
 				}
 			}
