@@ -338,3 +338,26 @@ func TestAttentionPanics(t *testing.T) {
 		tp.Attention(q, k, k, bias, AttentionOptions{Heads: 2, QOffsets: []int32{0, 2, 4}, KOffsets: []int32{0, 3, 5}, Causal: true})
 	})
 }
+
+func TestContiguous(t *testing.T) {
+	b := NewCPU(1)
+	defer b.Close()
+	tp := NewTape(b)
+	x := ramp(b, 3, 4)
+	for _, c := range []struct {
+		x    *Tensor
+		want bool
+	}{
+		{x, true}, {tp.Rows(x, 1, 3), true}, {tp.Columns(x, 0, 4), true}, {tp.Columns(x, 1, 3), false},
+		{tp.Columns(tp.Rows(x, 1, 2), 1, 3), true}, {tp.Columns(x, 1, 2), false},
+		{tp.Columns(x, 4, 4), true}, {tp.Rows(x, 3, 3), true}, {tp.Columns(tp.Rows(x, 0, 0), 1, 2), true}, // empty
+	} {
+		if got := c.x.Contiguous(); got != c.want {
+			t.Errorf("%v with strides %v: contiguous %v", c.x, c.x.Strides(), got)
+		} else if got {
+			if n := len(c.x.Float32s()); n != c.x.Len() {
+				t.Errorf("%v has %d values", c.x, n)
+			}
+		}
+	}
+}

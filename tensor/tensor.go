@@ -190,6 +190,9 @@ func (t *Tensor) WithStorage(s *Storage) *Tensor {
 // Contiguous reports whether the elements stand in memory in row-major order
 // without gaps.
 func (t *Tensor) Contiguous() bool {
+	if t.Len() == 0 {
+		return true
+	}
 	stride := 1
 	for i := t.rank - 1; i >= 0; i-- {
 		if t.shape[i] != 1 && t.strides[i] != stride {
