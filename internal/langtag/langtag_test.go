@@ -21,7 +21,8 @@ func TestCanonical(t *testing.T) {
 			t.Errorf("%q, the canonical form of %q, becomes %q, %v", got, tag, again, err)
 		}
 	}
-	for _, tag := range []string{"", "d", "english", "</s>", "de-", "de DE", " de", "zh_classical", "de--DE", "dé", "xx-!", "xx-toolongtag"} {
+	for _, tag := range []string{"", "d", "english", "</s>", "de-", "de DE", " de", "zh_classical", "de--DE", "dé",
+		"xx-!", "xx-toolongtag"} {
 		if got, err := Canonical(tag); err == nil || !strings.Contains(err.Error(), `"`+tag+`"`) {
 			t.Errorf("%q: %q, error %v, want one that names the tag", tag, got, err)
 		}

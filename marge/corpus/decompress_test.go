@@ -45,18 +45,19 @@ func TestContainers(t *testing.T) {
 		data      []byte
 		documents int
 	}{
-		"members":                    {slices.Concat(gz(0), gz(1), gz(2)), 3},
-		"empty members":              {slices.Concat(noGzip, gz(0), noGzip, noGzip, gz(1), noGzip), 2},
-		"an empty member":            {noGzip, 0},
-		"zeros behind":               {slices.Concat(gz(0), zeros), 1},
-		"zeros between":              {slices.Concat(gz(0), zeros[:1], gz(1), zeros, gz(2), zeros[:511]), 3},
-		"zeros behind nothing":       {slices.Concat(noGzip, zeros[:512]), 0},
-		"frames":                     {slices.Concat(zst(0), zst(1), zst(2)), 3},
-		"an empty frame":             {noZstd, 0},
-		"empty frames":               {slices.Concat(noZstd, zst(0), noZstd, zst(1), noZstd), 2},
-		"a skippable frame":          {skippable(7, "content"), 0},
-		"an empty skippable frame":   {slices.Concat(skippable(0, ""), zst(0)), 1},
-		"skippable frames":           {slices.Concat(skippable(3, "1234"), skippable(4, "x"), zst(0), skippable(0, "5"), zst(1), skippable(15, "6")), 2},
+		"members":                  {slices.Concat(gz(0), gz(1), gz(2)), 3},
+		"empty members":            {slices.Concat(noGzip, gz(0), noGzip, noGzip, gz(1), noGzip), 2},
+		"an empty member":          {noGzip, 0},
+		"zeros behind":             {slices.Concat(gz(0), zeros), 1},
+		"zeros between":            {slices.Concat(gz(0), zeros[:1], gz(1), zeros, gz(2), zeros[:511]), 3},
+		"zeros behind nothing":     {slices.Concat(noGzip, zeros[:512]), 0},
+		"frames":                   {slices.Concat(zst(0), zst(1), zst(2)), 3},
+		"an empty frame":           {noZstd, 0},
+		"empty frames":             {slices.Concat(noZstd, zst(0), noZstd, zst(1), noZstd), 2},
+		"a skippable frame":        {skippable(7, "content"), 0},
+		"an empty skippable frame": {slices.Concat(skippable(0, ""), zst(0)), 1},
+		"skippable frames": {slices.Concat(skippable(3, "1234"), skippable(4, "x"), zst(0), skippable(0, "5"),
+			zst(1), skippable(15, "6")), 2},
 		"a long skippable frame":     {slices.Concat(skippable(1, string(zeros)), zst(0)), 1},
 		"frames that look like gzip": {slices.Concat(skippable(1, "\x1f\x8b"), zst(0)), 1},
 	} {
@@ -74,17 +75,20 @@ func TestContainers(t *testing.T) {
 		data []byte
 		want string
 	}{
-		"text behind a member":        {slices.Concat(gz(0), documentLine(1)), "what follows a member is no member"},
-		"text behind zeros":           {slices.Concat(gz(0), zeros[:9], documentLine(1)), "what follows a member is no member"},
-		"a frame behind a member":     {slices.Concat(gz(0), zst(1)), "what follows a member is no member"},
-		"text behind a frame":         {slices.Concat(zst(0), documentLine(1)), "the compressed data are damaged"},
-		"zeros behind a frame":        {slices.Concat(zst(0), zeros), "the compressed data are damaged"},
-		"a member behind a frame":     {slices.Concat(zst(0), gz(1)), "the compressed data are damaged"},
-		"text behind a skipped frame": {slices.Concat(zst(0), skippable(0, "1"), documentLine(1)), "the compressed data are damaged"},
+		"text behind a member": {slices.Concat(gz(0), documentLine(1)), "what follows a member is no member"},
+		"text behind zeros": {slices.Concat(gz(0), zeros[:9], documentLine(1)),
+			"what follows a member is no member"},
+		"a frame behind a member": {slices.Concat(gz(0), zst(1)), "what follows a member is no member"},
+		"text behind a frame":     {slices.Concat(zst(0), documentLine(1)), "the compressed data are damaged"},
+		"zeros behind a frame":    {slices.Concat(zst(0), zeros), "the compressed data are damaged"},
+		"a member behind a frame": {slices.Concat(zst(0), gz(1)), "the compressed data are damaged"},
+		"text behind a skipped frame": {slices.Concat(zst(0), skippable(0, "1"), documentLine(1)),
+			"the compressed data are damaged"},
 	} {
 		n, err := readAll(t, c.data)
 		var bad *LineError
-		if n != 1 || !errors.As(err, &bad) || bad.Line != 2 || bad.Reason != Damaged || !strings.Contains(err.Error(), c.want) {
+		if n != 1 || !errors.As(err, &bad) || bad.Line != 2 || bad.Reason != Damaged ||
+			!strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: after %d documents error %v, want one with %q after 1", name, n, err, c.want)
 		}
 	}
@@ -96,7 +100,8 @@ func TestCutContainers(t *testing.T) {
 	for name, parts := range map[string][][]byte{
 		"gzip": {compressions["gzip"](t, documentLine(0)), {0}, {0}, compressions["gzip"](t, documentLine(1))},
 		"zstd": {
-			skippable(0, "1234"), compressions["zstd"](t, documentLine(0)), skippable(9, "56"), compressions["zstd"](t, documentLine(1)),
+			skippable(0, "1234"), compressions["zstd"](t, documentLine(0)), skippable(9, "56"),
+			compressions["zstd"](t, documentLine(1)),
 		},
 	} {
 		data := slices.Concat(parts...)
@@ -114,7 +119,8 @@ func TestCutContainers(t *testing.T) {
 				}
 				continue
 			}
-			if want := fmt.Sprintf("the compressed data are cut short after %d bytes", n); err == nil || !strings.Contains(err.Error(), want) {
+			if want := fmt.Sprintf("the compressed data are cut short after %d bytes", n); err == nil ||
+				!strings.Contains(err.Error(), want) {
 				t.Errorf("%s: cut to %d of %d bytes: error %v, want one with %q", name, n, len(data), err, want)
 			}
 		}

@@ -29,16 +29,16 @@ type Document struct {
 	Text string
 	// Date is the date of publication, for example 2020-06-26.
 	Date string
-	// Shard names the part of the corpus that evidence for the document is
-	// looked for in. By default it is the Date: the paper takes the news of
-	// one date for a shard (section 2.4).
+	// Shard names the part of the corpus in which training looks for evidence
+	// for the document. The default is Date: in the paper, the news of one
+	// date are a shard (section 2.4).
 	Shard string
-	// Group is equal in documents that are known to say the same, such as
-	// translations. It is meant for evaluation; training never looks at it.
+	// Group marks documents that are known to say the same, such as
+	// translations: their Group is equal. Only evaluation looks at it.
 	Group string
-	// Source is equal in documents that are never evidence for each other,
-	// such as editions of one text in the same language. It is the ID by
-	// default.
+	// Source marks documents that are never evidence for each other, such as
+	// editions of one text in the same language: their Source is equal. The
+	// default is ID.
 	Source string
 }
 

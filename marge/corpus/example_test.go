@@ -21,7 +21,7 @@ func (words) AppendEncode(dst []int32, text string) []int32 {
 	return dst
 }
 
-const reports = `{"id": "1/en", "lang": "en", "date": "2020-06-26", "text": "The bridge opened today after nine years of work."}
+const reports = `{"id": "1/en", "lang": "en", "date": "2020-06-26", "text": "The bridge opened today after nine years"}
 {"id": "1/de", "lang": "de", "date": "2020-06-26", "text": "Nach neun Jahren Bauzeit wurde heute die Brücke eröffnet."}
 {"id": "2/en", "lang": "en", "date": "2020-06-27"}
 `
@@ -67,7 +67,7 @@ func Example() {
 	// 2 documents, 1 lines skipped (1 a field is missing)
 	// shard 2020-06-26
 	// 1/en 0 en [166 999 539 989 73]
-	// 1/en 1 en [981 7 402 842]
+	// 1/en 1 en [981 7]
 	// 1/de 0 de [19 755 603 558 350]
 	// 1/de 1 de [598 127 655 171]
 }

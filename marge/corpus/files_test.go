@@ -90,7 +90,8 @@ func TestFilesErrors(t *testing.T) {
 		t.Errorf("no file: %v", err)
 	}
 	dir := filepath.Join(t.TempDir(), "store")
-	if _, err := Build(dir, Files([]string{jsonLines(t, 0, 5, true)}, ReadOptions{}), runes{}, BuildOptions{}); !errors.As(err, &bad) {
+	if _, err := Build(dir, Files([]string{jsonLines(t, 0, 5, true)}, ReadOptions{}), runes{},
+		BuildOptions{}); !errors.As(err, &bad) {
 		t.Errorf("Build: %v", err)
 	}
 }

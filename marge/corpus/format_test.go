@@ -175,14 +175,18 @@ func TestHostileMetadata(t *testing.T) {
 		{"string order", func(_ *header, c *columns) { c.stringStart[3] = 1 << 63 }, "string 3 begins at"},
 		{"document order", func(_ *header, c *columns) { c.docFirst[1] = 1 << 31 }, "document 1 begins at"},
 		{"shard order", func(_ *header, c *columns) { c.shardStart[1] = 9 }, "shard 1 begins at 9"},
-		{"document of a chunk", func(_ *header, c *columns) { c.chunkDoc[0] = 1 << 31 }, "chunk 0 is one of document 2147483648 and of document 0"},
-		{"chunks of a document", func(_ *header, c *columns) { c.docFirst[1] = 0 }, "is one of document 0 and of document 1"},
+		{"document of a chunk", func(_ *header, c *columns) { c.chunkDoc[0] = 1 << 31 },
+			"chunk 0 is one of document 2147483648 and of document 0"},
+		{"chunks of a document", func(_ *header, c *columns) { c.docFirst[1] = 0 },
+			"is one of document 0 and of document 1"},
 		{"language", func(_ *header, c *columns) { c.docLang[2] = 3 }, "document 2 has language 3 of 3"},
 		{"shard", func(_ *header, c *columns) { c.docShard[2] = 3 }, "shard 3 of 3"},
 		{"source", func(_ *header, c *columns) { c.docSource[2] = 5 }, "source 5 of at most 5"},
 		{"chunk of a shard", func(_ *header, c *columns) { c.shardChunks[0] = 8 }, "shard 0 has chunk 8 of 8"},
-		{"shard of a chunk", func(_ *header, c *columns) { c.shardChunks[0] = 4 }, "chunk 4 is one of shard 0 and of shard 1"},
-		{"chunk order of a shard", func(_ *header, c *columns) { c.shardChunks[1] = 0 }, "the chunks of shard 0 are out of order"},
+		{"shard of a chunk", func(_ *header, c *columns) { c.shardChunks[0] = 4 },
+			"chunk 4 is one of shard 0 and of shard 1"},
+		{"chunk order of a shard", func(_ *header, c *columns) { c.shardChunks[1] = 0 },
+			"the chunks of shard 0 are out of order"},
 	} {
 		data := storeData(t, testDocuments())
 		h, c, err := decodeMetadata(data[metadataFile]) // columns that can be written to
@@ -275,7 +279,8 @@ func TestVocabSize(t *testing.T) {
 		t.Errorf("a vocabulary of %d, %v", s.VocabSize(), err)
 	}
 	s.Close()
-	if _, err := FromDocuments(docs, digits{9}, BuildOptions{}); err == nil || !strings.Contains(err.Error(), `("a"): the encoder, of a vocabulary of 9, returned token 9`) {
+	if _, err := FromDocuments(docs, digits{9}, BuildOptions{}); err == nil ||
+		!strings.Contains(err.Error(), `("a"): the encoder, of a vocabulary of 9, returned token 9`) {
 		t.Errorf("a token outside the vocabulary: %v", err)
 	}
 	if s, err = FromDocuments(docs, runes{}, BuildOptions{}); err != nil || s.VocabSize() != 0 {
@@ -345,7 +350,8 @@ func TestEarlierVersions(t *testing.T) {
 // Languages that an earlier version kept in several spellings are one.
 func TestLanguageSpellings(t *testing.T) {
 	docs := []Document{
-		{ID: "a", Lang: "de-DE", Text: "a"}, {ID: "b", Lang: "en", Text: "b"}, {ID: "c", Lang: "de-AT", Text: "c"}, {ID: "d", Lang: "de-AT", Text: "d"},
+		{ID: "a", Lang: "de-DE", Text: "a"}, {ID: "b", Lang: "en", Text: "b"}, {ID: "c", Lang: "de-AT", Text: "c"},
+		{ID: "d", Lang: "de-AT", Text: "d"},
 	}
 	data := storeData(t, docs)
 	h, c, err := decodeMetadata(data[metadataFile])

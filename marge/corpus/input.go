@@ -97,7 +97,8 @@ func filesBelow(path string) ([]string, error) {
 		return nil, fmt.Errorf("corpus: %w", err)
 	}
 	if len(files) == 0 {
-		return nil, fmt.Errorf("corpus: folder %s has no file named *.jsonl, *.ndjson or *.json, plain or with .gz or .zst", path)
+		return nil, fmt.Errorf("corpus: folder %s has no file named *.jsonl, *.ndjson or *.json, plain or with .gz or .zst",
+			path)
 	}
 	slices.Sort(files)
 	return files, nil

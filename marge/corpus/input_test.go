@@ -29,7 +29,8 @@ func makeFiles(t *testing.T, names ...string) (dir string) {
 }
 
 func TestExpand(t *testing.T) {
-	dir := makeFiles(t, "b.jsonl", "a.jsonl.gz", "sub/c.JSON", "sub/d.ndjson.zst", "sub.json", "README.md", "e.txt", ".f.jsonl",
+	dir := makeFiles(t, "b.jsonl", "a.jsonl.gz", "sub/c.JSON", "sub/d.ndjson.zst", "sub.json", "README.md", "e.txt",
+		".f.jsonl", "sub-2/c.JSON",
 		".hidden/g.jsonl", "other/x.jsonl", "[1].txt")
 	t.Chdir(dir)
 	if err := os.Symlink("sub", "link"); err != nil {
@@ -39,13 +40,15 @@ func TestExpand(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range []struct{ patterns, want []string }{
-		{[]string{"."}, []string{"a.jsonl.gz", "b.jsonl", "other/x.jsonl", "sub.json", "sub/c.JSON", "sub/d.ndjson.zst"}},
+		{[]string{"."}, []string{"a.jsonl.gz", "b.jsonl", "other/x.jsonl", "sub-2/c.JSON", "sub.json", "sub/c.JSON",
+			"sub/d.ndjson.zst"}},
 		{[]string{"sub/"}, []string{"sub/c.JSON", "sub/d.ndjson.zst"}},
 		{[]string{"link"}, []string{"link/c.JSON", "link/d.ndjson.zst"}},
 		{[]string{".hidden"}, []string{".hidden/g.jsonl"}},
 		{[]string{"e.txt", "b.jsonl"}, []string{"e.txt", "b.jsonl"}},
 		{[]string{"*.jsonl*"}, []string{"a.jsonl.gz", "b.jsonl"}},
-		{[]string{"[so]*"}, []string{"other/x.jsonl", "sub/c.JSON", "sub/d.ndjson.zst", "sub.json"}},
+		{[]string{"[so]*"}, []string{"other/x.jsonl", "sub/c.JSON", "sub/d.ndjson.zst", "sub-2/c.JSON", "sub.json"}},
+		{[]string{"sub*/c.*"}, []string{"sub-2/c.JSON", "sub/c.JSON"}},
 		{[]string{"[1].txt"}, []string{"[1].txt"}},
 		{[]string{"b.jsonl", "*.jsonl", "-", "b.jsonl", "-"}, []string{"b.jsonl", "-"}},
 		{nil, nil},
@@ -59,7 +62,8 @@ func TestExpand(t *testing.T) {
 		}
 	}
 	for pattern, want := range map[string]string{
-		"none": "none: no such file", "*.none": `no file matches "*.none"`, "empty": "folder empty has no file named", "[a": `"[a"`,
+		"none": "none: no such file", "*.none": `no file matches "*.none"`, "empty": "folder empty has no file named",
+		"[a": `"[a"`,
 	} {
 		if _, err := Expand([]string{"b.jsonl", pattern}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error %v, want one with %s", pattern, err, want)
@@ -82,7 +86,8 @@ func TestExpand(t *testing.T) {
 }
 
 func TestInputErrors(t *testing.T) {
-	if _, err := OpenInput(context.Background(), nil, ""); err == nil || !strings.Contains(err.Error(), "no files are given") {
+	if _, err := OpenInput(context.Background(), nil, ""); err == nil ||
+		!strings.Contains(err.Error(), "no files are given") {
 		t.Errorf("no patterns: error %v", err)
 	}
 	path := jsonLines(t, 0, 3, false)

@@ -13,7 +13,8 @@ func TestBuildAtATime(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "store")
 	s, err := Build(dir, func(yield func(Document, error) bool) {
 		for _, doc := range testDocuments() {
-			if _, err := Build(dir, sequence(testDocuments(), nil), runes{}, BuildOptions{}); err == nil || !strings.Contains(err.Error(), "another process is writing there") {
+			if _, err := Build(dir, sequence(testDocuments(), nil), runes{}, BuildOptions{}); err == nil ||
+				!strings.Contains(err.Error(), "another process is writing there") {
 				t.Errorf("second build: %v", err)
 			}
 			if !yield(doc, nil) {

@@ -83,7 +83,8 @@ func TestProvenance(t *testing.T) {
 
 	// The documents make the fingerprint, not what they come from.
 	opts.Sources = nil
-	other, err := Build(filepath.Join(t.TempDir(), "store"), in.Documents(context.Background(), ReadOptions{}), runes{}, opts)
+	other, err := Build(filepath.Join(t.TempDir(), "store"), in.Documents(context.Background(), ReadOptions{}), runes{},
+		opts)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -157,7 +157,8 @@ func ReadFrom(name string, r io.Reader, opts ReadOptions, fn func(Document) erro
 		}
 		return nil
 	}
-	// damaged tells a failing read from data that cannot be decompressed.
+	// damaged returns the error of a read that failed, or that of data that
+	// cannot be decompressed.
 	damaged := func(line int, err error) error {
 		if input.err != nil {
 			return fmt.Errorf("corpus: %s:%d: %w", name, line, input.err)

@@ -57,11 +57,11 @@ func collect(docs *[]Document) func(Document) error {
 }
 
 func TestRead(t *testing.T) {
-	lines := `{"id": "a", "lang": "en", "text": "one\ntwo", "date": "2020-01-01", "shard": "s", "group": "g", "source": "o"}
+	lines := `{"id": "a", "lang": "en", "text": "1\n2", "date": "2020-01-01", "shard": "s", "group": "g", "source": "o"}
 {"id": "b", "lang": "el", "text": "άλφα \u03b2 \ud83d\uDE00 \\ud83d", "other": [1, {"id": 2}]}` + "\r\n\n  \t\n" +
 		`{"id": "c", "lang": "de", "text": "` + strings.Repeat("lang ", 100_000) + `"}`
 	want := []Document{
-		{ID: "a", Lang: "en", Text: "one\ntwo", Date: "2020-01-01", Shard: "s", Group: "g", Source: "o"},
+		{ID: "a", Lang: "en", Text: "1\n2", Date: "2020-01-01", Shard: "s", Group: "g", Source: "o"},
 		{ID: "b", Lang: "el", Text: "άλφα β 😀 \\ud83d"},
 		{ID: "c", Lang: "de", Text: strings.Repeat("lang ", 100_000)},
 	}
@@ -134,11 +134,14 @@ func TestByteOrderMark(t *testing.T) {
 	line := `{"id": "a", "lang": "en", "text": "x"}` + "\n"
 	for name, compress := range compressions {
 		var got []Document
-		stats, err := ReadFrom(name, bytes.NewReader(compress(t, []byte("\ufeff"+line+"\ufeff"+line))), ReadOptions{SkipBad: true}, collect(&got))
-		if err != nil || len(got) != 1 || stats.Reasons[BadJSON] != 1 || stats.String() != "1 documents, 1 lines skipped (1 bad JSON)" {
+		stats, err := ReadFrom(name, bytes.NewReader(compress(t, []byte("\ufeff"+line+"\ufeff"+line))),
+			ReadOptions{SkipBad: true}, collect(&got))
+		if err != nil || len(got) != 1 || stats.Reasons[BadJSON] != 1 ||
+			stats.String() != "1 documents, 1 lines skipped (1 bad JSON)" {
 			t.Errorf("%s: %v, %v, %v", name, got, stats, err)
 		}
-		if stats, err := ReadFrom(name, bytes.NewReader(compress(t, []byte("\ufeff"))), ReadOptions{}, nil); err != nil || stats != (ReadStats{}) {
+		if stats, err := ReadFrom(name, bytes.NewReader(compress(t, []byte("\ufeff"))), ReadOptions{}, nil); err != nil ||
+			stats != (ReadStats{}) {
 			t.Errorf("%s: of a mark alone: %v, %v", name, stats, err)
 		}
 	}
@@ -147,7 +150,8 @@ func TestByteOrderMark(t *testing.T) {
 func TestReadEmpty(t *testing.T) {
 	for name, compress := range compressions {
 		for _, text := range []string{"", "\n", "\n\n"} {
-			if stats, err := ReadFrom(name, bytes.NewReader(compress(t, []byte(text))), ReadOptions{}, nil); err != nil || stats != (ReadStats{}) {
+			if stats, err := ReadFrom(name, bytes.NewReader(compress(t, []byte(text))), ReadOptions{}, nil); err != nil ||
+				stats != (ReadStats{}) {
 				t.Errorf("%s of %q: %+v, %v", name, text, stats, err)
 			}
 		}
@@ -203,7 +207,8 @@ func TestBadLines(t *testing.T) {
 		stats, err = ReadFrom("news.jsonl", strings.NewReader(text), ReadOptions{
 			SkipBad: true, OnBad: func(e *LineError) { bad = append(bad, e) },
 		}, collect(&docs))
-		if err != nil || len(docs) != 2 || stats.Documents != 2 || stats.Skipped != 1 || len(bad) != 1 || bad[0].Line != 3 || bad[0].Reason != test.reason {
+		if err != nil || len(docs) != 2 || stats.Documents != 2 || stats.Skipped != 1 || len(bad) != 1 || bad[0].Line != 3 ||
+			bad[0].Reason != test.reason {
 			t.Errorf("%s: skipping: %d documents, %+v, %v, %v", test.line, len(docs), stats, bad, err)
 		}
 		for reason, n := range stats.Reasons {
@@ -211,7 +216,8 @@ func TestBadLines(t *testing.T) {
 				t.Errorf("%s: %d lines skipped for: %v", test.line, n, Reason(reason))
 			}
 		}
-		if stats, err := ReadFrom("", strings.NewReader(text), ReadOptions{SkipBad: true}, collect(&docs)); err != nil || stats.Skipped != 1 {
+		if stats, err := ReadFrom("", strings.NewReader(text), ReadOptions{SkipBad: true}, collect(&docs)); err != nil ||
+			stats.Skipped != 1 {
 			t.Errorf("%s: skipping without OnBad: %+v, %v", test.line, stats, err)
 		}
 	}
@@ -224,9 +230,12 @@ func TestLongLine(t *testing.T) {
 		strings.NewReader(longest), strings.NewReader("x\n"), strings.NewReader(good))
 	var docs []Document
 	var bad []string
-	stats, err := ReadFrom("f", text, ReadOptions{SkipBad: true, OnBad: func(e *LineError) { bad = append(bad, e.Error()) }}, collect(&docs))
-	want := []string{"f:2: bad JSON: jsontext: invalid character 'x' at start of value", "f:3: the line is longer than 67108864 bytes"}
-	if err != nil || len(docs) != 2 || !slices.Equal(bad, want) || stats.Reasons[TooLong] != 1 || stats.Reasons[BadJSON] != 1 {
+	stats, err := ReadFrom("f", text, ReadOptions{SkipBad: true,
+		OnBad: func(e *LineError) { bad = append(bad, e.Error()) }}, collect(&docs))
+	want := []string{"f:2: bad JSON: jsontext: invalid character 'x' at start of value",
+		"f:3: the line is longer than 67108864 bytes"}
+	if err != nil || len(docs) != 2 || !slices.Equal(bad, want) || stats.Reasons[TooLong] != 1 ||
+		stats.Reasons[BadJSON] != 1 {
 		t.Errorf("%d documents, skipped %q, %v; want 2 and %q", len(docs), bad, err, want)
 	}
 }
@@ -276,7 +285,8 @@ func TestDamagedCompression(t *testing.T) {
 			if !errors.As(err, &bad) || bad.Line < 1 {
 				t.Errorf("%s with byte %d flipped: error %v", name, n, err)
 			}
-			stats, err := ReadFrom("f", bytes.NewReader(flipped), ReadOptions{SkipBad: true}, func(Document) error { return nil })
+			stats, err := ReadFrom("f", bytes.NewReader(flipped), ReadOptions{SkipBad: true},
+				func(Document) error { return nil })
 			if err != nil || stats.Skipped == 0 {
 				t.Errorf("%s with byte %d flipped: skipping: %+v, %v", name, n, stats, err)
 			}
@@ -289,19 +299,22 @@ func TestReadFails(t *testing.T) {
 	head := `{"id": "x", "lang": "en", "text": "x"}` + "\n"
 	for name, compress := range compressions {
 		data := compress(t, []byte(head))
-		_, err := ReadFrom("f", io.MultiReader(bytes.NewReader(data[:len(data)-1]), iotest.ErrReader(failure)), ReadOptions{SkipBad: true}, func(Document) error { return nil })
+		_, err := ReadFrom("f", io.MultiReader(bytes.NewReader(data[:len(data)-1]), iotest.ErrReader(failure)),
+			ReadOptions{SkipBad: true}, func(Document) error { return nil })
 		var bad *LineError
 		if !errors.Is(err, failure) || errors.As(err, &bad) {
 			t.Errorf("%s: error %v, want one that wraps %v and is not skipped", name, err, failure)
 		}
 	}
-	if _, err := Read([]string{filepath.Join(t.TempDir(), "none")}, ReadOptions{SkipBad: true}, nil); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := Read([]string{filepath.Join(t.TempDir(), "none")}, ReadOptions{SkipBad: true}, nil); !errors.Is(err,
+		fs.ErrNotExist) {
 		t.Errorf("no file: %v", err)
 	}
 	if _, err := Read([]string{t.TempDir()}, ReadOptions{SkipBad: true}, nil); err == nil {
 		t.Error("a directory: no error")
 	}
-	stats, err := ReadFrom("f", strings.NewReader(head+head), ReadOptions{SkipBad: true}, func(Document) error { return failure })
+	stats, err := ReadFrom("f", strings.NewReader(head+head), ReadOptions{SkipBad: true},
+		func(Document) error { return failure })
 	if err != failure || stats.Documents != 1 {
 		t.Errorf("error %v after %d documents, want that of fn as it is after 1", err, stats.Documents)
 	}
@@ -320,7 +333,8 @@ func FuzzParseLine(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if doc.ID == "" || doc.Lang == "" || strings.TrimSpace(doc.Text) == "" || !utf8.ValidString(doc.ID+doc.Lang+doc.Text+doc.Source) {
+		if doc.ID == "" || doc.Lang == "" || strings.TrimSpace(doc.Text) == "" ||
+			!utf8.ValidString(doc.ID+doc.Lang+doc.Text+doc.Source) {
 			t.Fatalf("%q makes %+v", line, doc)
 		}
 		encoded, err := json.Marshal(map[string]string{

@@ -128,8 +128,8 @@ func (s *Store) string(i int) string {
 // TotalTokens returns the number of tokens in all chunks.
 func (s *Store) TotalTokens() int { return len(s.tokens) }
 
-// VocabSize returns the size of the vocabulary that the tokens are from, as the
-// encoder told when the store was built, or 0 if it did not.
+// VocabSize returns the vocabulary size that the encoder stated when the store
+// was built, or 0 if it stated none.
 func (s *Store) VocabSize() int { return int(s.header.vocab) }
 
 // Fingerprint returns a hash of all that the store holds, in hexadecimal. It
@@ -146,8 +146,8 @@ func (s *Store) Provenance() Provenance { return s.provenance }
 func (s *Store) TokenizerFingerprint() string { return s.provenance.Tokenizer }
 
 // Verify reads all tokens and returns an error if they are not those that were
-// built. Open, which would have to read the whole corpus for this, verifies
-// everything else.
+// built. Open verifies everything else: checking the tokens means reading the
+// whole corpus.
 func (s *Store) Verify() error {
 	if sha256.Sum256(s.tokenBytes) != s.header.tokensSum {
 		return &damage{s.path, errors.New("the tokens do not match their checksum")}

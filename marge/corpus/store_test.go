@@ -108,7 +108,8 @@ func TestStore(t *testing.T) {
 				}
 			}
 			if s.Documents() != 5 || s.DocumentID(0) != "a" || s.DocumentID(4) != "e" || s.Group(1) != "g" || s.Group(4) != "" {
-				t.Errorf("%d documents, %q with group %q to %q with group %q", s.Documents(), s.DocumentID(0), s.Group(0), s.DocumentID(4), s.Group(4))
+				t.Errorf("%d documents, %q with group %q to %q with group %q", s.Documents(), s.DocumentID(0), s.Group(0),
+					s.DocumentID(4), s.Group(4))
 			}
 			if err := s.Verify(); err != nil {
 				t.Error(err)
@@ -127,7 +128,8 @@ func TestStore(t *testing.T) {
 func TestChunksConcatenate(t *testing.T) {
 	var docs []Document
 	for i := range 500 {
-		docs = append(docs, Document{ID: fmt.Sprint(i), Lang: "en", Text: strings.Repeat(fmt.Sprintf("%03d.", i), 1+i*7919%61)})
+		docs = append(docs, Document{ID: fmt.Sprint(i), Lang: "en",
+			Text: strings.Repeat(fmt.Sprintf("%03d.", i), 1+i*7919%61)})
 	}
 	for _, size := range []int{1, 7, 64, 1000} {
 		s, err := FromDocuments(docs, runes{}, BuildOptions{ChunkTokens: size, MinTokens: 1})
@@ -182,10 +184,12 @@ func TestBuildOptions(t *testing.T) {
 			}
 		}
 		if !slices.Equal(got, test.want) || targets != test.targets {
-			t.Errorf("%s: chunks of %v tokens, %d of them targets, want %v and %d", test.name, got, targets, test.want, test.targets)
+			t.Errorf("%s: chunks of %v tokens, %d of them targets, want %v and %d", test.name, got, targets, test.want,
+				test.targets)
 		}
 	}
-	for _, opts := range []BuildOptions{{ChunkTokens: -1}, {MinTokens: -1}, {MaxChunks: -1}, {ChunkTokens: 5, MinTokens: 6}} {
+	for _, opts := range []BuildOptions{{ChunkTokens: -1}, {MinTokens: -1}, {MaxChunks: -1},
+		{ChunkTokens: 5, MinTokens: 6}} {
 		if _, err := FromDocuments(nil, runes{}, opts); err == nil {
 			t.Errorf("%+v: no error", opts)
 		}
@@ -263,11 +267,14 @@ func TestBuildErrors(t *testing.T) {
 	}{
 		{"no id", sequence(append(good, Document{Lang: "en", Text: "x"}), nil), runes{}, `document 5 (""): id is empty`},
 		{"no lang", sequence(append(good, Document{ID: "x", Text: "x"}), nil), runes{}, `document 5 ("x"): lang is empty`},
-		{"language", sequence(append(good, Document{ID: "x", Lang: "german", Text: "x"}), nil), runes{}, `("x"): lang: "german" is not`},
+		{"language", sequence(append(good, Document{ID: "x", Lang: "german", Text: "x"}), nil), runes{},
+			`("x"): lang: "german" is not`},
 		{"no text", sequence(append(good, Document{ID: "x", Lang: "en", Text: " \n"}), nil), runes{}, "text is empty"},
-		{"UTF-8", sequence(append(good, Document{ID: "x", Lang: "en", Text: "x", Group: "\xff"}), nil), runes{}, "group is not valid UTF-8"},
+		{"UTF-8", sequence(append(good, Document{ID: "x", Lang: "en", Text: "x", Group: "\xff"}), nil), runes{},
+			"group is not valid UTF-8"},
 		{"documents", sequence(good, failure), runes{}, failure.Error()},
-		{"encoder", sequence(good, nil), encoderFunc(func(string) []int32 { return []int32{4, -1} }), "the encoder returned token -1"},
+		{"encoder", sequence(good, nil), encoderFunc(func(string) []int32 { return []int32{4, -1} }),
+			"the encoder returned token -1"},
 	} {
 		dir := filepath.Join(t.TempDir(), "store")
 		_, err := Build(dir, test.docs, test.enc, BuildOptions{})
@@ -278,7 +285,8 @@ func TestBuildErrors(t *testing.T) {
 			t.Errorf("%s: left %v", test.name, left)
 		}
 	}
-	if _, err := Build(filepath.Join(t.TempDir(), "store"), sequence(good, failure), runes{}, BuildOptions{}); err != failure {
+	if _, err := Build(filepath.Join(t.TempDir(), "store"), sequence(good, failure), runes{},
+		BuildOptions{}); err != failure {
 		t.Errorf("error %v, want that of the documents as it is", err)
 	}
 }
@@ -406,7 +414,8 @@ func TestOutOfRange(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, f := range map[string]func(){
-		"Tokens": func() { s.Tokens(s.Len()) }, "Chunk": func() { s.Chunk(-1) }, "Shard": func() { s.Shard(3) }, "ShardLen": func() { s.ShardLen(3) },
+		"Tokens": func() { s.Tokens(s.Len()) }, "Chunk": func() { s.Chunk(-1) }, "Shard": func() { s.Shard(3) },
+		"ShardLen":   func() { s.ShardLen(3) },
 		"DocumentID": func() { s.DocumentID(5) }, "Group": func() { s.Group(-1) },
 	} {
 		func() {

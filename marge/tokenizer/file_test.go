@@ -106,7 +106,8 @@ func TestReadVariants(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		if !slices.Equal(tok.tokens, want.tokens) || !slices.Equal(tok.special, want.special) || !slices.Equal(tok.bpe.merges, want.bpe.merges) {
+		if !slices.Equal(tok.tokens, want.tokens) || !slices.Equal(tok.special, want.special) ||
+			!slices.Equal(tok.bpe.merges, want.bpe.merges) {
 			t.Errorf("%s: a different tokenizer", name)
 		}
 	}
@@ -169,7 +170,8 @@ func TestReadErrors(t *testing.T) {
 		{fmt.Sprintf("%q,\n        %q", first[0], first[1]), fmt.Sprintf("%q", first[0]), "two tokens"},
 		{fmt.Sprintf("[\n        %q,\n        %q\n      ]", first[0], first[1]), `"a b c"`, "a b c"},
 		{fmt.Sprintf("[\n        %q,\n        %q\n      ]", first[0], first[1]), `7`, "number"},
-		{fmt.Sprintf("[\n        %q,\n        %q\n      ]", first[0], first[1]), fmt.Sprintf(`[%q, %q], [%[1]q, %[2]q]`, first[0], first[1]), "twice"},
+		{fmt.Sprintf("[\n        %q,\n        %q\n      ]", first[0], first[1]),
+			fmt.Sprintf(`[%q, %q], [%[1]q, %[2]q]`, first[0], first[1]), "twice"},
 		{`"content": "<pad>"`, `"content": "[PAD]"`, "[PAD]"},
 	}
 	for _, c := range cases {
@@ -200,7 +202,8 @@ func TestReadLimits(t *testing.T) {
 	if _, err := read(bytes.NewReader(data), int64(len(data))); err != nil {
 		t.Error(err)
 	}
-	if _, err := read(bytes.NewReader(data), int64(len(data)-1)); err == nil || !strings.Contains(err.Error(), "has more than") {
+	if _, err := read(bytes.NewReader(data), int64(len(data)-1)); err == nil ||
+		!strings.Contains(err.Error(), "has more than") {
 		t.Errorf("a file above the limit: error %v", err)
 	}
 	if testing.Short() {
@@ -225,7 +228,8 @@ func TestReadLimits(t *testing.T) {
 
 func FuzzRead(f *testing.F) {
 	// A small file, which the fuzzer gets on with faster.
-	small, err := Train(slices.Values([]string{"the theme then"}), TrainOptions{VocabSize: 264, Languages: []string{"en"}})
+	small, err := Train(slices.Values([]string{"the theme then"}),
+		TrainOptions{VocabSize: 264, Languages: []string{"en"}})
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -235,7 +239,8 @@ func FuzzRead(f *testing.F) {
 	}
 	f.Add(data.Bytes())
 	f.Add(data.Bytes()[:data.Len()/2])
-	f.Add([]byte(`{"added_tokens":[{"id":0,"content":"<s>","special":true}],"model":{"type":"BPE","vocab":{"a":1},"merges":["a b"]}}`))
+	f.Add([]byte(`{"added_tokens":[{"id":0,"content":"<s>","special":true}],` +
+		`"model":{"type":"BPE","vocab":{"a":1},"merges":["a b"]}}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		tok, err := Read(bytes.NewReader(data))
 		if err != nil {

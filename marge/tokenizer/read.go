@@ -149,7 +149,8 @@ func checkPreTokenizer(value json.RawMessage) error {
 		kinds = append(kinds, kind)
 	}
 	if sequence.Type != "Sequence" || len(kinds) != 2 || kinds[0] != "Split" || kinds[1] != "ByteLevel" {
-		return fmt.Errorf("pre_tokenizer is of type %s %q; only a Sequence of Split and ByteLevel is supported", sequence.Type, kinds)
+		return fmt.Errorf("pre_tokenizer is of type %s %q; only a Sequence of Split and ByteLevel is supported",
+			sequence.Type, kinds)
 	}
 	var split struct {
 		Pattern struct {
@@ -162,10 +163,12 @@ func checkPreTokenizer(value json.RawMessage) error {
 		return fmt.Errorf("pre_tokenizer: Split: %w", err)
 	}
 	if split.Pattern.Regex != splitPattern {
-		return fmt.Errorf("pre_tokenizer: Split pattern is %q; only Regex %q is supported", split.Pattern.Regex, splitPattern)
+		return fmt.Errorf("pre_tokenizer: Split pattern is %q; only Regex %q is supported", split.Pattern.Regex,
+			splitPattern)
 	}
 	if split.Behavior != "Isolated" || split.Invert {
-		return fmt.Errorf("pre_tokenizer: Split has behavior %q and invert %t; only Isolated and false are supported", split.Behavior, split.Invert)
+		return fmt.Errorf("pre_tokenizer: Split has behavior %q and invert %t; only Isolated and false are supported",
+			split.Behavior, split.Invert)
 	}
 	// Both default to true.
 	var byteLevel struct {
@@ -194,17 +197,18 @@ func (f *file) tokens() (tokens, special []string, err error) {
 	}
 	for _, a := range f.AddedTokens {
 		if !a.Special {
-			return nil, nil, fmt.Errorf("added_tokens: token %q is not special; only special ones are supported", a.Content)
+			return nil, nil, fmt.Errorf("added_tokens: token %.100q is not special; only special ones are supported", a.Content)
 		}
 		if a.SingleWord || a.LStrip || a.RStrip {
-			return nil, nil, fmt.Errorf("added_tokens: token %q has single_word, lstrip or rstrip, which is not supported", a.Content)
+			return nil, nil, fmt.Errorf("added_tokens: token %.100q has single_word, lstrip or rstrip, which is not supported",
+				a.Content)
 		}
 		id, ok := ids[a.Content]
 		if !ok {
 			ids[a.Content] = a.ID
 			entries = append(entries, vocabEntry{a.Content, a.ID})
 		} else if id != a.ID {
-			return nil, nil, fmt.Errorf("added_tokens: token %q has id %d, in model.vocab %d", a.Content, a.ID, id)
+			return nil, nil, fmt.Errorf("added_tokens: token %.100q has id %d, in model.vocab %d", a.Content, a.ID, id)
 		}
 		special = append(special, a.Content)
 	}
@@ -212,10 +216,11 @@ func (f *file) tokens() (tokens, special []string, err error) {
 	taken := make([]bool, len(entries))
 	for _, e := range entries {
 		if e.id < 0 || e.id >= int64(len(entries)) {
-			return nil, nil, fmt.Errorf("token %q has id %d, but %d tokens must have the ids 0 to %d", e.token, e.id, len(entries), len(entries)-1)
+			return nil, nil, fmt.Errorf("token %.100q has id %d, but %d tokens must have the ids 0 to %d", e.token, e.id,
+				len(entries), len(entries)-1)
 		}
 		if taken[e.id] {
-			return nil, nil, fmt.Errorf("tokens %q and %q have the same id %d", tokens[e.id], e.token, e.id)
+			return nil, nil, fmt.Errorf("tokens %.100q and %.100q have the same id %d", tokens[e.id], e.token, e.id)
 		}
 		tokens[e.id], taken[e.id] = e.token, true
 	}
@@ -234,7 +239,8 @@ func (f *file) merges(tokens []string) ([]merge, error) {
 		right, okRight := ids[rule[1]]
 		id, ok := ids[rule[0]+rule[1]]
 		if !okLeft || !okRight || !ok {
-			return nil, fmt.Errorf("model.merges: merge %d, %q and %q: one of them or what they make is not in the vocabulary", rank, rule[0], rule[1])
+			return nil, fmt.Errorf("model.merges: merge %d, %.100q and %.100q: one of them or what they make is not in the vocabulary",
+				rank, rule[0], rule[1])
 		}
 		merges = append(merges, merge{pairOf(left, right), id})
 	}

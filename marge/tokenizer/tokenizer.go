@@ -4,10 +4,10 @@
 //
 // Every one of the 256 bytes is a token, so that any text is encoded without
 // loss and no token stands for unknown text. The ids are those that the Python
-// package `tokenizers` gives for the same file, with one difference in what is
-// asked for: there, the spelling of a special token inside a text ("</s>",
-// "de_XX") becomes that special token unless encode_special_tokens is set
-// (split_special_tokens in transformers); here, text is always text.
+// package `tokenizers` gives for the same file, with one exception: there, the
+// spelling of a special token inside a text ("</s>", "de_XX") becomes that
+// special token unless encode_special_tokens is set (split_special_tokens in
+// transformers); here, text is always text.
 package tokenizer
 
 import (
@@ -86,7 +86,7 @@ func newTokenizer(tokens, special []string, merges []merge) (*Tokenizer, error) 
 	}
 	for id, token := range tokens {
 		if other, ok := t.ids[token]; ok {
-			return nil, fmt.Errorf("token %q has two ids, %d and %d", token, other, id)
+			return nil, fmt.Errorf("token %.100q has two ids, %d and %d", token, other, id)
 		}
 		t.ids[token] = int32(id)
 	}
@@ -109,7 +109,7 @@ func newTokenizer(tokens, special []string, merges []merge) (*Tokenizer, error) 
 		for _, r := range token {
 			b, ok := byteOfRune[r]
 			if !ok {
-				return nil, fmt.Errorf("token %q (id %d) has the character %q, which stands for no byte in a byte-level vocabulary", token, id, r)
+				return nil, fmt.Errorf("token %.100q (id %d) has the character %q, which stands for no byte", token, id, r)
 			}
 			text = append(text, b)
 		}
@@ -122,7 +122,7 @@ func newTokenizer(tokens, special []string, merges []merge) (*Tokenizer, error) 
 	for b, r := range runeOfByte {
 		id, ok := t.ids[string(r)]
 		if !ok || t.special[id] {
-			return nil, fmt.Errorf("byte %#02x (token %q) is not in the vocabulary", b, r)
+			return nil, fmt.Errorf("byte %#02x (token %.100q) is not in the vocabulary", b, r)
 		}
 		bytes[b] = id
 	}

@@ -105,7 +105,8 @@ func TestTokens(t *testing.T) {
 			t.Errorf("IsSpecial(%d) = %t", id, got)
 		}
 	}
-	for id, want := range map[int32]string{BOS: "<s>", Pad: "<pad>", EOS: "</s>", Unk: "<unk>", 7: "pt_BR", 10: "!", -1: "", 800: ""} {
+	for id, want := range map[int32]string{BOS: "<s>", Pad: "<pad>", EOS: "</s>", Unk: "<unk>", 7: "pt_BR", 10: "!",
+		-1: "", 800: ""} {
 		if got := tok.Token(id); got != want {
 			t.Errorf("Token(%d) = %q, want %q", id, got, want)
 		}
@@ -120,7 +121,8 @@ func TestLanguages(t *testing.T) {
 	if got := tok.Languages(); !slices.Equal(got, fixtureLanguages) {
 		t.Errorf("Languages() = %v, want %v", got, fixtureLanguages)
 	}
-	for lang, want := range map[string]string{"de": "de_XX", "DE": "de_XX", "pt-BR": "pt_BR", "pt-br": "pt_BR", "zh-CN": "zh_CN", "sr-latn": "sr_Latn",
+	for lang, want := range map[string]string{"de": "de_XX", "DE": "de_XX", "pt-BR": "pt_BR", "pt-br": "pt_BR",
+		"zh-CN": "zh_CN", "sr-latn": "sr_Latn",
 		"de_DE": "de_XX", "deu-AT": "de_XX", "pt_BR": "pt_BR", "pt-BR-abl1943": "pt_BR", "en-x-simple": "en_XX"} {
 		id, err := tok.LanguageToken(lang)
 		if err != nil || tok.Token(id) != want {
@@ -148,7 +150,8 @@ func TestCheckLanguages(t *testing.T) {
 // A language has one token however its tag is spelled, and files with tokens
 // of deprecated tags load.
 func TestLanguageSpellings(t *testing.T) {
-	tok, err := Train(slices.Values(corpusLines(t)), TrainOptions{VocabSize: 300, Languages: []string{"DE_at", "iw", "zh-tw"}})
+	tok, err := Train(slices.Values(corpusLines(t)),
+		TrainOptions{VocabSize: 300, Languages: []string{"DE_at", "iw", "zh-tw"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -207,8 +210,9 @@ func TestFingerprint(t *testing.T) {
 	plain := train(320, "de", "en")
 	plain.special[5] = false
 	for name, other := range map[string]*Tokenizer{
-		"a merge less": train(319, "de", "en"), "other languages": train(320, "de", "fr"), "the order of languages": train(320, "en", "de"),
-		"the order of merges": swapped, "what is special": plain,
+		"a merge less": train(319, "de", "en"), "other languages": train(320, "de", "fr"),
+		"the order of languages": train(320, "en", "de"),
+		"the order of merges":    swapped, "what is special": plain,
 	} {
 		if other.Fingerprint() == want {
 			t.Errorf("%s does not change the fingerprint", name)
@@ -246,7 +250,8 @@ func TestPieces(t *testing.T) {
 		patterns = append(patterns, regexp.MustCompile(p))
 	}
 	// All of these have had the same class since before Unicode 15.
-	alphabet := []rune("aZé\u0301Жक्ि\u200c\u200dด้中ᄒ" + "09²Ⅷ१" + " \n\r\t\u00a0\u2003\u3000\u0085" + ".'_-€😀\u200b\ufeff\x00")
+	alphabet := []rune("aZé\u0301Жक्ि\u200c\u200dด้中ᄒ" + "09²Ⅷ१" +
+		" \n\r\t\u00a0\u2003\u3000\u0085" + ".'_-€😀\u200b\ufeff\x00")
 	r := rand.New(rand.NewPCG(1, 2))
 	for range 20000 {
 		var b strings.Builder

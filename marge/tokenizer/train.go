@@ -35,12 +35,12 @@ const (
 
 // Train learns a vocabulary of byte-pair merges (Sennrich et al.,
 // arXiv:1508.07909, on bytes) from texts. The result depends only on the texts
-// and their order, and is the one of the trainer of the Python package
+// and their order, and equals that of the trainer in the Python package
 // `tokenizers`: the most frequent pair is merged first, of equally frequent
 // ones that with the lower ids.
 //
-// Where texts hold more than about two million different words, the rarest are
-// forgotten on the way. It is an error if the texts are empty.
+// If the texts hold more than about two million different words, Train forgets
+// the rarest on the way. It is an error if the texts are empty.
 func Train(texts iter.Seq[string], opts TrainOptions) (*Tokenizer, error) {
 	minFrequency := opts.MinFrequency
 	if minFrequency == 0 {

@@ -41,7 +41,8 @@ func TestTrainErrors(t *testing.T) {
 		{lines, TrainOptions{VocabSize: 400, MinFrequency: -1}, "MinFrequency"},
 		{nil, TrainOptions{VocabSize: 400}, "empty"},
 		{lines, TrainOptions{VocabSize: 400, Languages: []string{"de", "fr", "DE"}}, "de and DE are the same language"},
-		{lines, TrainOptions{VocabSize: 400, Languages: []string{"de-DE", "deu_de"}}, "de-DE and deu_de are the same language"},
+		{lines, TrainOptions{VocabSize: 400, Languages: []string{"de-DE", "deu_de"}},
+			"de-DE and deu_de are the same language"},
 		{lines, TrainOptions{VocabSize: 400, Languages: []string{"de-XX"}}, "de-XX"},
 		{lines, TrainOptions{VocabSize: 400, Languages: []string{""}}, "language tag"},
 		{lines, TrainOptions{VocabSize: 400, Languages: []string{"</s>"}}, "language tag"},
@@ -107,7 +108,8 @@ func TestTrainByDefinition(t *testing.T) {
 			}
 		}
 		if m.pair != best {
-			t.Fatalf("merge %d is %q %q (%d times), want %q %q (%d times)", rank, tok.tokens[m.pair.left()], tok.tokens[m.pair.right()], pairs[m.pair],
+			t.Fatalf("merge %d is %q %q (%d times), want %q %q (%d times)", rank, tok.tokens[m.pair.left()],
+				tok.tokens[m.pair.right()], pairs[m.pair],
 				tok.tokens[best.left()], tok.tokens[best.right()], pairs[best])
 		}
 		for w, ids := range words {
@@ -145,7 +147,8 @@ func TestCountPieces(t *testing.T) {
 }
 
 func TestTrainPieceLen(t *testing.T) {
-	for _, s := range []string{strings.Repeat("中", 500), strings.Repeat("a", 500), "é" + strings.Repeat("😀", 300), strings.Repeat("\x80", 600)} {
+	for _, s := range []string{strings.Repeat("中", 500), strings.Repeat("a", 500), "é" + strings.Repeat("😀", 300),
+		strings.Repeat("\x80", 600)} {
 		for rest := s; len(rest) > 0; {
 			n := trainPieceLen(rest)
 			if n < 1 || n > maxTrainPiece {

@@ -27,12 +27,12 @@ const (
 	numFacts
 )
 
-// numDistinctive is how many facts, from the first, have many values and
-// therefore tell events apart.
+// numDistinctive is the number of leading facts: those that have many values
+// and so tell events apart.
 const numDistinctive = int(factDuration) + 1
 
-// drawn describes how a fact is drawn: from so many values, of which those of
-// one date are a pool of its own, so that each is shared by several events.
+// drawn says how many values a fact has, and how many of them the events of
+// one date draw from: a small pool, so that several events share each value.
 var drawn = [factDate]struct{ values, pool int }{
 	factKind:     {topics * kindsPerTopic, 12},
 	factCity:     {len(cities), 12},
@@ -106,7 +106,7 @@ var clocks = func() []int {
 	return list
 }()
 
-// event is what happened, in no language.
+// event is what happened, independent of language.
 type event struct {
 	number int
 	date   time.Time
@@ -119,8 +119,8 @@ func (e *event) key() [4]int {
 	return [4]int{e.facts[factKind], e.facts[factCity], e.facts[factOrg], e.facts[factPerson]}
 }
 
-// reserved reports whether the combination of facts is one that only held-out
-// events have: one in eight.
+// reserved reports whether only held-out events may have this combination of
+// facts. One combination in eight is reserved.
 func (e *event) reserved() bool {
 	k := e.key()
 	return (k[0]+k[1]+k[2]+k[3])%8 == 0
@@ -148,8 +148,8 @@ const (
 	lastYear     = 9999 // the last with four digits
 )
 
-// dayOf returns the date with the given number, counted apart for training and
-// held-out dates.
+// dayOf returns the date with the given number. Training and held-out dates are
+// numbered separately.
 func dayOf(number int, heldOut bool) time.Time {
 	perMonth, first := trainingDays, firstDay
 	if heldOut {

@@ -4,7 +4,8 @@ import "strconv"
 
 var english = language{
 	code: "en", script: latin,
-	weekdays: [7]string{"on Sunday", "on Monday", "on Tuesday", "on Wednesday", "on Thursday", "on Friday", "on Saturday"},
+	weekdays: [7]string{"on Sunday", "on Monday", "on Tuesday", "on Wednesday", "on Thursday", "on Friday",
+		"on Saturday"},
 	months: [12]string{"January", "February", "March", "April", "May", "June", "July", "August", "September",
 		"October", "November", "December"},
 	date: "on {d} {month} {y}",
@@ -40,7 +41,8 @@ var english = language{
 		{
 			leads: [kindsPerTopic][2]string{
 				{"a fire broke out in a warehouse{where}{when}", "{where}{when}, flames destroyed a warehouse"},
-				{"heavy rain flooded several streets{where}{when}", "{where}{when}, several streets were under water after heavy rain"},
+				{"heavy rain flooded several streets{where}{when}",
+					"{where}{when}, several streets were under water after heavy rain"},
 				{"a tram collided with a lorry{where}{when}", "{where}{when}, a lorry and a tram crashed into each other"},
 				{"a gas pipe exploded{where}{when}", "{where}{when}, there was an explosion in a gas pipe"},
 				{"the electricity supply broke down{where}{when}", "{where}{when}, a power cut left whole streets in the dark"},
@@ -73,9 +75,11 @@ var english = language{
 			leads: [kindsPerTopic][2]string{
 				{"a film festival opened{where}{when}", "{where}{when}, actors and directors came together for a film festival"},
 				{"an exhibition of modern art opened{where}{when}", "{where}{when}, a gallery presented modern art"},
-				{"a new opera had its premiere{where}{when}", "{where}{when}, an orchestra performed a new opera for the first time"},
+				{"a new opera had its premiere{where}{when}",
+					"{where}{when}, an orchestra performed a new opera for the first time"},
 				{"a book fair began{where}{when}", "{where}{when}, publishers presented their new books at a fair"},
-				{"a lost painting was found{where}{when}", "{where}{when}, experts discovered a painting that had long been missing"},
+				{"a lost painting was found{where}{when}",
+					"{where}{when}, experts discovered a painting that had long been missing"},
 			},
 			count: [2]string{"the organisers counted {n} visitors", "{n} guests came on the first evening"},
 			money: [2]string{"the city is paying {m}", "the budget comes to {m}"},
@@ -88,7 +92,8 @@ var english = language{
 		{
 			leads: [kindsPerTopic][2]string{
 				{"voters elected a new mayor{where}{when}", "{where}{when}, a surprise candidate won the election for mayor"},
-				{"tenants protested against high rents{where}{when}", "{where}{when}, there was a demonstration against rising rents"},
+				{"tenants protested against high rents{where}{when}",
+					"{where}{when}, there was a demonstration against rising rents"},
 				{"the council passed a new school law{where}{when}", "{where}{when}, a new law for schools found a majority"},
 				{"citizens voted on a new metro line{where}{when}", "{where}{when}, a referendum on a new metro line was held"},
 				{"peace talks began{where}{when}", "{where}{when}, two delegations met for peace talks"},
@@ -120,8 +125,10 @@ var english = language{
 		{
 			leads: [kindsPerTopic][2]string{
 				{"doctors tested a new vaccine{where}{when}", "{where}{when}, a clinic reported success with a new vaccine"},
-				{"archaeologists discovered an ancient tomb{where}{when}", "{where}{when}, a tomb from antiquity came to light during excavations"},
-				{"a new telescope went into operation{where}{when}", "{where}{when}, astronomers used a new telescope for the first time"},
+				{"archaeologists discovered an ancient tomb{where}{when}",
+					"{where}{when}, a tomb from antiquity came to light during excavations"},
+				{"a new telescope went into operation{where}{when}",
+					"{where}{when}, astronomers used a new telescope for the first time"},
 				{"engineers presented a robot{where}{when}", "{where}{when}, a laboratory showed a robot that helps nurses"},
 				{"biologists found a rare bird{where}{when}", "{where}{when}, a bird that was thought extinct was seen again"},
 			},

@@ -1,6 +1,6 @@
-// Package news generates short news reports, each event of which is told in
-// several languages: a training corpus for MARGE that needs no download, is as
-// large as wanted and shows within minutes whether retrieval is being learned
+// Package news generates short news reports that tell each event in several
+// languages. They are a training corpus for MARGE that needs no download, has
+// any size, and shows within minutes whether retrieval is learned
 // (arXiv:2006.15020, sections 2.2 and 2.4, with one shard for each date of
 // publication).
 //
@@ -44,7 +44,7 @@ const (
 // Options says which reports to generate. The zero value generates none.
 type Options struct {
 	// Seed selects one of the possible worlds. With another seed, all events
-	// are others.
+	// are different.
 	Seed uint64
 	// Events is the number of events.
 	Events int
@@ -54,12 +54,12 @@ type Options struct {
 	// Languages are the codes of the languages to use; if empty, all of
 	// Languages().
 	Languages []string
-	// PerEvent is in how many of the languages an event is told. 0 means all;
-	// otherwise they are drawn for each event.
+	// PerEvent is the number of languages per event, which are drawn for each
+	// event; 0 means all.
 	PerEvent int
 	// EventsPerDate is how many events share a date, up to 1,024; if 0,
-	// DefaultEventsPerDate. It belongs to the identity of the events: another
-	// value makes others.
+	// DefaultEventsPerDate. Another value makes different events, as another
+	// seed does.
 	EventsPerDate int
 }
 
@@ -130,7 +130,8 @@ func newGenerator(o Options) *generator {
 		g.base, dates = FirstHeldOut, maxHeldOutDates
 	}
 	if limit := g.base + dates*g.perDate; g.to > limit || g.to < g.from {
-		panic(fmt.Sprintf("news: %d events from number %d: with %d a date, numbers end at %d", o.Events, o.First, g.perDate, limit-1))
+		panic(fmt.Sprintf("news: %d events from number %d: with %d a date, numbers end at %d", o.Events, o.First, g.perDate,
+			limit-1))
 	}
 	wanted := o.Languages
 	if len(wanted) == 0 {

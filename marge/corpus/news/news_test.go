@@ -44,7 +44,8 @@ func TestSameEventSameReport(t *testing.T) {
 			texts[d.ID] = d.Text
 		}
 		n := 0
-		for d := range Documents(Options{Seed: 7, First: base + 45, Events: 40, Languages: []string{"ru", "de", "en"}, PerEvent: 2}) {
+		for d := range Documents(Options{Seed: 7, First: base + 45, Events: 40, Languages: []string{"ru", "de", "en"},
+			PerEvent: 2}) {
 			if n++; texts[d.ID] != d.Text {
 				t.Errorf("%s: %q, and in another range %q", d.ID, d.Text, texts[d.ID])
 			}
@@ -313,7 +314,8 @@ func TestLexicon(t *testing.T) {
 			t.Errorf("%d takes another case in Russian", n)
 		}
 	}
-	for name, list := range map[string][]int{"counts": counts, "amounts": amounts, "clocks": clocks, "long durations": longDurations[:]} {
+	for name, list := range map[string][]int{"counts": counts, "amounts": amounts, "clocks": clocks,
+		"long durations": longDurations[:]} {
 		if sorted := slices.Sorted(slices.Values(list)); len(slices.Compact(sorted)) != len(list) {
 			t.Errorf("%s repeat", name)
 		}

@@ -8,8 +8,8 @@ import (
 	"unicode/utf8"
 )
 
-// How often a version of a report has a fact. The rest is left out; the kind
-// of event always is there.
+// The probability that a version of a report tells a fact. The kind of event is
+// always told.
 const (
 	cityChance   = 0.93
 	placeChance  = 0.30
@@ -56,7 +56,8 @@ func tell(e *event, l *language, seed uint64) version {
 		}
 		return []string{
 			"{quote}", capitalize(t.topic.quotes[e.facts[factQuote]]),
-			"{who}", fmt.Sprintf("%s %s (%d)", t.topic.roles[e.facts[factRole]][gender], p.name[l.script], minAge+e.facts[factAge]),
+			"{who}", fmt.Sprintf("%s %s (%d)", t.topic.roles[e.facts[factRole]][gender], p.name[l.script],
+				minAge+e.facts[factAge]),
 		}
 	})
 	lasts := t.sentence(lastsChance, t.topic.lasts, []fact{factDuration}, func() []string {

@@ -4,20 +4,18 @@
 //	tokenizer train -vocab 8000 -o tokenizer.json a.jsonl.gz b.jsonl
 //	tokenizer encode -tokenizer tokenizer.json a.jsonl.gz > ids.txt
 //
-// Each line of the input is a JSON object with the field text and, for train,
-// lang (BCP 47). Names that end in .gz are gzip. The languages of the
-// vocabulary are those of the input, sorted. encode writes one line a document:
-// its ids in decimal, separated by spaces.
+// The files are those of package corpus: folders, globs and - for standard
+// input too, plain or compressed. The languages of the vocabulary are those of
+// the input, sorted. encode writes one line a document: its ids in decimal,
+// separated by spaces.
 package main
 
 import (
 	"bufio"
-	"encoding/json"
-	"errors"
+	"context"
 	"flag"
 	"fmt"
 	"io"
-	"iter"
 	"maps"
 	"os"
 	"slices"
@@ -25,7 +23,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/klauspost/compress/gzip"
+	"github.com/marge-go/marge/marge/corpus"
 	"github.com/marge-go/marge/marge/tokenizer"
 )
 
@@ -49,7 +47,8 @@ func main() {
 }
 
 func usage() {
-	fmt.Fprintln(os.Stderr, "usage: tokenizer train|encode [flags] files.jsonl[.gz]\nflags: tokenizer train -h, tokenizer encode -h")
+	fmt.Fprintln(os.Stderr, "usage: tokenizer train|encode [flags] files.jsonl...\n"+
+		"flags: tokenizer train -h, tokenizer encode -h")
 	os.Exit(2)
 }
 
@@ -61,20 +60,24 @@ func train(args []string) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	if flags.NArg() == 0 {
-		return errors.New("tokenizer train: no input files")
+	in, err := corpus.OpenInput(context.Background(), flags.Args(), "")
+	if err != nil {
+		return err
 	}
+	defer in.Close()
+	docs := in.Documents(context.Background(), corpus.ReadOptions{})
 	start := time.Now()
 	languages := map[string]bool{}
-	var readErr error
-	for d := range documents(flags.Args(), &readErr) {
-		if d.Lang != "" {
-			languages[d.Lang] = true
+	for doc, err := range docs {
+		if err != nil {
+			return err
 		}
+		languages[doc.Lang] = true
 	}
+	var readErr error
 	texts := func(yield func(string) bool) {
-		for d := range documents(flags.Args(), &readErr) {
-			if !yield(d.Text) {
+		for doc, err := range docs {
+			if readErr = err; err != nil || !yield(doc.Text) {
 				return
 			}
 		}
@@ -93,7 +96,8 @@ func train(args []string) error {
 	if err := t.Save(*out); err != nil {
 		return err
 	}
-	fmt.Fprintf(os.Stderr, "%s: %d tokens, %d languages, %.1f s\n", *out, t.VocabSize(), len(languages), time.Since(start).Seconds())
+	fmt.Fprintf(os.Stderr, "%s: %d tokens, %d languages, %.1f s\n", *out, t.VocabSize(), len(languages),
+		time.Since(start).Seconds())
 	return nil
 }
 
@@ -108,16 +112,23 @@ func encode(args []string, w io.Writer) error {
 	if err != nil {
 		return err
 	}
+	in, err := corpus.OpenInput(context.Background(), flags.Args(), "")
+	if err != nil {
+		return err
+	}
+	defer in.Close()
 	out := bufio.NewWriterSize(w, 1<<20)
 	var ids []int32
 	var text []byte
 	var bytes, characters, tokens int
 	var encoding time.Duration
-	var readErr error
-	for d := range documents(flags.Args(), &readErr) {
-		parts := []string{d.Text}
+	for doc, err := range in.Documents(context.Background(), corpus.ReadOptions{}) {
+		if err != nil {
+			return err
+		}
+		parts := []string{doc.Text}
 		if *lines {
-			parts = strings.Split(d.Text, "\n")
+			parts = strings.Split(doc.Text, "\n")
 		}
 		for _, part := range parts {
 			start := time.Now()
@@ -141,57 +152,7 @@ func encode(args []string, w io.Writer) error {
 			}
 		}
 	}
-	if readErr != nil {
-		return readErr
-	}
 	fmt.Fprintf(os.Stderr, "%d tokens, %.2f characters a token, %.1f MB/s\n",
 		tokens, float64(characters)/float64(tokens), float64(bytes)/1e6/encoding.Seconds())
 	return out.Flush()
-}
-
-type document struct {
-	Lang string `json:"lang"`
-	Text string `json:"text"`
-}
-
-// documents yields the documents of files. It stops at the first error and
-// leaves it in *failed.
-func documents(paths []string, failed *error) iter.Seq[document] {
-	return func(yield func(document) bool) {
-		for _, path := range paths {
-			stop, err := readFile(path, yield)
-			if err != nil {
-				*failed = fmt.Errorf("%s: %w", path, err)
-			}
-			if stop || err != nil {
-				return
-			}
-		}
-	}
-}
-
-func readFile(path string, yield func(document) bool) (stop bool, err error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return false, err
-	}
-	defer f.Close()
-	var r io.Reader = f
-	if strings.HasSuffix(path, ".gz") {
-		if r, err = gzip.NewReader(f); err != nil {
-			return false, err
-		}
-	}
-	d := json.NewDecoder(bufio.NewReader(r))
-	for n := 1; ; n++ {
-		var doc document
-		if err := d.Decode(&doc); errors.Is(err, io.EOF) {
-			return false, nil
-		} else if err != nil {
-			return false, fmt.Errorf("document %d: %w", n, err)
-		}
-		if !yield(doc) {
-			return true, nil
-		}
-	}
 }
