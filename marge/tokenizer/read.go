@@ -239,7 +239,7 @@ func (f *file) merges(tokens []string) ([]merge, error) {
 		right, okRight := ids[rule[1]]
 		id, ok := ids[rule[0]+rule[1]]
 		if !okLeft || !okRight || !ok {
-			return nil, fmt.Errorf("model.merges: merge %d, %.100q and %.100q: one of them or what they make is not in the vocabulary",
+			return nil, fmt.Errorf("model.merges: merge %d, %.100q and %.100q: they or what they make is not in the vocabulary",
 				rank, rule[0], rule[1])
 		}
 		merges = append(merges, merge{pairOf(left, right), id})

@@ -122,7 +122,7 @@ func newTokenizer(tokens, special []string, merges []merge) (*Tokenizer, error) 
 	for b, r := range runeOfByte {
 		id, ok := t.ids[string(r)]
 		if !ok || t.special[id] {
-			return nil, fmt.Errorf("byte %#02x (token %.100q) is not in the vocabulary", b, r)
+			return nil, fmt.Errorf("byte %#02x (token %q) is not in the vocabulary", b, r)
 		}
 		bytes[b] = id
 	}
