@@ -10,11 +10,18 @@ import (
 	"golang.org/x/text/language"
 )
 
+// maxLength is the length in bytes of the longest tag. RFC 5646, section 4.4.1,
+// needs 35, and parsing takes quadratic time.
+const maxLength = 100
+
 // Canonical returns the canonical form of a tag (RFC 5646, section 4.5): de_DE
 // becomes de-DE, zh-tw zh-TW, iw he. Subtags that are not registered keep their
-// place and get the recommended case. A malformed tag, such as the empty one,
-// is an error that names it.
+// place and get the recommended case. A malformed tag, such as the empty one or
+// one of more than 100 bytes, is an error that names it.
 func Canonical(tag string) (string, error) {
+	if len(tag) > maxLength {
+		return "", fmt.Errorf("%.*q... of %d bytes is not a language tag", maxLength, tag, len(tag))
+	}
 	t, err := language.Parse(tag)
 	var unknown language.ValueError
 	switch {

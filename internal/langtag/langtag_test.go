@@ -29,6 +29,18 @@ func TestCanonical(t *testing.T) {
 	}
 }
 
+// Tags of any length take little time.
+func TestLongTags(t *testing.T) {
+	longest := "en-x" + strings.Repeat("-aaaaaaa", 12)
+	if got, err := Canonical(longest); err != nil || got != longest {
+		t.Errorf("%q: %q, %v", longest, got, err)
+	}
+	long := "en" + strings.Repeat("-aaaaaaaa", 1<<18)
+	if _, err := Canonical(long); err == nil || len(err.Error()) > 200 || !strings.Contains(err.Error(), "of 2359298 bytes") {
+		t.Errorf("error %.300v, want one that tells the length", err)
+	}
+}
+
 func TestMatch(t *testing.T) {
 	known := []string{"en", "pt-BR", "de", "zh_TW", "zh", "de-AT", "sr", "not a tag", "iw", "pt"}
 	for tag, want := range map[string]string{

@@ -18,7 +18,7 @@ import (
 //
 // Build fails, with an error that wraps fs.ErrExist, if dir holds anything
 // already. It also fails at an error of docs, which it returns as it is, and
-// at a document without ID, Lang or Text, or that is not valid UTF-8.
+// at a document that FromDocuments does not accept. Nothing is left then.
 //
 // The files are written in a directory beside dir, flushed to disk and then
 // renamed, so that dir holds a complete store or does not exist, whenever the

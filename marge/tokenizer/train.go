@@ -1,6 +1,7 @@
 package tokenizer
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"iter"
@@ -42,6 +43,11 @@ const (
 // If the texts hold more than about two million different words, Train forgets
 // the rarest on the way. It is an error if the texts are empty.
 func Train(texts iter.Seq[string], opts TrainOptions) (*Tokenizer, error) {
+	return TrainContext(context.Background(), texts, opts)
+}
+
+// TrainContext is Train that ends with the error of ctx soon after ctx is done.
+func TrainContext(ctx context.Context, texts iter.Seq[string], opts TrainOptions) (*Tokenizer, error) {
 	minFrequency := opts.MinFrequency
 	if minFrequency == 0 {
 		minFrequency = 2
@@ -68,11 +74,14 @@ func Train(texts iter.Seq[string], opts TrainOptions) (*Tokenizer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer: train: %w", err)
 	}
-	l := newLearner(t.bpe.bytes, countPieces(texts, maxTrainPieces))
-	if len(l.words) == 0 {
+	l := newLearner(ctx, t.bpe.bytes, countPieces(ctx, texts, maxTrainPieces))
+	if len(l.words) == 0 && ctx.Err() == nil {
 		return nil, errors.New("tokenizer: train: the texts are empty")
 	}
-	merges := l.learn(tokens, opts.VocabSize, int64(minFrequency))
+	merges := l.learn(ctx, tokens, opts.VocabSize, int64(minFrequency))
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("tokenizer: train: %w", err)
+	}
 	t, err = newTokenizer(l.tokens, special, merges)
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer: train: %w", err)
@@ -103,9 +112,12 @@ func specialTokens(languages []string) ([]string, error) {
 // least two bytes. Whenever more than limit different ones have been seen, the
 // rarest are dropped until half the limit is left. The counts are behind
 // pointers, so that a piece seen before costs one look-up.
-func countPieces(texts iter.Seq[string], limit int) map[string]*int64 {
+func countPieces(ctx context.Context, texts iter.Seq[string], limit int) map[string]*int64 {
 	counts := map[string]*int64{}
 	for text := range texts {
+		if ctx.Err() != nil {
+			break
+		}
 		for len(text) > 0 {
 			n := trainPieceLen(text)
 			piece := text[:n]
@@ -186,9 +198,12 @@ type learner struct {
 	tokens []string
 }
 
-func newLearner(bytes [256]int32, counts map[string]*int64) *learner {
+func newLearner(ctx context.Context, bytes [256]int32, counts map[string]*int64) *learner {
 	l := &learner{pairs: map[pair]*pairStats{}}
 	for piece, count := range counts {
+		if ctx.Err() != nil {
+			break
+		}
 		symbols := make([]int32, len(piece))
 		for i := range len(piece) {
 			symbols[i] = bytes[piece[i]]
@@ -227,7 +242,7 @@ func (l *learner) remove(p pair, count int64) {
 
 // learn merges the most frequent pair until there are size tokens, and leaves
 // the tokens in l.tokens.
-func (l *learner) learn(tokens []string, size int, minFrequency int64) []merge {
+func (l *learner) learn(ctx context.Context, tokens []string, size int, minFrequency int64) []merge {
 	l.tokens = tokens
 	ids := make(map[string]int32, size)
 	for id, token := range tokens {
@@ -239,7 +254,7 @@ func (l *learner) learn(tokens []string, size int, minFrequency int64) []merge {
 	}
 	queue.Init()
 	var merges []merge
-	for len(l.tokens) < size {
+	for len(l.tokens) < size && ctx.Err() == nil {
 		if len(queue) == 0 {
 			break
 		}

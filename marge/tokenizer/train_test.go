@@ -1,6 +1,8 @@
 package tokenizer
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -132,10 +134,10 @@ func TestCountPieces(t *testing.T) {
 			}
 		}
 	}
-	if n := len(countPieces(texts, 2000)); n != 1002 {
+	if n := len(countPieces(context.Background(), texts, 2000)); n != 1002 {
 		t.Errorf("%d pieces without a limit, want 1002", n)
 	}
-	bounded := countPieces(texts, 100)
+	bounded := countPieces(context.Background(), texts, 100)
 	if len(bounded) > 100 {
 		t.Errorf("%d pieces, more than the limit", len(bounded))
 	}
@@ -143,6 +145,35 @@ func TestCountPieces(t *testing.T) {
 		if c := bounded[p]; c == nil || *c != 1000 {
 			t.Errorf("the frequent piece %q has been dropped", p)
 		}
+	}
+}
+
+func TestTrainCancelled(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	n := 0
+	endless := func(yield func(string) bool) {
+		for n++; yield("the theme then"); n++ {
+			if n == 3 {
+				cancel()
+			}
+		}
+	}
+	if _, err := TrainContext(ctx, endless, TrainOptions{VocabSize: 300}); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v, want %v", err, context.Canceled)
+	}
+	if n != 4 {
+		t.Errorf("%d texts were read, want 4, the last of which is not counted", n)
+	}
+	// Nor does learning go on.
+	counts := countPieces(context.Background(), slices.Values(corpusLines(t)), maxTrainPieces)
+	tokens := fixture(t).tokens[:4+6+256]
+	bytes := fixture(t).bpe.bytes
+	if l := newLearner(ctx, bytes, counts); len(l.words) > 0 {
+		t.Errorf("%d words after the context is done", len(l.words))
+	}
+	if merges := newLearner(context.Background(), bytes, counts).learn(ctx, tokens, 400, 2); len(merges) > 0 {
+		t.Errorf("%d merges after the context is done", len(merges))
 	}
 }
 
