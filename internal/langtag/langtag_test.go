@@ -60,3 +60,22 @@ func TestMatch(t *testing.T) {
 		t.Errorf("de matches de-AT, number %d", i)
 	}
 }
+
+// Whatever a tag becomes, it stays.
+func FuzzCanonical(f *testing.F) {
+	for _, tag := range []string{"de_DE", "zh-cmn-Hans-CN", "i-klingon", "en-x-a", "xx-Latn", "sl-rozaj-biske-1994", "de-u-co-phonebk"} {
+		f.Add(tag)
+	}
+	f.Fuzz(func(t *testing.T, tag string) {
+		canonical, err := Canonical(tag)
+		if err != nil {
+			return
+		}
+		if again, err := Canonical(canonical); err != nil || again != canonical {
+			t.Errorf("%q becomes %q, and that %q, %v", tag, canonical, again, err)
+		}
+		if _, ok := Match(canonical, []string{tag}); !ok {
+			t.Errorf("%q does not match %q", canonical, tag)
+		}
+	})
+}
