@@ -117,6 +117,28 @@ func TestPipeReadTwice(t *testing.T) {
 	}
 }
 
+// Whoever writes to a pipe learns that nobody reads any more.
+func TestPipeStopped(t *testing.T) {
+	path := namedPipe(t)
+	done := make(chan error)
+	go func() {
+		f, err := os.OpenFile(path, os.O_WRONLY, 0)
+		for err == nil {
+			_, err = f.WriteString(`{"id": "a", "lang": "en", "text": "x"}` + "\n")
+		}
+		done <- errors.Join(err, f.Close())
+	}()
+	for _, err := range Files([]string{path}, ReadOptions{}) {
+		if err != nil {
+			t.Error(err)
+		}
+		break
+	}
+	if err := <-done; !errors.Is(err, unix.EPIPE) {
+		t.Errorf("the writer's error is %v, want %v", err, unix.EPIPE)
+	}
+}
+
 // A hyphen stands for standard input.
 func TestStandardInput(t *testing.T) {
 	f, err := os.Open(jsonLines(t, 0, 7, false))
