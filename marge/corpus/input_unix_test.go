@@ -46,6 +46,10 @@ func TestInputOfPipe(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// Nothing would be left if the process were killed now.
+	if left, err := os.ReadDir(temp); err != nil || len(left) > 0 {
+		t.Errorf("temporary files %v, %v", left, err)
+	}
 	for range 2 {
 		n := 0
 		for _, err := range in.Documents(context.Background(), ReadOptions{}) {
