@@ -2,8 +2,10 @@ package corpus
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -112,19 +114,27 @@ func TestProvenanceErrors(t *testing.T) {
 }
 
 func TestSources(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "abc")
-	if err := os.WriteFile(path, []byte("abc"), 0o666); err != nil {
+	dir := t.TempDir()
+	abc, zeros := filepath.Join(dir, "abc"), filepath.Join(dir, "zeros")
+	if err := os.WriteFile(abc, []byte("abc"), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	in, err := OpenInput(context.Background(), []string{path}, "")
+	if err := errors.Join(os.WriteFile(zeros, nil, 0o666), os.Truncate(zeros, 17<<20)); err != nil {
+		t.Fatal(err)
+	}
+	in, err := OpenInput(context.Background(), []string{abc, zeros}, "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer in.Close()
 	sources, err := in.Sources(context.Background())
-	// FIPS 180-2, appendix B.1.
-	want := Source{Name: path, Bytes: 3, SHA256: "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"}
-	if err != nil || len(sources) != 1 || sources[0] != want {
+	want := []Source{
+		// FIPS 180-2, appendix B.1.
+		{abc, 3, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"},
+		// head -c 17825792 /dev/zero | sha256sum
+		{zeros, 17 << 20, "22427fd5e24f1989afefbda75c8daf74aa02a1d4b2ba47dae755b275d35da5cf"},
+	}
+	if err != nil || !slices.Equal(sources, want) {
 		t.Errorf("%+v, %v, want %+v", sources, err, want)
 	}
 }
