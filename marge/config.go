@@ -152,16 +152,19 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("config: decoder_base_ffn_dim is %d, want 1 to %d", c.DecoderBaseFFNDim, maxDimension)
 	}
 	if c.RetrievalLayers > c.EncoderLayers {
-		return fmt.Errorf("config: retrieval_layers is %d, more than encoder_layers, %d", c.RetrievalLayers, c.EncoderLayers)
+		return fmt.Errorf("config: retrieval_layers is %d, more than encoder_layers, %d",
+			c.RetrievalLayers, c.EncoderLayers)
 	}
 	if p := c.RetrievalPooling; p != "" && p != PoolFirst && p != PoolMean && p != PoolMax {
 		return fmt.Errorf("config: retrieval_pooling is %q, want %q, %q or %q", p, PoolFirst, PoolMean, PoolMax)
 	}
 	if max := c.RetrievalPooling == PoolMax; max != (c.RetrievalDim > 0) {
-		return fmt.Errorf("config: retrieval_dim is %d with retrieval_pooling %q: give it with %q, and only then", c.RetrievalDim, c.RetrievalPooling, PoolMax)
+		return fmt.Errorf("config: retrieval_dim is %d with retrieval_pooling %q: give it with %q, and only then",
+			c.RetrievalDim, c.RetrievalPooling, PoolMax)
 	}
 	if c.DModel%c.EncoderAttentionHeads != 0 || c.DModel%c.DecoderAttentionHeads != 0 {
-		return fmt.Errorf("config: d_model %d is not divisible by %d encoder_attention_heads and %d decoder_attention_heads", c.DModel, c.EncoderAttentionHeads, c.DecoderAttentionHeads)
+		return fmt.Errorf("config: d_model %d is not divisible by %d encoder_attention_heads and %d decoder_attention_heads",
+			c.DModel, c.EncoderAttentionHeads, c.DecoderAttentionHeads)
 	}
 	if !(c.Dropout >= 0 && c.Dropout < 1) || !(c.AttentionDropout >= 0 && c.AttentionDropout < 1) {
 		return fmt.Errorf("config: dropout %v and attention_dropout %v, want [0, 1)", c.Dropout, c.AttentionDropout)

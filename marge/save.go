@@ -234,7 +234,7 @@ func readTensors(path string, params []nn.Parameter, extra func(*safetensors.Fil
 	return nil
 }
 
-func readFrom(f *safetensors.File, params []nn.Parameter, extra func(*safetensors.File) (names []string, err error)) error {
+func readFrom(f *safetensors.File, params []nn.Parameter, extra func(*safetensors.File) ([]string, error)) error {
 	known := map[string]bool{}
 	for _, p := range params {
 		if err := checkShape(f, p.Name, p.Shape()); err != nil {

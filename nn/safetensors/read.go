@@ -1,17 +1,14 @@
 package safetensors
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"math"
-	"os"
 	"slices"
-	"unicode/utf8"
+
+	"github.com/marge-go/marge/internal/osfile"
 )
 
 // A File is an open safetensors file. Its methods may be called concurrently,
@@ -29,34 +26,21 @@ type File struct {
 // shape, lie in the file, do not overlap and leave no holes. Errors name the
 // file and the tensor.
 //
+// Files of newer versions of the format stay readable: a tensor of a type that
+// this package does not know is listed, and only reading its elements is an
+// error; members of the header that it does not know are ignored. What Open
+// needs of memory is a small multiple of the header, whatever is in it.
+//
 // The file must not be truncated or overwritten while it is open; replacing or
 // removing it is harmless.
 func Open(path string) (*File, error) {
-	f, err := os.Open(path)
+	data, err := osfile.Map(path)
 	if err != nil {
 		return nil, fmt.Errorf("safetensors: %w", err)
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, fmt.Errorf("safetensors: %w", err)
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("safetensors: %s is not a regular file", path)
-	}
-	if info.Size() > math.MaxInt {
-		return nil, fmt.Errorf("safetensors: %s: %d bytes do not fit in the address space", path, info.Size())
-	}
-	if info.Size() < 8 {
-		return nil, fmt.Errorf("safetensors: %s: %d bytes are too few for a header: %w", path, info.Size(), io.ErrUnexpectedEOF)
-	}
-	data, err := mapFile(f, int(info.Size()))
-	if err != nil {
-		return nil, fmt.Errorf("safetensors: map %s: %w", path, err)
 	}
 	file := &File{path: path, mapped: data}
 	if err := file.parse(data); err != nil {
-		return nil, fmt.Errorf("safetensors: %s: %w", path, errors.Join(err, unmapFile(data)))
+		return nil, fmt.Errorf("safetensors: %s: %w", path, errors.Join(err, osfile.Unmap(data)))
 	}
 	return file, nil
 }
@@ -66,10 +50,7 @@ func Open(path string) (*File, error) {
 func (f *File) Close() error {
 	data := f.mapped
 	*f = File{path: f.path}
-	if data == nil {
-		return nil
-	}
-	if err := unmapFile(data); err != nil {
+	if err := osfile.Unmap(data); err != nil {
 		return fmt.Errorf("safetensors: unmap %s: %w", f.path, err)
 	}
 	return nil
@@ -153,18 +134,23 @@ func (f *File) parse(file []byte) error {
 	slices.SortStableFunc(sections, func(a, b section) int {
 		return cmp.Or(cmp.Compare(a.begin, b.begin), cmp.Compare(a.end, b.end))
 	})
-	data := rest[n:]
 	f.metadata = metadata
-	f.tensors = make([]Tensor, len(sections))
 	f.index = make(map[string]int, len(sections))
+	for i, s := range sections {
+		if _, ok := f.index[s.tensor.Name]; ok {
+			return fmt.Errorf("header: %q occurs twice", shortened(s.tensor.Name))
+		}
+		f.index[s.tensor.Name] = i
+	}
+	data := rest[n:]
+	f.tensors = make([]Tensor, len(sections))
 	var at uint64
 	for i, s := range sections {
 		if err := s.place(at, data); err != nil {
-			return fmt.Errorf("tensor %q: %w", s.tensor.Name, err)
+			return fmt.Errorf("tensor %q: %w", shortened(s.tensor.Name), err)
 		}
 		s.tensor.Data = data[s.begin:s.end:s.end]
 		f.tensors[i] = s.tensor
-		f.index[s.tensor.Name] = i
 		at = s.end
 	}
 	if at != uint64(len(data)) {
@@ -175,15 +161,21 @@ func (f *File) parse(file []byte) error {
 
 // place checks the offsets of a section that must begin at the given offset.
 func (s *section) place(at uint64, data []byte) error {
-	size, err := s.tensor.byteSize()
+	size := s.end - s.begin // that of a type which this package does not know
+	if s.tensor.DType.Size() > 0 {
+		known, err := s.tensor.byteSize()
+		if err != nil {
+			return err
+		}
+		size = uint64(known)
+	}
 	switch {
-	case err != nil:
-		return err
 	case s.end < s.begin:
 		return fmt.Errorf("data offsets [%d %d] are reversed", s.begin, s.end)
 	case s.end > uint64(len(data)):
-		return fmt.Errorf("data offsets [%d %d] exceed the data section of %d bytes: %w", s.begin, s.end, len(data), io.ErrUnexpectedEOF)
-	case s.end-s.begin != uint64(size):
+		return fmt.Errorf("data offsets [%d %d] exceed the data section of %d bytes: %w",
+			s.begin, s.end, len(data), io.ErrUnexpectedEOF)
+	case s.end-s.begin != size:
 		return fmt.Errorf("data offsets [%d %d] hold %d bytes, but shape %s of %s needs %d",
 			s.begin, s.end, s.end-s.begin, shapeString(s.tensor.Shape), s.tensor.DType, size)
 	case s.begin < at:
@@ -192,132 +184,4 @@ func (s *section) place(at uint64, data []byte) error {
 		return fmt.Errorf("data offsets [%d %d] leave a hole from %d", s.begin, s.end, at)
 	}
 	return nil
-}
-
-// parseHeader reads the JSON header strictly: unlike encoding/json it refuses
-// repeated names, names in other case, and invalid UTF-8.
-func parseHeader(header []byte) (sections []section, metadata map[string]string, err error) {
-	if len(header) == 0 || header[0] != '{' {
-		return nil, nil, errors.New("not a JSON object")
-	}
-	if !utf8.Valid(header) {
-		return nil, nil, errors.New("not valid UTF-8")
-	}
-	d := json.NewDecoder(bytes.NewReader(header))
-	seen := make(map[string]bool)
-	err = object(d, func(key string) error {
-		if seen[key] {
-			return fmt.Errorf("%q occurs twice", key)
-		}
-		seen[key] = true
-		if key == metadataKey {
-			metadata, err = parseMetadata(d)
-			return err
-		}
-		s := section{tensor: Tensor{Name: key}}
-		if err := s.parse(d); err != nil {
-			return fmt.Errorf("tensor %q: %w", key, err)
-		}
-		sections = append(sections, s)
-		return nil
-	})
-	if err != nil {
-		return nil, nil, err
-	}
-	if rest := bytes.TrimLeft(header[d.InputOffset():], " \t\r\n"); len(rest) > 0 {
-		return nil, nil, fmt.Errorf("%d bytes after the JSON object", len(rest))
-	}
-	return sections, metadata, nil
-}
-
-func parseMetadata(d *json.Decoder) (map[string]string, error) {
-	m := make(map[string]string)
-	err := object(d, func(key string) error {
-		if _, ok := m[key]; ok {
-			return fmt.Errorf("%q occurs twice", key)
-		}
-		v, err := d.Token()
-		if err != nil {
-			return err
-		}
-		s, ok := v.(string)
-		if !ok {
-			return fmt.Errorf("%q is not a string", key)
-		}
-		m[key] = s
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", metadataKey, err)
-	}
-	return m, nil
-}
-
-// parse reads {"dtype": ..., "shape": [...], "data_offsets": [begin, end]}.
-func (s *section) parse(d *json.Decoder) error {
-	var shape, offsets []*uint64
-	var seen []string
-	err := object(d, func(key string) error {
-		if slices.Contains(seen, key) {
-			return fmt.Errorf("%q occurs twice", key)
-		}
-		seen = append(seen, key)
-		switch key {
-		case "dtype":
-			return d.Decode(&s.tensor.DType)
-		case "shape":
-			return d.Decode(&shape)
-		case "data_offsets":
-			return d.Decode(&offsets)
-		}
-		return fmt.Errorf("unknown field %q", key)
-	})
-	switch {
-	case err != nil:
-		return err
-	case s.tensor.DType == "":
-		return errors.New("no dtype")
-	case shape == nil:
-		return errors.New("no shape")
-	case len(offsets) != 2 || offsets[0] == nil || offsets[1] == nil:
-		return errors.New("data_offsets are not two integers")
-	}
-	s.begin, s.end = *offsets[0], *offsets[1]
-	s.tensor.Shape = make([]int, len(shape))
-	for i, n := range shape {
-		if n == nil || *n > math.MaxInt {
-			return fmt.Errorf("dimension %d of the shape is not an integer in range", i)
-		}
-		s.tensor.Shape[i] = int(*n)
-	}
-	return nil
-}
-
-// object reads a JSON object and calls member after each key, which must read
-// the value.
-func object(d *json.Decoder, member func(key string) error) error {
-	if t, err := d.Token(); err != nil {
-		return unexpectedEOF(err)
-	} else if t != json.Delim('{') {
-		return fmt.Errorf("found %v instead of an object", t)
-	}
-	for d.More() {
-		t, err := d.Token()
-		if err != nil {
-			return unexpectedEOF(err)
-		}
-		// Where a key may stand the decoder returns strings only.
-		if err := member(t.(string)); err != nil {
-			return unexpectedEOF(err)
-		}
-	}
-	_, err := d.Token()
-	return unexpectedEOF(err)
-}
-
-func unexpectedEOF(err error) error {
-	if err == io.EOF {
-		return io.ErrUnexpectedEOF
-	}
-	return err
 }

@@ -19,7 +19,8 @@ import (
 // DType is the element type of a tensor, by its name in the header.
 type DType string
 
-// The element types that this package knows.
+// The element types that this package knows. Files may have tensors of other
+// types, such as F4 or C64, whose Data it does not interpret.
 const (
 	F64    DType = "F64"
 	F32    DType = "F32"
@@ -56,7 +57,7 @@ func (d DType) Size() int {
 
 // A Tensor is a named array. Data holds its elements in row-major order and
 // little-endian byte order; its length is DType.Size() times the product of
-// Shape. An empty Shape is a scalar.
+// Shape, if this package knows the type. An empty Shape is a scalar.
 type Tensor struct {
 	Name  string
 	DType DType
