@@ -37,7 +37,7 @@ func AdamW(p, g, m, v []float32, a *AdamWParams) {
 		gradScale: a.GradScale,
 		beta1:     a.Beta1, grad1: float32(1 - beta1),
 		beta2: a.Beta2, grad2: float32(1 - beta2),
-		decay:    float32(1 - lr*float64(a.WeightDecay)),
+		decay:    float32(1 - float64(lr*float64(a.WeightDecay))),
 		invSqrt2: float32(1 / math.Sqrt(1-math.Pow(beta2, float64(a.Step)))),
 		eps:      a.Eps,
 		rate:     float32(lr / (1 - math.Pow(beta1, float64(a.Step)))),

@@ -5,7 +5,10 @@
 // The instruction set is chosen once at start-up from the processor's
 // features. The environment variable MARGE_ISA=generic|avx2|avx512 forces
 // one. Builds for other architectures, and builds with the tag purego, have
-// the portable version alone.
+// the portable version alone. Its results are the same on every architecture: a
+// product that is added to something is rounded first, by a conversion that keeps
+// the compiler from fusing the two, as it may on arm64, ppc64 and s390x, in one
+// loop and not in another.
 package asm
 
 import (

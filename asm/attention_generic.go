@@ -54,7 +54,7 @@ func attentionGradientGeneric(sum, s, dp []float32, ld, rows int, bias, lse, del
 				continue
 			}
 			*p = exp32(*p + bias[j] - top)
-			*d = *p * (*d - delta[j])
+			*d = float32(*p * (*d - delta[j]))
 			sum[j] += *d
 		}
 	}
@@ -96,7 +96,7 @@ func attentionCopyGeneric(dst []float32, ld int, x []float32, ldx, rows, width i
 func attentionAddGeneric(dst []float32, ld int, x []float32, ldx, rows, width int, alpha float32, accumulate bool) {
 	for i := range rows {
 		for j, v := range x[i*ldx : i*ldx+width] {
-			v *= alpha
+			v = float32(v * alpha)
 			if accumulate {
 				v += dst[i*ld+j]
 			}

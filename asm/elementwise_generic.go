@@ -14,7 +14,7 @@ func mulGeneric(dst, a, b []float32) {
 
 func axpyGeneric(alpha float32, x, y []float32) {
 	for i := range y {
-		y[i] += alpha * x[i]
+		y[i] += float32(alpha * x[i])
 	}
 }
 
@@ -34,6 +34,6 @@ func addRows4Generic(dst, x []float32, ld int) {
 // affineGeneric computes dst[i] = alpha*x[i] + beta.
 func affineGeneric(dst []float32, alpha float32, x []float32, beta float32) {
 	for i, v := range x {
-		dst[i] = alpha*v + beta
+		dst[i] = float32(alpha*v) + beta
 	}
 }

@@ -20,10 +20,17 @@ func exp32(x float32) float32 {
 // |r| <= ln(2)/2, and exp(r) is taken from its Taylor series.
 func exp64(x float64) float64 {
 	const round = 0x1.8p52 // adding it leaves an integer in the low bits
-	n := x*math.Log2E + round
+	n := float64(x*math.Log2E) + round
 	n -= round
-	r := x - n*math.Ln2
-	p := 1 + r*(1+r*(1./2+r*(1./6+r*(1./24+r*(1./120+r*(1./720+r*(1./5040+r*(1./40320))))))))
+	r := x - float64(n*math.Ln2)
+	p := 1./5040 + float64(r*(1./40320))
+	p = 1./720 + float64(r*p)
+	p = 1./120 + float64(r*p)
+	p = 1./24 + float64(r*p)
+	p = 1./6 + float64(r*p)
+	p = 1./2 + float64(r*p)
+	p = 1 + float64(r*p)
+	p = 1 + float64(r*p)
 	return p * math.Float64frombits(uint64(int64(n)+1023)<<52)
 }
 
@@ -43,11 +50,11 @@ func expGeneric(dst, x []float32) {
 func powerSumGeneric(y, x []float32, scale, shift float32) float32 {
 	var s float64
 	for i, v := range x {
-		t := float64(scale)*float64(v) + float64(shift)
+		t := float64(float64(scale)*float64(v)) + float64(shift)
 		if t < -150 {
 			t = -150
 		}
-		y[i] = float32(exp64((t + powerBits) * math.Ln2))
+		y[i] = float32(exp64(float64((t + powerBits) * math.Ln2)))
 		s += float64(y[i])
 	}
 	return float32(s)

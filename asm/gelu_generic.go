@@ -19,12 +19,12 @@ func geluSlope(x float64) float64 {
 		x = math.Copysign(40, x) // the limit, without Inf*0
 	}
 	const invSqrt2Pi = 1 / (math.Sqrt2 * math.SqrtPi)
-	return 0.5*math.Erfc(x*-(1/math.Sqrt2)) + x*invSqrt2Pi*math.Exp(-0.5*x*x)
+	return float64(0.5*math.Erfc(x*-(1/math.Sqrt2))) + float64(x*invSqrt2Pi*math.Exp(-0.5*x*x))
 }
 
 func geluBackwardGeneric(dx, dy, x []float32, accumulate bool) {
 	for i, v := range x {
-		d := dy[i] * float32(geluSlope(float64(v)))
+		d := float32(dy[i] * float32(geluSlope(float64(v))))
 		if accumulate {
 			d += dx[i]
 		}

@@ -16,10 +16,10 @@ func gemmTile1x4(c []float32, ldc int, a []float32, ars, acs int, b []float32, b
 		panel := b[j/4*bps:]
 		for p := range k {
 			a0, b := a[p*acs], panel[p*brs:p*brs+4]
-			x[0] += a0 * b[0]
-			x[1] += a0 * b[1]
-			x[2] += a0 * b[2]
-			x[3] += a0 * b[3]
+			x[0] += float32(a0 * b[0])
+			x[1] += float32(a0 * b[1])
+			x[2] += float32(a0 * b[2])
+			x[3] += float32(a0 * b[3])
 		}
 		gemmStoreRow(c, &x, bias, alpha, beta, j, cols)
 	}
@@ -31,14 +31,14 @@ func gemmTile2x4(c []float32, ldc int, a []float32, ars, acs int, b []float32, b
 		panel := b[j/4*bps:]
 		for p := range k {
 			a0, a1, b := a[p*acs], a[p*acs+ars], panel[p*brs:p*brs+4]
-			x0 += a0 * b[0]
-			x1 += a0 * b[1]
-			x2 += a0 * b[2]
-			x3 += a0 * b[3]
-			y0 += a1 * b[0]
-			y1 += a1 * b[1]
-			y2 += a1 * b[2]
-			y3 += a1 * b[3]
+			x0 += float32(a0 * b[0])
+			x1 += float32(a0 * b[1])
+			x2 += float32(a0 * b[2])
+			x3 += float32(a0 * b[3])
+			y0 += float32(a1 * b[0])
+			y1 += float32(a1 * b[1])
+			y2 += float32(a1 * b[2])
+			y3 += float32(a1 * b[3])
 		}
 		gemmStoreRow(c, &[4]float32{x0, x1, x2, x3}, bias, alpha, beta, j, cols)
 		gemmStoreRow(c[ldc:], &[4]float32{y0, y1, y2, y3}, bias, alpha, beta, j, cols)
@@ -49,9 +49,9 @@ func gemmTile2x4(c []float32, ldc int, a []float32, ars, acs int, b []float32, b
 // c = alpha*x + beta*c + bias.
 func gemmStoreRow(c []float32, x *[4]float32, bias []float32, alpha, beta float32, j, cols int) {
 	for i, v := range x[:min(cols-j, 4)] {
-		v *= alpha
+		v = float32(v * alpha)
 		if beta != 0 {
-			v += beta * c[j+i]
+			v += float32(beta * c[j+i])
 		}
 		if bias != nil {
 			v += bias[j+i]
@@ -78,10 +78,10 @@ func gemmDots1x4(out *[16]float32, x []float32, ldx int, f []float32, ldf, k int
 	var s0, s1, s2, s3 float32
 	f0, f1, f2, f3 := f[:k], f[ldf:ldf+k], f[2*ldf:2*ldf+k], f[3*ldf:3*ldf+k]
 	for p, v := range x[:k] {
-		s0 += v * f0[p]
-		s1 += v * f1[p]
-		s2 += v * f2[p]
-		s3 += v * f3[p]
+		s0 += float32(v * f0[p])
+		s1 += float32(v * f1[p])
+		s2 += float32(v * f2[p])
+		s3 += float32(v * f3[p])
 	}
 	out[0], out[1], out[2], out[3] = s0, s1, s2, s3
 }

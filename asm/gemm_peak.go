@@ -21,14 +21,14 @@ func fmaPeakGeneric(iters int) (flopsPerRound float64) {
 	var a, b, c, d, e, f, g, h float32
 	x := fmaPeakSink
 	for range iters {
-		a += x * x
-		b += x * x
-		c += x * x
-		d += x * x
-		e += x * x
-		f += x * x
-		g += x * x
-		h += x * x
+		a += float32(x * x)
+		b += float32(x * x)
+		c += float32(x * x)
+		d += float32(x * x)
+		e += float32(x * x)
+		f += float32(x * x)
+		g += float32(x * x)
+		h += float32(x * x)
 	}
 	fmaPeakSink = (a + b + c + d + e + f + g + h) * 0
 	return 16

@@ -77,7 +77,7 @@ func (t *gemmTask) thinColumns(out *[16]float32, p gemmProblem, x []float32, ldx
 				for k := whole; k < t.K; k++ {
 					v := x[(i+r)*ldx+k]
 					for c := range row {
-						row[c] += v * f[c*ldf+k]
+						row[c] += float32(v * f[c*ldf+k])
 					}
 				}
 				at := (i+r)*t.LDC + j
@@ -96,9 +96,9 @@ func (t *gemmTask) finish(c, x []float32, j int) {
 		return
 	}
 	for i, v := range x {
-		v *= t.Alpha
+		v = float32(v * t.Alpha)
 		if t.Beta != 0 {
-			v += t.Beta * c[i]
+			v += float32(t.Beta * c[i])
 		}
 		if t.Bias != nil {
 			v += t.Bias[j+i]

@@ -41,14 +41,14 @@ func meanVariance(x []float32) (mean float32, variance float64) {
 	inv := 1 / float64(len(x))
 	s, q := moments(x, 0)
 	m := float64(s) * inv
-	if variance = float64(q)*inv - m*m; variance >= m*m {
+	if variance = float64(float64(q)*inv) - float64(m*m); variance >= float64(m*m) {
 		return float32(m), variance
 	}
 	mean = float32(m)
 	s, q = moments(x, mean)
-	d := float64(s) * inv
+	d := float64(float64(s) * inv)
 	mean = float32(float64(mean) + d)
-	return mean, max(float64(q)*inv-d*d, 0)
+	return mean, max(float64(float64(q)*inv)-float64(d*d), 0)
 }
 
 // LayerNormBackward computes the gradients of LayerNorm from the gradient dy

@@ -6,7 +6,7 @@ func momentsGeneric(x []float32, shift float32) (sum, squares float32) {
 	for _, v := range x {
 		d := float64(v) - float64(shift)
 		s += d
-		q += d * d
+		q += float64(d * d)
 	}
 	return float32(s), float32(q)
 }
@@ -14,28 +14,28 @@ func momentsGeneric(x []float32, shift float32) (sum, squares float32) {
 // normalizeGeneric computes y[i] = (x[i]-mean)*rstd*gamma[i] + beta[i].
 func normalizeGeneric(y, x, gamma, beta []float32, mean, rstd float32) {
 	for i, v := range x {
-		y[i] = (v-mean)*rstd*gamma[i] + beta[i]
+		y[i] = float32((v-mean)*rstd*gamma[i]) + beta[i]
 	}
 }
 
 // normalizeGradientGeneric computes, with xhat = (x[i]-mean)*rstd,
 //
-//	dgamma[i] += dy[i] * xhat
+//	dgamma[i] += float32(dy[i] * xhat)
 //	dbeta[i] += dy[i]
 //
 // unless they are nil, and returns the sums of g = dy[i]*gamma[i] and of g*xhat.
 func normalizeGradientGeneric(dgamma, dbeta, dy, x, gamma []float32, mean, rstd float32) (sumG, sumGX float32) {
 	var s, t float64
 	for i, v := range x {
-		xhat, g := (v-mean)*rstd, dy[i]*gamma[i]
+		xhat, g := (v-mean)*rstd, float32(dy[i]*gamma[i])
 		if dgamma != nil {
-			dgamma[i] += dy[i] * xhat
+			dgamma[i] += float32(dy[i] * xhat)
 		}
 		if dbeta != nil {
 			dbeta[i] += dy[i]
 		}
 		s += float64(g)
-		t += float64(g) * float64(xhat)
+		t += float64(float64(g) * float64(xhat))
 	}
 	return float32(s), float32(t)
 }
@@ -47,7 +47,7 @@ func normalizeGradientGeneric(dgamma, dbeta, dy, x, gamma []float32, mean, rstd 
 // or adds it to dx[i] if accumulate is set.
 func normalizeBackwardGeneric(dx, dy, x, gamma []float32, mean, rstd, meanG, meanGX float32, accumulate bool) {
 	for i, v := range x {
-		d := rstd * (dy[i]*gamma[i] - meanG - (v-mean)*rstd*meanGX)
+		d := float32(rstd * (float32(dy[i]*gamma[i]) - meanG - float32((v-mean)*rstd*meanGX)))
 		if accumulate {
 			d += dx[i]
 		}

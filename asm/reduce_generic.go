@@ -13,7 +13,7 @@ func sumGeneric(x []float32) float64 {
 func sumSquaresGeneric(x []float32) float64 {
 	var s float64
 	for _, v := range x {
-		s += float64(v) * float64(v)
+		s += float64(float64(v) * float64(v))
 	}
 	return s
 }
@@ -21,7 +21,7 @@ func sumSquaresGeneric(x []float32) float64 {
 func dotGeneric(x, y []float32) float32 {
 	var s float64
 	for i, v := range x {
-		s += float64(v) * float64(y[i])
+		s += float64(float64(v) * float64(y[i]))
 	}
 	return float32(s)
 }

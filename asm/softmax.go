@@ -154,7 +154,7 @@ func logSumExp(x []float32) (greatest float32, log, total float64) {
 			more := float64(bm) - float64(m)
 			s *= math.Exp(-more)
 			if i > 0 {
-				total -= float64(i) * more
+				total -= float64(float64(i) * more)
 			}
 			m = bm
 		}
