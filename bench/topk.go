@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/marge-go/marge/marge/index"
@@ -24,7 +25,14 @@ func startTopK(s *Spec, threads int) (run, stop func()) {
 	pool := tensor.NewPool(threads)
 	flat := index.NewFlat(s.N)
 	vectors := filled((s.M + s.Batch) * s.N)
-	flat.Add(vectors[:s.M*s.N])
+	if err := flat.Add(vectors[:s.M*s.N]); err != nil {
+		panic(err)
+	}
 	queries := append([]float32(nil), vectors[s.M*s.N:]...)
-	return func() { flat.Search(pool, queries, s.K) }, pool.Close
+	search := func() {
+		if _, _, err := flat.Search(context.Background(), pool, queries, s.K); err != nil {
+			panic(err)
+		}
+	}
+	return search, pool.Close
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/marge-go/marge/marge/corpus"
 	"github.com/marge-go/marge/marge/index"
+	"github.com/marge-go/marge/marge/vectors"
 )
 
 // checkRepeatable tests that a training ends with the same bits with another
@@ -76,7 +77,7 @@ func TestTargetTokens(t *testing.T) {
 }
 
 func TestLinkOptionsOfTraining(t *testing.T) {
-	for _, links := range []index.LinkOptions{{Mono: 1, Cross: 2, PerTarget: true}, {Cross: 2, Margin: index.MarginRatio}} {
+	for _, links := range []index.LinkOptions{{Mono: 1, Cross: 2, PerTarget: true}, {Cross: 2, Margin: vectors.MarginRatio}} {
 		targets, uneven := 0, false
 		checkRepeatable(t, func(dir string) PretrainOptions {
 			o := testOptions(dir)

@@ -2,15 +2,17 @@ package marge
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
+	"sync"
 
 	"github.com/marge-go/marge/asm"
 	"github.com/marge-go/marge/marge/corpus"
-	"github.com/marge-go/marge/marge/eval"
 	"github.com/marge-go/marge/marge/index"
+	"github.com/marge-go/marge/marge/vectors"
 	"github.com/marge-go/marge/tensor"
 )
 
@@ -23,17 +25,13 @@ func (m *Model) Runner() asm.Runner { return tensor.HostRunner(m.backend) }
 
 // Embed returns g of each document, [documents, width of g] row-major, of unit
 // length (arXiv:2006.15020, section 2.2). Documents are token ids without <s>
-// and </s>.
+// and </s>. A value that is not finite is an error: the weights are not, or
+// what they compute overflows.
 func (m *Model) Embed(ctx context.Context, docs [][]int32) ([]float32, error) {
-	if err := checkDocuments(&m.Config, docs, 2); err != nil {
-		return nil, fmt.Errorf("embed: %w", err)
-	}
-	vectors := make([]float32, len(docs)*m.Config.EmbeddingDim())
-	err := m.eachGroup(ctx, docs, func(tp *tensor.Tape, lo, hi int) {
-		_, g := m.retrieval(tp, packEncoder(tp, docs[lo:hi]))
-		g.CopyTo(vectors[lo*m.Config.EmbeddingDim() : hi*m.Config.EmbeddingDim()])
+	return m.embedGroups(ctx, docs, m.Config.EmbeddingDim(), func(tp *tensor.Tape, docs [][]int32) *tensor.Tensor {
+		_, g := m.retrieval(tp, packEncoder(tp, docs))
+		return g
 	})
-	return vectors, err
 }
 
 // DocumentOptions say how documents are cut into chunks, as
@@ -45,9 +43,11 @@ type DocumentOptions struct {
 }
 
 // EmbedChunks returns g of the chunks of each document, however long it is:
-// rows offsets[i] to offsets[i+1], at least one, of vectors [chunks, width of g]
-// are those of document i.
-func (m *Model) EmbedChunks(ctx context.Context, docs [][]int32, o DocumentOptions) (vectors []float32, offsets []int, err error) {
+// rows offsets[i] to offsets[i+1], at least one, of [chunks, width of g] are those
+// of document i.
+func (m *Model) EmbedChunks(
+	ctx context.Context, docs [][]int32, o DocumentOptions,
+) (rows []float32, offsets []int, err error) {
 	longest := m.Config.MaxPositionEmbeddings - 2
 	setDefault(&o.ChunkTokens, longest)
 	if o.ChunkTokens < 1 || o.ChunkTokens > longest {
@@ -69,8 +69,8 @@ func (m *Model) EmbedChunks(ctx context.Context, docs [][]int32, o DocumentOptio
 		}
 		offsets = append(offsets, len(chunks))
 	}
-	vectors, err = m.Embed(ctx, chunks)
-	return vectors, offsets, err
+	rows, err = m.Embed(ctx, chunks)
+	return rows, offsets, err
 }
 
 // EmbedDocuments returns a vector for each document, however long it is: the
@@ -81,7 +81,7 @@ func (m *Model) EmbedDocuments(ctx context.Context, docs [][]int32, o DocumentOp
 	if err != nil {
 		return nil, err
 	}
-	return eval.Sum(chunks, m.Config.EmbeddingDim(), offsets), nil
+	return vectors.Sum(chunks, m.Config.EmbeddingDim(), offsets), nil
 }
 
 // EmbedTokens returns, for each document, the mean over its tokens of the
@@ -92,28 +92,30 @@ func (m *Model) EmbedTokens(ctx context.Context, docs [][]int32, layers int) ([]
 	if layers < 0 || layers > m.Config.EncoderLayers {
 		return nil, fmt.Errorf("embed: %d of %d layers", layers, m.Config.EncoderLayers)
 	}
-	if err := checkDocuments(&m.Config, docs, 2); err != nil {
-		return nil, fmt.Errorf("embed: %w", err)
-	}
-	vectors := make([]float32, len(docs)*m.Config.DModel)
-	err := m.eachGroup(ctx, docs, func(tp *tensor.Tape, lo, hi int) {
-		in := packEncoder(tp, docs[lo:hi])
+	return m.embedGroups(ctx, docs, m.Config.DModel, func(tp *tensor.Tape, docs [][]int32) *tensor.Tensor {
+		in := packEncoder(tp, docs)
 		x := m.embed(tp, &m.encoder.embedder, in)
 		for _, l := range m.encoder.layers[:layers] {
 			x = l.forward(tp, x, in.offsets, false)
 		}
-		tp.Normalize(tp.SegmentMean(x, in.offsets)).CopyTo(vectors[lo*m.Config.DModel : hi*m.Config.DModel])
+		return tp.Normalize(tp.SegmentMean(x, in.offsets))
 	})
-	return vectors, err
 }
 
-// eachGroup calls fn with consecutive runs of documents of about encodeTokens
-// tokens and an inference tape.
-func (m *Model) eachGroup(ctx context.Context, docs [][]int32, fn func(tp *tensor.Tape, lo, hi int)) (err error) {
+// embedGroups returns a row of dim values for each document. forward computes
+// them, [documents, dim], for groups of consecutive documents of about
+// encodeTokens tokens, on an inference tape.
+func (m *Model) embedGroups(
+	ctx context.Context, docs [][]int32, dim int, forward func(tp *tensor.Tape, docs [][]int32) *tensor.Tensor,
+) (rows []float32, err error) {
 	defer tensor.Recover(&err)
+	if err := checkDocuments(&m.Config, docs, 2); err != nil {
+		return nil, fmt.Errorf("embed: %w", err)
+	}
+	rows = make([]float32, len(docs)*dim)
 	for lo := 0; lo < len(docs); {
 		if err := ctx.Err(); err != nil {
-			return fmt.Errorf("embed: %w", err)
+			return nil, fmt.Errorf("embed: %w", err)
 		}
 		hi, tokens := lo, 0
 		for hi < len(docs) && (hi == lo || tokens+len(docs[hi])+2 <= encodeTokens) {
@@ -121,17 +123,34 @@ func (m *Model) eachGroup(ctx context.Context, docs [][]int32, fn func(tp *tenso
 			hi++
 		}
 		tp := m.tape()
-		fn(tp, lo, hi)
+		forward(tp, docs[lo:hi]).CopyTo(rows[lo*dim : hi*dim])
 		m.tapes.Put(tp)
+		for i := lo; i < hi; i++ {
+			if vectors.CheckFinite(rows[i*dim:(i+1)*dim], dim) != nil {
+				return nil, fmt.Errorf("embed: the vector of document %d is not finite: a weight is not, or the outputs overflow", i)
+			}
+		}
 		lo = hi
 	}
-	return nil
+	return rows, nil
 }
 
 // Index is a set of documents to retrieve from: their vectors, tokens and
 // names. Any number of goroutines may use it at the same time, except for Close.
 type Index struct {
-	flat *index.Flat // its records are documents, see appendDocument
+	flat *index.Flat // its records are documents, see appendDocument; its origin the model's fingerprint
+
+	mu      sync.Mutex
+	checked [sha256.Size]byte // sample of the last model that was found to have made the index
+}
+
+// String describes the index on one line.
+func (x *Index) String() string {
+	made := "a model that is not known"
+	if x.flat.Origin != [sha256.Size]byte{} {
+		made = "model " + short(x.flat.Origin)
+	}
+	return fmt.Sprintf("index of %d documents, dimension %d, made by %s", x.Len(), x.flat.Dim(), made)
 }
 
 // Len returns the number of documents.
@@ -156,11 +175,12 @@ func (x *Index) ID(i int) string {
 
 // NewIndex encodes documents, given as token ids without <s> and </s>, with g.
 // ids names them; nil leaves them without names.
-func (m *Model) NewIndex(ctx context.Context, docs [][]int32, ids []string) (*Index, error) {
+func (m *Model) NewIndex(ctx context.Context, docs [][]int32, ids []string) (x *Index, err error) {
+	defer tensor.Recover(&err)
 	if ids != nil && len(ids) != len(docs) {
 		return nil, fmt.Errorf("index: %d ids for %d documents", len(ids), len(docs))
 	}
-	vectors, err := m.Embed(ctx, docs)
+	rows, err := m.Embed(ctx, docs)
 	if err != nil {
 		return nil, fmt.Errorf("index: %w", err)
 	}
@@ -172,19 +192,25 @@ func (m *Model) NewIndex(ctx context.Context, docs [][]int32, ids []string) (*In
 		}
 		records[i] = appendDocument(nil, id, doc)
 	}
-	x := &Index{flat: index.NewFlat(m.Config.EmbeddingDim())}
-	x.flat.AddRecords(vectors, records)
+	x = &Index{flat: index.NewFlat(m.Config.EmbeddingDim())}
+	x.flat.Origin = m.retrievalFingerprint()
+	if err := x.flat.AddRecords(rows, records); err != nil {
+		return nil, err
+	}
 	return x, nil
 }
 
 // Save writes the index to a file, whole or not at all; see [OpenIndex].
 func (x *Index) Save(path string) error { return x.flat.Save(path) }
 
-// OpenIndex opens a file that [Index.Save] wrote, for the model that made the
-// index: vectors of another model, or of other weights, cannot be compared.
-// The vectors stay in the file, which is mapped into memory where the system
-// can do so; until Close it must not be changed in place. They are not read,
-// so that damage to them is left for [Index.Verify] to find.
+// OpenIndex opens a file that [Index.Save] wrote. The vectors stay in the file,
+// which is mapped into memory where the system can do so; until Close it must
+// not be changed in place. They are not read, so that damage to them is left for
+// [Index.Verify] to find.
+//
+// The file tells [Model.Retrieve] which model made it. Files from before this
+// was so can be searched with any model of the same width: whether it is the
+// one that made them is not known.
 func OpenIndex(path string) (*Index, error) {
 	flat, err := index.OpenFlat(path)
 	if err != nil {
@@ -195,7 +221,7 @@ func OpenIndex(path string) (*Index, error) {
 			return nil, errors.Join(fmt.Errorf("index: open %s: document %d: %w", path, i, err), flat.Close())
 		}
 	}
-	return &Index{flat}, nil
+	return &Index{flat: flat}, nil
 }
 
 // Verify reads the whole file of an opened index and returns an error if it is
@@ -244,19 +270,40 @@ type Hit struct {
 	Relevance float32 // f(query, document), a cosine
 }
 
+// String returns the name of the document, or its number if it has none, and
+// its relevance.
+func (h Hit) String() string {
+	if h.ID == "" {
+		return fmt.Sprintf("#%d (%.3f)", h.Document, h.Relevance)
+	}
+	return fmt.Sprintf("%s (%.3f)", h.ID, h.Relevance)
+}
+
 // Retrieve returns the k documents of the index that are most relevant to a
-// query, best first (section 2.2, eq. 1). The query is a document, as token ids.
-func (m *Model) Retrieve(ctx context.Context, query []int32, x *Index, k int) ([]Hit, error) {
-	if x.flat.Dim() != m.Config.EmbeddingDim() {
-		return nil, fmt.Errorf("retrieve: the index has vectors of dimension %d, the model of %d", x.flat.Dim(), m.Config.EmbeddingDim())
+// query, best first (section 2.2, eq. 1), or all if there are fewer. The query
+// is a document, as token ids.
+//
+// It is an error if k is not positive, if the index was made by another model
+// or with other weights of g, whose vectors cannot be compared, and if a vector
+// or a relevance is not finite.
+func (m *Model) Retrieve(ctx context.Context, query []int32, x *Index, k int) (hits []Hit, err error) {
+	defer tensor.Recover(&err)
+	if k < 1 {
+		return nil, fmt.Errorf("retrieve: k is %d, must be at least 1", k)
+	}
+	if err := x.checkModel(m); err != nil {
+		return nil, fmt.Errorf("retrieve: %w", err)
 	}
 	vector, err := m.Embed(ctx, [][]int32{query})
 	if err != nil {
 		return nil, fmt.Errorf("retrieve: %w", err)
 	}
+	found, scores, err := x.flat.Search(ctx, m.Runner(), vector, k)
+	if err != nil {
+		return nil, fmt.Errorf("retrieve: %w", err)
+	}
 	k = min(k, x.Len())
-	found, scores := x.flat.Search(m.Runner(), vector, k)
-	hits := make([]Hit, k)
+	hits = make([]Hit, k)
 	for i := range hits {
 		hits[i] = Hit{Document: int(found[i]), ID: x.ID(int(found[i])), Relevance: scores[i]}
 	}

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"math"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -77,7 +78,10 @@ func TestIndexErrors(t *testing.T) {
 		"\xff\xff\xff\xff\xff\xff\x7f": "holds no name",
 	} {
 		flat := index.NewFlat(3)
-		flat.AddRecords(make([]float32, 6), [][]byte{appendDocument(nil, "good", []int32{1, math.MaxInt32}), []byte(record)})
+		records := [][]byte{appendDocument(nil, "good", []int32{1, math.MaxInt32}), []byte(record)}
+		if err := flat.AddRecords(make([]float32, 6), records); err != nil {
+			t.Fatal(err)
+		}
 		if err := flat.Save(path); err != nil {
 			t.Fatal(err)
 		}
@@ -86,8 +90,143 @@ func TestIndexErrors(t *testing.T) {
 			t.Errorf("record %q: error %v, want %q", record, err, want)
 		}
 	}
-	if _, err := m.Retrieve(ctx, []int32{10}, &Index{index.NewFlat(3)}, 1); err == nil || !strings.Contains(err.Error(), "dimension 3") {
+	if _, err := m.Retrieve(ctx, []int32{10}, &Index{flat: index.NewFlat(3)}, 1); err == nil || !strings.Contains(err.Error(), "dimension 3") {
 		t.Errorf("an index of another model: error %v", err)
+	}
+}
+
+// TestIndexOfAnotherModel: an index is searched only with the weights that made
+// it.
+func TestIndexOfAnotherModel(t *testing.T) {
+	ctx := t.Context()
+	docs := [][]int32{{10, 11}, {20, 21, 22}, {30}}
+	m, same := testModel(t, testConfig(1)), testModel(t, testConfig(1))
+	x, err := m.NewIndex(ctx, docs, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "documents.index")
+	if err := x.Save(path); err != nil {
+		t.Fatal(err)
+	}
+	opened, err := OpenIndex(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer opened.Close()
+	other := testConfig(1)
+	other.Seed++
+	heads := testConfig(1)
+	heads.EncoderAttentionHeads *= 2
+	for _, x := range []*Index{x, opened} {
+		for name, m := range map[string]*Model{"other weights": testModel(t, other), "other heads": testModel(t, heads)} {
+			_, err := m.Retrieve(ctx, docs[0], x, 1)
+			if err == nil || !strings.Contains(err.Error(), "made by model "+short(x.flat.Origin)) ||
+				!strings.Contains(err.Error(), "this is model "+short(m.retrievalFingerprint())) {
+				t.Errorf("%s: error %v", name, err)
+			}
+		}
+		for _, m := range []*Model{m, same} {
+			if _, err := m.Retrieve(ctx, docs[0], x, 1); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	// What the decoder knows does not matter, and every parameter of g does.
+	same.decoder.norm.Bias.Float32s()[0]++
+	if _, err := same.Retrieve(ctx, docs[0], opened, 1); err != nil {
+		t.Errorf("after a change of the decoder: %v", err)
+	}
+	for _, p := range append(same.shared.Parameters(nil, "shared."), same.retrievalParameters()...) {
+		values := p.Float32s()
+		values[0]++
+		if _, err := same.Retrieve(ctx, docs[0], opened, 1); err == nil {
+			t.Errorf("%s changed after a search: no error", p.Name)
+		}
+		values[0]--
+		last := &values[len(values)-1]
+		*last++
+		if _, err := same.Retrieve(ctx, docs[0], &Index{flat: opened.flat}, 1); err == nil {
+			t.Errorf("%s changed before the first search: no error", p.Name)
+		}
+		*last--
+	}
+	// Files from before have no fingerprint.
+	x.flat.Origin = [32]byte{}
+	if _, err := testModel(t, other).Retrieve(ctx, docs[0], x, 1); err != nil {
+		t.Errorf("an index of an unknown model: %v", err)
+	}
+}
+
+func TestRetrieveErrors(t *testing.T) {
+	ctx := t.Context()
+	docs := [][]int32{{10, 11}, {20, 21, 22}, {30}}
+	m := testModel(t, testConfig(1))
+	x, err := m.NewIndex(ctx, docs, []string{"bridge", "", "ferry"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range []int{0, -1, math.MinInt} {
+		if _, err := m.Retrieve(ctx, docs[0], x, k); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("k is %d", k)) {
+			t.Errorf("k %d: error %v", k, err)
+		}
+	}
+	hits, err := m.Retrieve(ctx, docs[0], x, 100)
+	if err != nil || len(hits) != 3 || hits[0].Document != 0 {
+		t.Errorf("k 100: %v, error %v", hits, err)
+	}
+	if got := fmt.Sprint(hits[0], Hit{Document: 7, Relevance: -0.25}); got != "bridge (1.000) #7 (-0.250)" {
+		t.Errorf("hits print as %q", got)
+	}
+	if got, want := fmt.Sprint(x), "index of 3 documents, dimension 32, made by model "+short(x.flat.Origin); got != want {
+		t.Errorf("the index prints as %q, want %q", got, want)
+	}
+	cancelled, cancel := context.WithCancel(ctx)
+	cancel()
+	if _, err := m.Retrieve(cancelled, docs[0], x, 1); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: error %v", err)
+	}
+
+	// A vector that is damaged, as in a file, and weights that are.
+	x.flat.Origin = [32]byte{}
+	path := filepath.Join(t.TempDir(), "documents.index")
+	if err := x.Save(path); err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	copy(data[128+4*32:], []byte{0, 0, 0xc0, 0x7f}) // the vectors follow a header of 128 bytes
+	if err := os.WriteFile(path, data, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	damaged, err := OpenIndex(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer damaged.Close()
+	if _, err := m.Retrieve(ctx, docs[0], damaged, 1); err == nil || !strings.Contains(err.Error(), "vector 1 is NaN") {
+		t.Errorf("a damaged vector: error %v", err)
+	}
+	for _, value := range []float64{math.NaN(), math.Inf(1)} {
+		m := testModel(t, testConfig(1))
+		m.encoder.retrievalNorm.Bias.Float32s()[0] = float32(value)
+		want := "embed: the vector of document 0 is not finite"
+		_, embedErr := m.Embed(ctx, docs)
+		_, newErr := m.NewIndex(ctx, docs, nil)
+		_, retrieveErr := m.Retrieve(ctx, docs[0], x, 1)
+		_, documentsErr := m.EmbedDocuments(ctx, docs, DocumentOptions{})
+		for i, err := range []error{embedErr, newErr, retrieveErr, documentsErr} {
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("a weight of %v: call %d: error %v, want one with %q", value, i, err, want)
+			}
+		}
+		m.encoder.norm.Bias.Float32s()[0] = float32(value)
+		m.shared.Weight.Float32s()[10*m.Config.DModel] = float32(value)
+		if _, err := m.EmbedTokens(ctx, docs, 1); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("a weight of %v: EmbedTokens: error %v", value, err)
+		}
 	}
 }
 

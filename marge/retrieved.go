@@ -10,8 +10,8 @@ import (
 
 	"github.com/marge-go/marge/internal/jsonx"
 	"github.com/marge-go/marge/marge/corpus"
-	"github.com/marge-go/marge/marge/eval"
 	"github.com/marge-go/marge/marge/index"
+	"github.com/marge-go/marge/marge/vectors"
 	"github.com/marge-go/marge/nn/safetensors"
 )
 
@@ -200,25 +200,38 @@ func (r *retrieved) link(ctx context.Context, shards []int, step int) ([]shardLi
 	if step < r.o.TFIDFSteps {
 		o := r.o.Links
 		o.PerTarget = false
-		df, total := index.DocumentFrequency(docs, r.m.Config.VocabSize), len(docs)
+		total := len(docs)
+		df, err := index.DocumentFrequency(ctx, docs, r.m.Config.VocabSize)
+		if err != nil {
+			return nil, err
+		}
 		for i := range links {
 			n := len(links[i].items)
-			vectors := index.TFIDF(r.m.Runner(), docs[:n], df, total)
-			links[i].pairs = index.CenteredLinks(r.m.Runner(), vectors, links[i].items, o)
+			rows, err := index.TFIDF(ctx, r.m.Runner(), docs[:n], df, total, index.TFIDFOptions{})
+			if err != nil {
+				return nil, err
+			}
+			if links[i].pairs, err = index.CenteredLinks(ctx, r.m.Runner(), rows, links[i].items, o); err != nil {
+				return nil, err
+			}
 			docs = docs[n:]
 		}
 		return links, nil
 	}
-	vectors, err := r.m.Embed(ctx, docs)
+	rows, err := r.m.Embed(ctx, docs)
 	if err != nil {
 		return nil, err
 	}
 	d := r.m.Config.EmbeddingDim()
-	eval.CenterByLanguage(vectors, d, langs)
+	if err := vectors.CenterByLanguage(ctx, r.m.Runner(), rows, d, langs); err != nil {
+		return nil, err
+	}
 	for i := range links {
 		n := len(links[i].items) * d
-		links[i].pairs = index.Links(r.m.Runner(), vectors[:n], d, links[i].items, r.o.Links)
-		vectors = vectors[n:]
+		if links[i].pairs, err = index.Links(ctx, r.m.Runner(), rows[:n], d, links[i].items, r.o.Links); err != nil {
+			return nil, err
+		}
+		rows = rows[n:]
 	}
 	return links, nil
 }

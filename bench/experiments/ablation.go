@@ -9,7 +9,7 @@ import (
 
 	"github.com/marge-go/marge/marge"
 	"github.com/marge-go/marge/marge/eval"
-	"github.com/marge-go/marge/marge/index"
+	"github.com/marge-go/marge/marge/vectors"
 )
 
 // variant is a change of the settings of a training.
@@ -48,8 +48,8 @@ var optionVariants = []variant{
 	{"null document", func(s *settings) { s.NullDocument = true }},
 	{"contrastive warm-up", func(s *settings) { s.ContrastiveSteps = s.updates(0.05, 300) }},
 	{"first links by TF-IDF", func(s *settings) { s.TFIDFSteps = s.updates(0.25, 2000) }},
-	{"links by margin, ratio", func(s *settings) { s.Margin = index.MarginRatio }},
-	{"links by margin, distance", func(s *settings) { s.Margin = index.MarginDistance }},
+	{"links by margin, ratio", func(s *settings) { s.Margin = vectors.MarginRatio }},
+	{"links by margin, distance", func(s *settings) { s.Margin = vectors.MarginDistance }},
 	{"attention distilled into g", func(s *settings) { s.DistillWeight = 0.1 }},
 	{"language temperature 3", func(s *settings) { s.LanguageTemperature = 3 }},
 	{"g at a tenth of the rate", func(s *settings) { s.GLearningRate = 0.1 }},

@@ -42,12 +42,14 @@ func evidence(fs *flag.FlagSet) func(context.Context, *env) (*report, error) {
 			if err != nil {
 				return err
 			}
-			selected := eval.SelectEvidence(h.meta, eval.Targets(h.meta, e.targets, 1), centered, eval.EvidenceOptions{
-				Documents: slices.Max(counts), CrossLingual: !*sameLanguage, Seed: 1,
-			})
+			o := eval.EvidenceOptions{Documents: slices.Max(counts), CrossLingual: !*sameLanguage, Seed: 1}
+			selected, err := eval.SelectEvidence(ctx, h.meta, eval.Targets(h.meta, e.targets, 1), centered, o)
+			if err != nil {
+				return err
+			}
 			loss := onceWithout(probe.LossOf(t.model, h.docs))
 			for _, n := range counts {
-				l, err := firstOf(selected, n).Loss(ctx, loss, bootstrap)
+				l, err := firstOf(selected, n).Loss(ctx, loss, bootstrap, nil)
 				if err != nil {
 					return err
 				}

@@ -112,8 +112,13 @@ func (x *retriever) measure(ctx context.Context, e *env, h *heldout, t *trained)
 		}
 		for v := range x.views {
 			of := x.methods[v*gMethods+2*i:]
-			of[0].Reports = append(of[0].Reports, retrieval(h.meta, plain[v]))
-			of[1].Reports = append(of[1].Reports, retrieval(h.meta, centered[v]))
+			for j, s := range []eval.Scorer{plain[v], centered[v]} {
+				report, err := retrieval(ctx, h.meta, s)
+				if err != nil {
+					return err
+				}
+				of[j].Reports = append(of[j].Reports, report)
+			}
 		}
 	}
 	if x.comparisons == nil {
@@ -123,7 +128,11 @@ func (x *retriever) measure(ctx context.Context, e *env, h *heldout, t *trained)
 	}
 	last := func(m *method) *eval.Report { return m.Reports[len(m.Reports)-1] }
 	for _, c := range x.comparisons {
-		c.Differences = append(c.Differences, eval.Compare(last(c.g), last(c.other), bootstrap, true))
+		d, err := eval.Compare(ctx, last(c.g), last(c.other), bootstrap, true)
+		if err != nil {
+			return err
+		}
+		c.Differences = append(c.Differences, d)
 	}
 	return nil
 }
@@ -143,25 +152,32 @@ func (x *retriever) baselines(ctx context.Context, e *env, h *heldout, m *marge.
 		compare(v, x.methods[v*gMethods+2])
 		compare(v, x.methods[v*gMethods+3])
 	}
+	tfidf := func(texts []string) (eval.Scorer, error) { return eval.NewTFIDF(ctx, run, texts, eval.TFIDFOptions{}) }
+	bm25 := func(o eval.BM25Options) func(texts []string) (eval.Scorer, error) {
+		return func(texts []string) (eval.Scorer, error) { return eval.NewBM25(ctx, run, texts, o) }
+	}
 	for _, b := range []struct {
 		name   string
 		whole  bool
-		scorer eval.Scorer
+		scorer func(texts []string) (eval.Scorer, error)
 	}{
-		{"TF-IDF of characters", false, eval.NewTFIDF(run, seen, eval.TFIDFOptions{})},
-		{"TF-IDF of characters", true, eval.NewTFIDF(run, h.texts, eval.TFIDFOptions{})},
-		{"BM25 of words", false, eval.NewBM25(run, seen, eval.BM25Options{})},
-		{"BM25 of words", true, eval.NewBM25(run, h.texts, eval.BM25Options{})},
-		{"BM25 of characters", true, eval.NewBM25(run, h.texts, eval.BM25Options{MinN: 3, MaxN: 5})},
+		{"TF-IDF of characters", false, tfidf}, {"TF-IDF of characters", true, tfidf},
+		{"BM25 of words", false, bm25(eval.BM25Options{})}, {"BM25 of words", true, bm25(eval.BM25Options{})},
+		{"BM25 of characters", true, bm25(eval.BM25Options{MinN: 3, MaxN: 5})},
 	} {
-		if err := ctx.Err(); err != nil {
+		part, texts := e.beginning(), seen
+		if b.whole {
+			part, texts = wholeDocuments, h.texts
+		}
+		scorer, err := b.scorer(texts)
+		if err != nil {
 			return err
 		}
-		part := e.beginning()
-		if b.whole {
-			part = wholeDocuments
+		report, err := retrieval(ctx, h.meta, scorer)
+		if err != nil {
+			return err
 		}
-		other := &method{b.name + ", " + part, []*eval.Report{retrieval(h.meta, b.scorer)}}
+		other := &method{b.name + ", " + part, []*eval.Report{report}}
 		x.methods = append(x.methods, other)
 		for v, view := range x.views {
 			if view.whole == b.whole {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/marge-go/marge/marge"
 	"github.com/marge-go/marge/marge/eval"
+	"github.com/marge-go/marge/marge/vectors"
 )
 
 // mined is how well translations are found among sentences of two languages.
@@ -16,11 +17,11 @@ type mined struct {
 	Seed    uint64           `json:"seed"`
 	Pair    string           `json:"pair"`
 	Vectors string           `json:"vectors"`
-	Margin  eval.Margin      `json:"margin"`
+	Margin  vectors.Margin   `json:"margin"`
 	Score   eval.MiningScore `json:"score"`
 }
 
-var margins = []eval.Margin{eval.MarginNone, eval.MarginDistance, eval.MarginRatio}
+var margins = []vectors.Margin{vectors.MarginNone, vectors.MarginDistance, vectors.MarginRatio}
 
 // miner finds translations among held-out sentences.
 type miner struct {
@@ -68,19 +69,22 @@ func (x *miner) run(ctx context.Context, e *env) (*report, error) {
 				return err
 			}
 			for _, v := range []struct {
-				name    string
-				vectors []float32
-				center  bool
+				name   string
+				rows   []float32
+				center bool
 			}{
 				{fmt.Sprintf("mean of layer %d, %s", layers, m.name), mean, false}, {"g, " + m.name, g, false},
 				{fmt.Sprintf("mean of layer %d, %s, centred by language", layers, m.name), mean, true}, {"g, " + m.name + ", centred by language", g, true},
 			} {
 				if v.center {
-					eval.CenterByLanguage(v.vectors, len(v.vectors)/len(h.meta), h.langs)
+					d := len(v.rows) / len(h.meta)
+					if err := vectors.CenterByLanguage(ctx, m.model.Runner(), v.rows, d, h.langs); err != nil {
+						return err
+					}
 				}
 				names = append(names, v.name)
 				for _, p := range pairs {
-					found, err := h.mine(m.model, v.vectors, p)
+					found, err := h.mine(ctx, m.model, v.rows, p)
 					if err != nil {
 						return fmt.Errorf("%v: %w", p, err)
 					}
@@ -103,12 +107,14 @@ func (x *miner) run(ctx context.Context, e *env) (*report, error) {
 		return nil, errors.New("no pair of languages has two sentences in common")
 	}
 	r.Results = results
-	r.miningTable(names, results)
+	if err := r.miningTable(ctx, names, results); err != nil {
+		return nil, err
+	}
 	r.note("Mean F1 over the pairs of languages; brackets: 95%% bootstrap intervals over pairs (1,000 folds). As in BUCC, most sentences have no translation: of the groups in both languages a third is kept in both, a third in each alone. The threshold is the best on one half of the groups, F1 is that on the other.")
 	return r, nil
 }
 
-func (r *report) miningTable(names []string, results []mined) {
+func (r *report) miningTable(ctx context.Context, names []string, results []mined) error {
 	plot := panel{title: "F1 of mining", names: names}
 	for _, margin := range margins {
 		plot.series = append(plot.series, series{name: string(margin)})
@@ -125,7 +131,11 @@ func (r *report) miningTable(names []string, results []mined) {
 					sum += m.Score.F1
 				}
 			}
-			f := figure{sum / float64(len(scores)), bootstrap.Mean(scores)}
+			interval, err := bootstrap.Mean(ctx, scores)
+			if err != nil {
+				return err
+			}
+			f := figure{sum / float64(len(scores)), interval}
 			row = append(row, f)
 			plot.series[j].points = append(plot.series[j].points, f.point(float64(i)))
 			if j == len(margins)-1 {
@@ -139,17 +149,18 @@ func (r *report) miningTable(names []string, results []mined) {
 		r.find("F1 with the ratio margin of %s, %s, is %s that of random weights, %s.", names[i], f, compare(f, random), random)
 	}
 	r.panels = append(r.panels, plot)
+	return nil
 }
 
 // mine finds the translations of a pair of languages, with every margin.
-func (h *heldout) mine(m *marge.Model, vectors []float32, p langPair) ([]mined, error) {
-	d := len(vectors) / len(h.meta)
+func (h *heldout) mine(ctx context.Context, m *marge.Model, rows []float32, p langPair) ([]mined, error) {
+	d := len(rows) / len(h.meta)
 	from, to := h.aligned(p, func(int) bool { return true })
 	// Sentences and true pairs of the two halves, of which the first is for the
 	// threshold.
 	var sources, targets [2][]float32
 	var gold [2][]eval.Bitext
-	row := func(i int) []float32 { return vectors[i*d : (i+1)*d] }
+	row := func(i int) []float32 { return rows[i*d : (i+1)*d] }
 	for n, i := range rand.New(rand.NewPCG(1, 3)).Perm(len(from)) {
 		half, third := n%2, n/2%3
 		if third == 0 {
@@ -170,12 +181,19 @@ func (h *heldout) mine(m *marge.Model, vectors []float32, p langPair) ([]mined, 
 		var found [2][]eval.Mined
 		for half := range found {
 			var err error
-			if found[half], err = eval.Mine(m.Runner(), sources[half], targets[half], d, eval.MineOptions{Margin: margin}); err != nil {
+			if found[half], err = eval.Mine(ctx, m.Runner(), sources[half], targets[half], d, eval.MineOptions{Margin: margin}); err != nil {
 				return nil, err
 			}
 		}
-		threshold := eval.BestThreshold(found[0], gold[0]).Threshold
-		scores = append(scores, mined{Pair: p.String(), Margin: margin, Score: eval.ScoreMining(found[1], gold[1], threshold)})
+		best, err := eval.BestThreshold(found[0], gold[0])
+		if err != nil {
+			return nil, err
+		}
+		score, err := eval.ScoreMining(found[1], gold[1], best.Threshold)
+		if err != nil {
+			return nil, err
+		}
+		scores = append(scores, mined{Pair: p.String(), Margin: margin, Score: score})
 	}
 	return scores, nil
 }

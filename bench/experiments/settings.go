@@ -12,6 +12,7 @@ import (
 	"github.com/marge-go/marge/internal/flags"
 	"github.com/marge-go/marge/marge"
 	"github.com/marge-go/marge/marge/index"
+	"github.com/marge-go/marge/marge/vectors"
 )
 
 // settings are those of a training but for its seed. Their JSON form is part
@@ -39,8 +40,8 @@ type settings struct {
 	IndexEvery  int     `json:"index_every"`
 	TFIDFSteps  int     `json:"tfidf_steps,omitempty"`
 
-	PerTarget bool         `json:"per_target,omitempty"` // the best links of each target, not of the shard
-	Margin    index.Margin `json:"margin,omitempty"`     // of their scores
+	PerTarget bool           `json:"per_target,omitempty"` // the best links of each target, not of the shard
+	Margin    vectors.Margin `json:"margin,omitempty"`     // of their scores
 	// KnownLinks links all documents that are known to be translations, and no
 	// others, instead of what is found.
 	KnownLinks          bool    `json:"known_links,omitempty"`
@@ -127,7 +128,7 @@ func (s *settings) check() error {
 	if !(s.Mono >= 0 && s.Cross >= 0 && s.Mono+s.Cross > 0) {
 		return errors.New("-mono and -cross must not be negative, and one of them positive")
 	}
-	if s.Margin == index.MarginNone {
+	if s.Margin == vectors.MarginNone {
 		s.Margin = "" // the same training
 	}
 	if s.Pooling != marge.PoolMax {

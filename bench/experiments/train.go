@@ -18,6 +18,7 @@ import (
 	"github.com/marge-go/marge/marge/eval"
 	"github.com/marge-go/marge/marge/index"
 	"github.com/marge-go/marge/marge/probe"
+	"github.com/marge-go/marge/marge/vectors"
 	"github.com/marge-go/marge/nn"
 )
 
@@ -257,44 +258,50 @@ func curve(path string) ([]sample, error) {
 var bootstrap = eval.Bootstrap{Seed: 1}
 
 // retrieval measures retrieval, with intervals over groups.
-func retrieval(docs []eval.Doc, s eval.Scorer) *eval.Report {
-	r := eval.Retrieval(docs, s)
-	r.Bootstrap(bootstrap, true)
-	return r
+func retrieval(ctx context.Context, docs []eval.Doc, s eval.Scorer) (*eval.Report, error) {
+	r, err := eval.Retrieval(ctx, docs, s, nil)
+	if err != nil {
+		return nil, err
+	}
+	return r, r.Bootstrap(ctx, bootstrap, true)
 }
 
 // scorers returns g as it is, and with the mean of each language taken off.
 func (h *heldout) scorers(ctx context.Context, m *marge.Model) (plain, centered eval.Scorer, err error) {
-	vectors, err := m.Embed(ctx, h.tokens)
+	rows, err := m.Embed(ctx, h.tokens)
 	if err != nil {
 		return nil, nil, err
 	}
-	plain, centered = h.scorersOf(m, vectors)
-	return plain, centered, nil
+	return h.scorersOf(ctx, m, rows)
 }
 
 // wholeScorers returns the same for whole documents, cut into chunks: for the
 // sums of g of their chunks, and for the nearest of these.
 func (h *heldout) wholeScorers(ctx context.Context, m *marge.Model, o marge.DocumentOptions) (sum, centeredSum, nearest, centeredNearest eval.Scorer, err error) {
-	vectors, offsets, err := m.EmbedChunks(ctx, h.all, o)
+	rows, offsets, err := m.EmbedChunks(ctx, h.all, o)
 	if err != nil {
 		return nil, nil, nil, nil, err
 	}
 	d := m.Config.EmbeddingDim()
-	sum, centeredSum = h.scorersOf(m, eval.Sum(vectors, d, offsets))
-	nearest = eval.NewMaxSim(m.Runner(), vectors, d, offsets)
+	if sum, centeredSum, err = h.scorersOf(ctx, m, vectors.Sum(rows, d, offsets)); err != nil {
+		return nil, nil, nil, nil, err
+	}
+	nearest = eval.NewMaxSim(m.Runner(), rows, d, offsets)
 	var langs []string
 	for i, lang := range h.langs {
 		langs = append(langs, slices.Repeat([]string{lang}, offsets[i+1]-offsets[i])...)
 	}
-	eval.CenterByLanguage(vectors, d, langs)
-	return sum, centeredSum, nearest, eval.NewMaxSim(m.Runner(), vectors, d, offsets), nil
+	if err := vectors.CenterByLanguage(ctx, m.Runner(), rows, d, langs); err != nil {
+		return nil, nil, nil, nil, err
+	}
+	return sum, centeredSum, nearest, eval.NewMaxSim(m.Runner(), rows, d, offsets), nil
 }
 
-func (h *heldout) scorersOf(m *marge.Model, vectors []float32) (plain, centered eval.Scorer) {
-	plain = eval.NewDense(m.Runner(), vectors, m.Config.EmbeddingDim())
-	eval.CenterByLanguage(vectors, m.Config.EmbeddingDim(), h.langs)
-	return plain, eval.NewDense(m.Runner(), vectors, m.Config.EmbeddingDim())
+func (h *heldout) scorersOf(ctx context.Context, m *marge.Model, rows []float32) (plain, centered eval.Scorer, err error) {
+	d := m.Config.EmbeddingDim()
+	plain = eval.NewDense(m.Runner(), rows, d)
+	err = vectors.CenterByLanguage(ctx, m.Runner(), rows, d, h.langs)
+	return plain, eval.NewDense(m.Runner(), rows, d), err
 }
 
 // evaluate measures a model on the held-out documents. The retrieved evidence
@@ -309,9 +316,18 @@ func (e *env) evaluate(ctx context.Context, m *marge.Model) (v evaluation, err e
 	if err != nil {
 		return v, err
 	}
-	v.G, v.Centered = retrieval(h.meta, plain), retrieval(h.meta, centered)
-	selected := eval.SelectEvidence(h.meta, eval.Targets(h.meta, e.targets, 1), centered, eval.EvidenceOptions{CrossLingual: true, Seed: 1})
-	v.Loss, err = selected.Loss(ctx, probe.LossOf(m, h.docs), bootstrap)
+	if v.G, err = retrieval(ctx, h.meta, plain); err != nil {
+		return v, err
+	}
+	if v.Centered, err = retrieval(ctx, h.meta, centered); err != nil {
+		return v, err
+	}
+	o := eval.EvidenceOptions{CrossLingual: true, Seed: 1}
+	selected, err := eval.SelectEvidence(ctx, h.meta, eval.Targets(h.meta, e.targets, 1), centered, o)
+	if err != nil {
+		return v, err
+	}
+	v.Loss, err = selected.Loss(ctx, probe.LossOf(m, h.docs), bootstrap, nil)
 	return v, err
 }
 

@@ -158,9 +158,9 @@ func (t *translator) pair(ctx context.Context, h *heldout, m *trained, p langPai
 	x := &translation{Seed: m.seed, Pair: p.String()}
 	o := eval.GenerationOptions{Lang: p.to, Bootstrap: &bootstrap}
 	var err [3]error
-	x.Model, err[0] = eval.Generation(outputs, references, o)
-	x.Unrelated, err[1] = eval.Generation(strange, references, o)
-	x.Copy, err[2] = eval.CopyEvidence(sources, references, o)
+	x.Model, err[0] = eval.Generation(ctx, outputs, references, o)
+	x.Unrelated, err[1] = eval.Generation(ctx, strange, references, o)
+	x.Copy, err[2] = eval.CopyEvidence(ctx, sources, references, o)
 	for i := range min(n, 3) {
 		x.Examples = append(x.Examples, translated{sources[i][0], references[i][0], outputs[i]})
 	}

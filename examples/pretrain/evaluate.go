@@ -40,7 +40,14 @@ func (e *evaluation) final(ctx context.Context, m *marge.Model, random *eval.Rep
 	for i, d := range e.docs {
 		docs[i] = eval.Doc{Lang: d.Lang, Group: d.Group}
 	}
-	tfidf := eval.Retrieval(docs, eval.NewTFIDF(m.Runner(), e.texts, eval.TFIDFOptions{}))
+	baseline, err := eval.NewTFIDF(ctx, m.Runner(), e.texts, eval.TFIDFOptions{})
+	if err != nil {
+		return nil, nil, err
+	}
+	tfidf, err := eval.Retrieval(ctx, docs, baseline, nil)
+	if err != nil {
+		return nil, nil, err
+	}
 	r := &result{
 		HeldoutRetrieved: h.Loss.Retrieved, HeldoutOracle: h.Loss.Oracle, HeldoutRandom: h.Loss.Random, HeldoutNone: h.Loss.None,
 		P1: h.P1, MRR: h.MRR, P1Centered: h.P1Centered, P1RandomInit: random.Micro.P1, P1TFIDF: tfidf.Micro.P1,

@@ -1,6 +1,7 @@
 package eval
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"strings"
@@ -65,9 +66,10 @@ type BLEUScore struct {
 // sacrebleu's (Post 2018); for that of a sentence, give it one with
 // EffectiveOrder.
 //
-// references[i] has those of outputs[i]. An error says which line has none, or
-// that there is nothing to score, or what option is unknown.
-func BLEU(outputs []string, references [][]string, opt BLEUOptions) (*BLEUScore, error) {
+// references[i] has those of outputs[i]. An error says which line has none or
+// which option is not valid, is a [NotEvaluatedError] if there are no outputs, or
+// is the context's.
+func BLEU(ctx context.Context, outputs []string, references [][]string, opt BLEUOptions) (*BLEUScore, error) {
 	if err := opt.setDefaults(); err != nil {
 		return nil, fmt.Errorf("eval: bleu: %w", err)
 	}
@@ -77,23 +79,35 @@ func BLEU(outputs []string, references [][]string, opt BLEUOptions) (*BLEUScore,
 	segments := make([]bleuStats, len(outputs))
 	all := newBLEUStats(opt.MaxOrder)
 	for i, output := range outputs {
+		if err := ctx.Err(); err != nil {
+			return nil, fmt.Errorf("eval: bleu: %w", err)
+		}
 		segments[i] = opt.segment(output, references[i])
 		all.add(&segments[i], 1)
 	}
 	score := opt.score(&all)
 	score.Signature = fmt.Sprintf("nrefs:%s|%scase:%s|eff:%s|tok:%s|smooth:%s|version:%s", referenceCount(references),
-		opt.Bootstrap.signature(), caseName(opt.Lowercase), yesNo(opt.EffectiveOrder), opt.Tokenizer, opt.smoothName(), signatureVersion)
+		opt.Bootstrap.signature(), caseName(opt.Lowercase), yesNo(opt.EffectiveOrder),
+		opt.Tokenizer, opt.smoothName(), signatureVersion)
 	if opt.Bootstrap != nil {
-		ci := opt.Bootstrap.statistic(len(segments), func(weights []int32) float64 {
+		ci, err := opt.Bootstrap.statistic(ctx, len(segments), func(weights []int32) float64 {
 			all := newBLEUStats(opt.MaxOrder)
 			for i, w := range weights {
 				all.add(&segments[i], int(w))
 			}
 			return opt.score(&all).Score
 		})
+		if err != nil {
+			return nil, fmt.Errorf("eval: bleu: %w", err)
+		}
 		score.Interval = &ci
 	}
 	return score, nil
+}
+
+// String returns the score as sacrebleu prints it, with its signature.
+func (s BLEUScore) String() string {
+	return fmt.Sprintf("BLEU %s (%s)", withInterval("%.1f", s.Score, s.Interval), s.Signature)
 }
 
 func (o *BLEUOptions) setDefaults() error {
@@ -277,7 +291,7 @@ func (u *units) ngrams(n int) map[string]int {
 // checkReferences checks that every output has references.
 func checkReferences(outputs []string, references [][]string) error {
 	if len(outputs) == 0 {
-		return fmt.Errorf("no outputs to score")
+		return &NotEvaluatedError{"generation", "there are no outputs to score"}
 	}
 	if len(references) != len(outputs) {
 		return fmt.Errorf("%d outputs, references of %d", len(outputs), len(references))

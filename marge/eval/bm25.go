@@ -1,22 +1,24 @@
 package eval
 
 import (
+	"context"
 	"fmt"
 	"iter"
 	"math"
 	"slices"
 
 	"github.com/marge-go/marge/asm"
+	"github.com/marge-go/marge/marge/index"
 )
 
 // BM25Options are the settings of [NewBM25]. The zero value of a field stands
 // for the default that its comment gives.
 type BM25Options struct {
-	K1 float64 // how soon repetition in a document stops to count (1.2)
-	B  float64 // how much long documents are held back, up to 1 (0.75; negative: 0)
-	// K3 is how soon repetition in a query stops to count (negative: it never
-	// does). The default is 0, each feature counting once, which suits queries
-	// that are documents.
+	K1 float64 // the smaller, the less repetition in a document counts (1.2)
+	B  float64 // how much a document's length lowers its scores, up to 1 (0.75; negative: 0)
+	// K3 is K1 for repetition in a query (negative: each occurrence counts in
+	// full). The default is 0: each feature counts once, which suits queries that
+	// are documents.
 	K3 float64
 	// MinN and MaxN are the shortest and longest n-grams, in characters. If
 	// both are zero, features are [Words].
@@ -37,13 +39,13 @@ type BM25Options struct {
 // negative, as in Lucene. Scores are not symmetric.
 type BM25 struct {
 	run           asm.Runner
-	features      int
-	queries, docs [][]feature
+	queries, docs *index.Sparse
 }
 
 // NewBM25 returns a scorer for documents with the given texts, which also are
-// those that document frequencies and the average length are counted in.
-func NewBM25(run asm.Runner, texts []string, opt BM25Options) *BM25 {
+// those that document frequencies and the average length are counted in. The
+// only error is the context's. NewBM25 panics if the options are not valid.
+func NewBM25(ctx context.Context, run asm.Runner, texts []string, opt BM25Options) (*BM25, error) {
 	if opt.K1 == 0 {
 		opt.K1 = 1.2
 	}
@@ -58,38 +60,46 @@ func NewBM25(run asm.Runner, texts []string, opt BM25Options) *BM25 {
 	if !words && (opt.MinN < 1 || opt.MaxN < opt.MinN) || opt.MaxChars < 0 {
 		panic(fmt.Sprintf("eval: bm25: n-grams of %d to %d characters of the first %d", opt.MinN, opt.MaxN, opt.MaxChars))
 	}
-	docs, df := countFeatures(texts, func(text string) iter.Seq[string] {
+	features, n, err := numberFeatures(ctx, texts, func(text string) iter.Seq[string] {
 		text = normalizeText(text, opt.MaxChars)
 		if words {
 			return slices.Values(Words(text))
 		}
 		return ngrams(text, opt.MinN, opt.MaxN)
 	})
-	lengths := make([]float64, len(docs))
-	average := 0.0
-	for i, doc := range docs {
-		for _, f := range doc {
-			lengths[i] += float64(f.weight)
-		}
-		average += lengths[i] / float64(len(docs))
+	if err != nil {
+		return nil, fmt.Errorf("eval: bm25: %w", err)
 	}
-	b := &BM25{run: run, features: len(df), docs: docs}
-	for i, doc := range docs {
-		query := slices.Clone(doc)
-		for j, f := range doc {
-			n, tf := float64(df[f.id]), float64(f.weight)
-			idf := math.Log(1 + (float64(len(docs))-n+0.5)/(n+0.5))
-			doc[j].weight = float32(idf * tf * (opt.K1 + 1) / (tf + opt.K1*(1-opt.B+opt.B*lengths[i]/average)))
+	df, err := index.DocumentFrequency(ctx, features, n)
+	if err != nil {
+		return nil, fmt.Errorf("eval: bm25: %w", err)
+	}
+	docs, err := index.Counts(ctx, run, features, n)
+	if err != nil {
+		return nil, fmt.Errorf("eval: bm25: %w", err)
+	}
+	average := 0.0
+	for _, doc := range features {
+		average += float64(len(doc)) / float64(len(features))
+	}
+	queries := &index.Sparse{Dim: n, Start: docs.Start, Columns: docs.Columns, Values: slices.Clone(docs.Values)}
+	for i := range features {
+		columns, values := docs.Row(i)
+		_, query := queries.Row(i)
+		length := 1 - opt.B + opt.B*float64(len(features[i]))/average
+		for j, f := range columns {
+			n, tf := float64(df[f]), float64(values[j])
+			idf := math.Log(1 + (float64(len(texts))-n+0.5)/(n+0.5))
+			values[j] = float32(idf * tf * (opt.K1 + 1) / (tf + opt.K1*length))
 			if opt.K3 >= 0 {
-				query[j].weight = float32(tf * (opt.K3 + 1) / (tf + opt.K3))
+				query[j] = float32(tf * (opt.K3 + 1) / (tf + opt.K3))
 			}
 		}
-		b.queries = append(b.queries, query)
 	}
-	return b
+	return &BM25{run, queries, docs}, nil
 }
 
 // Against implements [Scorer].
-func (b *BM25) Against(candidates []int) func(queries []int, dst []float32) {
-	return against(b.run, b.features, b.queries, b.docs, candidates)
+func (b *BM25) Against(candidates []int) ScoreFunc {
+	return against(b.run, b.queries, b.docs, candidates)
 }

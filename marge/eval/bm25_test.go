@@ -67,7 +67,7 @@ func TestBM25AgainstNaive(t *testing.T) {
 			}
 			candidates, queries := r.Perm(len(docs))[:1+r.IntN(len(docs))], r.Perm(len(docs))
 			got := make([]float32, len(queries)*len(candidates))
-			NewBM25(threads(3), texts, opt).Against(candidates)(queries, got)
+			score(t, must(NewBM25(t.Context(), threads(3), texts, opt)), candidates, queries, got)
 			for i, q := range queries {
 				for j, c := range candidates {
 					want := naiveBM25(docs, q, c, k1, max(b, 0), opt.K3 < 0)
@@ -83,14 +83,14 @@ func TestBM25AgainstNaive(t *testing.T) {
 // TestBM25K3: "a a a" with k3 = 1 weighs a by 3*2/(3+1) = 1.5.
 func TestBM25K3(t *testing.T) {
 	texts := []string{"a a a", "a", "b"}
-	score := func(opt BM25Options) float64 {
+	scored := func(opt BM25Options) float64 {
 		s := make([]float32, 1)
-		NewBM25(asm.Serial, texts, opt).Against([]int{1})([]int{0}, s)
+		score(t, must(NewBM25(t.Context(), asm.Serial, texts, opt)), []int{1}, []int{0}, s)
 		return float64(s[0])
 	}
-	once := score(BM25Options{})
+	once := scored(BM25Options{})
 	for k3, want := range map[float64]float64{1: 1.5, -1: 3, 0: 1} {
-		if got := score(BM25Options{K3: k3}) / once; math.Abs(got-want) > 1e-6 {
+		if got := scored(BM25Options{K3: k3}) / once; math.Abs(got-want) > 1e-6 {
 			t.Errorf("k3 %v: weight %v, want %v", k3, got, want)
 		}
 	}
@@ -113,12 +113,12 @@ func TestBM25Features(t *testing.T) {
 		{BM25Options{}, 4, 4, true},
 	} {
 		s := make([]float32, 1)
-		NewBM25(asm.Serial, texts, c.opt).Against([]int{c.doc})([]int{c.query}, s)
+		score(t, must(NewBM25(t.Context(), asm.Serial, texts, c.opt)), []int{c.doc}, []int{c.query}, s)
 		if (s[0] > 0) != c.match || s[0] < 0 {
 			t.Errorf("%+v: %q scores %v with %q", c.opt, texts[c.query], s[0], texts[c.doc])
 		}
 	}
-	NewBM25(asm.Serial, nil, BM25Options{}).Against(nil)(nil, nil)
+	score(t, must(NewBM25(t.Context(), asm.Serial, nil, BM25Options{})), nil, nil, nil)
 }
 
 func TestWords(t *testing.T) {
@@ -147,7 +147,8 @@ func TestBM25Corpus(t *testing.T) {
 		opt BM25Options
 		p1  float64
 	}{{BM25Options{MaxChars: 500}, 0.386}, {BM25Options{MaxChars: 500, MinN: 3, MaxN: 5}, 0.520}} {
-		report := Retrieval(docs, NewBM25(threads(runtime.GOMAXPROCS(0)), texts, c.opt))
+		bm25 := must(NewBM25(t.Context(), threads(runtime.GOMAXPROCS(0)), texts, c.opt))
+		report := must(Retrieval(t.Context(), docs, bm25, nil))
 		if report.Micro.N != 71890 || math.Abs(report.Micro.P1-c.p1) > 0.001 {
 			t.Errorf("%+v: %+v, want P@1 %v over 71890 queries", c.opt, report.Micro, c.p1)
 		}
@@ -162,7 +163,7 @@ func TestBM25Panics(t *testing.T) {
 					t.Errorf("%+v: panic %q", opt, got)
 				}
 			}()
-			NewBM25(asm.Serial, nil, opt)
+			NewBM25(t.Context(), asm.Serial, nil, opt)
 		}()
 	}
 }

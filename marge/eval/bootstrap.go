@@ -1,15 +1,15 @@
 package eval
 
 import (
+	"context"
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"slices"
 )
 
-// Bootstrap sets how intervals are estimated: by the percentiles of the figure
-// over samples that are drawn from what was measured, with replacement (Efron
-// and Tibshirani 1993, chapter 13). Equal settings give equal intervals.
+// Bootstrap sets how intervals are estimated: by percentiles of the figure over
+// samples drawn with replacement from what was measured (Efron and Tibshirani
+// 1993, chapter 13). Equal settings give equal intervals.
 type Bootstrap struct {
 	Folds int // samples drawn; 0 stands for 1,000
 	Seed  uint64
@@ -24,9 +24,12 @@ type Interval struct {
 // String returns the interval with three decimals, in brackets.
 func (i Interval) String() string { return fmt.Sprintf("[%.3f, %.3f]", i.Low, i.High) }
 
-// Mean returns the interval of the mean of independent values.
-func (b Bootstrap) Mean(values []float64) Interval {
-	return b.statistic(len(values), func(weights []int32) float64 {
+// Mean returns the interval of the mean of independent values, at least one.
+func (b Bootstrap) Mean(ctx context.Context, values []float64) (Interval, error) {
+	if len(values) == 0 {
+		return Interval{}, &NotEvaluatedError{"bootstrap", "there are no values"}
+	}
+	return b.statistic(ctx, len(values), func(weights []int32) float64 {
 		sum := 0.0
 		for i, w := range weights {
 			sum += float64(w) * values[i]
@@ -37,10 +40,12 @@ func (b Bootstrap) Mean(values []float64) Interval {
 
 // statistic returns the interval of a figure of n units. f computes it from
 // the number of times that each unit was drawn.
-func (b Bootstrap) statistic(n int, f func(weights []int32) float64) Interval {
+func (b Bootstrap) statistic(ctx context.Context, n int, f func(weights []int32) float64) (Interval, error) {
 	var figures []float64
-	b.each([]int{n}, func(weights []int32) { figures = append(figures, f(weights)) })
-	return interval(figures)
+	if err := b.each(ctx, []int{n}, func(weights []int32) { figures = append(figures, f(weights)) }); err != nil {
+		return Interval{}, err
+	}
+	return interval(figures), nil
 }
 
 func (b Bootstrap) folds() int {
@@ -52,8 +57,8 @@ func (b Bootstrap) folds() int {
 
 // each calls f for every fold with the number of times that each unit was
 // drawn. As many units are drawn from every stratum as it has; the units of
-// the first stratum come first.
-func (b Bootstrap) each(strata []int, f func(weights []int32)) {
+// the first stratum come first. The only error is the context's.
+func (b Bootstrap) each(ctx context.Context, strata []int, f func(weights []int32)) error {
 	units := 0
 	for _, n := range strata {
 		units += n
@@ -61,6 +66,9 @@ func (b Bootstrap) each(strata []int, f func(weights []int32)) {
 	rng := rand.New(rand.NewPCG(b.Seed, 0x626f6f74))
 	weights := make([]int32, units)
 	for range b.folds() {
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("eval: bootstrap: %w", err)
+		}
 		clear(weights)
 		first := 0
 		for _, n := range strata {
@@ -72,16 +80,14 @@ func (b Bootstrap) each(strata []int, f func(weights []int32)) {
 		}
 		f(weights)
 	}
+	return nil
 }
 
 // interval returns the 2.5th and the 97.5th percentile of figures, between
-// ranks by linear interpolation. Without figures both are NaN.
+// ranks by linear interpolation. There must be figures.
 func interval(figures []float64) Interval {
 	slices.Sort(figures)
 	percentile := func(p float64) float64 {
-		if len(figures) == 0 {
-			return math.NaN()
-		}
 		at := p * float64(len(figures)-1)
 		below := int(at)
 		above := min(below+1, len(figures)-1)

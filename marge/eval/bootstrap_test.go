@@ -2,6 +2,7 @@ package eval
 
 import (
 	"encoding/json"
+	"errors"
 	"math"
 	"math/rand/v2"
 	"reflect"
@@ -22,9 +23,6 @@ func TestIntervalPercentiles(t *testing.T) {
 	if got := interval([]float64{4, 1, 2}); math.Abs(got.Low-1.05) > 1e-12 || math.Abs(got.High-3.9) > 1e-12 {
 		t.Errorf("of 1, 2, 4: %v", got)
 	}
-	if got := interval(nil); !math.IsNaN(got.Low) || !math.IsNaN(got.High) {
-		t.Errorf("of nothing: %v", got)
-	}
 }
 
 // TestBootstrapMean compares with the normal approximation and counts how
@@ -42,7 +40,7 @@ func TestBootstrapMean(t *testing.T) {
 			square += values[i] * values[i] / n
 		}
 		half := 1.96 * math.Sqrt((square-mean*mean)/n)
-		got := Bootstrap{Folds: 300, Seed: uint64(trial)}.Mean(values)
+		got := must(Bootstrap{Folds: 300, Seed: uint64(trial)}.Mean(t.Context(), values))
 		if math.Abs(got.Low-(mean-half)) > 0.3*half || math.Abs(got.High-(mean+half)) > 0.3*half {
 			t.Errorf("mean %.3f: interval %v, by the normal distribution ±%.3f", mean, got, half)
 		}
@@ -53,29 +51,33 @@ func TestBootstrapMean(t *testing.T) {
 	if inside < 178 || inside > 198 {
 		t.Errorf("%d of 200 intervals have the true mean in them, want about 190", inside)
 	}
-	if got := (Bootstrap{}).Mean([]float64{2, 2, 2}); got != (Interval{2, 2}) {
+	if got := must(Bootstrap{}.Mean(t.Context(), []float64{2, 2, 2})); got != (Interval{2, 2}) {
 		t.Errorf("interval of equal values %v", got)
+	}
+	var none *NotEvaluatedError
+	if _, err := (Bootstrap{}).Mean(t.Context(), nil); !errors.As(err, &none) {
+		t.Errorf("interval of nothing: error %v", err)
 	}
 }
 
 func TestBootstrapSeeds(t *testing.T) {
 	values := []float64{1, 5, 2, 8, 3, 1, 9, 4}
-	a := Bootstrap{Seed: 1}.Mean(values)
-	if b := (Bootstrap{Seed: 1, Folds: 1000}).Mean(values); a != b {
+	a := must(Bootstrap{Seed: 1}.Mean(t.Context(), values))
+	if b := must(Bootstrap{Seed: 1, Folds: 1000}.Mean(t.Context(), values)); a != b {
 		t.Errorf("1,000 folds are not the default, or not repeatable: %v, %v", a, b)
 	}
-	if b := (Bootstrap{Seed: 2}).Mean(values); a == b {
+	if b := must(Bootstrap{Seed: 2}.Mean(t.Context(), values)); a == b {
 		t.Error("the seed has no influence")
 	}
 	folds := 0
-	Bootstrap{Folds: 50}.each([]int{3, 0, 5}, func(w []int32) {
+	err := Bootstrap{Folds: 50}.each(t.Context(), []int{3, 0, 5}, func(w []int32) {
 		folds++
 		if sum(w[:3]) != 3 || sum(w[3:]) != 5 {
 			t.Errorf("strata of 3 and 5 units drawn %v times", w)
 		}
 	})
-	if folds != 50 {
-		t.Errorf("%d folds", folds)
+	if folds != 50 || err != nil {
+		t.Errorf("%d folds, error %v", folds, err)
 	}
 }
 
@@ -109,11 +111,11 @@ func retrievalCase(groups int, langs ...string) ([]Doc, Scorer) {
 
 func TestRetrievalBootstrap(t *testing.T) {
 	docs, s := retrievalCase(24, "de", "en", "fr", "it")
-	report := Retrieval(docs, s)
+	report := must(Retrieval(t.Context(), docs, s, nil))
 	if report.Micro.P1 != 0.5 || report.Micro.N != 24*12 {
 		t.Fatalf("%+v", report.Micro)
 	}
-	report.Bootstrap(Bootstrap{Seed: 3}, false)
+	bootstrap(t, report, Bootstrap{Seed: 3}, false)
 	// Half of n queries succeed: the deviation of P@1 is 0.5/sqrt(n).
 	near := func(what string, got Interval, n float64) {
 		t.Helper()
@@ -128,8 +130,8 @@ func TestRetrievalBootstrap(t *testing.T) {
 	if ci := report.Pairs[5].Intervals; ci.MRR.Low < ci.P1.Low || ci.P5.High < ci.P1.High {
 		t.Errorf("MRR %v and P@5 %v are below P@1 %v", ci.MRR, ci.P5, ci.P1)
 	}
-	again := Retrieval(docs, s)
-	again.Bootstrap(Bootstrap{Seed: 3}, false)
+	again := must(Retrieval(t.Context(), docs, s, nil))
+	bootstrap(t, again, Bootstrap{Seed: 3}, false)
 	if !reflect.DeepEqual(again, report) {
 		t.Error("not repeatable")
 	}
@@ -139,7 +141,7 @@ func TestRetrievalBootstrap(t *testing.T) {
 	}
 
 	// All queries of a group succeed or fail together: 24 units, not 288.
-	report.Bootstrap(Bootstrap{Seed: 3}, true)
+	bootstrap(t, report, Bootstrap{Seed: 3}, true)
 	near("queries by group", report.MicroIntervals.P1, 24)
 	near("pairs by group", report.MacroIntervals.P1, 24)
 
@@ -156,7 +158,7 @@ func TestRetrievalBootstrap(t *testing.T) {
 			t.Error("no panic for a report without queries")
 		}
 	}()
-	decoded.Bootstrap(Bootstrap{}, false)
+	decoded.Bootstrap(t.Context(), Bootstrap{}, false)
 }
 
 // TestRetrievalBootstrapRare: a pair with one group, which most folds by group
@@ -168,8 +170,8 @@ func TestRetrievalBootstrapRare(t *testing.T) {
 		s.(table)[i] = append(s.(table)[i], 1)
 	}
 	s = append(s.(table), slices.Repeat([]float32{0}, len(docs)))
-	report := Retrieval(docs, s)
-	report.Bootstrap(Bootstrap{Folds: 200}, true)
+	report := must(Retrieval(t.Context(), docs, s, nil))
+	bootstrap(t, report, Bootstrap{Folds: 200}, true)
 	for _, p := range report.Pairs {
 		if p.From == "fr" || p.To == "fr" {
 			if p.N != 1 || p.Intervals.P1 != (Interval{p.P1, p.P1}) {
@@ -177,14 +179,40 @@ func TestRetrievalBootstrapRare(t *testing.T) {
 			}
 		}
 	}
-	single := Retrieval(retrievalCase(1, "de", "en"))
-	single.Bootstrap(Bootstrap{}, true)
+	docs, s = retrievalCase(1, "de", "en")
+	single := must(Retrieval(t.Context(), docs, s, nil))
+	bootstrap(t, single, Bootstrap{}, true)
 	if ci := single.MicroIntervals.P1; ci != (Interval{1, 1}) {
 		t.Errorf("one group: %v", ci)
 	}
-	empty := Retrieval(nil, s)
-	empty.Bootstrap(Bootstrap{}, true)
-	if empty.MicroIntervals != nil {
-		t.Errorf("intervals of nothing: %v", empty.MicroIntervals)
+}
+
+// TestRetrievalBootstrapNever has a pair that no fold drew: it has no interval,
+// rather than one that JSON cannot hold.
+func TestRetrievalBootstrapNever(t *testing.T) {
+	docs, s := retrievalCase(20, "de", "en")
+	docs, s = append(docs, Doc{"fr", "a"}), widened(s)
+	report := must(Retrieval(t.Context(), docs, s, nil))
+	for seed := range uint64(50) {
+		bootstrap(t, report, Bootstrap{Folds: 1, Seed: seed}, true)
+		for _, p := range report.Pairs {
+			if p.Intervals == nil && p.From != "fr" && p.To != "fr" {
+				t.Errorf("seed %d: %v", seed, p)
+			}
+			if p.Intervals == nil {
+				return
+			}
+		}
+		if _, err := json.Marshal(report); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Error("every fold drew the one group")
+}
+
+func bootstrap(t *testing.T, r *Report, b Bootstrap, byGroup bool) {
+	t.Helper()
+	if err := r.Bootstrap(t.Context(), b, byGroup); err != nil {
+		t.Fatal(err)
 	}
 }

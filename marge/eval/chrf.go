@@ -1,6 +1,7 @@
 package eval
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -32,13 +33,18 @@ type ChrFScore struct {
 	Interval *Interval `json:"interval,omitempty"`
 }
 
+// String returns the score with its signature.
+func (s ChrFScore) String() string {
+	return fmt.Sprintf("chrF %s (%s)", withInterval("%.1f", s.Score, s.Interval), s.Signature)
+}
+
 // ChrF compares outputs, one a line, with their references by n-grams of
 // characters, and of words if asked to (Popović 2015, 2017). It is the score
 // of the corpus, equal to sacrebleu's: n-grams are counted against the
 // reference that is best for the sentence, then summed.
 //
 // references[i] has those of outputs[i]. Errors are those of [BLEU].
-func ChrF(outputs []string, references [][]string, opt ChrFOptions) (*ChrFScore, error) {
+func ChrF(ctx context.Context, outputs []string, references [][]string, opt ChrFOptions) (*ChrFScore, error) {
 	if opt.CharOrder == 0 {
 		opt.CharOrder = 6
 	}
@@ -54,22 +60,29 @@ func ChrF(outputs []string, references [][]string, opt ChrFOptions) (*ChrFScore,
 	segments := make([][]chrfCounts, len(outputs))
 	all := make([]chrfCounts, opt.CharOrder+opt.WordOrder)
 	for i, output := range outputs {
+		if err := ctx.Err(); err != nil {
+			return nil, fmt.Errorf("eval: chrf: %w", err)
+		}
 		segments[i] = opt.segment(output, references[i])
 		addCounts(all, segments[i], 1)
 	}
 	score := &ChrFScore{
 		Score: opt.score(all),
 		Signature: fmt.Sprintf("nrefs:%s|%scase:%s|eff:%s|nc:%d|nw:%d|space:%s|version:%s", referenceCount(references),
-			opt.Bootstrap.signature(), caseName(opt.Lowercase), yesNo(!opt.EpsSmoothing), opt.CharOrder, opt.WordOrder, yesNo(opt.Whitespace), signatureVersion),
+			opt.Bootstrap.signature(), caseName(opt.Lowercase), yesNo(!opt.EpsSmoothing),
+			opt.CharOrder, opt.WordOrder, yesNo(opt.Whitespace), signatureVersion),
 	}
 	if opt.Bootstrap != nil {
-		ci := opt.Bootstrap.statistic(len(segments), func(weights []int32) float64 {
+		ci, err := opt.Bootstrap.statistic(ctx, len(segments), func(weights []int32) float64 {
 			clear(all)
 			for i, w := range weights {
 				addCounts(all, segments[i], int(w))
 			}
 			return opt.score(all)
 		})
+		if err != nil {
+			return nil, fmt.Errorf("eval: chrf: %w", err)
+		}
 		score.Interval = &ci
 	}
 	return score, nil

@@ -1,9 +1,12 @@
 package eval
 
-import "slices"
+import (
+	"context"
+	"fmt"
+	"slices"
+)
 
-// Difference is what one retrieval is better by than another, on the same
-// queries.
+// Difference tells how much one retrieval beats another on the same queries.
 type Difference struct {
 	Micro          Metrics   `json:"micro"` // over all queries of all pairs
 	Macro          Metrics   `json:"macro"` // over pairs, each counting the same
@@ -13,15 +16,15 @@ type Difference struct {
 
 // Compare returns the metrics of a minus those of b, with intervals by the
 // paired bootstrap (Koehn 2004, "Statistical Significance Tests for Machine
-// Translation Evaluation"): the two are measured on the same queries in every
-// fold, drawn as [Report.Bootstrap] does. As queries that are hard for one are
-// hard for the other, the interval is narrower than those of the two figures
-// tell: one is clearly better if the interval of the difference is on one side
-// of 0, even where their own intervals overlap.
+// Translation Evaluation"): every fold, drawn as by [Report.Bootstrap], measures
+// both on the same queries. Queries that are hard for one are hard for the
+// other, so the interval is narrower than the two figures' own intervals
+// suggest: if it lies on one side of 0, one retrieval is clearly better, even
+// where their own intervals overlap.
 //
-// Compare panics if the reports do not come from [Retrieval] of the same
-// documents.
-func Compare(a, b *Report, boot Bootstrap, byGroup bool) *Difference {
+// The only error is the context's. Compare panics if the reports do not come
+// from [Retrieval] of the same documents.
+func Compare(ctx context.Context, a, b *Report, boot Bootstrap, byGroup bool) (*Difference, error) {
 	strata, unit := a.units(byGroup)
 	b.units(byGroup)
 	same := slices.EqualFunc(a.Pairs, b.Pairs, func(p, q PairReport) bool {
@@ -32,19 +35,25 @@ func Compare(a, b *Report, boot Bootstrap, byGroup bool) *Difference {
 		panic("eval: compare: the reports are of different documents")
 	}
 	d := &Difference{Micro: a.Micro.minus(b.Micro), Macro: a.Macro.minus(b.Macro)}
-	if len(a.Pairs) == 0 {
-		return d
-	}
 	var micros, macros folds
 	none := func(int, Metrics) {}
-	boot.each(strata, func(weights []int32) {
+	err := boot.each(ctx, strata, func(weights []int32) {
 		microA, macroA := a.fold(weights, unit, none)
 		microB, macroB := b.fold(weights, unit, none)
 		micros.add(microA.minus(microB))
 		macros.add(macroA.minus(macroB))
 	})
+	if err != nil {
+		return nil, err
+	}
 	d.MicroIntervals, d.MacroIntervals = *micros.intervals(), *macros.intervals()
-	return d
+	return d, nil
+}
+
+// String returns the differences of P@1 over queries and over pairs.
+func (d Difference) String() string {
+	return fmt.Sprintf("P@1 %+.3f %v over queries, %+.3f %v over pairs",
+		d.Micro.P1, d.MicroIntervals.P1, d.Macro.P1, d.MacroIntervals.P1)
 }
 
 // minus returns the difference of averages over the same.

@@ -44,14 +44,14 @@ func TestCompare(t *testing.T) {
 		}
 	}
 	docs, s, better := ranked(n, func(i int) bool { return !hard[i] }, func(i int) bool { return gain[i] })
-	a, b := Retrieval(docs, better), Retrieval(docs, s)
+	a, b := must(Retrieval(t.Context(), docs, better, nil)), must(Retrieval(t.Context(), docs, s, nil))
 	mean := 0.0
 	for _, v := range values {
 		mean += v / n
 	}
 	boot := Bootstrap{Seed: 2}
 	for _, byGroup := range []bool{true, false} {
-		d := Compare(a, b, boot, byGroup)
+		d := must(Compare(t.Context(), a, b, boot, byGroup))
 		if d.Micro.N != 2*n || math.Abs(d.Micro.P1-mean/2) > 1e-12 || math.Abs(d.Macro.P1-mean/2) > 1e-12 || d.Micro.MRR <= d.Micro.P1*0.9 {
 			t.Errorf("difference %+v, want P@1 %v", d.Micro, mean/2)
 		}
@@ -59,12 +59,12 @@ func TestCompare(t *testing.T) {
 			t.Errorf("interval %v, by the normal distribution %.4f ± %.4f", got, mean/2, 1.96*deviation)
 		}
 		// The figures' own intervals overlap, that of the difference is above 0.
-		a.Bootstrap(boot, byGroup)
-		b.Bootstrap(boot, byGroup)
+		bootstrap(t, a, boot, byGroup)
+		bootstrap(t, b, boot, byGroup)
 		if d.MicroIntervals.P1.Low <= 0 || a.MicroIntervals.P1.Low > b.MicroIntervals.P1.High {
 			t.Errorf("difference %v of %v and %v", d.MicroIntervals.P1, a.MicroIntervals.P1, b.MicroIntervals.P1)
 		}
-		if back := Compare(b, a, boot, byGroup); math.Abs(back.MicroIntervals.P1.Low+d.MicroIntervals.P1.High) > 1e-12 || back.Micro.P1 != -d.Micro.P1 {
+		if back := must(Compare(t.Context(), b, a, boot, byGroup)); math.Abs(back.MicroIntervals.P1.Low+d.MicroIntervals.P1.High) > 1e-12 || back.Micro.P1 != -d.Micro.P1 {
 			t.Errorf("the other way round: %+v", back)
 		}
 	}
@@ -74,21 +74,17 @@ func TestCompare(t *testing.T) {
 	for i, v := range values {
 		half[i] = v / 2
 	}
-	if got, want := Compare(a, b, boot, true).MicroIntervals.P1, boot.Mean(half); math.Abs(got.Low-want.Low) > 1e-12 || math.Abs(got.High-want.High) > 1e-12 {
+	if got, want := must(Compare(t.Context(), a, b, boot, true)).MicroIntervals.P1, must(boot.Mean(t.Context(), half)); math.Abs(got.Low-want.Low) > 1e-12 || math.Abs(got.High-want.High) > 1e-12 {
 		t.Errorf("interval %v, that of the mean is %v", got, want)
 	}
-	if d := Compare(a, a, boot, true); d.Micro.P1 != 0 || d.MicroIntervals != (Intervals{}) {
+	if d := must(Compare(t.Context(), a, a, boot, true)); d.Micro.P1 != 0 || d.MicroIntervals != (Intervals{}) {
 		t.Errorf("a report and itself: %+v", d)
-	}
-	empty := Retrieval(nil, s)
-	if d := Compare(empty, empty, boot, true); *d != (Difference{}) {
-		t.Errorf("of nothing: %+v", d)
 	}
 }
 
 func TestComparePanics(t *testing.T) {
 	docs, s, _ := ranked(5, func(int) bool { return true }, func(int) bool { return false })
-	a := Retrieval(docs, s)
+	a := must(Retrieval(t.Context(), docs, s, nil))
 	other := append([]Doc(nil), docs...)
 	other[3].Group, other[8].Group = "x", "x"
 	data, err := json.Marshal(a)
@@ -99,14 +95,17 @@ func TestComparePanics(t *testing.T) {
 	if err := json.Unmarshal(data, decoded); err != nil {
 		t.Fatal(err)
 	}
-	for name, b := range map[string]*Report{"other groups": Retrieval(other, s), "fewer": Retrieval(docs[:9], s), "decoded": decoded} {
+	for name, b := range map[string]*Report{
+		"other groups": must(Retrieval(t.Context(), other, s, nil)),
+		"fewer":        must(Retrieval(t.Context(), docs[:9], s, nil)), "decoded": decoded,
+	} {
 		func() {
 			defer func() {
 				if recover() == nil {
 					t.Errorf("%s: no panic", name)
 				}
 			}()
-			Compare(a, b, Bootstrap{}, true)
+			Compare(t.Context(), a, b, Bootstrap{}, true)
 		}()
 	}
 }

@@ -38,7 +38,7 @@ func TestSelectEvidence(t *testing.T) {
 	docs, s := evidenceCase()
 	targets := Targets(docs, 7, 1)
 	for _, opt := range []EvidenceOptions{{}, {Documents: 2, Seed: 3}, {CrossLingual: true, Documents: 6}, {Documents: 1000}} {
-		e := SelectEvidence(docs, targets, s, opt)
+		e := must(SelectEvidence(t.Context(), docs, targets, s, opt))
 		documents := opt.Documents
 		if documents == 0 {
 			documents = 4
@@ -93,20 +93,20 @@ func TestSelectEvidence(t *testing.T) {
 				t.Errorf("%+v: retrieved %v for %d, want %v", opt, got, target, want[:len(got)])
 			}
 		}
-		if again := SelectEvidence(docs, targets, s, opt); !reflect.DeepEqual(e, again) {
+		if again := must(SelectEvidence(t.Context(), docs, targets, s, opt)); !reflect.DeepEqual(e, again) {
 			t.Errorf("%+v: not repeatable", opt)
 		}
 	}
-	a, b := SelectEvidence(docs, targets, s, EvidenceOptions{}), SelectEvidence(docs, targets, s, EvidenceOptions{Seed: 1})
+	a, b := must(SelectEvidence(t.Context(), docs, targets, s, EvidenceOptions{})), must(SelectEvidence(t.Context(), docs, targets, s, EvidenceOptions{Seed: 1}))
 	if reflect.DeepEqual(a.Random, b.Random) || !reflect.DeepEqual(a.Retrieved, b.Retrieved) {
 		t.Error("the seed has no influence, or on what is retrieved")
 	}
-	if e := SelectEvidence(nil, nil, s, EvidenceOptions{}); len(e.Targets)+len(e.Retrieved) != 0 {
+	if e := must(SelectEvidence(t.Context(), nil, nil, s, EvidenceOptions{})); len(e.Targets)+len(e.Retrieved) != 0 {
 		t.Errorf("of nothing: %+v", e)
 	}
 	// A document without an equivalent, among others without a group.
 	alone := []Doc{{"de", "a"}, {"en", ""}, {"fr", ""}, {"en", "b"}}
-	e := SelectEvidence(alone, []int{0}, table{{3, 1, 2, 0}}, EvidenceOptions{Documents: 2})
+	e := must(SelectEvidence(t.Context(), alone, []int{0}, table{{3, 1, 2, 0}}, EvidenceOptions{Documents: 2}))
 	if len(e.Oracle[0]) != 0 || len(e.Random[0]) != 2 || !slices.Equal(e.Retrieved[0], []int{2, 1}) {
 		t.Errorf("without an equivalent: %+v", e)
 	}
@@ -147,7 +147,7 @@ func TestTargets(t *testing.T) {
 
 func TestEvidenceLoss(t *testing.T) {
 	docs, s := evidenceCase()
-	e := SelectEvidence(docs, Targets(docs, 0, 0), s, EvidenceOptions{})
+	e := must(SelectEvidence(t.Context(), docs, Targets(docs, 0, 0), s, EvidenceOptions{}))
 	kinds := map[string]float64{}
 	// A target of n tokens loses n times: 1 from its oracle, 2 from what was
 	// retrieved, 3 from random documents (in English 1), 4 from none.
@@ -169,7 +169,7 @@ func TestEvidenceLoss(t *testing.T) {
 		kinds[fmt.Sprint(per)]++
 		return per * float64(n), n, nil
 	}
-	got, err := e.Loss(t.Context(), loss, Bootstrap{Folds: 100})
+	got, err := e.Loss(t.Context(), loss, Bootstrap{Folds: 100}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -195,21 +195,52 @@ func TestEvidenceLoss(t *testing.T) {
 		!(l.OverRandom.Low < random-2 && random-2 < l.OverRandom.High) || l.OverNone != (Interval{2, 2}) || len(got.ByLanguage) != 3 {
 		t.Errorf("all: %+v, want random %v", l, random)
 	}
-	if report, err := SelectEvidence(nil, nil, s, EvidenceOptions{}).Loss(t.Context(), loss, Bootstrap{}); err != nil || report.All != (EvidenceLoss{}) {
-		t.Errorf("of nothing: %+v, %v", report, err)
+	var reason *NotEvaluatedError
+	for want, docs := range map[string][]Doc{
+		"no document has an equivalent in another language":           nil,
+		"none of 2 targets has retrieved, oracle and random evidence": {{"de", "a"}, {"en", "a"}},
+	} {
+		e := must(SelectEvidence(t.Context(), docs, Targets(docs, 0, 0), table{{1, 1}, {1, 1}}, EvidenceOptions{}))
+		report, err := e.Loss(t.Context(), loss, Bootstrap{}, nil)
+		if report != nil || !errors.As(err, &reason) || reason.Reason != want {
+			t.Errorf("%v: %v, error %v, want one with %q", docs, report, err, want)
+		}
+	}
+	// A target that lacks evidence of a kind is in no figure.
+	missing := *e
+	missing.Random = slices.Clone(e.Random)
+	missing.Random[0] = nil
+	var progress []int
+	some := must(missing.Loss(t.Context(), loss, Bootstrap{Folds: 10}, func(done, total int) {
+		if total != 120 {
+			t.Errorf("%d of %d targets", done, total)
+		}
+		progress = append(progress, done)
+	}))
+	if some.All.Targets != 119 || some.All.Tokens != tokens("")-1-e.Targets[0]%5 {
+		t.Errorf("without random evidence for a target: %v", some.All)
+	}
+	if len(progress) != 120 || progress[0] != 1 || progress[119] != 120 {
+		t.Errorf("progress %v", progress)
+	}
+	for _, nats := range []float64{math.NaN(), math.Inf(1)} {
+		bad := func(int, []int) (float64, int, error) { return nats, 1, nil }
+		if _, err := e.Loss(t.Context(), bad, Bootstrap{}, nil); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("the loss is %v", nats)) {
+			t.Errorf("loss of %v: error %v", nats, err)
+		}
 	}
 
 	failure := errors.New("too long")
-	if _, err := e.Loss(t.Context(), func(int, []int) (float64, int, error) { return 0, 0, failure }, Bootstrap{}); !errors.Is(err, failure) || !strings.Contains(err.Error(), fmt.Sprintf("document %d from", e.Targets[0])) {
+	if _, err := e.Loss(t.Context(), func(int, []int) (float64, int, error) { return 0, 0, failure }, Bootstrap{}, nil); !errors.Is(err, failure) || !strings.Contains(err.Error(), fmt.Sprintf("document %d from", e.Targets[0])) {
 		t.Errorf("error %v", err)
 	}
 	calls := 0
-	if _, err := e.Loss(t.Context(), func(int, []int) (float64, int, error) { calls++; return 1, calls, nil }, Bootstrap{}); err == nil || !strings.Contains(err.Error(), "has 1 and then 2 tokens") {
+	if _, err := e.Loss(t.Context(), func(int, []int) (float64, int, error) { calls++; return 1, calls, nil }, Bootstrap{}, nil); err == nil || !strings.Contains(err.Error(), "has 1 and then 2 tokens") {
 		t.Errorf("error %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := e.Loss(ctx, loss, Bootstrap{}); !errors.Is(err, context.Canceled) {
+	if _, err := e.Loss(ctx, loss, Bootstrap{}, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v", err)
 	}
 }

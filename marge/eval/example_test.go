@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log"
-	"os"
 
 	"github.com/marge-go/marge/asm"
 	"github.com/marge-go/marge/marge/eval"
@@ -23,10 +22,11 @@ func ExampleRetrieval() {
 		0.8, 0.6,
 		0.9, 0.1,
 	}
-	report := eval.Retrieval(docs, eval.NewDense(asm.Serial, vectors, 2))
-	if err := report.WriteTable(os.Stdout); err != nil {
+	report, err := eval.Retrieval(context.Background(), docs, eval.NewDense(asm.Serial, vectors, 2), nil)
+	if err != nil {
 		log.Fatal(err)
 	}
+	fmt.Println(report)
 	// Output:
 	// from       to  queries  candidates    P@1    P@5    MRR
 	//     de       en        2           2  0.000  1.000  0.500
@@ -42,41 +42,57 @@ func ExampleNewTFIDF() {
 		"Präsident Alvarez besucht Montevideo", "Erdbeben erschüttert Kathmandu",
 		"President Alvarez visits Montevideo", "Earthquake shakes Kathmandu",
 	}
-	report := eval.Retrieval(docs, eval.NewTFIDF(asm.Serial, texts, eval.TFIDFOptions{}))
-	fmt.Printf("P@1 %.2f, MRR %.2f\n", report.Micro.P1, report.Micro.MRR)
-	// Output: P@1 1.00, MRR 1.00
+	ctx := context.Background()
+	tfidf, err := eval.NewTFIDF(ctx, asm.Serial, texts, eval.TFIDFOptions{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	report, err := eval.Retrieval(ctx, docs, tfidf, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(report.Micro)
+	// Output: P@1 1.000, P@5 1.000, MRR 1.000 (4)
 }
 
 // A translation against two references, as sacrebleu scores it.
 func ExampleBLEU() {
 	outputs := []string{"The ferry leaves at seven, if the storm allows."}
-	references := [][]string{{"The ferry departs at seven, if the storm allows it.", "If the storm permits, the ferry leaves at seven."}}
-	bleu, err := eval.BLEU(outputs, references, eval.BLEUOptions{EffectiveOrder: true})
+	references := [][]string{{
+		"The ferry departs at seven, if the storm allows it.",
+		"If the storm permits, the ferry leaves at seven.",
+	}}
+	ctx := context.Background()
+	bleu, err := eval.BLEU(ctx, outputs, references, eval.BLEUOptions{EffectiveOrder: true})
 	if err != nil {
 		log.Fatal(err)
 	}
-	chrf, err := eval.ChrF(outputs, references, eval.ChrFOptions{WordOrder: 2})
+	chrf, err := eval.ChrF(ctx, outputs, references, eval.ChrFOptions{WordOrder: 2})
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Printf("BLEU %.2f, chrF++ %.2f\n%s\n", bleu.Score, chrf.Score, bleu.Signature)
+	fmt.Println(bleu)
+	fmt.Println(chrf)
 	// Output:
-	// BLEU 81.33, chrF++ 73.40
-	// nrefs:2|case:mixed|eff:yes|tok:13a|smooth:exp|version:2.6.0+marge
+	// BLEU 81.3 (nrefs:2|case:mixed|eff:yes|tok:13a|smooth:exp|version:2.6.0+marge)
+	// chrF 73.4 (nrefs:2|case:mixed|eff:yes|nc:6|nw:2|space:no|version:2.6.0+marge)
 }
 
 // Pairs of sentences by ratio margin, with a threshold from known pairs.
 func ExampleMine() {
 	german := []float32{1, 0.1, 0, 0, 1, 0.1, 0.1, 0, 1}
 	english := []float32{0.1, 1, 0, 1, 0, 0.2, 0.7, 0.7, 0.7}
-	mined, err := eval.Mine(asm.Serial, german, english, 3, eval.MineOptions{K: 2})
+	mined, err := eval.Mine(context.Background(), asm.Serial, german, english, 3, eval.MineOptions{K: 2})
 	if err != nil {
 		log.Fatal(err)
 	}
 	for _, m := range mined {
 		fmt.Printf("%d - %d: %.2f\n", m.Source, m.Target, m.Score)
 	}
-	best := eval.BestThreshold(mined, []eval.Bitext{{Source: 0, Target: 1}, {Source: 1, Target: 0}})
+	best, err := eval.BestThreshold(mined, []eval.Bitext{{Source: 0, Target: 1}, {Source: 1, Target: 0}})
+	if err != nil {
+		log.Fatal(err)
+	}
 	fmt.Printf("F1 %.2f at %.2f\n", best.F1, best.Threshold)
 	// Output:
 	// 1 - 0: 1.41
@@ -93,13 +109,19 @@ func ExampleEvidence_Loss() {
 		{Lang: "en", Group: "bridge"}, {Lang: "en", Group: "election"},
 	}
 	vectors := []float32{1, 0, 0, 1, 0.9, 0.1, 0.1, 0.9}
-	evidence := eval.SelectEvidence(docs, eval.Targets(docs, 0, 1), eval.NewDense(asm.Serial, vectors, 2), eval.EvidenceOptions{Documents: 1})
-	report, err := evidence.Loss(context.Background(), func(target int, evidence []int) (nats float64, tokens int, err error) {
+	ctx := context.Background()
+	dense := eval.NewDense(asm.Serial, vectors, 2)
+	evidence, err := eval.SelectEvidence(ctx, docs, eval.Targets(docs, 0, 1), dense, eval.EvidenceOptions{Documents: 1})
+	if err != nil {
+		log.Fatal(err)
+	}
+	loss := func(target int, evidence []int) (nats float64, tokens int, err error) {
 		if len(evidence) > 0 && docs[evidence[0]].Group == docs[target].Group {
 			return 20, 10, nil
 		}
 		return 50, 10, nil
-	}, eval.Bootstrap{})
+	}
+	report, err := evidence.Loss(ctx, loss, eval.Bootstrap{}, nil)
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -1,71 +1,61 @@
 package eval
 
 import (
+	"context"
 	"iter"
-	"slices"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/marge-go/marge/asm"
+	"github.com/marge-go/marge/marge/index"
+	"github.com/marge-go/marge/marge/internal/parallel"
 )
 
-// feature is a non-zero value of a document's vector.
-type feature struct {
-	id     int32
-	weight float32
-}
-
-// countFeatures returns how often each feature occurs in each text, in order
-// of ids, and in how many texts each feature occurs. cut yields the features
-// of a text, with repetitions.
-func countFeatures(texts []string, cut func(text string) iter.Seq[string]) (docs [][]feature, df []int32) {
-	docs = make([][]feature, len(texts))
+// numberFeatures returns the features of each text, with repetitions, numbered
+// in the order in which they first occur, and how many there are. cut yields
+// the features of a text.
+func numberFeatures(
+	ctx context.Context, texts []string, cut func(text string) iter.Seq[string],
+) (docs [][]int32, n int, err error) {
 	ids := map[string]int32{}
-	var found []int32 // of one document, with repetitions
+	docs = make([][]int32, len(texts))
 	for i, text := range texts {
-		found = found[:0]
+		if err := ctx.Err(); err != nil {
+			return nil, 0, err
+		}
 		for f := range cut(text) {
 			id, ok := ids[f]
 			if !ok {
 				id = int32(len(ids))
 				ids[strings.Clone(f)] = id
-				df = append(df, 0)
 			}
-			found = append(found, id)
+			docs[i] = append(docs[i], id)
 		}
-		slices.Sort(found)
-		doc := make([]feature, 0, len(slices.Compact(slices.Clone(found))))
-		for start, end := 0, 0; start < len(found); start = end {
-			for end = start; end < len(found) && found[end] == found[start]; end++ {
-			}
-			df[found[start]]++
-			doc = append(doc, feature{found[start], float32(end - start)})
-		}
-		docs[i] = doc
 	}
-	return docs, df
+	return docs, len(ids), nil
 }
 
 // normalizeText returns the first maxChars characters of a text (all, if that
 // is 0), in lower case and with single spaces for white space.
 func normalizeText(text string, maxChars int) string {
+	if maxChars > 0 {
+		n := 0
+		for i := range text {
+			if n++; n > maxChars {
+				text = text[:i]
+				break
+			}
+		}
+	}
 	var b strings.Builder
 	space := false
-	n := 0
-	for _, r := range text {
-		if n++; maxChars > 0 && n > maxChars {
-			break
+	for _, r := range lower(text) {
+		if !isSpace(r) {
+			b.WriteRune(r)
+		} else if !space {
+			b.WriteByte(' ')
 		}
-		if unicode.IsSpace(r) {
-			if !space {
-				b.WriteByte(' ')
-			}
-			space = true
-			continue
-		}
-		space = false
-		b.WriteRune(unicode.ToLower(r))
+		space = isSpace(r)
 	}
 	return b.String()
 }
@@ -94,14 +84,15 @@ type posting struct {
 	weight    float32
 }
 
-// against returns a function that scores queries by the sum, over the features
-// that they have in common with a candidate, of the product of both weights.
-func against(run asm.Runner, features int, queries, docs [][]feature, candidates []int) func(queries []int, dst []float32) {
+// against returns a function that scores queries by the inner product of their
+// rows with the rows of candidates, from which it makes lists of postings.
+func against(run asm.Runner, queries, docs *index.Sparse, candidates []int) ScoreFunc {
 	// Postings of feature f are postings[starts[f]:starts[f+1]].
-	starts := make([]int, features+2)
+	starts := make([]int, docs.Dim+2)
 	for _, c := range candidates {
-		for _, f := range docs[c] {
-			starts[f.id+2]++
+		columns, _ := docs.Row(c)
+		for _, f := range columns {
+			starts[f+2]++
 		}
 	}
 	for i := 1; i < len(starts); i++ {
@@ -109,32 +100,22 @@ func against(run asm.Runner, features int, queries, docs [][]feature, candidates
 	}
 	postings := make([]posting, starts[len(starts)-1])
 	for j, c := range candidates {
-		for _, f := range docs[c] {
-			postings[starts[f.id+1]] = posting{int32(j), f.weight}
-			starts[f.id+1]++
+		columns, values := docs.Row(c)
+		for i, f := range columns {
+			postings[starts[f+1]] = posting{int32(j), values[i]}
+			starts[f+1]++
 		}
 	}
-	return func(which []int, dst []float32) {
-		run.Run(len(which), &sparseScores{queries, starts, postings, which, dst, len(candidates)})
-	}
-}
-
-// sparseScores is the task of scoring queries; a part is a query.
-type sparseScores struct {
-	queries    [][]feature
-	starts     []int
-	postings   []posting
-	which      []int
-	dst        []float32
-	candidates int
-}
-
-func (s *sparseScores) Do(part int) {
-	row := s.dst[part*s.candidates : (part+1)*s.candidates]
-	clear(row)
-	for _, f := range s.queries[s.which[part]] {
-		for _, p := range s.postings[s.starts[f.id]:s.starts[f.id+1]] {
-			row[p.candidate] += f.weight * p.weight
-		}
+	return func(ctx context.Context, which []int, dst []float32) error {
+		return parallel.Run(ctx, run, len(which), func(q int) {
+			row := dst[q*len(candidates) : (q+1)*len(candidates)]
+			clear(row)
+			columns, values := queries.Row(which[q])
+			for i, f := range columns {
+				for _, p := range postings[starts[f]:starts[f+1]] {
+					row[p.candidate] += values[i] * p.weight
+				}
+			}
+		})
 	}
 }

@@ -10,18 +10,24 @@ import (
 func TestScoreErrors(t *testing.T) {
 	one, ref := []string{"a"}, [][]string{{"a"}}
 	for want, f := range map[string]func() error{
-		"bleu: no outputs":                  func() error { _, err := BLEU(nil, nil, BLEUOptions{}); return err },
-		"bleu: 1 outputs, references of 0":  func() error { _, err := BLEU(one, nil, BLEUOptions{}); return err },
-		"chrf: output 1 has no reference":   func() error { _, err := ChrF([]string{"", ""}, [][]string{{"a"}, {}}, ChrFOptions{}); return err },
-		"rouge: output 0 has no reference":  func() error { _, err := ROUGE(one, [][]string{nil}, ROUGEOptions{}); return err },
-		`no tokenizer is called "13b"`:      func() error { _, err := BLEU(one, ref, BLEUOptions{Tokenizer: "13b"}); return err },
-		`no smoothing is called "most"`:     func() error { _, err := BLEU(one, ref, BLEUOptions{Smoothing: "most"}); return err },
-		"smoothing by -1":                   func() error { _, err := BLEU(one, ref, BLEUOptions{SmoothValue: -1}); return err },
-		"smoothing by NaN":                  func() error { _, err := BLEU(one, ref, BLEUOptions{SmoothValue: math.NaN()}); return err },
-		"n-grams of up to -1 words":         func() error { _, err := BLEU(one, ref, BLEUOptions{MaxOrder: -1}); return err },
-		"chrf: 6 characters, -1 words":      func() error { _, err := ChrF(one, ref, ChrFOptions{WordOrder: -1}); return err },
-		"bleu: no outputs to score":         func() error { _, err := Generation(nil, nil, GenerationOptions{}); return err },
-		"copy evidence: eval: bleu: 2 outp": func() error { _, err := CopyEvidence(make([][]string, 2), ref, GenerationOptions{}); return err },
+		"bleu: generation: not evaluated":  func() error { _, err := BLEU(t.Context(), nil, nil, BLEUOptions{}); return err },
+		"bleu: 1 outputs, references of 0": func() error { _, err := BLEU(t.Context(), one, nil, BLEUOptions{}); return err },
+		"chrf: output 1 has no reference": func() error {
+			_, err := ChrF(t.Context(), []string{"", ""}, [][]string{{"a"}, {}}, ChrFOptions{})
+			return err
+		},
+		"rouge: output 0 has no reference": func() error { _, err := ROUGE(t.Context(), one, [][]string{nil}, ROUGEOptions{}); return err },
+		`no tokenizer is called "13b"`:     func() error { _, err := BLEU(t.Context(), one, ref, BLEUOptions{Tokenizer: "13b"}); return err },
+		`no smoothing is called "most"`:    func() error { _, err := BLEU(t.Context(), one, ref, BLEUOptions{Smoothing: "most"}); return err },
+		"smoothing by -1":                  func() error { _, err := BLEU(t.Context(), one, ref, BLEUOptions{SmoothValue: -1}); return err },
+		"smoothing by NaN":                 func() error { _, err := BLEU(t.Context(), one, ref, BLEUOptions{SmoothValue: math.NaN()}); return err },
+		"n-grams of up to -1 words":        func() error { _, err := BLEU(t.Context(), one, ref, BLEUOptions{MaxOrder: -1}); return err },
+		"chrf: 6 characters, -1 words":     func() error { _, err := ChrF(t.Context(), one, ref, ChrFOptions{WordOrder: -1}); return err },
+		"there are no outputs to score":    func() error { _, err := Generation(t.Context(), nil, nil, GenerationOptions{}); return err },
+		"copy evidence: eval: bleu: 2 outp": func() error {
+			_, err := CopyEvidence(t.Context(), make([][]string, 2), ref, GenerationOptions{})
+			return err
+		},
 	} {
 		if err := f(); err == nil || !strings.HasPrefix(err.Error(), "eval: ") || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want one with %q", err, want)
@@ -32,7 +38,7 @@ func TestScoreErrors(t *testing.T) {
 // TestBLEUByHand: the output has 5 of 6 words, 3 of 5 pairs, 1 of 4 triples
 // and no quadruple of the reference of 7 words.
 func TestBLEUByHand(t *testing.T) {
-	got, err := BLEU([]string{"the cat sat on a mat"}, [][]string{{"today the cat sat near a mat"}}, BLEUOptions{})
+	got, err := BLEU(t.Context(), []string{"the cat sat on a mat"}, [][]string{{"today the cat sat near a mat"}}, BLEUOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +61,7 @@ func TestTokenizerFor(t *testing.T) {
 func TestGeneration(t *testing.T) {
 	outputs := []string{"Ночью шёл дождь.", "Мост закрыт до весны.", " ."}
 	references := [][]string{{"Ночью шёл дождь."}, {"Мост открыт до зимы.", "Мост закрыт до весны."}, {"Паром не ходит."}}
-	got, err := Generation(outputs, references, GenerationOptions{Lang: "ru", Bootstrap: &Bootstrap{Folds: 200}})
+	got, err := Generation(t.Context(), outputs, references, GenerationOptions{Lang: "ru", Bootstrap: &Bootstrap{Folds: 200}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,11 +90,11 @@ func TestGeneration(t *testing.T) {
 func TestCopyEvidence(t *testing.T) {
 	references := [][]string{{"The ferry leaves at seven."}, {"Nobody reads the instructions."}, {"The bridge is closed."}}
 	evidence := [][]string{{"The ferry leaves at seven.", "Nobody reads the instructions."}, {"The bridge is closed."}, nil}
-	got, err := CopyEvidence(evidence, references, GenerationOptions{Lang: "en"})
+	got, err := CopyEvidence(t.Context(), evidence, references, GenerationOptions{Lang: "en"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	want, err := Generation([]string{references[0][0], references[2][0], ""}, references, GenerationOptions{Lang: "en"})
+	want, err := Generation(t.Context(), []string{references[0][0], references[2][0], ""}, references, GenerationOptions{Lang: "en"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +116,7 @@ func TestROUGEWords(t *testing.T) {
 		{ROUGEOptions{Words: Words}, 2 * 1.0 / (4 + 3)},
 		{ROUGEOptions{Words: Words, Stemmer: true}, 2 * 2.0 / (4 + 3)},
 	} {
-		got, err := ROUGE(out, ref, c.opt)
+		got, err := ROUGE(t.Context(), out, ref, c.opt)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -70,7 +70,7 @@ func cased(r rune) bool {
 // format characters, and the punctuation that is found within words.
 func caseIgnorable(r rune) bool {
 	return unicode.In(r, unicode.Mn, unicode.Me, unicode.Cf, unicode.Lm, unicode.Sk) ||
-		slices.Contains([]rune{'\'', '.', ':', '·', '\u0387', '\u055f', '\u05f4', '\u2018', '\u2019', '\u2024', '\u2027', '\ufe13', '\ufe52', '\ufe55', '\uff07', '\uff0e', '\uff1a'}, r)
+		slices.Contains([]rune("'.:·\u0387\u055f\u05f4\u2018\u2019\u2024\u2027\ufe13\ufe52\ufe55\uff07\uff0e\uff1a"), r)
 }
 
 // isSpace reports what Python's str.split splits at: white space, and the

@@ -1,9 +1,11 @@
 package eval
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/marge-go/marge/asm"
+	"github.com/marge-go/marge/marge/internal/parallel"
 )
 
 // MaxSim scores documents of several vectors, such as those of their chunks. A
@@ -20,11 +22,9 @@ type MaxSim struct {
 
 // NewMaxSim returns a scorer for documents of which document i has the vectors
 // offsets[i] to offsets[i+1], at least one, rows of dim values. They are copied
-// and brought to unit length.
+// and scaled to unit length.
 func NewMaxSim(run asm.Runner, vectors []float32, dim int, offsets []int) *MaxSim {
-	unit := make([]float32, len(vectors))
-	copy(unit, vectors)
-	Normalize(unit, dim)
+	unit := unitCopy(vectors, dim)
 	ok := len(offsets) > 0 && offsets[0] == 0 && offsets[len(offsets)-1] == len(vectors)/dim
 	for i := 1; ok && i < len(offsets); i++ {
 		ok = offsets[i-1] < offsets[i]
@@ -40,10 +40,10 @@ func NewMaxSim(run asm.Runner, vectors []float32, dim int, offsets []int) *MaxSi
 const maxSimRows = 256
 
 // Against implements [Scorer].
-func (s *MaxSim) Against(candidates []int) func(queries []int, dst []float32) {
+func (s *MaxSim) Against(candidates []int) ScoreFunc {
 	columns, columnOffsets := s.rows(candidates)
 	n := columnOffsets[len(candidates)]
-	return func(queries []int, dst []float32) {
+	return func(ctx context.Context, queries []int, dst []float32) error {
 		for len(queries) > 0 {
 			block, rows := 1, s.offsets[queries[0]+1]-s.offsets[queries[0]]
 			for block < len(queries) && rows < maxSimRows {
@@ -57,24 +57,24 @@ func (s *MaxSim) Against(candidates []int) func(queries []int, dst []float32) {
 				Alpha: 1, A: vectors, LDA: s.dim, B: columns, LDB: s.dim,
 				C: cosines, LDC: n,
 			})
-			s.run.Run(block, maxSimTask(func(q int) {
+			err := parallel.Run(ctx, s.run, block, func(q int) {
 				row := cosines[offsets[q]*n : offsets[q+1]*n]
 				for c := range candidates {
 					dst[q*len(candidates)+c] = maxSim(row, n, columnOffsets[c], columnOffsets[c+1])
 				}
-			}))
+			})
+			if err != nil {
+				return err
+			}
 			queries, dst = queries[block:], dst[block*len(candidates):]
 		}
+		return ctx.Err()
 	}
 }
 
-type maxSimTask func(part int)
-
-func (t maxSimTask) Do(part int) { t(part) }
-
 // maxSim returns the score of a query and a candidate. cosines has a row of n
-// for each vector of the query; those with the candidate are in columns from
-// to to.
+// for each vector of the query, in which those with the candidate's vectors are
+// columns [from, to).
 func maxSim(cosines []float32, n, from, to int) float32 {
 	rows := len(cosines) / n
 	byRow, byColumn := 0.0, 0.0

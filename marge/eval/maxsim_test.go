@@ -54,8 +54,7 @@ func TestMaxSim(t *testing.T) {
 	var first []float32
 	for _, run := range []asm.Runner{asm.Serial, pool} {
 		dst := make([]float32, len(queries)*len(candidates))
-		score := NewMaxSim(run, vectors, dim, offsets).Against(candidates)
-		score(queries, dst)
+		score(t, NewMaxSim(run, vectors, dim, offsets), candidates, queries, dst)
 		for i, q := range queries {
 			for j, c := range candidates {
 				if want := (side(q, c) + side(c, q)) / 2; math.Abs(float64(dst[i*len(candidates)+j])-want) > 1e-6 {
@@ -79,14 +78,14 @@ func TestMaxSim(t *testing.T) {
 		single[i] = i
 	}
 	a, b := make([]float32, 6), make([]float32, 6)
-	NewMaxSim(asm.Serial, vectors, dim, single).Against([]int{4, 5, 6})([]int{9, 4}, a)
-	NewDense(asm.Serial, vectors, dim).Against([]int{4, 5, 6})([]int{9, 4}, b)
+	score(t, NewMaxSim(asm.Serial, vectors, dim, single), []int{4, 5, 6}, []int{9, 4}, a)
+	score(t, NewDense(asm.Serial, vectors, dim), []int{4, 5, 6}, []int{9, 4}, b)
 	if !slices.Equal(a, b) {
 		t.Errorf("of one vector each: %v, want %v", a, b)
 	}
 
 	vectors[0] = float32(math.NaN())
-	NewMaxSim(asm.Serial, vectors, dim, offsets).Against([]int{1, 0})([]int{0, 2}, a)
+	score(t, NewMaxSim(asm.Serial, vectors, dim, offsets), []int{1, 0}, []int{0, 2}, a)
 	if a[0] == a[0] || a[1] == a[1] || a[2] != a[2] || a[3] == a[3] {
 		t.Errorf("scores with a vector that is not a number: %v", a[:4])
 	}

@@ -2,26 +2,17 @@ package eval
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"math"
 	"slices"
 
 	"github.com/marge-go/marge/asm"
 	"github.com/marge-go/marge/marge/index"
+	"github.com/marge-go/marge/marge/vectors"
 )
 
-// Margin is how the cosine of two sentences is set against those of their
-// neighbours.
-type Margin = index.Margin
-
-// The margins.
-const (
-	MarginRatio    = index.MarginRatio
-	MarginDistance = index.MarginDistance
-	MarginNone     = index.MarginNone
-)
-
-// MiningMethod is which of the candidate pairs are extracted. Candidates of a
+// MiningMethod says which of the candidate pairs are extracted. Candidates of a
 // sentence are its nearest neighbours in the other language.
 type MiningMethod string
 
@@ -39,8 +30,8 @@ const (
 
 // MineOptions are the settings of [Mine].
 type MineOptions struct {
-	Margin Margin       // "" stands for ratio
-	Method MiningMethod // "" stands for greedy
+	Margin vectors.Margin // "" stands for ratio
+	Method MiningMethod   // "" stands for greedy
 	// K is how many nearest neighbours a sentence has: those that it may be
 	// paired with, and those of the margin. 0 stands for 4, the paper's.
 	K int
@@ -59,14 +50,15 @@ type Mined struct {
 
 // Mine finds pairs of translations among sentences of two languages, whose
 // vectors are rows of dim values of any length. Pairs come in descending order
-// of score, then of position; which of them are good enough is for a threshold
-// to say, see [BestThreshold]. The search is exact, its memory proportional to
-// the number of sentences, and the result the same for any number of threads.
+// of score, then of position; a threshold decides which of them are good enough,
+// see [BestThreshold]. The search is exact, its memory proportional to the
+// number of sentences, and the result the same for any number of threads.
 //
-// A vector with a value that is not finite is an error.
-func Mine(run asm.Runner, sources, targets []float32, dim int, opt MineOptions) ([]Mined, error) {
+// Options that are not valid, a value that is not finite and a cancelled context
+// are errors.
+func Mine(ctx context.Context, run asm.Runner, sources, targets []float32, dim int, opt MineOptions) ([]Mined, error) {
 	if opt.Margin == "" {
-		opt.Margin = MarginRatio
+		opt.Margin = vectors.MarginRatio
 	}
 	if opt.Method == "" {
 		opt.Method = MineGreedy
@@ -74,9 +66,11 @@ func Mine(run asm.Runner, sources, targets []float32, dim int, opt MineOptions) 
 	if opt.K == 0 {
 		opt.K = 4
 	}
-	if !slices.Contains([]Margin{MarginRatio, MarginDistance, MarginNone}, opt.Margin) ||
-		!slices.Contains([]MiningMethod{MineForward, MineMutual, MineGreedy}, opt.Method) || opt.K < 0 {
-		return nil, fmt.Errorf("eval: mine: no such settings: margin %q, method %q, %d neighbours", opt.Margin, opt.Method, opt.K)
+	if err := opt.Margin.Validate(); err != nil {
+		return nil, fmt.Errorf("eval: mine: %w", err)
+	}
+	if !slices.Contains([]MiningMethod{MineForward, MineMutual, MineGreedy}, opt.Method) || opt.K < 0 {
+		return nil, fmt.Errorf("eval: mine: no such settings: method %q, %d neighbours", opt.Method, opt.K)
 	}
 	from, err := unitRows("source", sources, dim)
 	if err != nil {
@@ -89,8 +83,14 @@ func Mine(run asm.Runner, sources, targets []float32, dim int, opt MineOptions) 
 	if len(from) == 0 || len(to) == 0 {
 		return nil, nil
 	}
-	forward := nearest(run, from, to, dim, opt.K)
-	backward := nearest(run, to, from, dim, opt.K)
+	forward, err := nearest(ctx, run, from, to, dim, opt.K)
+	if err != nil {
+		return nil, fmt.Errorf("eval: mine: %w", err)
+	}
+	backward, err := nearest(ctx, run, to, from, dim, opt.K)
+	if err != nil {
+		return nil, fmt.Errorf("eval: mine: %w", err)
+	}
 	bestTarget := forward.best(opt.Margin, backward)
 	if opt.Method == MineForward {
 		return sortMined(bestTarget), nil
@@ -116,16 +116,11 @@ func Mine(run asm.Runner, sources, targets []float32, dim int, opt MineOptions) 
 }
 
 // unitRows returns a copy of vectors with unit length.
-func unitRows(what string, vectors []float32, dim int) ([]float32, error) {
-	checkRows("mine", vectors, dim)
-	for i, x := range vectors {
-		if x-x != 0 {
-			return nil, fmt.Errorf("%s sentence %d has the value %v", what, i/dim, x)
-		}
+func unitRows(what string, rows []float32, dim int) ([]float32, error) {
+	if err := vectors.CheckFinite(rows, dim); err != nil {
+		return nil, fmt.Errorf("%s sentences: %w", what, err)
 	}
-	unit := slices.Clone(vectors)
-	Normalize(unit, dim)
-	return unit, nil
+	return unitCopy(rows, dim), nil
 }
 
 // neighbours are the k nearest of every sentence among those of the other
@@ -137,12 +132,17 @@ type neighbours struct {
 	means   []float64 // of the cosines of a sentence
 }
 
-func nearest(run asm.Runner, queries, vectors []float32, dim, k int) neighbours {
-	k = min(k, len(vectors)/dim)
+func nearest(ctx context.Context, run asm.Runner, queries, rows []float32, dim, k int) (*neighbours, error) {
+	k = min(k, len(rows)/dim)
 	flat := index.NewFlat(dim)
-	flat.Add(vectors)
-	n := neighbours{k: k}
-	n.ids, n.cosines = flat.Search(run, queries, k)
+	if err := flat.Add(rows); err != nil {
+		return nil, err
+	}
+	n := &neighbours{k: k}
+	var err error
+	if n.ids, n.cosines, err = flat.Search(ctx, run, queries, k); err != nil {
+		return nil, err
+	}
 	for row := range slices.Chunk(n.cosines, k) {
 		mean := 0.0
 		for _, c := range row {
@@ -150,26 +150,17 @@ func nearest(run asm.Runner, queries, vectors []float32, dim, k int) neighbours 
 		}
 		n.means = append(n.means, mean)
 	}
-	return n
+	return n, nil
 }
 
 // best returns the neighbour with the highest score of every sentence, as its
 // target. others are the neighbours of the other language's sentences.
-func (n *neighbours) best(margin Margin, others neighbours) []Mined {
+func (n *neighbours) best(margin vectors.Margin, others *neighbours) []Mined {
 	mined := make([]Mined, len(n.means))
 	for i := range mined {
 		for j := range n.k {
 			target := int(n.ids[i*n.k+j])
-			score := float64(n.cosines[i*n.k+j])
-			average := (n.means[i] + others.means[target]) / 2
-			switch {
-			case margin == MarginDistance:
-				score -= average
-			case margin == MarginRatio && average > 0:
-				score /= average
-			case margin == MarginRatio:
-				score = 0
-			}
+			score := vectors.MarginScore(margin, float64(n.cosines[i*n.k+j]), n.means[i], others.means[target])
 			if j == 0 || score > mined[i].Score {
 				mined[i] = Mined{Bitext{i, target}, score}
 			}
@@ -198,9 +189,13 @@ type MiningScore struct {
 
 // ScoreMining compares the mined pairs that score at least a threshold with the
 // true pairs, as the shared task of BUCC does (Zweigenbaum et al. 2017). A pair
-// that is given twice counts once.
-func ScoreMining(mined []Mined, gold []Bitext, threshold float64) MiningScore {
-	truth := goldSet(gold)
+// that is given twice counts once. Without true pairs the error is a
+// [NotEvaluatedError].
+func ScoreMining(mined []Mined, gold []Bitext, threshold float64) (MiningScore, error) {
+	truth, err := goldSet(gold)
+	if err != nil {
+		return MiningScore{}, err
+	}
 	found := map[Bitext]bool{}
 	s := MiningScore{Threshold: threshold, Gold: len(truth)}
 	for _, m := range mined {
@@ -210,16 +205,20 @@ func ScoreMining(mined []Mined, gold []Bitext, threshold float64) MiningScore {
 		}
 	}
 	s.rate()
-	return s
+	return s, nil
 }
 
 // BestThreshold returns the score at the threshold with the highest F1. Choose
 // it on development pairs and use it on others with [ScoreMining]; on the pairs
 // themselves it is an upper bound. The threshold lies half-way between the last
-// pair that counts and the next. Where no pair is true, nothing counts: the
-// threshold is the smallest number above all scores, 0 without any.
-func BestThreshold(mined []Mined, gold []Bitext) MiningScore {
-	truth := goldSet(gold)
+// pair that counts and the next. If no mined pair is true, none counts: the
+// threshold is the smallest number above all scores, 0 without any. Without true
+// pairs the error is a [NotEvaluatedError].
+func BestThreshold(mined []Mined, gold []Bitext) (MiningScore, error) {
+	truth, err := goldSet(gold)
+	if err != nil {
+		return MiningScore{}, err
+	}
 	found := map[Bitext]bool{}
 	pairs := sortMined(slices.DeleteFunc(slices.Clone(mined), func(m Mined) bool { return m.Score != m.Score }))
 	s := MiningScore{Gold: len(truth)}
@@ -248,15 +247,24 @@ func BestThreshold(mined []Mined, gold []Bitext) MiningScore {
 			}
 		}
 	}
-	return best
+	return best, nil
 }
 
-func goldSet(gold []Bitext) map[Bitext]bool {
+// String returns the score on one line.
+func (s MiningScore) String() string {
+	return fmt.Sprintf("F1 %.3f, precision %.3f, recall %.3f: %d of %d mined pairs are true, of %d, at threshold %.4g",
+		s.F1, s.Precision, s.Recall, s.Correct, s.Mined, s.Gold, s.Threshold)
+}
+
+func goldSet(gold []Bitext) (map[Bitext]bool, error) {
+	if len(gold) == 0 {
+		return nil, &NotEvaluatedError{"mining", "there are no true pairs to compare with"}
+	}
 	truth := make(map[Bitext]bool, len(gold))
 	for _, pair := range gold {
 		truth[pair] = true
 	}
-	return truth
+	return truth, nil
 }
 
 func (s *MiningScore) count(correct bool) {

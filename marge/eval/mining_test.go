@@ -2,6 +2,7 @@ package eval
 
 import (
 	"cmp"
+	"errors"
 	"math"
 	"math/rand/v2"
 	"reflect"
@@ -11,11 +12,12 @@ import (
 	"testing"
 
 	"github.com/marge-go/marge/asm"
+	"github.com/marge-go/marge/marge/vectors"
 )
 
 // naiveScores returns the score of every pair of sentences by the formulas of
 // the paper, in float64, and for every sentence which are its k nearest.
-func naiveScores(sources, targets [][]float64, margin Margin, k int) (scores [][]float64, near, back [][]int) {
+func naiveScores(sources, targets [][]float64, margin vectors.Margin, k int) (scores [][]float64, near, back [][]int) {
 	cos := func(a, b []float64) float64 {
 		ab, aa, bb := 0.0, 0.0, 0.0
 		for i := range a {
@@ -46,9 +48,9 @@ func naiveScores(sources, targets [][]float64, margin Margin, k int) (scores [][
 		for j := range targets {
 			s, average := cos(sources[i], targets[j]), means[i]/2+backMeans[j]/2
 			switch margin {
-			case MarginRatio:
+			case vectors.MarginRatio:
 				s /= average
-			case MarginDistance:
+			case vectors.MarginDistance:
 				s -= average
 			}
 			scores[i] = append(scores[i], s)
@@ -108,11 +110,11 @@ func TestMineAgainstNaive(t *testing.T) {
 		sources, a := rows(1 + r.IntN(30))
 		targets, b := rows(1 + r.IntN(30))
 		o := MineOptions{
-			Margin: []Margin{MarginDistance, MarginNone, MarginRatio}[seed%3],
+			Margin: []vectors.Margin{vectors.MarginDistance, vectors.MarginNone, vectors.MarginRatio}[seed%3],
 			Method: []MiningMethod{MineForward, MineMutual, MineGreedy}[seed/3%3],
 			K:      1 + r.IntN(6),
 		}
-		if o.Margin == MarginRatio {
+		if o.Margin == vectors.MarginRatio {
 			// Averages near zero make ratios that float32 does not resolve.
 			for _, rows := range [][][]float64{sources, targets} {
 				for _, row := range rows {
@@ -128,7 +130,7 @@ func TestMineAgainstNaive(t *testing.T) {
 		}
 		want := naiveMine(sources, targets, o)
 		for _, run := range []asm.Runner{asm.Serial, threads(3)} {
-			got, err := Mine(run, a, b, dim, o)
+			got, err := Mine(t.Context(), run, a, b, dim, o)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -155,22 +157,22 @@ func TestMineMargin(t *testing.T) {
 	}
 	right := []Bitext{{0, 1}, {1, 2}, {2, 3}}
 	for _, c := range []struct {
-		margin  Margin
+		margin  vectors.Margin
 		correct int
-	}{{MarginNone, 0}, {MarginDistance, 3}, {MarginRatio, 3}} {
-		mined, err := Mine(asm.Serial, sources, targets, 4, MineOptions{Margin: c.margin, Method: MineForward})
+	}{{vectors.MarginNone, 0}, {vectors.MarginDistance, 3}, {vectors.MarginRatio, 3}} {
+		mined, err := Mine(t.Context(), asm.Serial, sources, targets, 4, MineOptions{Margin: c.margin, Method: MineForward})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if s := ScoreMining(mined, right, math.Inf(-1)); s.Correct != c.correct || s.Mined != 3 {
+		if s := must(ScoreMining(mined, right, math.Inf(-1))); s.Correct != c.correct || s.Mined != 3 {
 			t.Errorf("%s: %+v of %v", c.margin, s, mined)
 		}
 	}
-	def, err := Mine(asm.Serial, sources, targets, 4, MineOptions{})
+	def, err := Mine(t.Context(), asm.Serial, sources, targets, 4, MineOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if same, _ := Mine(asm.Serial, sources, targets, 4, MineOptions{Margin: MarginRatio, Method: MineGreedy, K: 4}); !reflect.DeepEqual(def, same) {
+	if same, _ := Mine(t.Context(), asm.Serial, sources, targets, 4, MineOptions{Margin: vectors.MarginRatio, Method: MineGreedy, K: 4}); !reflect.DeepEqual(def, same) {
 		t.Errorf("defaults: %v, want %v", def, same)
 	}
 }
@@ -178,26 +180,26 @@ func TestMineMargin(t *testing.T) {
 func TestMineEdges(t *testing.T) {
 	none := make([]float32, 0)
 	for _, c := range [][2][]float32{{none, {1, 2}}, {{1, 2}, none}, {none, none}} {
-		if got, err := Mine(asm.Serial, c[0], c[1], 2, MineOptions{}); len(got) != 0 || err != nil {
+		if got, err := Mine(t.Context(), asm.Serial, c[0], c[1], 2, MineOptions{}); len(got) != 0 || err != nil {
 			t.Errorf("%v: %v, %v", c, got, err)
 		}
 	}
 	// A vector of zeros has no translation and no ratio.
-	got, err := Mine(asm.Serial, []float32{0, 0, 1, 0}, []float32{0, 0, 2, 0}, 2, MineOptions{K: 1})
+	got, err := Mine(t.Context(), asm.Serial, []float32{0, 0, 1, 0}, []float32{0, 0, 2, 0}, 2, MineOptions{K: 1})
 	if err != nil || len(got) != 2 || got[0] != (Mined{Bitext{1, 1}, 1}) || got[1].Score != 0 {
 		t.Errorf("zeros: %v, %v", got, err)
 	}
 	nan, inf := float32(math.NaN()), float32(math.Inf(1))
 	for want, c := range map[string][2][]float32{
-		"source sentence 1 has the value NaN":  {{1, 2, 3, nan}, {1, 2}},
-		"target sentence 0 has the value +Inf": {{1, 2}, {inf, 2}},
+		"source sentences: vector 1 has the value NaN":  {{1, 2, 3, nan}, {1, 2}},
+		"target sentences: vector 0 has the value +Inf": {{1, 2}, {inf, 2}},
 	} {
-		if _, err := Mine(asm.Serial, c[0], c[1], 2, MineOptions{}); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := Mine(t.Context(), asm.Serial, c[0], c[1], 2, MineOptions{}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %s", err, want)
 		}
 	}
 	for _, o := range []MineOptions{{Margin: "x"}, {Method: "x"}, {K: -1}} {
-		if _, err := Mine(asm.Serial, none, none, 2, o); err == nil {
+		if _, err := Mine(t.Context(), asm.Serial, none, none, 2, o); err == nil {
 			t.Errorf("no error for %+v", o)
 		}
 	}
@@ -208,32 +210,40 @@ func TestScoreMining(t *testing.T) {
 		{Bitext{0, 0}, 5}, {Bitext{1, 1}, 4}, {Bitext{1, 1}, 4}, {Bitext{2, 7}, 3}, {Bitext{3, 3}, 3}, {Bitext{4, 8}, 1}, {Bitext{9, 9}, math.NaN()},
 	}
 	gold := []Bitext{{0, 0}, {1, 1}, {3, 3}, {5, 5}, {5, 5}}
-	got := ScoreMining(mined, gold, 3)
+	got := must(ScoreMining(mined, gold, 3))
 	want := MiningScore{Threshold: 3, Mined: 4, Gold: 4, Correct: 3, Precision: 0.75, Recall: 0.75, F1: 0.75}
 	if got != want {
 		t.Errorf("at 3: %+v, want %+v", got, want)
 	}
 	// At 4: precision 1, recall 1/2, F1 2/3; at 3: F1 3/4; below: 2*3/(5+4).
 	want.Threshold = 2
-	if got := BestThreshold(mined, gold); got != want {
+	if got := must(BestThreshold(mined, gold)); got != want {
 		t.Errorf("best: %+v, want %+v", got, want)
 	}
 	r := rand.New(rand.NewPCG(1, 2))
 	shuffled := slices.Clone(mined)
 	r.Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
-	if got := BestThreshold(shuffled, gold); got != want {
+	if got := must(BestThreshold(shuffled, gold)); got != want {
 		t.Errorf("the order of pairs matters: %+v", got)
 	}
-	if got := BestThreshold(mined, []Bitext{{8, 8}}); got != (MiningScore{Threshold: math.Nextafter(5, 6), Gold: 1}) || ScoreMining(mined, nil, got.Threshold).Mined > 0 {
+	if got := must(BestThreshold(mined, []Bitext{{8, 8}})); got != (MiningScore{Threshold: math.Nextafter(5, 6), Gold: 1}) || must(ScoreMining(mined, gold, got.Threshold)).Mined > 0 {
 		t.Errorf("none true: %+v", got)
 	}
-	if got := BestThreshold(nil, gold); got != (MiningScore{Gold: 4}) {
+	if got := must(BestThreshold(nil, gold)); got != (MiningScore{Gold: 4}) {
 		t.Errorf("none mined: %+v", got)
 	}
-	if got := ScoreMining(nil, nil, 0); got != (MiningScore{}) {
-		t.Errorf("nothing: %+v", got)
+	if got := must(ScoreMining(nil, gold, 0)); got != (MiningScore{Gold: 4}) {
+		t.Errorf("none mined: %+v", got)
 	}
-	if got := BestThreshold([]Mined{{Bitext{1, 1}, -2}}, []Bitext{{1, 1}}); got.F1 != 1 || got.Threshold != -2 {
+	_, bestErr := BestThreshold(mined, nil)
+	_, scoreErr := ScoreMining(mined, nil, 0)
+	for _, err := range []error{bestErr, scoreErr} {
+		var reason *NotEvaluatedError
+		if !errors.As(err, &reason) {
+			t.Errorf("without true pairs: error %v", err)
+		}
+	}
+	if got := must(BestThreshold([]Mined{{Bitext{1, 1}, -2}}, []Bitext{{1, 1}})); got.F1 != 1 || got.Threshold != -2 {
 		t.Errorf("a single pair: %+v", got)
 	}
 }
@@ -246,17 +256,17 @@ func TestBestThresholdIsBest(t *testing.T) {
 		var gold []Bitext
 		for i := range 1 + r.IntN(20) {
 			mined = append(mined, Mined{Bitext{i, i}, math.Nextafter(float64(r.IntN(5)), float64(r.IntN(9)))})
-			if r.IntN(2) == 0 {
+			if i == 0 || r.IntN(2) == 0 {
 				gold = append(gold, Bitext{i + r.IntN(2), i})
 			}
 		}
 		best := 0.0
 		for _, m := range mined {
-			best = max(best, ScoreMining(mined, gold, m.Score).F1)
+			best = max(best, must(ScoreMining(mined, gold, m.Score)).F1)
 		}
-		got := BestThreshold(mined, gold)
-		if got.F1 != best || ScoreMining(mined, gold, got.Threshold) != got {
-			t.Fatalf("seed %d: %+v, best F1 %v, again %+v", seed, got, best, ScoreMining(mined, gold, got.Threshold))
+		got := must(BestThreshold(mined, gold))
+		if got.F1 != best || must(ScoreMining(mined, gold, got.Threshold)) != got {
+			t.Fatalf("seed %d: %+v, best F1 %v, again %+v", seed, got, best, must(ScoreMining(mined, gold, got.Threshold)))
 		}
 	}
 }

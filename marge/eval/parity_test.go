@@ -86,7 +86,7 @@ func (p *parityCases) compare(t *testing.T) {
 	for _, c := range p.Corpora {
 		for _, want := range c.Bleu {
 			o := want.Options
-			got, err := BLEU(c.Outputs, c.References, BLEUOptions{
+			got, err := BLEU(t.Context(), c.Outputs, c.References, BLEUOptions{
 				Tokenizer: o.Tokenize, Smoothing: o.SmoothMethod, SmoothValue: o.SmoothValue, MaxOrder: o.MaxNgramOrder,
 				EffectiveOrder: o.EffectiveOrder, Lowercase: o.Lowercase,
 			})
@@ -100,7 +100,7 @@ func (p *parityCases) compare(t *testing.T) {
 		}
 		for _, want := range c.Chrf {
 			o := want.Options
-			got, err := ChrF(c.Outputs, c.References, ChrFOptions{
+			got, err := ChrF(t.Context(), c.Outputs, c.References, ChrFOptions{
 				CharOrder: o.CharOrder, WordOrder: o.WordOrder, Beta: o.Beta, Lowercase: o.Lowercase, Whitespace: o.Whitespace, EpsSmoothing: o.EpsSmoothing,
 			})
 			if err != nil {
@@ -115,7 +115,7 @@ func (p *parityCases) compare(t *testing.T) {
 			if want.Options.Spaces {
 				opt.Words = func(text string) []string { return strings.FieldsFunc(text, isSpace) }
 			}
-			got, err := ROUGE(c.Outputs, c.References, opt)
+			got, err := ROUGE(t.Context(), c.Outputs, c.References, opt)
 			if err != nil {
 				t.Fatalf("%s: %v", c.Name, err)
 			}

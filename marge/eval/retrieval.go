@@ -2,6 +2,7 @@ package eval
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"io"
 	"maps"
@@ -18,10 +19,14 @@ type Doc struct {
 // Scorer compares documents, which it knows by their position.
 type Scorer interface {
 	// Against prepares candidates and returns a function that compares queries
-	// with them: it fills dst, queries x candidates, row-major, with scores,
-	// the higher the more similar.
-	Against(candidates []int) func(queries []int, dst []float32)
+	// with them.
+	Against(candidates []int) ScoreFunc
 }
+
+// ScoreFunc fills dst, [queries, candidates], with scores, the higher the more
+// similar. It stops with the context's error within a second after ctx is
+// cancelled.
+type ScoreFunc func(ctx context.Context, queries []int, dst []float32) error
 
 // Metrics are averages over queries or over language pairs.
 type Metrics struct {
@@ -54,7 +59,7 @@ type Report struct {
 	MacroIntervals *Intervals `json:"macro_intervals,omitempty"`
 }
 
-// query is what came of one query.
+// query is the result of one query.
 type query struct {
 	group string
 	rank  int
@@ -67,8 +72,17 @@ type Intervals struct {
 	MRR Interval `json:"mrr"`
 }
 
-// queryBlock is the number of queries that are scored at a time.
-const queryBlock = 1024
+// queryBlock is the most queries that are scored at a time, scoreBlock the most
+// scores: 64 MiB.
+const (
+	queryBlock = 1024
+	scoreBlock = 1 << 24
+)
+
+// queriesAtOnce returns how many queries are scored at a time.
+func queriesAtOnce(candidates int) int {
+	return max(1, min(queryBlock, scoreBlock/max(1, candidates)))
+}
 
 // Retrieval measures, for every ordered pair of different languages, how well
 // documents of the first find their equivalents in the second. The queries are
@@ -79,16 +93,29 @@ const queryBlock = 1024
 // and score at least as high as its best equivalent: ties count against the
 // scorer, as does a score that is not a number.
 //
-// The report has no intervals; [Report.Bootstrap] adds them.
-func Retrieval(docs []Doc, s Scorer) *Report {
+// The report has no intervals; [Report.Bootstrap] adds them. Progress, which may
+// be nil, counts queries. Without a query the error is a [NotEvaluatedError].
+func Retrieval(ctx context.Context, docs []Doc, s Scorer, progress Progress) (*Report, error) {
 	type key struct{ lang, group string }
 	byLang := map[string][]int{}
 	exists := map[key]bool{}
+	langs := map[string]map[string]bool{} // of each group
 	for i, d := range docs {
 		byLang[d.Lang] = append(byLang[d.Lang], i)
 		if d.Group != "" {
 			exists[key{d.Lang, d.Group}] = true
+			if langs[d.Group] == nil {
+				langs[d.Group] = map[string]bool{}
+			}
+			langs[d.Group][d.Lang] = true
 		}
+	}
+	done, total := 0, 0
+	for _, d := range docs {
+		total += max(0, len(langs[d.Group])-1)
+	}
+	if total == 0 {
+		return nil, &NotEvaluatedError{"retrieval", withoutTranslations(docs)}
 	}
 	report := &Report{Pairs: []PairReport{}}
 	pairs := map[[2]string]*PairReport{}
@@ -108,9 +135,16 @@ func Retrieval(docs []Doc, s Scorer) *Report {
 			continue
 		}
 		score := s.Against(candidates)
-		scores := make([]float32, min(len(queries), queryBlock)*len(candidates))
-		for block := range slices.Chunk(queries, queryBlock) {
-			score(block, scores[:len(block)*len(candidates)])
+		size := queriesAtOnce(len(candidates))
+		scores := make([]float32, min(len(queries), size)*len(candidates))
+		for block := range slices.Chunk(queries, size) {
+			err := ctx.Err()
+			if err == nil {
+				err = score(ctx, block, scores[:len(block)*len(candidates)])
+			}
+			if err != nil {
+				return nil, fmt.Errorf("eval: retrieval: %w", err)
+			}
 			for i, q := range block {
 				row := scores[i*len(candidates) : (i+1)*len(candidates)]
 				rank, nan := rankOf(row, equivalents[docs[q].Group])
@@ -121,6 +155,8 @@ func Retrieval(docs []Doc, s Scorer) *Report {
 				}
 				pairs[languages].queries = append(pairs[languages].queries, query{docs[q].Group, rank})
 			}
+			done += len(block)
+			progress.report(done, total)
 		}
 	}
 	for _, p := range pairs {
@@ -140,7 +176,27 @@ func Retrieval(docs []Doc, s Scorer) *Report {
 	}
 	report.Micro.divide()
 	report.Macro.divide()
-	return report
+	return report, nil
+}
+
+// withoutTranslations says why no document has an equivalent in another
+// language.
+func withoutTranslations(docs []Doc) string {
+	langs := map[string]bool{}
+	groups := false
+	for _, d := range docs {
+		langs[d.Lang] = true
+		groups = groups || d.Group != ""
+	}
+	switch {
+	case len(docs) == 0:
+		return "there are no documents"
+	case len(langs) == 1:
+		return fmt.Sprintf("all %d documents are in one language, %q", len(docs), docs[0].Lang)
+	case !groups:
+		return fmt.Sprintf("none of %d documents names a group of translations", len(docs))
+	}
+	return fmt.Sprintf("no two of %d documents in different languages are of one group", len(docs))
 }
 
 // rankOf returns the rank of the best equivalent among the scores of all
@@ -205,24 +261,26 @@ func (m *Metrics) divide() {
 // together, so for averages over many pairs the interval over queries is too
 // narrow, and the one over groups is that for other documents of the kind.
 //
-// A pair of which a fold drew no query is left out of that fold. Bootstrap
-// panics if the report does not come from [Retrieval], but was decoded.
-func (r *Report) Bootstrap(b Bootstrap, byGroup bool) {
+// A pair of which a fold drew no query is left out of that fold. The only error
+// is the context's, after which the report is as it was. Bootstrap panics if the
+// report does not come from [Retrieval], but was decoded.
+func (r *Report) Bootstrap(ctx context.Context, b Bootstrap, byGroup bool) error {
 	strata, unit := r.units(byGroup)
 	pairs := make([]folds, len(r.Pairs))
 	var micros, macros folds
-	b.each(strata, func(weights []int32) {
+	err := b.each(ctx, strata, func(weights []int32) {
 		micro, macro := r.fold(weights, unit, func(pair int, m Metrics) { pairs[pair].add(m) })
 		micros.add(micro)
 		macros.add(macro)
 	})
-	if len(r.Pairs) == 0 {
-		return
+	if err != nil {
+		return err
 	}
 	for i := range pairs {
 		r.Pairs[i].Intervals = pairs[i].intervals()
 	}
 	r.MicroIntervals, r.MacroIntervals = micros.intervals(), macros.intervals()
+	return nil
 }
 
 // units returns what is drawn, as sizes of strata, and the number of the unit
@@ -282,8 +340,33 @@ func (f *folds) add(m Metrics) {
 	f.p1, f.p5, f.mrr = append(f.p1, m.P1), append(f.p5, m.P5), append(f.mrr, m.MRR)
 }
 
+// intervals returns nil if no fold had a query.
 func (f *folds) intervals() *Intervals {
+	if len(f.p1) == 0 {
+		return nil
+	}
 	return &Intervals{interval(f.p1), interval(f.p5), interval(f.mrr)}
+}
+
+// String returns the metrics on one line.
+func (m Metrics) String() string {
+	return fmt.Sprintf("P@1 %.3f, P@5 %.3f, MRR %.3f (%d)", m.P1, m.P5, m.MRR, m.N)
+}
+
+// String returns the intervals on one line.
+func (i Intervals) String() string { return fmt.Sprintf("P@1 %v, P@5 %v, MRR %v", i.P1, i.P5, i.MRR) }
+
+// String returns the result for the pair on one line.
+func (p PairReport) String() string {
+	if p.Intervals == nil {
+		return fmt.Sprintf("%s-%s: %v", p.From, p.To, p.Metrics)
+	}
+	return fmt.Sprintf("%s-%s: %v, intervals %v", p.From, p.To, p.Metrics, p.Intervals)
+}
+
+// String returns the table of [Report.WriteTable].
+func (r Report) String() string {
+	return tableString(tabwriter.AlignRight, r.table)
 }
 
 // WriteTable writes the report as a text table with a line for each pair of
@@ -291,6 +374,14 @@ func (f *folds) intervals() *Intervals {
 // brackets.
 func (r *Report) WriteTable(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	r.table(t)
+	if err := t.Flush(); err != nil {
+		return fmt.Errorf("eval: write table: %w", err)
+	}
+	return nil
+}
+
+func (r *Report) table(t *tabwriter.Writer) {
 	fmt.Fprintln(t, "from\tto\tqueries\tcandidates\tP@1\tP@5\tMRR\t")
 	line := func(from, to string, n int, candidates any, m Metrics, ci *Intervals) {
 		fmt.Fprintf(t, "%s\t%s\t%d\t%v\t", from, to, n, candidates)
@@ -308,8 +399,4 @@ func (r *Report) WriteTable(w io.Writer) error {
 	if r.NaN > 0 {
 		fmt.Fprintf(t, "scores that are not a number:\t\t%d\t\t\t\t\t\n", r.NaN)
 	}
-	if err := t.Flush(); err != nil {
-		return fmt.Errorf("eval: write table: %w", err)
-	}
-	return nil
 }

@@ -1,6 +1,7 @@
 package eval
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"math"
@@ -17,13 +18,30 @@ import (
 // table is a Scorer that looks scores up.
 type table [][]float32
 
-func (s table) Against(candidates []int) func(queries []int, dst []float32) {
-	return func(queries []int, dst []float32) {
+func (s table) Against(candidates []int) ScoreFunc {
+	return func(_ context.Context, queries []int, dst []float32) error {
 		for i, q := range queries {
 			for j, c := range candidates {
 				dst[i*len(candidates)+j] = s[q][c]
 			}
 		}
+		return nil
+	}
+}
+
+// must returns a result that has no error.
+func must[T any](result T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return result
+}
+
+// score fills dst with the scores of queries and candidates.
+func score(t *testing.T, s Scorer, candidates, queries []int, dst []float32) {
+	t.Helper()
+	if err := s.Against(candidates)(t.Context(), queries, dst); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -76,7 +94,7 @@ func TestRetrievalByHand(t *testing.T) {
 		Macro: Metrics{2, 1.0 / 6, 1, ((1.0/2+1.0/4)/2 + (1+1.0/3+1.0/2)/3) / 2},
 		NaN:   2,
 	}
-	got := Retrieval(docs, s)
+	got := must(Retrieval(t.Context(), docs, s, nil))
 	same := func(a, b Metrics) bool {
 		return a.N == b.N && math.Abs(a.P1-b.P1)+math.Abs(a.P5-b.P5)+math.Abs(a.MRR-b.MRR) < 1e-14
 	}
@@ -129,17 +147,165 @@ func TestRetrievalRankFive(t *testing.T) {
 			s[i] = row
 		}
 		p5 := map[bool]float64{true: 1, false: 0}[better < 5]
-		if got := Retrieval(docs, s).Pairs[0]; got.P5 != p5 || got.MRR != 1/float64(better+1) {
+		if got := must(Retrieval(t.Context(), docs, s, nil)).Pairs[0]; got.P5 != p5 || got.MRR != 1/float64(better+1) {
 			t.Errorf("%d better: %+v", better, got)
 		}
 	}
 }
 
-func TestRetrievalEmpty(t *testing.T) {
-	for _, docs := range [][]Doc{nil, {{"de", "a"}}, {{"de", "a"}, {"de", "a"}}, {{"de", "a"}, {"en", "b"}}, {{"de", ""}, {"en", ""}}} {
-		got := Retrieval(docs, table{})
-		if want := (&Report{Pairs: []PairReport{}}); !reflect.DeepEqual(got, want) {
-			t.Errorf("%v: got %+v", docs, got)
+func TestRetrievalNotEvaluated(t *testing.T) {
+	for want, docs := range map[string][]Doc{
+		"there are no documents":                                       nil,
+		`all 1 documents are in one language, "de"`:                    {{"de", "a"}},
+		`all 2 documents are in one language, "de"`:                    {{"de", "a"}, {"de", "a"}},
+		"no two of 2 documents in different languages are of one grou": {{"de", "a"}, {"en", "b"}},
+		"none of 2 documents names a group of translations":            {{"de", ""}, {"en", ""}},
+	} {
+		got, err := Retrieval(t.Context(), docs, table{}, nil)
+		var reason *NotEvaluatedError
+		if got != nil || !errors.As(err, &reason) || reason.What != "retrieval" || !strings.Contains(reason.Reason, want) {
+			t.Errorf("%v: report %v, error %v, want one with %q", docs, got, err, want)
+		}
+	}
+}
+
+// TestRetrievalProgress counts every query of every pair of languages.
+func TestRetrievalProgress(t *testing.T) {
+	docs, s := retrievalCase(3, "de", "en", "fr")
+	var steps []int
+	must(Retrieval(t.Context(), append(docs, Doc{"it", ""}), widened(s), func(done, total int) {
+		if total != 18 {
+			t.Errorf("%d of %d queries", done, total)
+		}
+		steps = append(steps, done)
+	}))
+	if !slices.Equal(steps, []int{6, 12, 18}) {
+		t.Errorf("progress %v", steps)
+	}
+}
+
+// widened adds a document to a table.
+func widened(s Scorer) Scorer {
+	wide := append(slices.Clone(s.(table)), nil)
+	for i := range wide {
+		wide[i] = append(slices.Clone(wide[i]), make([]float32, len(wide)-len(wide[i]))...)
+	}
+	return wide
+}
+
+// TestEvaluationCancel stops evaluations: before they begin, and in the middle.
+func TestEvaluationCancel(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 1))
+	docs, s := retrievalCase(24, "de", "en")
+	texts := slices.Repeat([]string{"one text", "another"}, len(docs)/2)
+	rows := make([]float32, len(docs)*3)
+	offsets := make([]int, len(docs)+1)
+	for i := range rows {
+		rows[i], offsets[i/3+1] = r.Float32(), i/3+1
+	}
+	report := must(Retrieval(t.Context(), docs, s, nil))
+	evidence := must(SelectEvidence(t.Context(), docs, Targets(docs, 0, 0), s, EvidenceOptions{}))
+	generation := GenerationOptions{Bootstrap: &Bootstrap{}}
+	references := make([][]string, len(texts))
+	for i := range references {
+		references[i] = []string{"a reference"}
+	}
+	loss := func(int, []int) (float64, int, error) { return 1, 1, nil }
+	for name, f := range map[string]func(ctx context.Context, progress Progress) error{
+		"retrieval": func(ctx context.Context, progress Progress) error {
+			_, err := Retrieval(ctx, docs, s, progress)
+			return err
+		},
+		"dense": func(ctx context.Context, progress Progress) error {
+			_, err := Retrieval(ctx, docs, NewDense(asm.Serial, rows, 3), progress)
+			return err
+		},
+		"max sim": func(ctx context.Context, progress Progress) error {
+			_, err := Retrieval(ctx, docs, NewMaxSim(asm.Serial, rows, 3, offsets), progress)
+			return err
+		},
+		"tf-idf": func(ctx context.Context, progress Progress) error {
+			_, err := Retrieval(ctx, docs, must(NewTFIDF(t.Context(), asm.Serial, texts, TFIDFOptions{})), progress)
+			return err
+		},
+		"bm25": func(ctx context.Context, progress Progress) error {
+			_, err := Retrieval(ctx, docs, must(NewBM25(t.Context(), asm.Serial, texts, BM25Options{})), progress)
+			return err
+		},
+		"evidence loss": func(ctx context.Context, progress Progress) error {
+			_, err := evidence.Loss(ctx, loss, Bootstrap{}, progress)
+			return err
+		},
+		"generation": func(ctx context.Context, progress Progress) error {
+			generation.Progress = progress
+			_, err := Generation(ctx, texts, references, generation)
+			return err
+		},
+	} {
+		for _, step := range []int{0, 1} {
+			ctx, cancel := context.WithCancel(t.Context())
+			if step == 0 {
+				cancel()
+			}
+			steps := 0
+			err := f(ctx, func(done, total int) {
+				if steps++; done >= total {
+					t.Errorf("%s: ran to its end", name)
+				}
+				cancel()
+			})
+			if !errors.Is(err, context.Canceled) || steps != step {
+				t.Errorf("%s: error %v after %d steps, want %d", name, err, steps, step)
+			}
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for name, f := range map[string]func() error{
+		"bootstrap":       func() error { return report.Bootstrap(ctx, Bootstrap{}, true) },
+		"compare":         func() error { _, err := Compare(ctx, report, report, Bootstrap{}, true); return err },
+		"mean":            func() error { _, err := Bootstrap{}.Mean(ctx, []float64{1}); return err },
+		"mine":            func() error { _, err := Mine(ctx, asm.Serial, rows, rows, 3, MineOptions{}); return err },
+		"tf-idf":          func() error { _, err := NewTFIDF(ctx, asm.Serial, texts, TFIDFOptions{}); return err },
+		"bm25":            func() error { _, err := NewBM25(ctx, asm.Serial, texts, BM25Options{}); return err },
+		"chrf":            func() error { _, err := ChrF(ctx, texts, references, ChrFOptions{}); return err },
+		"rouge":           func() error { _, err := ROUGE(ctx, texts, references, ROUGEOptions{}); return err },
+		"select evidence": func() error { _, err := SelectEvidence(ctx, docs, []int{0}, s, EvidenceOptions{}); return err },
+	} {
+		if err := f(); !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: error %v", name, err)
+		}
+	}
+	if report.MicroIntervals != nil {
+		t.Error("a cancelled bootstrap left intervals")
+	}
+	for name, s := range map[string]Scorer{
+		"dense": NewDense(asm.Serial, rows, 3), "max sim": NewMaxSim(asm.Serial, rows, 3, offsets),
+		"tf-idf": must(NewTFIDF(t.Context(), asm.Serial, texts, TFIDFOptions{})),
+	} {
+		if err := s.Against([]int{0})(ctx, []int{1}, make([]float32, 1)); !errors.Is(err, context.Canceled) {
+			t.Errorf("scores of %s: error %v", name, err)
+		}
+	}
+}
+
+// TestDenseBlocks has a product that is computed in several parts.
+func TestDenseBlocks(t *testing.T) {
+	r := rand.New(rand.NewPCG(4, 1))
+	const n, dim = 40, 7
+	rows := make([]float32, n*dim)
+	for i := range rows {
+		rows[i] = float32(r.NormFloat64())
+	}
+	candidates, queries := r.Perm(n), r.Perm(n)[:37]
+	whole, parts := NewDense(asm.Serial, rows, dim), NewDense(asm.Serial, rows, dim)
+	parts.work = 5 * n * dim // 5 queries at a time
+	want, got := make([]float32, len(queries)*n), make([]float32, len(queries)*n)
+	score(t, whole, candidates, queries, want)
+	score(t, parts, candidates, queries, got)
+	for i := range got {
+		if math.Abs(float64(got[i]-want[i])) > 1e-6 {
+			t.Fatalf("query %d, candidate %d: %v, want %v", i/n, i%n, got[i], want[i])
 		}
 	}
 }
@@ -173,7 +339,7 @@ func TestRetrievalBlocks(t *testing.T) {
 		vectors = append(append(vectors, row...), row...)
 	}
 	for _, run := range []asm.Runner{asm.Serial, threads(2), threads(5)} {
-		got := Retrieval(docs, NewDense(run, vectors, dim))
+		got := must(Retrieval(t.Context(), docs, NewDense(run, vectors, dim), nil))
 		if want := (Metrics{2 * n, 1, 1, 1}); got.Micro != want {
 			t.Errorf("%d threads: %+v, want %+v", run.Threads(), got.Micro, want)
 		}

@@ -1,6 +1,7 @@
 package eval
 
 import (
+	"context"
 	"fmt"
 	"strings"
 )
@@ -38,12 +39,25 @@ type ROUGEScore struct {
 	ROUGELsum ROUGEMeasure `json:"rougeLsum"`
 }
 
+// String returns F1, precision and recall on one line.
+func (m ROUGEMeasure) String() string {
+	return fmt.Sprintf("F1 %s (precision %.3f, recall %.3f)",
+		withInterval("%.3f", m.F1, m.Interval), m.Precision, m.Recall)
+}
+
+// String returns F1 of the four measures on one line.
+func (s ROUGEScore) String() string {
+	f1 := func(m ROUGEMeasure) string { return withInterval("%.3f", m.F1, m.Interval) }
+	return fmt.Sprintf("ROUGE-1 %s, ROUGE-2 %s, ROUGE-L %s, ROUGE-Lsum %s",
+		f1(s.ROUGE1), f1(s.ROUGE2), f1(s.ROUGEL), f1(s.ROUGELsum))
+}
+
 // ROUGE compares outputs with their references, at least one for each (Lin
 // 2004). For each measure an output counts with the reference that gives it
 // the highest F1. Scores equal those of Google's rouge-score package.
 //
 // references[i] has those of outputs[i]. Errors are those of [BLEU].
-func ROUGE(outputs []string, references [][]string, opt ROUGEOptions) (*ROUGEScore, error) {
+func ROUGE(ctx context.Context, outputs []string, references [][]string, opt ROUGEOptions) (*ROUGEScore, error) {
 	if err := checkReferences(outputs, references); err != nil {
 		return nil, fmt.Errorf("eval: rouge: %w", err)
 	}
@@ -53,6 +67,9 @@ func ROUGE(outputs []string, references [][]string, opt ROUGEOptions) (*ROUGESco
 	for i, output := range outputs {
 		var best [len(measures)]ROUGEMeasure
 		for j, reference := range references[i] {
+			if err := ctx.Err(); err != nil {
+				return nil, fmt.Errorf("eval: rouge: %w", err)
+			}
 			for k, m := range opt.compare(output, reference) {
 				if j == 0 || m.F1 > best[k].F1 {
 					best[k] = m
@@ -70,7 +87,10 @@ func ROUGE(outputs []string, references [][]string, opt ROUGEOptions) (*ROUGESco
 		n := float64(len(outputs))
 		m.Precision, m.Recall, m.F1 = m.Precision/n, m.Recall/n, m.F1/n
 		if opt.Bootstrap != nil {
-			ci := opt.Bootstrap.Mean(f1[k])
+			ci, err := opt.Bootstrap.Mean(ctx, f1[k])
+			if err != nil {
+				return nil, fmt.Errorf("eval: rouge: %w", err)
+			}
 			m.Interval = &ci
 		}
 	}
@@ -147,9 +167,9 @@ func numbered(ids map[string]int32, words []string) []int32 {
 }
 
 // longestCommon returns the length of the longest common subsequence. left, if
-// not nil, has a cell for each word of a and each of b, row by row; it is set
-// where the best of a up to here is that without this word of b, and
-// not also that without this word of a.
+// not nil, is a matrix with a row for each word of a and a column for each of b;
+// left[i,j] is set where dropping b's word j is strictly better than dropping
+// a's word i.
 func longestCommon(a, b []int32, left []bool) int {
 	above, row := make([]int, len(b)+1), make([]int, len(b)+1)
 	for i, x := range a {

@@ -3,8 +3,10 @@ package eval
 import (
 	"bufio"
 	"compress/gzip"
+	"context"
 	"encoding/json"
 	"fmt"
+	"log"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -101,7 +103,7 @@ func TestTFIDFAgainstNaive(t *testing.T) {
 			for i := range got {
 				got[i] = float32(math.NaN()) // must be overwritten
 			}
-			NewTFIDF(run, texts, opt).Against(candidates)(queries, got)
+			score(t, must(NewTFIDF(t.Context(), run, texts, opt)), candidates, queries, got)
 			for i, q := range queries {
 				for j, c := range candidates {
 					if g, w := got[i*len(candidates)+j], want[q][c]; !(math.Abs(float64(g)-w) < 1e-5) {
@@ -117,7 +119,7 @@ func TestTFIDFAgainstNaive(t *testing.T) {
 // ca, ab.
 func TestTFIDFByHand(t *testing.T) {
 	got := make([]float32, 3)
-	NewTFIDF(asm.Serial, []string{"ABA", "abab", "cab"}, TFIDFOptions{MinN: 2, MaxN: 2}).Against([]int{0, 1, 2})([]int{0}, got)
+	score(t, must(NewTFIDF(t.Context(), asm.Serial, []string{"ABA", "abab", "cab"}, TFIDFOptions{MinN: 2, MaxN: 2})), []int{0, 1, 2}, []int{0}, got)
 	ba := math.Log(4.0/3) + 1 // in two of three documents; ab is in all and weighs 1
 	ca := math.Log(4.0/2) + 1
 	ab := 1 + math.Ln2 // twice
@@ -135,8 +137,17 @@ func TestNgrams(t *testing.T) {
 	if want := []string{"aß", "aßc", "ßc", "ßc日", "c日"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	if got := normalizeText("  Ab\xffC\n\n \tД d", 11); got != " ab\ufffdc д" {
-		t.Errorf("got %q", got)
+	for _, c := range []struct {
+		text string
+		max  int
+		want string
+	}{
+		{"  Ab\xffC\n\n \tД d", 11, " ab\ufffdc д"}, {"ab\xff d", 3, "ab\ufffd"}, {"abc", 3, "abc"}, {"abc", 2, "ab"},
+		{"a\x1f b ", 0, "a b "}, {"İΟΔΟΣ", 0, "i̇οδος"},
+	} {
+		if got := normalizeText(c.text, c.max); got != c.want {
+			t.Errorf("%q: got %q, want %q", c.text, got, c.want)
+		}
 	}
 }
 
@@ -144,15 +155,22 @@ func ExampleRetrieval() {
 	docs := []Doc{{"de", "1"}, {"de", "2"}, {"en", "1"}, {"en", "2"}}
 	texts := []string{"Das Modul python-apt", "Die Datei fstab", "The file fstab", "The python-apt module"}
 	docs[2].Group, docs[3].Group = "2", "1"
-	err := Retrieval(docs, NewTFIDF(asm.Serial, texts, TFIDFOptions{})).WriteTable(os.Stdout)
-	fmt.Println(err)
+	ctx := context.Background()
+	tfidf, err := NewTFIDF(ctx, asm.Serial, texts, TFIDFOptions{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	report, err := Retrieval(ctx, docs, tfidf, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(report)
 	// Output:
 	//   from       to  queries  candidates    P@1    P@5    MRR
 	//     de       en        2           2  1.000  1.000  1.000
 	//     en       de        2           2  1.000  1.000  1.000
 	//    all  queries        4              1.000  1.000  1.000
 	//    all    pairs        2              1.000  1.000  1.000
-	// <nil>
 }
 
 // TestTFIDFCorpus measures the baseline on real documents: how well the help
@@ -164,7 +182,8 @@ func TestTFIDFCorpus(t *testing.T) {
 		t.Skip("needs MARGE_DATA and no -short")
 	}
 	docs, texts := readCorpus(t, filepath.Join(dir, "dev", "lohelp-heldout.jsonl.gz"))
-	report := Retrieval(docs, NewTFIDF(threads(runtime.GOMAXPROCS(0)), texts, TFIDFOptions{MaxChars: 500}))
+	tfidf := must(NewTFIDF(t.Context(), threads(runtime.GOMAXPROCS(0)), texts, TFIDFOptions{MaxChars: 500}))
+	report := must(Retrieval(t.Context(), docs, tfidf, nil))
 	var table strings.Builder
 	if err := report.WriteTable(&table); err != nil {
 		t.Fatal(err)

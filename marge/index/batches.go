@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+
+	"github.com/marge-go/marge/internal/heap"
 )
 
 // Batch is a subgraph of a shard's links: documents to train on together. All
@@ -52,14 +54,15 @@ type BatchOptions struct {
 // or if the budget is not positive.
 func Batches(pairs []Pair, items []Item, length func(item int) int, opt BatchOptions) []Batch {
 	if opt.TokenBudget <= 0 || opt.MaxEvidence < 0 || opt.MaxTargets < 0 {
-		panic(fmt.Sprintf("index: batches: token budget %d (must be positive), at most %d evidence and %d targets (must not be negative)",
-			opt.TokenBudget, opt.MaxEvidence, opt.MaxTargets))
+		panic(fmt.Sprintf("index: batches: token budget %d (must be positive), at most %d evidence and %d targets "+
+			"(must not be negative)", opt.TokenBudget, opt.MaxEvidence, opt.MaxTargets))
 	}
 	if opt.CrossWeight == 0 && opt.MonoWeight == 0 {
 		opt.CrossWeight, opt.MonoWeight = 100, 1
 	}
 	if !(opt.CrossWeight >= 0 && opt.MonoWeight >= 0) {
-		panic(fmt.Sprintf("index: batches: link weights %v and %v, must not be negative", opt.CrossWeight, opt.MonoWeight))
+		panic(fmt.Sprintf("index: batches: link weights %v and %v, must not be negative",
+			opt.CrossWeight, opt.MonoWeight))
 	}
 	g := newGrower(pairs, items, length, opt)
 	seeds := g.evidence()
@@ -95,7 +98,8 @@ type candidate struct {
 	node  int32
 }
 
-func (a candidate) before(b candidate) bool {
+// Before is the order in which candidates leave the queue.
+func (a candidate) Before(b candidate) bool {
 	if a.gain != b.gain {
 		return a.gain > b.gain
 	}
@@ -115,11 +119,11 @@ type grower struct {
 	used   []bool   // items that have been targets
 	tooBig []bool   // items that as targets exceed the budget with any evidence
 
-	batch int32       // number of the batch that grows, from 1
-	seen  []int32     // of each node: the last batch with a link to it
-	added []int32     // of each node: the last batch that it was added to
-	best  []candidate // of each node: its latest entry, valid if seen in this batch
-	queue []candidate // heap; has outdated entries too
+	batch int32                // number of the batch that grows, from 1
+	seen  []int32              // of each node: the last batch with a link to it
+	added []int32              // of each node: the last batch that it was added to
+	best  []candidate          // of each node: its latest entry, valid if seen in this batch
+	queue heap.Heap[candidate] // has outdated entries too
 }
 
 func newGrower(pairs []Pair, items []Item, length func(item int) int, opt BatchOptions) *grower {
@@ -132,10 +136,12 @@ func newGrower(pairs []Pair, items []Item, length func(item int) int, opt BatchO
 	degree := make([]int, 2*n)
 	for i, p := range pairs {
 		if p.Target < 0 || int(p.Target) >= n || p.Evidence < 0 || int(p.Evidence) >= n || p.Target == p.Evidence {
-			panic(fmt.Sprintf("index: batches: pair %d links target %d to evidence %d of %d items", i, p.Target, p.Evidence, n))
+			panic(fmt.Sprintf("index: batches: pair %d links target %d to evidence %d of %d items",
+				i, p.Target, p.Evidence, n))
 		}
 		if p.Score != p.Score {
-			panic(fmt.Sprintf("index: batches: the score of pair %d (target %d, evidence %d) is not a number", i, p.Target, p.Evidence))
+			panic(fmt.Sprintf("index: batches: the score of pair %d (target %d, evidence %d) is not a number",
+				i, p.Target, p.Evidence))
 		}
 		degree[p.Evidence]++
 		degree[n+int(p.Target)]++
@@ -211,7 +217,7 @@ func (g *grower) grow(e int32) Batch {
 		g.offer(node, &b)
 	}
 	for add(e); len(g.queue) > 0; {
-		c := g.pop()
+		c := g.queue.Pop()
 		// An outdated entry comes after the latest one of its node, which was
 		// added or, as limits only tighten, will never be.
 		if g.added[c.node] == g.batch {
@@ -263,48 +269,6 @@ func (g *grower) offer(node int32, b *Batch) {
 			c.gain += to.weight
 			c.score = max(c.score, to.score)
 		}
-		g.push(*c)
+		g.queue.Push(*c)
 	}
-}
-
-func (g *grower) push(c candidate) {
-	q := append(g.queue, c)
-	i := len(q) - 1
-	for i > 0 {
-		parent := (i - 1) / 2
-		if !c.before(q[parent]) {
-			break
-		}
-		q[i] = q[parent]
-		i = parent
-	}
-	q[i] = c
-	g.queue = q
-}
-
-func (g *grower) pop() candidate {
-	q := g.queue
-	top, last := q[0], q[len(q)-1]
-	q = q[:len(q)-1]
-	g.queue = q
-	if len(q) == 0 {
-		return top
-	}
-	i := 0
-	for {
-		child := 2*i + 1
-		if child >= len(q) {
-			break
-		}
-		if child+1 < len(q) && q[child+1].before(q[child]) {
-			child++
-		}
-		if !q[child].before(last) {
-			break
-		}
-		q[i] = q[child]
-		i = child
-	}
-	q[i] = last
-	return top
 }

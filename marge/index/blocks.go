@@ -34,11 +34,6 @@ func (p *perThread[T]) put(t *T) {
 	p.idle = append(p.idle, t)
 }
 
-// task makes a Task of a function.
-type task func(part int)
-
-func (t task) Do(part int) { t(part) }
-
 // span cuts n into parts of sizes that differ by at most 1 and returns the
 // bounds of part i.
 func span(n, parts, i int) (from, to int) { return n * i / parts, n * (i + 1) / parts }

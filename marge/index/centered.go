@@ -1,28 +1,38 @@
 package index
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"slices"
 
 	"github.com/marge-go/marge/asm"
+	"github.com/marge-go/marge/marge/internal/parallel"
+	"github.com/marge-go/marge/marge/vectors"
 )
 
-// CenteredLinks returns the links of a shard as [Links] does, for rows of v
-// from which the mean of all rows of the same language has been taken off, and
-// that are then scaled to unit length: what documents of one language have in
-// common, such as its most frequent words, does not link them. The rest of a row
-// that is less than 0.01 long is taken as zero.
+// CenteredLinks is [Links] for sparse rows of unit length, from which the mean of
+// all rows of the same language is subtracted, and which are then scaled to unit
+// length: documents are not linked by what all documents of their language have
+// in common, such as its most frequent words. The rest of a row that is less
+// than 0.01 long is taken as zero. The means are those of [vectors.Means], whose
+// integer sums make them exact.
 //
 // The time grows with the number of columns that two rows share, on average,
 // not with the number of all columns.
-func CenteredLinks(run asm.Runner, v *Sparse, items []Item, opt LinkOptions) []Pair {
+//
+// Errors are those of Links, and a value that is not from -2 to 2.
+func CenteredLinks(ctx context.Context, run asm.Runner, v *Sparse, items []Item, opt LinkOptions) ([]Pair, error) {
 	if v.Len() != len(items) {
 		panic(fmt.Sprintf("index: links: %d rows for %d items", v.Len(), len(items)))
 	}
 	l := newLinker(items)
-	l.similarity = newCentered(run, v, l)
-	return l.links(run, opt)
+	x, err := newCentered(ctx, run, v, l)
+	if err != nil {
+		return nil, fmt.Errorf("index: links: %w", err)
+	}
+	l.similarity = x
+	return l.links(ctx, run, opt)
 }
 
 // minRest is the least length of a row without its language's mean.
@@ -51,16 +61,25 @@ type centered struct {
 	entryValue [][]float32
 }
 
-func newCentered(run asm.Runner, v *Sparse, l *linker) *centered {
+func newCentered(ctx context.Context, run asm.Runner, v *Sparse, l *linker) (*centered, error) {
 	n := len(l.order)
-	x := &centered{rows: Sparse{Dim: v.Dim, Start: make([]int, 1, n+1)}, scale: make([]float32, n), lang: make([]int, n), u: make([][]float32, n)}
-	for _, item := range l.order {
+	x := &centered{
+		rows:  Sparse{Dim: v.Dim, Start: make([]int, 1, n+1)},
+		scale: make([]float32, n), lang: make([]int, n), u: make([][]float32, n),
+	}
+	for r, item := range l.order {
+		if r%4096 == 0 && ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
 		columns, values := v.Row(int(item))
 		x.rows.Columns = append(x.rows.Columns, columns...)
 		x.rows.Values = append(x.rows.Values, values...)
 		x.rows.Start = append(x.rows.Start, len(x.rows.Columns))
 	}
-	means := x.means(l)
+	means, err := x.means(ctx, l)
+	if err != nil {
+		return nil, err
+	}
 	products := make([][]float64, len(means))
 	for k, a := range means {
 		products[k] = make([]float64, len(means))
@@ -73,41 +92,42 @@ func newCentered(run asm.Runner, v *Sparse, l *linker) *centered {
 	}
 	blocks := ceilDiv(n, blockColumns)
 	x.start, x.entryRow, x.entryValue = make([][]int32, blocks), make([][]uint16, blocks), make([][]float32, blocks)
-	run.Run(blocks, task(func(b int) {
+	err = parallel.Run(ctx, run, blocks, func(b int) {
 		for r := b * blockColumns; r < min((b+1)*blockColumns, n); r++ {
 			x.center(r, means, products)
 		}
 		x.transpose(b)
-	}))
-	return x
+	})
+	return x, err
 }
 
 // means returns the mean of each language's rows, and sets the languages.
-func (x *centered) means(l *linker) [][]float64 {
+func (x *centered) means(ctx context.Context, l *linker) ([][]float64, error) {
 	number := map[int]int{}
-	var means [][]float64
-	var rows []float64
 	for r, item := range l.order {
 		lang := l.items[item].Lang
 		k, ok := number[lang]
 		if !ok {
-			k = len(means)
+			k = len(number)
 			number[lang] = k
-			means, rows = append(means, make([]float64, x.rows.Dim)), append(rows, 0)
 		}
 		x.lang[r] = k
-		rows[k]++
+	}
+	sums := vectors.NewMeans(len(number), max(x.rows.Dim, 1))
+	for r, lang := range x.lang {
+		if r%4096 == 0 && ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
 		columns, values := x.rows.Row(r)
-		for i, t := range columns {
-			means[k][t] += float64(values[i])
+		if err := sums.AddSparse(columns, values, lang); err != nil {
+			return nil, fmt.Errorf("item %d: %w", l.order[r], err)
 		}
 	}
-	for k, mean := range means {
-		for t := range mean {
-			mean[t] /= rows[k]
-		}
+	means := make([][]float64, len(number))
+	for k := range means {
+		means[k] = sums.Mean(k)
 	}
-	return means
+	return means, nil
 }
 
 // center sets what a row needs, and scales it.

@@ -1,10 +1,13 @@
 package index
 
 import (
+	"context"
 	"fmt"
+	"log"
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/marge-go/marge/asm"
@@ -59,17 +62,17 @@ func TestCenteredLinks(t *testing.T) {
 		if c.n > 10 {
 			items[c.n/2].Lang = 100 // alone in its language: zero
 		}
-		v := TFIDF(asm.Serial, docs, DocumentFrequency(docs, c.vocabulary), c.n)
+		v := mustTFIDF(t, asm.Serial, docs, mustCount(t, docs, c.vocabulary), c.n)
 		exact := centeredDense(v, items)
 		vectors := make([]float32, len(exact))
 		for i, x := range exact {
 			vectors[i] = float32(x)
 		}
 		opt := LinkOptions{Mono: 3, Cross: 5, PerTarget: c.n%2 == 1}
-		want := Links(threads(2), vectors, v.Dim, items, opt)
-		got := CenteredLinks(asm.Serial, v, items, opt)
+		want := mustLink(t, threads(2), vectors, v.Dim, items, opt)
+		got := mustCenter(t, asm.Serial, v, items, opt)
 		for _, run := range runners[1:] {
-			if other := CenteredLinks(run, v, items, opt); !slices.Equal(got, other) {
+			if other := mustCenter(t, run, v, items, opt); !slices.Equal(got, other) {
 				t.Errorf("%+v: %d threads give other links than one", c, run.Threads())
 			}
 		}
@@ -111,17 +114,41 @@ func TestCenteredLinks(t *testing.T) {
 		}
 	}
 	mustPanic(t, "2 rows for 1 items", func() {
-		CenteredLinks(asm.Serial, &Sparse{Dim: 1, Start: []int{0, 0, 0}}, make([]Item, 1), LinkOptions{})
+		CenteredLinks(t.Context(), asm.Serial, &Sparse{Dim: 1, Start: []int{0, 0, 0}}, make([]Item, 1), LinkOptions{})
 	})
+	for _, x := range []float64{math.NaN(), math.Inf(1), 2.5} {
+		v := &Sparse{Dim: 9, Start: []int{0, 1, 2}, Columns: []int32{3, 4}, Values: []float32{1, float32(x)}}
+		items := []Item{{Source: 0, Target: true}, {Source: 1, Target: true}}
+		_, err := CenteredLinks(t.Context(), asm.Serial, v, items, LinkOptions{Mono: 1})
+		if want := fmt.Sprintf("item 1: the vector has the value %v in column 4", x); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want one with %q", err, want)
+		}
+	}
 }
 
 // Two stories in two languages: without the words that all documents of a
 // language share, only the names are left.
 func ExampleCenteredLinks() {
-	docs := [][]int32{{0, 1, 2}, {0, 1, 3}, {4, 5, 2}, {4, 5, 3}} // 0, 1: "the", "of"; 4, 5: "der", "von"; 2, 3: names
-	items := []Item{{Source: 0, Target: true}, {Source: 1, Target: true}, {Source: 2, Lang: 1, Target: true}, {Source: 3, Lang: 1, Target: true}}
-	v := TFIDF(asm.Serial, docs, DocumentFrequency(docs, 6), len(docs))
-	for _, p := range CenteredLinks(asm.Serial, v, items, LinkOptions{Cross: 1}) {
+	// Tokens 0 and 1 are "the" and "of", 4 and 5 "der" and "von", 2 and 3 names.
+	docs := [][]int32{{0, 1, 2}, {0, 1, 3}, {4, 5, 2}, {4, 5, 3}}
+	items := []Item{
+		{Source: 0, Target: true}, {Source: 1, Target: true},
+		{Source: 2, Lang: 1, Target: true}, {Source: 3, Lang: 1, Target: true},
+	}
+	ctx := context.Background()
+	df, err := DocumentFrequency(ctx, docs, 6)
+	if err != nil {
+		log.Fatal(err)
+	}
+	v, err := TFIDF(ctx, asm.Serial, docs, df, len(docs), TFIDFOptions{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	pairs, err := CenteredLinks(ctx, asm.Serial, v, items, LinkOptions{Cross: 1})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, p := range pairs {
 		fmt.Printf("target %d, evidence %d: %.2f\n", p.Target, p.Evidence, p.Score)
 	}
 	// Output:
@@ -144,13 +171,13 @@ func BenchmarkCenteredLinks(b *testing.B) {
 			docs[i][j] = int32(zipf.Uint64())
 		}
 	}
-	items, df := randomItems(r, n, 1), DocumentFrequency(docs, vocabulary)
+	items, df := randomItems(r, n, 1), mustCount(b, docs, vocabulary)
 	for _, threads := range []int{1, 2} {
 		b.Run(fmt.Sprintf("%d/threads=%d", n, threads), func(b *testing.B) {
 			pool := tensor.NewPool(threads)
 			defer pool.Close()
 			for b.Loop() {
-				CenteredLinks(pool, TFIDF(pool, docs, df, n), items, LinkOptions{Mono: 4, Cross: 4})
+				mustCenter(b, pool, mustTFIDF(b, pool, docs, df, n), items, LinkOptions{Mono: 4, Cross: 4})
 			}
 			b.ReportMetric(float64(n)*float64(n)*float64(b.N)/b.Elapsed().Seconds(), "pairs/s")
 		})

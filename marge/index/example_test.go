@@ -1,7 +1,9 @@
 package index_test
 
 import (
+	"context"
 	"fmt"
+	"log"
 
 	"github.com/marge-go/marge/asm"
 	"github.com/marge-go/marge/marge/index"
@@ -21,7 +23,10 @@ func Example() {
 		0, 1,
 		-0.28, 0.96,
 	}
-	pairs := index.Links(asm.Serial, vectors, 2, items, index.LinkOptions{Cross: 1})
+	pairs, err := index.Links(context.Background(), asm.Serial, vectors, 2, items, index.LinkOptions{Cross: 1})
+	if err != nil {
+		log.Fatal(err)
+	}
 	for _, p := range pairs {
 		fmt.Printf("target %d, evidence %d: %.2f\n", p.Target, p.Evidence, p.Score)
 	}

@@ -13,6 +13,7 @@ import (
 	"unsafe"
 
 	"github.com/marge-go/marge/internal/osfile"
+	"github.com/marge-go/marge/marge/vectors"
 )
 
 // The file of a Flat has these parts, with all numbers little-endian:
@@ -21,19 +22,22 @@ import (
 //	vectors  count rows of dim float32
 //	ends     count uint64, where each record ends; missing if all are empty
 //	records  without separators
+//
+// Files of version 1 have no origin: zeros are in its place.
 const (
 	magic         = "MARGEFLT"
-	formatVersion = 1
+	formatVersion = 2
 	headerSize    = 128 // the vectors begin at a cache line
 )
 
-// header begins the file, after magic and version, in the order of its fields.
-// Zeros follow, and in the last 32 bytes the SHA-256 of what comes before.
+// header begins the file, after magic and version, in the order of its fields,
+// and ends in the SHA-256 of what comes before.
 type header struct {
 	dim         uint32
 	count       uint64
 	recordBytes uint64
 	sum         [sha256.Size]byte // of all that follows the header
+	origin      [sha256.Size]byte
 }
 
 func (h *header) encode() []byte {
@@ -43,7 +47,7 @@ func (h *header) encode() []byte {
 	b = binary.LittleEndian.AppendUint64(b, h.count)
 	b = binary.LittleEndian.AppendUint64(b, h.recordBytes)
 	b = append(b, h.sum[:]...)
-	b = b[:headerSize-sha256.Size]
+	b = append(b, h.origin[:]...)
 	sum := sha256.Sum256(b)
 	return append(b, sum[:]...)
 }
@@ -52,14 +56,15 @@ func (h *header) encode() []byte {
 // that it promises are there.
 func decodeHeader(data []byte) (h header, err error) {
 	if !bytes.HasPrefix(data, []byte(magic[:min(len(magic), len(data))])) {
-		return h, fmt.Errorf("it begins with %q, the file of a flat index with %q", data[:min(len(magic), len(data))], magic)
+		return h, fmt.Errorf("it begins with %q, the file of a flat index with %q",
+			data[:min(len(magic), len(data))], magic)
 	}
 	if len(data) < headerSize {
 		return h, fmt.Errorf("it has %d bytes, too few for the header", len(data))
 	}
 	at := len(magic)
-	if version := binary.LittleEndian.Uint32(data[at:]); version != formatVersion {
-		return h, fmt.Errorf("it has version %d of the format, want %d", version, formatVersion)
+	if version := binary.LittleEndian.Uint32(data[at:]); version < 1 || version > formatVersion {
+		return h, fmt.Errorf("it has version %d of the format, want 1 to %d", version, formatVersion)
 	}
 	if sum := headerSize - sha256.Size; sha256.Sum256(data[:sum]) != [sha256.Size]byte(data[sum:headerSize]) {
 		return h, errors.New("the header does not match its checksum")
@@ -68,8 +73,10 @@ func decodeHeader(data []byte) (h header, err error) {
 	h.count = binary.LittleEndian.Uint64(data[at+8:])
 	h.recordBytes = binary.LittleEndian.Uint64(data[at+16:])
 	copy(h.sum[:], data[at+24:])
+	copy(h.origin[:], data[at+24+sha256.Size:])
 	if h.dim == 0 || h.dim > math.MaxInt32 || h.count > math.MaxInt32 {
-		return h, fmt.Errorf("it has %d vectors of dimension %d: neither may exceed %d, and the dimension not be 0", h.count, h.dim, math.MaxInt32)
+		return h, fmt.Errorf("it has %d vectors of dimension %d: neither may exceed %d, and the dimension not be 0",
+			h.count, h.dim, math.MaxInt32)
 	}
 	overflow, size := bits.Mul64(4*uint64(h.dim), h.count)
 	var carry [3]uint64
@@ -77,10 +84,12 @@ func decodeHeader(data []byte) (h header, err error) {
 	size, carry[1] = bits.Add64(size, h.endsBytes(), 0)
 	size, carry[2] = bits.Add64(size, h.recordBytes, 0)
 	if overflow != 0 || carry != [3]uint64{} {
-		return h, fmt.Errorf("%d vectors of dimension %d and %d bytes of records exceed any file", h.count, h.dim, h.recordBytes)
+		return h, fmt.Errorf("%d vectors of dimension %d and %d bytes of records exceed any file",
+			h.count, h.dim, h.recordBytes)
 	}
 	if uint64(len(data)) != size {
-		return h, fmt.Errorf("it has %d bytes, but %d vectors of dimension %d and %d bytes of records take %d", len(data), h.count, h.dim, h.recordBytes, size)
+		return h, fmt.Errorf("it has %d bytes, but %d vectors of dimension %d and %d bytes of records take %d",
+			len(data), h.count, h.dim, h.recordBytes, size)
 	}
 	return h, nil
 }
@@ -122,7 +131,10 @@ func (f *Flat) write(file *os.File) error {
 			return err
 		}
 	}
-	h := header{dim: uint32(f.dim), count: uint64(f.Len()), recordBytes: uint64(len(f.records)), sum: [sha256.Size]byte(sum.Sum(nil))}
+	h := header{
+		dim: uint32(f.dim), count: uint64(f.Len()), recordBytes: uint64(len(f.records)),
+		sum: [sha256.Size]byte(sum.Sum(nil)), origin: f.Origin,
+	}
 	_, err := file.WriteAt(h.encode(), 0)
 	return err
 }
@@ -148,7 +160,8 @@ func writeNumbers[T float32 | uint64](w io.Writer, numbers []T) error {
 // load what they read, and the system may drop it again. Until Close the file
 // may be replaced, as Save does, but must not be changed or cut in place.
 //
-// The header and where records end are checked; [Flat.Verify] checks the rest.
+// The header and where records end are checked; [Flat.Verify] checks the rest,
+// which would have to be read. A file of version 1 has no [Flat.Origin].
 // Vectors that are added later are kept in memory, with a copy of the others.
 func OpenFlat(path string) (*Flat, error) {
 	data, err := osfile.Map(path)
@@ -169,7 +182,7 @@ func decodeFlat(data []byte) (*Flat, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &Flat{dim: int(h.dim), file: data}
+	f := &Flat{Origin: h.origin, dim: int(h.dim), file: data}
 	at := headerSize + 4*int(h.dim)*int(h.count)
 	f.vectors = floats(data[headerSize:at])
 	if h.recordBytes == 0 {
@@ -212,8 +225,8 @@ func floats(data []byte) []float32 {
 }
 
 // Verify reads the whole file that the index was opened from and returns an
-// error if it is not as it was written. An index in memory has nothing to
-// verify.
+// error if it is not as it was written, or if a vector has a value that is not
+// finite. An index in memory has nothing to verify.
 func (f *Flat) Verify() error {
 	if f.file == nil {
 		return nil
@@ -221,6 +234,9 @@ func (f *Flat) Verify() error {
 	h, err := decodeHeader(f.file)
 	if err == nil && sha256.Sum256(f.file[headerSize:]) != h.sum {
 		err = errors.New("the vectors and records do not match their checksum")
+	}
+	if err == nil {
+		err = vectors.CheckFinite(f.vectors[:f.dim*int(h.count)], f.dim)
 	}
 	if err != nil {
 		return fmt.Errorf("index: verify %s: %w", f.path, err)

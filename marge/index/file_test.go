@@ -21,14 +21,18 @@ import (
 func testFlat(n, dim int, records bool) *Flat {
 	r := rand.New(rand.NewPCG(20, uint64(n*dim)))
 	f := NewFlat(dim)
-	f.Add(gaussian(r, n/3, dim))
-	for i := n / 3; i < n; i++ {
+	err := f.Add(gaussian(r, n/3, dim))
+	for i := n / 3; i < n && err == nil; i++ {
 		if v := gaussian(r, 1, dim); records && i%3 > 0 {
-			f.AddRecords(v, [][]byte{bytes.Repeat([]byte{byte(i)}, i%7)})
+			err = f.AddRecords(v, [][]byte{bytes.Repeat([]byte{byte(i)}, i%7)})
 		} else {
-			f.Add(v)
+			err = f.Add(v)
 		}
 	}
+	if err != nil {
+		panic(err)
+	}
+	f.Origin[n%32] = byte(dim)
 	return f
 }
 
@@ -73,15 +77,20 @@ func TestSaveAndOpen(t *testing.T) {
 					t.Error(err)
 				}
 				query := gaussian(rand.New(rand.NewPCG(1, 1)), 2, dim)
-				ids, scores := f.Search(asm.Serial, query, 3)
-				openedIDs, openedScores := opened.Search(asm.Serial, query, 3)
+				ids, scores := mustSearch(t, f, asm.Serial, query, 3)
+				openedIDs, openedScores := mustSearch(t, opened, asm.Serial, query, 3)
 				if !slices.Equal(ids, openedIDs) || !slices.Equal(scores, openedScores) {
 					t.Errorf("%d vectors: the opened index finds others", n)
 				}
 				// An opened index grows in memory and replaces its own file.
+				if opened.Origin != f.Origin {
+					t.Errorf("%d vectors: origin %x, want %x", n, opened.Origin, f.Origin)
+				}
 				for _, x := range []*Flat{f, opened} {
-					x.AddRecords(make([]float32, 2*dim), [][]byte{[]byte("one"), nil})
-					x.Add(make([]float32, dim))
+					if err := x.AddRecords(make([]float32, 2*dim), [][]byte{[]byte("one"), nil}); err != nil {
+						t.Fatal(err)
+					}
+					mustAdd(t, x, make([]float32, dim))
 				}
 				wantEqual(t, opened, f)
 				if err := opened.Save(path); err != nil {
@@ -107,14 +116,29 @@ func TestSaveAndOpen(t *testing.T) {
 // TestFormat has the bytes of a file: other programs and later versions read it.
 func TestFormat(t *testing.T) {
 	f := NewFlat(2)
-	f.AddRecords([]float32{1, -2, 0.5, 0}, [][]byte{[]byte("ab"), []byte("c")})
+	f.Origin = [32]byte([]byte("sixteen bytes of" + " another sixteen"))
+	if err := f.AddRecords([]float32{1, -2, 0.5, 0}, [][]byte{[]byte("ab"), []byte("c")}); err != nil {
+		t.Fatal(err)
+	}
 	_, data := saved(t, f)
 	body := "\x00\x00\x80\x3f\x00\x00\x00\xc0\x00\x00\x00\x3f\x00\x00\x00\x00" + "\x02\x00\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x00\x00\x00\x00" + "abc"
 	sum := sha256.Sum256([]byte(body))
-	head := "MARGEFLT" + "\x01\x00\x00\x00" + "\x02\x00\x00\x00" + "\x02\x00\x00\x00\x00\x00\x00\x00" + "\x03\x00\x00\x00\x00\x00\x00\x00" + string(sum[:]) + strings.Repeat("\x00", 32)
-	headSum := sha256.Sum256([]byte(head))
-	if want := head + string(headSum[:]) + body; string(data) != want {
+	numbers := "\x02\x00\x00\x00" + "\x02\x00\x00\x00\x00\x00\x00\x00" + "\x03\x00\x00\x00\x00\x00\x00\x00"
+	file := func(version, origin string) string {
+		head := "MARGEFLT" + version + "\x00\x00\x00" + numbers + string(sum[:]) + origin
+		headSum := sha256.Sum256([]byte(head))
+		return head + string(headSum[:]) + body
+	}
+	if want := file("\x02", string(f.Origin[:])); string(data) != want {
 		t.Errorf("the file is\n%q, want\n%q", data, want)
+	}
+	old, err := decodeFlat([]byte(file("\x01", strings.Repeat("\x00", 32))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantEqual(t, old, f)
+	if old.Origin != [32]byte{} {
+		t.Errorf("a file of version 1 has the origin %x", old.Origin)
 	}
 	if unaligned := append([]byte{0}, data...)[1:]; !slices.Equal(floats(unaligned[headerSize:headerSize+16]), f.vectors) {
 		t.Errorf("unaligned values read as %v", floats(unaligned[headerSize:headerSize+16]))
@@ -152,7 +176,8 @@ func TestOpenDamaged(t *testing.T) {
 		{good[:headerSize-1], "has 127 bytes, too few"},
 		{good[:len(good)-1], fmt.Sprintf("has %d bytes, but 20 vectors of dimension 3 and", len(good)-1)},
 		{append(slices.Clone(good), 0), "bytes of records take"},
-		{changed(8, 2), "has version 2 of the format, want 1"},
+		{changed(8, 3), "has version 3 of the format, want 1 to 2"},
+		{changed(8, 0), "has version 0 of the format"},
 		{changed(12, 4), "the header does not match its checksum"},
 		{changed(90, 4), "the header does not match its checksum"},
 		{withHeader(0, 0, 0, ""), "0 vectors of dimension 0"},
@@ -193,6 +218,25 @@ func TestOpenDamaged(t *testing.T) {
 			t.Errorf("byte %d changed: verify: %v", at, err)
 		}
 		f.Close()
+	}
+}
+
+// TestVerifyFinite has a file with a valid checksum and a vector that no Flat
+// takes.
+func TestVerifyFinite(t *testing.T) {
+	f := testFlat(5, 2, false)
+	f.vectors[7] = float32(math.NaN())
+	path, _ := saved(t, f)
+	opened, err := OpenFlat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer opened.Close()
+	if err := opened.Verify(); err == nil || !strings.Contains(err.Error(), path+": vector 3 has the value NaN at position 1") {
+		t.Errorf("verify: error %v", err)
+	}
+	if _, _, err := opened.Search(t.Context(), asm.Serial, []float32{1, 1}, 1); err == nil || !strings.Contains(err.Error(), "vector 3 is NaN") {
+		t.Errorf("search: error %v", err)
 	}
 }
 

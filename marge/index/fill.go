@@ -15,10 +15,11 @@ func Fill(batches []Batch, length func(item int) int, opt BatchOptions) []Batch 
 		n := len(filled)
 		if n > 0 {
 			last := &filled[n-1]
-			evidence := slices.DeleteFunc(slices.Clone(b.Evidence), func(e int32) bool { return slices.Contains(last.Evidence, e) })
+			known := func(e int32) bool { return slices.Contains(last.Evidence, e) }
+			evidence := slices.DeleteFunc(slices.Clone(b.Evidence), known)
 			more := total(evidence, length) + total(b.Targets, length)
-			if tokens+more <= opt.TokenBudget &&
-				within(len(last.Evidence)+len(evidence), opt.MaxEvidence) && within(len(last.Targets)+len(b.Targets), opt.MaxTargets) {
+			if tokens+more <= opt.TokenBudget && within(len(last.Evidence)+len(evidence), opt.MaxEvidence) &&
+				within(len(last.Targets)+len(b.Targets), opt.MaxTargets) {
 				last.Evidence, last.Targets = append(last.Evidence, evidence...), append(last.Targets, b.Targets...)
 				tokens += more
 				continue

@@ -2,10 +2,15 @@ package index
 
 import (
 	"cmp"
+	"context"
+	"crypto/sha256"
 	"fmt"
 	"math"
 
 	"github.com/marge-go/marge/asm"
+	"github.com/marge-go/marge/internal/heap"
+	"github.com/marge-go/marge/marge/internal/parallel"
+	"github.com/marge-go/marge/marge/vectors"
 )
 
 // Flat is an exact inner-product index: it compares a query with every vector.
@@ -15,6 +20,11 @@ import (
 // A vector may have a record: bytes that the index keeps for the caller, such
 // as the name of the document that the vector represents.
 type Flat struct {
+	// Origin identifies what made the vectors, for the caller to check: the
+	// vectors of two models cannot be compared. Files keep it. It is zero where
+	// the origin is not known.
+	Origin [sha256.Size]byte
+
 	dim     int
 	vectors []float32
 	records []byte
@@ -32,41 +42,56 @@ func NewFlat(dim int) *Flat {
 	return &Flat{dim: dim}
 }
 
-// Add copies vectors, row-major, to the end of the index.
-func (f *Flat) Add(vectors []float32) {
-	f.add(vectors)
+// Add copies rows to the end of the index. It adds nothing and returns an error
+// if a value is not finite. Add panics if the values are not rows of Dim.
+func (f *Flat) Add(rows []float32) error {
+	if err := f.add(rows); err != nil {
+		return err
+	}
 	if len(f.records) > 0 {
 		f.endRecords()
 	}
+	return nil
 }
 
-// AddRecords copies vectors, row-major, to the end of the index, each with its
-// record.
-func (f *Flat) AddRecords(vectors []float32, records [][]byte) {
-	if len(vectors) != len(records)*f.dim {
-		panic(fmt.Sprintf("index: flat: %d values for %d records are not rows of dimension %d", len(vectors), len(records), f.dim))
+// AddRecords is Add for rows that have a record each.
+func (f *Flat) AddRecords(rows []float32, records [][]byte) error {
+	if len(rows) != len(records)*f.dim {
+		panic(fmt.Sprintf("index: flat: %d values for %d records are not rows of dimension %d",
+			len(rows), len(records), f.dim))
 	}
-	f.endRecords()
-	f.add(vectors)
+	before := f.Len()
+	if err := f.add(rows); err != nil {
+		return err
+	}
+	f.endRecordsAt(before)
 	for _, record := range records {
 		f.records = append(f.records, record...)
 		f.ends = append(f.ends, uint64(len(f.records)))
 	}
+	return nil
 }
 
-func (f *Flat) add(vectors []float32) {
-	if len(vectors)%f.dim != 0 {
-		panic(fmt.Sprintf("index: flat: %d values are not rows of dimension %d", len(vectors), f.dim))
+func (f *Flat) add(rows []float32) error {
+	if len(rows)%f.dim != 0 {
+		panic(fmt.Sprintf("index: flat: %d values are not rows of dimension %d", len(rows), f.dim))
 	}
-	if f.Len()+len(vectors)/f.dim > math.MaxInt32 {
-		panic(fmt.Sprintf("index: flat: %d vectors, at most %d are possible", f.Len()+len(vectors)/f.dim, math.MaxInt32))
+	if f.Len()+len(rows)/f.dim > math.MaxInt32 {
+		return fmt.Errorf("index: flat: %d vectors, at most %d are possible", f.Len()+len(rows)/f.dim, math.MaxInt32)
 	}
-	f.vectors = append(f.vectors, vectors...)
+	if err := vectors.CheckFinite(rows, f.dim); err != nil {
+		return fmt.Errorf("index: flat: add: %w", err)
+	}
+	f.vectors = append(f.vectors, rows...)
+	return nil
 }
 
 // endRecords gives empty records to vectors without one.
-func (f *Flat) endRecords() {
-	for len(f.ends) < f.Len() {
+func (f *Flat) endRecords() { f.endRecordsAt(f.Len()) }
+
+// endRecordsAt gives empty records to the first n vectors without one.
+func (f *Flat) endRecordsAt(n int) {
+	for len(f.ends) < n {
 		f.ends = append(f.ends, uint64(len(f.records)))
 	}
 }
@@ -94,16 +119,26 @@ func (f *Flat) Len() int { return len(f.vectors) / f.dim }
 func (f *Flat) Dim() int { return f.dim }
 
 // Search finds the k vectors with the greatest inner product for each of the
-// queries, rows of Dim values. ids and scores are queries x k, row-major, each
-// row in descending order of score and, among equal scores, ascending order of
-// id. Where the index has fewer than k vectors, the row ends in id -1 and score
-// -Inf. Search panics if sizes disagree or if a score is not a number.
-func (f *Flat) Search(run asm.Runner, queries []float32, k int) (ids []int32, scores []float32) {
+// queries, rows of Dim values. ids and scores are [queries, k], each row in
+// descending order of score and, among equal scores, ascending order of id.
+// Where the index has fewer than k vectors, the row ends in id -1 and score
+// -Inf.
+//
+// It is an error if k is not positive, if a value of a query is not finite, or
+// if a score is not, which happens where a file was damaged or an inner product
+// exceeds float32. Search stops with the context's error soon after ctx is
+// cancelled. It panics if the values are not rows of Dim.
+func (f *Flat) Search(
+	ctx context.Context, run asm.Runner, queries []float32, k int,
+) (ids []int32, scores []float32, err error) {
 	if len(queries)%f.dim != 0 {
 		panic(fmt.Sprintf("index: flat: search: %d values are not rows of dimension %d", len(queries), f.dim))
 	}
-	if k < 0 {
-		panic(fmt.Sprintf("index: flat: search: k is %d", k))
+	if k < 1 {
+		return nil, nil, fmt.Errorf("index: search: k is %d, must be at least 1", k)
+	}
+	if err := vectors.CheckFinite(queries, f.dim); err != nil {
+		return nil, nil, fmt.Errorf("index: search: queries: %w", err)
 	}
 	n := len(queries) / f.dim
 	ids, scores = make([]int32, n*k), make([]float32, n*k)
@@ -111,19 +146,25 @@ func (f *Flat) Search(run asm.Runner, queries []float32, k int) (ids []int32, sc
 		ids[i], scores[i] = -1, float32(math.Inf(-1))
 	}
 	if len(ids) == 0 || f.Len() == 0 {
-		return ids, scores
+		return ids, scores, nil
 	}
 	s := newSearch(f, queries, min(k, f.Len()))
-	run.Run(s.blocks*s.segments, s)
-	if s.nan != nil {
-		panic(fmt.Sprintf("index: flat: search: the score of query %d and vector %d is not a number", s.nan.query, s.nan.id))
+	if err := parallel.Run(ctx, run, s.blocks*s.segments, s.part); err != nil {
+		return nil, nil, fmt.Errorf("index: search: %w", err)
 	}
 	for q := range n {
 		for i, h := range s.best(q) {
+			if math.IsInf(float64(h.score), -1) {
+				s.reportBad(badScore{h.score, q, h.id})
+			}
 			ids[q*k+i], scores[q*k+i] = h.id, h.score
 		}
 	}
-	return ids, scores
+	if s.bad != nil {
+		return nil, nil, fmt.Errorf("index: search: the score of query %d and vector %d is %v",
+			s.bad.query, s.bad.id, s.bad.score)
+	}
+	return ids, scores, nil
 }
 
 type hit struct {
@@ -142,40 +183,14 @@ func (h hit) compare(other hit) int {
 	return cmp.Compare(h.id, other.id)
 }
 
-// keepBest adds a hit to a heap of at most k hits with the worst on top.
-func keepBest(heap []hit, h hit, k int) []hit {
-	if len(heap) < k {
-		heap = append(heap, h)
-		i := len(heap) - 1
-		for i > 0 {
-			parent := (i - 1) / 2
-			if h.compare(heap[parent]) < 0 {
-				break
-			}
-			heap[i] = heap[parent]
-			i = parent
-		}
-		heap[i] = h
-		return heap
+// Before is the order of a heap with the worst hit first.
+func (h hit) Before(other hit) bool { return h.compare(other) > 0 }
+
+// keepBest adds a hit to a heap of the best k hits.
+func keepBest(hits *heap.Heap[hit], h hit, k int) {
+	if len(*hits) < k {
+		hits.Push(h)
+	} else if (*hits)[0].Before(h) {
+		hits.ReplaceFirst(h)
 	}
-	if h.compare(heap[0]) > 0 {
-		return heap
-	}
-	i := 0
-	for {
-		child := 2*i + 1
-		if child >= k {
-			break
-		}
-		if child+1 < k && heap[child+1].compare(heap[child]) > 0 {
-			child++
-		}
-		if heap[child].compare(h) < 0 {
-			break
-		}
-		heap[i] = heap[child]
-		i = child
-	}
-	heap[i] = h
-	return heap
 }

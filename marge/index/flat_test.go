@@ -2,10 +2,12 @@ package index
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/marge-go/marge/asm"
@@ -43,8 +45,8 @@ func TestSearchAgainstNaive(t *testing.T) {
 			if n > 2000 && q > 3 || n > 20 && q > 200 {
 				continue
 			}
-			for _, k := range []int{0, 1, 2, 7, n, n + 3} {
-				if n > 20 && k > 20 && q > 10 {
+			for _, k := range []int{1, 2, 7, n, n + 3} {
+				if k == 0 || n > 20 && k > 20 && q > 10 {
 					continue
 				}
 				dim := 1 + r.IntN(4)
@@ -53,14 +55,14 @@ func TestSearchAgainstNaive(t *testing.T) {
 				}
 				vectors, queries := smallIntegers(r, n, dim), smallIntegers(r, q, dim)
 				f := NewFlat(dim)
-				f.Add(vectors[:n/2*dim])
-				f.Add(vectors[n/2*dim:])
+				mustAdd(t, f, vectors[:n/2*dim])
+				mustAdd(t, f, vectors[n/2*dim:])
 				if f.Len() != n || f.Dim() != dim {
 					t.Fatalf("%d vectors of dimension %d, want %d of %d", f.Len(), f.Dim(), n, dim)
 				}
 				wantIDs, wantScores := naiveSearch(vectors, queries, dim, k)
 				for _, run := range runners {
-					ids, scores := f.Search(run, queries, k)
+					ids, scores := mustSearch(t, f, run, queries, k)
 					if !slices.Equal(ids, wantIDs) || !slices.Equal(scores, wantScores) {
 						t.Fatalf("%d vectors, %d queries, k %d, %d threads: differs from the reference", n, q, k, run.Threads())
 					}
@@ -75,12 +77,12 @@ func TestSearchThreads(t *testing.T) {
 	r := rand.New(rand.NewPCG(10, 1))
 	const n, dim, k = 20000, 16, 10
 	f := NewFlat(dim)
-	f.Add(gaussian(r, n, dim))
+	mustAdd(t, f, gaussian(r, n, dim))
 	for _, q := range []int{1, 20, 150} {
 		queries := gaussian(r, q, dim)
-		ids, scores := f.Search(asm.Serial, queries, k)
+		ids, scores := mustSearch(t, f, asm.Serial, queries, k)
 		for _, run := range runners[1:] {
-			otherIDs, otherScores := f.Search(run, queries, k)
+			otherIDs, otherScores := mustSearch(t, f, run, queries, k)
 			if !slices.Equal(ids, otherIDs) || !slices.Equal(scores, otherScores) {
 				t.Errorf("%d queries, %d threads give other results than one", q, run.Threads())
 			}
@@ -88,37 +90,68 @@ func TestSearchThreads(t *testing.T) {
 	}
 }
 
-func TestFlatPanics(t *testing.T) {
+func TestFlatErrors(t *testing.T) {
 	mustPanic(t, "dimension 0", func() { NewFlat(0) })
 	f := NewFlat(3)
 	mustPanic(t, "4 values are not rows of dimension 3", func() { f.Add(make([]float32, 4)) })
-	mustPanic(t, "search: 5 values are not rows of dimension 3", func() { f.Search(asm.Serial, make([]float32, 5), 1) })
-	mustPanic(t, "k is -1", func() { f.Search(asm.Serial, nil, -1) })
-	vectors := make([]float32, 3*5000)
-	vectors[3*4000] = float32(math.NaN())
-	f.Add(vectors)
-	for _, run := range runners {
-		mustPanic(t, "query 0 and vector 4000 is not a number", func() { f.Search(run, make([]float32, 6), 2) })
+	mustPanic(t, "search: 5 values are not rows of dimension 3", func() {
+		f.Search(t.Context(), asm.Serial, make([]float32, 5), 1)
+	})
+	wantError := func(want string, f *Flat, queries []float32, k int) {
+		t.Helper()
+		for _, run := range runners {
+			ids, scores, err := f.Search(t.Context(), run, queries, k)
+			if err == nil || !strings.Contains(err.Error(), want) || ids != nil || scores != nil {
+				t.Errorf("%d ids, %d scores, error %v, want one with %q", len(ids), len(scores), err, want)
+			}
+		}
 	}
-	deeper := NewFlat(deep)
-	vectors = make([]float32, deep*2000)
-	vectors[deep*1234+7] = float32(math.NaN())
-	deeper.Add(vectors)
-	for _, run := range runners {
+	wantError("k is 0", f, nil, 0)
+	wantError("k is -1", f, make([]float32, 3), -1)
+	for want, x := range map[string]float32{"NaN": float32(math.NaN()), "+Inf": float32(math.Inf(1)), "-Inf": float32(math.Inf(-1))} {
+		f, rows := NewFlat(3), make([]float32, 3*5000)
+		rows[3*4000+1] = x
+		named := "vector 4000 has the value " + want + " at position 1"
+		for _, err := range []error{f.Add(rows), f.AddRecords(rows, make([][]byte, 5000))} {
+			if err == nil || !strings.Contains(err.Error(), named) || f.Len() != 0 {
+				t.Errorf("added %d vectors, error %v, want one with %q", f.Len(), err, named)
+			}
+		}
+		wantError("vector 1 has the value "+want+" at position 0", f, []float32{0, 1, 2, x, 4, 5}, 1)
+		// As in a file that was damaged.
+		rows[3*4000+1] = 0
+		mustAdd(t, f, rows)
+		f.vectors[3*4000+1] = x
+		if x != x {
+			wantError("query 0 and vector 4000 is NaN", f, []float32{0, 1, 0, 0, -1, 0}, 2)
+			continue
+		}
+		wantError("query 0 and vector 4000 is +Inf", f, []float32{0, float32(math.Copysign(1, float64(x))), 0}, 2)
+		wantError("query 0 and vector 4000 is NaN", f, []float32{1, 0, 0}, 2)
+	}
+	for _, dim := range []int{3, deep} {
+		f, rows := NewFlat(dim), make([]float32, dim*2000)
+		rows[dim*1234+2] = 0x1p127
+		mustAdd(t, f, rows)
 		for _, q := range []int{1, 20, 100} {
-			queries := make([]float32, q*deep)
-			queries[(q-1)*deep] = float32(math.NaN())
-			mustPanic(t, "query 0 and vector", func() { deeper.Search(run, queries, 2) })
+			queries := make([]float32, q*dim)
+			queries[(q-1)*dim+2] = 2
+			wantError(fmt.Sprintf("query %d and vector 1234 is +Inf", q-1), f, queries, 2)
+			queries[(q-1)*dim+2] = -2
+			mustSearch(t, f, asm.Serial, queries, 2) // -Inf is not among the best
+			wantError(fmt.Sprintf("query %d and vector 1234 is -Inf", q-1), f, queries, 2000)
 		}
 	}
 }
 
 func ExampleFlat() {
 	f := NewFlat(2)
-	f.Add([]float32{1, 0, 0, 1, 0.6, 0.8})
-	ids, scores := f.Search(asm.Serial, []float32{0, 1}, 2)
-	fmt.Println(ids, scores)
-	// Output: [1 2] [1 0.8]
+	if err := f.Add([]float32{1, 0, 0, 1, 0.6, 0.8}); err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(f.Search(context.Background(), asm.Serial, []float32{0, 1}, 2))
+	// Output: [1 2] [1 0.8] <nil>
 }
 
 // BenchmarkTopK finds the best 10 of vectors that no cache holds.
@@ -130,14 +163,14 @@ func BenchmarkTopK(b *testing.B) {
 		vectors[i] = r.Float32() - 0.5
 	}
 	f := NewFlat(dim)
-	f.Add(vectors)
+	mustAdd(b, f, vectors)
 	for _, q := range []int{1, 8, 64, 1000} {
 		for _, threads := range []int{1, 2} {
 			b.Run(fmt.Sprintf("queries=%d/threads=%d", q, threads), func(b *testing.B) {
 				pool := tensor.NewPool(threads)
 				defer pool.Close()
 				for b.Loop() {
-					f.Search(pool, vectors[:q*dim], 10)
+					mustSearch(b, f, pool, vectors[:q*dim], 10)
 				}
 				perSecond := float64(n) * dim * float64(b.N) / b.Elapsed().Seconds()
 				b.ReportMetric(2*float64(q)*perSecond/1e9, "GFLOP/s")

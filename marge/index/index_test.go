@@ -85,6 +85,58 @@ func randomItems(r *rand.Rand, n int, targets float64) []Item {
 	return items
 }
 
+func mustLink(t testing.TB, run asm.Runner, rows []float32, dim int, items []Item, opt LinkOptions) []Pair {
+	t.Helper()
+	pairs, err := Links(t.Context(), run, rows, dim, items, opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pairs
+}
+
+func mustCount(t testing.TB, docs [][]int32, features int) []int32 {
+	t.Helper()
+	df, err := DocumentFrequency(t.Context(), docs, features)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return df
+}
+
+func mustTFIDF(t testing.TB, run asm.Runner, docs [][]int32, df []int32, total int) *Sparse {
+	t.Helper()
+	v, err := TFIDF(t.Context(), run, docs, df, total, TFIDFOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func mustCenter(t testing.TB, run asm.Runner, v *Sparse, items []Item, opt LinkOptions) []Pair {
+	t.Helper()
+	pairs, err := CenteredLinks(t.Context(), run, v, items, opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pairs
+}
+
+func mustSearch(t testing.TB, f *Flat, run asm.Runner, queries []float32, k int) (ids []int32, scores []float32) {
+	t.Helper()
+	ids, scores, err := f.Search(t.Context(), run, queries, k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ids, scores
+}
+
+func mustAdd(t testing.TB, f *Flat, rows []float32) {
+	t.Helper()
+	if err := f.Add(rows); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func mustPanic(t *testing.T, want string, f func()) {
 	t.Helper()
 	defer func() {

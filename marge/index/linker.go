@@ -2,6 +2,7 @@ package index
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"math"
 	"math/bits"
@@ -10,6 +11,8 @@ import (
 	"sync"
 
 	"github.com/marge-go/marge/asm"
+	"github.com/marge-go/marge/marge/internal/parallel"
+	"github.com/marge-go/marge/marge/vectors"
 )
 
 // Similarities are computed in blocks of blockRows x blockColumns, which is
@@ -24,8 +27,8 @@ const (
 // flushPairs is the number of pairs after which a thread adds what it has found.
 const flushPairs = 1 << 10
 
-// linker is the task of Links and CenteredLinks. Of two targets the similarity
-// is computed once and serves both directions.
+// linker is what Links and CenteredLinks do. The similarity of two targets is
+// computed once and serves both directions.
 type linker struct {
 	similarity  similarity
 	items       []Item
@@ -39,7 +42,7 @@ type linker struct {
 	threads     perThread[linkThread]
 
 	mu  sync.Mutex
-	nan *Pair // first eligible pair, by position, whose score is not a number
+	bad *Pair // first eligible pair, by position, whose score is not finite
 }
 
 // similarity computes how similar items are.
@@ -92,7 +95,8 @@ func newLinker(items []Item) *linker {
 	}
 	for r0 := 0; r0 < l.targets; r0 += blockRows {
 		for c0 := r0; c0 < len(items); c0 += partBlocks * blockColumns {
-			l.parts = append(l.parts, linkPart{r0, min(r0+blockRows, l.targets), c0, min(c0+partBlocks*blockColumns, len(items))})
+			c1 := min(c0+partBlocks*blockColumns, len(items))
+			l.parts = append(l.parts, linkPart{r0, min(r0+blockRows, l.targets), c0, c1})
 		}
 	}
 	// In this order of languages the best pairs could come last, each better
@@ -103,30 +107,46 @@ func newLinker(items []Item) *linker {
 }
 
 // links finds the links, by the similarity that has been set.
-func (l *linker) links(run asm.Runner, opt LinkOptions) []Pair {
+func (l *linker) links(ctx context.Context, run asm.Runner, opt LinkOptions) ([]Pair, error) {
 	if err := opt.Validate(); err != nil {
-		panic(fmt.Sprintf("index: links: %v", err))
+		return nil, fmt.Errorf("index: links: %w", err)
 	}
 	if opt.Mono == 0 && opt.Cross == 0 {
-		return nil
+		return nil, nil
 	}
-	if opt.Margin != "" && opt.Margin != MarginNone {
-		l.means = l.neighbourMeans(run, opt)
+	if opt.Margin != "" && opt.Margin != vectors.MarginNone {
+		var err error
+		if l.means, err = l.neighbourMeans(ctx, run, opt); err != nil {
+			return nil, err
+		}
 	}
 	l.mono = newSelection(opt.Mono, l.targets, l.items, opt)
 	l.cross = newSelection(opt.Cross, l.targets, l.items, opt)
-	l.run(run)
+	if err := l.run(ctx, run); err != nil {
+		return nil, err
+	}
 	pairs := slices.Concat(l.mono.best(), l.cross.best())
 	slices.SortFunc(pairs, comparePairs)
-	return pairs
+	if n := len(pairs); n > 0 && math.IsInf(float64(pairs[n-1].Score), -1) {
+		return nil, badPair(pairs[n-1])
+	}
+	return pairs, nil
 }
 
 // run offers all pairs to the selections.
-func (l *linker) run(run asm.Runner) {
-	run.Run(len(l.parts), l)
-	if l.nan != nil {
-		panic(fmt.Sprintf("index: links: the similarity of target %d and evidence %d is not a number", l.nan.Target, l.nan.Evidence))
+func (l *linker) run(ctx context.Context, run asm.Runner) error {
+	err := parallel.Run(ctx, run, len(l.parts), func(part int) { l.part(ctx, part) })
+	if err != nil {
+		return fmt.Errorf("index: links: %w", err)
 	}
+	if l.bad != nil {
+		return badPair(*l.bad)
+	}
+	return nil
+}
+
+func badPair(p Pair) error {
+	return fmt.Errorf("index: links: the similarity of target %d and evidence %d is %v", p.Target, p.Evidence, p.Score)
 }
 
 func (l *linker) newThread() *linkThread {
@@ -139,11 +159,11 @@ func (l *linker) newThread() *linkThread {
 	}
 }
 
-func (l *linker) Do(part int) {
+func (l *linker) part(ctx context.Context, part int) {
 	p := l.parts[part]
 	w := l.threads.take(l.newThread)
 	defer l.threads.put(w)
-	for c0 := p.c0; c0 < p.c1; c0 += blockColumns {
+	for c0 := p.c0; c0 < p.c1 && ctx.Err() == nil; c0 += blockColumns {
 		c1 := min(c0+blockColumns, p.c1)
 		l.similarity.block(w, p.r0, p.r1, c0, c1)
 		l.selectPairs(w, p.r0, p.r1, c0, c1)
@@ -265,9 +285,11 @@ func (l *linker) offer(w *linkThread, row, column int, score float32) {
 	}
 }
 
+// add takes a pair. NaN and +Inf are above any threshold, so that all of them
+// come here; -Inf is left to be the worst.
 func (l *linker) add(pairs *[]Pair, p Pair) {
-	if p.Score != p.Score {
-		l.reportNaN(p)
+	if p.Score != p.Score || p.Score > math.MaxFloat32 {
+		l.reportBad(p)
 		return
 	}
 	*pairs = append(*pairs, p)
@@ -280,10 +302,10 @@ func (l *linker) flush(w *linkThread) {
 	w.mono, w.cross = w.mono[:0], w.cross[:0]
 }
 
-func (l *linker) reportNaN(p Pair) {
+func (l *linker) reportBad(p Pair) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.nan == nil || p.Target < l.nan.Target || p.Target == l.nan.Target && p.Evidence < l.nan.Evidence {
-		l.nan = &p
+	if l.bad == nil || p.Target < l.bad.Target || p.Target == l.bad.Target && p.Evidence < l.bad.Evidence {
+		l.bad = &p
 	}
 }

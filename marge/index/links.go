@@ -2,11 +2,12 @@ package index
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"math"
-	"slices"
 
 	"github.com/marge-go/marge/asm"
+	"github.com/marge-go/marge/marge/vectors"
 )
 
 // Item describes one chunk of a shard.
@@ -49,11 +50,11 @@ type LinkOptions struct {
 	// target, instead of the best of the shard: no target is left without
 	// links, and none has many.
 	PerTarget bool
-	// Margin sets the cosine of two documents against those of their
-	// neighbours. The nearest Neighbours (0 stands for 4) of a document in its
-	// own language count for its links in that language, the nearest in any
-	// other for its links with others.
-	Margin     Margin
+	// Margin compares the cosine of two documents with those of their nearest
+	// neighbours, Neighbours of them (0: 4). For links within a language these
+	// are neighbours in that language, for other links neighbours in any other.
+	// The empty margin is [vectors.MarginNone].
+	Margin     vectors.Margin
 	Neighbours int
 }
 
@@ -67,13 +68,10 @@ func (o *LinkOptions) Validate() error {
 			return fmt.Errorf("%s is %v links per target", n.name, n.links)
 		}
 	}
-	if o.Margin != "" && !slices.Contains([]Margin{MarginNone, MarginDistance, MarginRatio}, o.Margin) {
-		return fmt.Errorf("no margin %q: have %q, %q and %q", o.Margin, MarginNone, MarginDistance, MarginRatio)
-	}
 	if o.Neighbours < 0 {
 		return fmt.Errorf("%d neighbours", o.Neighbours)
 	}
-	return nil
+	return o.Margin.Validate()
 }
 
 // Links returns the most similar target-evidence pairs of a shard: the best
@@ -84,23 +82,31 @@ func (o *LinkOptions) Validate() error {
 // may ask for the threshold of each target instead, and for scores with a
 // margin.
 //
-// vectors has one row of dim values for each item; rows are used as they are,
-// so the caller normalises them if scores are to be cosines. Targets are the
-// items marked so; evidence is any item from another source. Pairs come in
-// descending order of score, ties in ascending order of target and evidence.
+// rows has dim values for each item. They are used as they are: normalise them
+// for scores that are cosines. Targets are the items marked so; evidence is any
+// item from another source. Pairs come in descending order of score, ties in
+// ascending order of target and evidence.
 //
 // Memory is proportional to the number of links, or of items and their
 // neighbours, and, for some blocks of vectors and scores, of threads, never to
-// the square of the number of items. Links panics if sizes disagree, if the
-// options are not valid, or if the similarity of an eligible pair is not a
-// number.
-func Links(run asm.Runner, vectors []float32, dim int, items []Item, opt LinkOptions) []Pair {
-	if dim <= 0 || len(vectors) != len(items)*dim {
-		panic(fmt.Sprintf("index: links: %d vector values for %d items of dimension %d", len(vectors), len(items), dim))
+// the square of the number of items.
+//
+// Options that are not valid, a value that is not finite and a score that is
+// not finite are errors, the last two with the position of the item. Links
+// stops with the context's error soon after ctx is cancelled. It panics if
+// sizes disagree.
+func Links(
+	ctx context.Context, run asm.Runner, rows []float32, dim int, items []Item, opt LinkOptions,
+) ([]Pair, error) {
+	if dim <= 0 || len(rows) != len(items)*dim {
+		panic(fmt.Sprintf("index: links: %d vector values for %d items of dimension %d", len(rows), len(items), dim))
+	}
+	if err := vectors.CheckFinite(rows, dim); err != nil {
+		return nil, fmt.Errorf("index: links: %w", err)
 	}
 	l := newLinker(items)
-	l.similarity = &dense{vectors, dim, l.order}
-	return l.links(run, opt)
+	l.similarity = &dense{rows, dim, l.order}
+	return l.links(ctx, run, opt)
 }
 
 // CheckPairs returns an error unless pairs are possible links of a shard: each

@@ -2,6 +2,8 @@ package index
 
 import (
 	"cmp"
+	"context"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -10,14 +12,15 @@ import (
 	"testing"
 
 	"github.com/marge-go/marge/asm"
+	"github.com/marge-go/marge/marge/vectors"
 	"github.com/marge-go/marge/tensor"
 )
 
 // naiveLinks is Links by definition, with inner products in float64.
-func naiveLinks(vectors []float32, dim int, items []Item, opt LinkOptions) []Pair {
+func naiveLinks(rows []float32, dim int, items []Item, opt LinkOptions) []Pair {
 	var mono, cross []Pair
 	targets := 0
-	near := naiveMeans(vectors, dim, items, opt.Neighbours)
+	near := naiveMeans(rows, dim, items, opt.Neighbours)
 	for t, target := range items {
 		if !target.Target {
 			continue
@@ -27,15 +30,15 @@ func naiveLinks(vectors []float32, dim int, items []Item, opt LinkOptions) []Pai
 			if evidence.Source == target.Source {
 				continue
 			}
-			p := Pair{int32(t), int32(e), float32(dot64(vectors[t*dim:(t+1)*dim], vectors[e*dim:(e+1)*dim]))}
+			p := Pair{int32(t), int32(e), float32(dot64(rows[t*dim:(t+1)*dim], rows[e*dim:(e+1)*dim]))}
 			same := target.Lang == evidence.Lang
 			average := (near(t, same) + near(e, same)) / 2
 			switch {
-			case opt.Margin == MarginDistance:
+			case opt.Margin == vectors.MarginDistance:
 				p.Score -= average
-			case opt.Margin == MarginRatio && average > 0:
+			case opt.Margin == vectors.MarginRatio && average > 0:
 				p.Score /= average
-			case opt.Margin == MarginRatio:
+			case opt.Margin == vectors.MarginRatio:
 				p.Score = 0
 			}
 			if same {
@@ -69,7 +72,7 @@ func naiveLinks(vectors []float32, dim int, items []Item, opt LinkOptions) []Pai
 
 // naiveMeans returns a function that returns the mean cosine of an item with
 // its k nearest neighbours, 4 if k is 0, in the same or in other languages.
-func naiveMeans(vectors []float32, dim int, items []Item, k int) func(item int, same bool) float32 {
+func naiveMeans(rows []float32, dim int, items []Item, k int) func(item int, same bool) float32 {
 	if k == 0 {
 		k = 4
 	}
@@ -79,7 +82,7 @@ func naiveMeans(vectors []float32, dim int, items []Item, k int) func(item int, 
 			var cosines []float64
 			for j, other := range items {
 				if self.Source != other.Source && (self.Target || other.Target) && (self.Lang == other.Lang) == same {
-					cosines = append(cosines, dot64(vectors[i*dim:(i+1)*dim], vectors[j*dim:(j+1)*dim]))
+					cosines = append(cosines, dot64(rows[i*dim:(i+1)*dim], rows[j*dim:(j+1)*dim]))
 				}
 			}
 			slices.Sort(cosines)
@@ -99,9 +102,9 @@ func naiveMeans(vectors []float32, dim int, items []Item, k int) func(item int, 
 var linkOptions = []LinkOptions{
 	{Mono: 4, Cross: 4}, {Mono: 0.3, Cross: 2.5}, {Cross: 4}, {Mono: 4}, {}, {Mono: 1e-9, Cross: 1e-9}, {Mono: 1e30, Cross: 3}, {Mono: 1e300, Cross: 1e300},
 	{Mono: 4, Cross: 4, PerTarget: true}, {Mono: 0.3, Cross: 2.5, PerTarget: true}, {Mono: 1, PerTarget: true}, {Mono: 1e30, Cross: 3, PerTarget: true},
-	{Mono: 2, Cross: 3, Margin: MarginNone}, {Mono: 2, Cross: 3, Margin: MarginDistance}, {Mono: 2, Cross: 3, Margin: MarginRatio},
-	{Cross: 3, Margin: MarginRatio, Neighbours: 1, PerTarget: true}, {Mono: 3, Cross: 1, Margin: MarginDistance, Neighbours: 7, PerTarget: true},
-	{Mono: 1, Cross: 1, Margin: MarginDistance, Neighbours: 1 << 20},
+	{Mono: 2, Cross: 3, Margin: vectors.MarginNone}, {Mono: 2, Cross: 3, Margin: vectors.MarginDistance}, {Mono: 2, Cross: 3, Margin: vectors.MarginRatio},
+	{Cross: 3, Margin: vectors.MarginRatio, Neighbours: 1, PerTarget: true}, {Mono: 3, Cross: 1, Margin: vectors.MarginDistance, Neighbours: 7, PerTarget: true},
+	{Mono: 1, Cross: 1, Margin: vectors.MarginDistance, Neighbours: 1 << 20},
 }
 
 func TestLinksAgainstNaive(t *testing.T) {
@@ -111,11 +114,11 @@ func TestLinksAgainstNaive(t *testing.T) {
 		for _, share := range []float64{0, 0.3, 1} {
 			items := randomItems(r, n, share)
 			dim := 1 + r.IntN(5)
-			vectors := smallIntegers(r, n, dim)
+			rows := smallIntegers(r, n, dim)
 			opt := linkOptions[r.IntN(len(linkOptions))]
-			want := naiveLinks(vectors, dim, items, opt)
+			want := naiveLinks(rows, dim, items, opt)
 			for _, run := range runners {
-				if got := Links(run, vectors, dim, items, opt); !slices.Equal(got, want) {
+				if got := mustLink(t, run, rows, dim, items, opt); !slices.Equal(got, want) {
 					t.Fatalf("%d items, share of targets %v, %+v, %d threads: %d pairs differ from the %d of the reference",
 						n, share, opt, run.Threads(), len(got), len(want))
 				}
@@ -127,9 +130,9 @@ func TestLinksAgainstNaive(t *testing.T) {
 func TestLinksOptions(t *testing.T) {
 	r := rand.New(rand.NewPCG(2, 1))
 	items := randomItems(r, 200, 0.5)
-	vectors := smallIntegers(r, 200, 4)
+	rows := smallIntegers(r, 200, 4)
 	for _, opt := range linkOptions {
-		got, want := Links(threads(3), vectors, 4, items, opt), naiveLinks(vectors, 4, items, opt)
+		got, want := mustLink(t, threads(3), rows, 4, items, opt), naiveLinks(rows, 4, items, opt)
 		if !slices.Equal(got, want) {
 			t.Errorf("%+v: %d pairs differ from the %d of the reference", opt, len(got), len(want))
 		}
@@ -140,15 +143,15 @@ func TestLinksOptions(t *testing.T) {
 // that the position decides after a threshold is set.
 func TestLinksTies(t *testing.T) {
 	const n = 1100
-	vectors, items := make([]float32, n), make([]Item, n)
+	rows, items := make([]float32, n), make([]Item, n)
 	for i := range n {
-		vectors[i] = 1
+		rows[i] = 1
 		items[i] = Item{Source: i, Lang: i % 2, Target: true}
 	}
-	for _, opt := range []LinkOptions{{Mono: 4, Cross: 4}, {Mono: 4, Cross: 4, PerTarget: true}, {Mono: 4, Cross: 4, Margin: MarginRatio}} {
-		want := naiveLinks(vectors, 1, items, opt)
+	for _, opt := range []LinkOptions{{Mono: 4, Cross: 4}, {Mono: 4, Cross: 4, PerTarget: true}, {Mono: 4, Cross: 4, Margin: vectors.MarginRatio}} {
+		want := naiveLinks(rows, 1, items, opt)
 		for _, run := range runners {
-			if got := Links(run, vectors, 1, items, opt); !slices.Equal(got, want) {
+			if got := mustLink(t, run, rows, 1, items, opt); !slices.Equal(got, want) {
 				t.Errorf("%+v, %d threads: differs from the reference", opt, run.Threads())
 			}
 		}
@@ -160,18 +163,18 @@ func TestLinksTies(t *testing.T) {
 func TestLinksThreads(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 1))
 	const n, dim = 1500, 24
-	items, vectors := randomItems(r, n, 0.7), gaussian(r, n, dim)
+	items, rows := randomItems(r, n, 0.7), gaussian(r, n, dim)
 	for _, opt := range linkOptions[8:] {
-		want := Links(asm.Serial, vectors, dim, items, opt)
+		want := mustLink(t, asm.Serial, rows, dim, items, opt)
 		for _, run := range runners[1:] {
-			if !slices.Equal(Links(run, vectors, dim, items, opt), want) {
+			if !slices.Equal(mustLink(t, run, rows, dim, items, opt), want) {
 				t.Errorf("%+v: %d threads give other links than one", opt, run.Threads())
 			}
 		}
 	}
-	want := Links(asm.Serial, vectors, dim, items, LinkOptions{Mono: 4, Cross: 4})
+	want := mustLink(t, asm.Serial, rows, dim, items, LinkOptions{Mono: 4, Cross: 4})
 	for _, run := range runners[1:] {
-		if !slices.Equal(Links(run, vectors, dim, items, LinkOptions{Mono: 4, Cross: 4}), want) {
+		if !slices.Equal(mustLink(t, run, rows, dim, items, LinkOptions{Mono: 4, Cross: 4}), want) {
 			t.Errorf("%d threads give other links than one", run.Threads())
 		}
 	}
@@ -185,7 +188,7 @@ func TestLinksThreads(t *testing.T) {
 		t.Errorf("%d links for %d targets", len(want), targets)
 	}
 	for _, p := range want {
-		exact := dot64(vectors[int(p.Target)*dim:][:dim], vectors[int(p.Evidence)*dim:][:dim])
+		exact := dot64(rows[int(p.Target)*dim:][:dim], rows[int(p.Evidence)*dim:][:dim])
 		if math.Abs(float64(p.Score)-exact) > dim*0x1p-24 {
 			t.Fatalf("target %d, evidence %d: score %v, in float64 %v", p.Target, p.Evidence, p.Score, exact)
 		}
@@ -197,9 +200,9 @@ func TestLinksThreads(t *testing.T) {
 func TestLinksBits(t *testing.T) {
 	r := rand.New(rand.NewPCG(12, 1))
 	const n, dim = 1300, 300
-	vectors := gaussian(r, n, dim)
+	rows := gaussian(r, n, dim)
 	scores := make([]float32, n*n)
-	innerProducts(vectors, vectors, dim, scores, n)
+	innerProducts(rows, rows, dim, scores, n)
 	for _, share := range []float64{0.5, 1} {
 		items := randomItems(r, n, share)
 		var mono, cross []Pair
@@ -221,47 +224,147 @@ func TestLinksBits(t *testing.T) {
 		want := slices.Concat(selectBest(mono, 3*targets), selectBest(cross, 5*targets))
 		slices.SortFunc(want, comparePairs)
 		for _, run := range runners {
-			if got := Links(run, vectors, dim, items, LinkOptions{Mono: 3, Cross: 5}); !slices.Equal(got, want) {
+			if got := mustLink(t, run, rows, dim, items, LinkOptions{Mono: 3, Cross: 5}); !slices.Equal(got, want) {
 				t.Errorf("share of targets %v, %d threads: differs from the product of all", share, run.Threads())
 			}
 		}
 	}
 }
 
-func TestLinksPanics(t *testing.T) {
+func TestLinksErrors(t *testing.T) {
 	r := rand.New(rand.NewPCG(4, 1))
 	const n, dim = 700, 3
-	items, vectors := randomItems(r, n, 1), smallIntegers(r, n, dim)
+	items, rows := randomItems(r, n, 1), smallIntegers(r, n, dim)
 	for i := range items {
 		items[i].Source = i
 	}
-	vectors[333*dim+1] = float32(math.NaN())
-	for _, run := range runners {
-		mustPanic(t, "target 0 and evidence 333 is not a number", func() { Links(run, vectors, dim, items, LinkOptions{Mono: 1, Cross: 1}) })
+	both := LinkOptions{Mono: 1, Cross: 1}
+	wantError := func(want string, rows []float32, opt LinkOptions) {
+		t.Helper()
+		for _, run := range runners {
+			pairs, err := Links(t.Context(), run, rows, dim, items, opt)
+			if err == nil || !strings.Contains(err.Error(), want) || pairs != nil {
+				t.Errorf("%d links, error %v, want one with %q", len(pairs), err, want)
+			}
+		}
 	}
-	vectors[620*dim+2] = float32(math.NaN())
-	vectors[20*dim] = float32(math.NaN())
-	items[20].Target = false
-	for _, run := range runners {
-		mustPanic(t, "target 0 and evidence 20 is not a number", func() { Links(run, vectors, dim, items, LinkOptions{Mono: 1, Cross: 1}) })
+	for want, x := range map[string]float64{"NaN": math.NaN(), "+Inf": math.Inf(1), "-Inf": math.Inf(-1)} {
+		bad := slices.Clone(rows)
+		bad[333*dim+1], bad[600*dim] = float32(x), float32(x)
+		wantError("vector 333 has the value "+want+" at position 1", bad, both)
 	}
-	mustPanic(t, "2100 vector values for 699 items of dimension 3", func() { Links(asm.Serial, vectors, dim, items[1:], LinkOptions{Mono: 1, Cross: 1}) })
-	mustPanic(t, "dimension 0", func() { Links(asm.Serial, nil, 0, nil, LinkOptions{Mono: 1, Cross: 1}) })
-	mustPanic(t, "Mono is -1", func() { Links(asm.Serial, vectors, dim, items, LinkOptions{Mono: -1, Cross: 1}) })
-	mustPanic(t, `no margin "wide": have "none", "distance" and "ratio"`, func() { Links(asm.Serial, vectors, dim, items, LinkOptions{Mono: 1, Margin: "wide"}) })
-	mustPanic(t, "-1 neighbours", func() { Links(asm.Serial, vectors, dim, items, LinkOptions{Mono: 1, Neighbours: -1}) })
-	mustPanic(t, "Cross is NaN", func() { Links(asm.Serial, vectors, dim, items, LinkOptions{Mono: 1, Cross: math.NaN()}) })
+	// Products of finite values: 2^127 * 2 and more exceed float32.
+	bad := slices.Clone(rows)
+	for i := range n {
+		bad[i*dim] = 1
+	}
+	copy(bad[333*dim:], []float32{0x1p127, 0, 0})
+	copy(bad[620*dim:], []float32{0x1p127, 0, 0})
+	wantError("target 333 and evidence 620 is +Inf", bad, both)
+	// All but item 333 are linked to something better than -Inf to it.
+	copy(bad[620*dim:], []float32{-0x1p127, 0, 0})
+	few := LinkOptions{Mono: 0.1, Cross: 0.1}
+	for _, run := range runners {
+		if _, err := Links(t.Context(), run, bad, dim, items, few); err != nil {
+			t.Errorf("a score of -Inf that is not among the best: error %v", err)
+		}
+	}
+	wantError("is -Inf", bad, LinkOptions{Mono: n, Cross: n})
+
+	wantError("Mono is -1", rows, LinkOptions{Mono: -1, Cross: 1})
+	wantError(`no margin "wide": have "none", "distance" and "ratio"`, rows, LinkOptions{Mono: 1, Margin: "wide"})
+	wantError("-1 neighbours", rows, LinkOptions{Mono: 1, Neighbours: -1})
+	wantError("Cross is NaN", rows, LinkOptions{Mono: 1, Cross: math.NaN()})
+	mustPanic(t, "2100 vector values for 699 items of dimension 3", func() {
+		Links(t.Context(), asm.Serial, rows, dim, items[1:], both)
+	})
+	mustPanic(t, "dimension 0", func() { Links(t.Context(), asm.Serial, nil, 0, nil, both) })
 }
 
-// TestLinksIneligible has scores that are not numbers, but of a pair within one
+// TestLinksIneligible has a score that is not finite, but of a pair within one
 // source.
 func TestLinksIneligible(t *testing.T) {
-	nan := float32(math.NaN())
 	items := []Item{{Source: 1, Target: true}, {Source: 1, Lang: 1}}
-	if got := Links(asm.Serial, []float32{nan, 1}, 1, items, LinkOptions{Mono: 1, Cross: 1}); len(got) != 0 {
+	if got := mustLink(t, asm.Serial, []float32{0x1p100, 0x1p100}, 1, items, LinkOptions{Mono: 1, Cross: 1}); len(got) != 0 {
 		t.Errorf("linked %v within one source", got)
 	}
 }
+
+// cancelAfter is a Runner that cancels a context after some parts.
+type cancelAfter struct {
+	parts  int
+	cancel func()
+	done   *int
+}
+
+func (cancelAfter) Threads() int { return 1 }
+
+func (c cancelAfter) Run(parts int, t asm.Task) {
+	for p := range parts {
+		if *c.done++; *c.done > c.parts {
+			c.cancel()
+		}
+		t.Do(p)
+	}
+}
+
+// TestCancel stops all that takes long in the middle.
+func TestCancel(t *testing.T) {
+	r := rand.New(rand.NewPCG(8, 1))
+	const n, dim = 1200, 4
+	items, rows, docs := randomItems(r, n, 1), gaussian(r, n, dim), randomDocs(r, n, 50, 9)
+	df, err := DocumentFrequency(t.Context(), docs, 50)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tfidf, err := TFIDF(t.Context(), asm.Serial, docs, df, n, TFIDFOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	flat := NewFlat(dim)
+	for range 20 {
+		if err := flat.Add(rows); err != nil {
+			t.Fatal(err)
+		}
+	}
+	opt := LinkOptions{Mono: 1, Cross: 1, Margin: vectors.MarginRatio}
+	for name, f := range map[string]func(ctx context.Context, run asm.Runner) error{
+		"links": func(ctx context.Context, run asm.Runner) error {
+			_, err := Links(ctx, run, rows, dim, items, opt)
+			return err
+		},
+		"centered links": func(ctx context.Context, run asm.Runner) error {
+			_, err := CenteredLinks(ctx, run, tfidf, items, opt)
+			return err
+		},
+		"tf-idf": func(ctx context.Context, run asm.Runner) error {
+			_, err := TFIDF(ctx, run, docs, df, n, TFIDFOptions{})
+			return err
+		},
+		"document frequency": func(ctx context.Context, run asm.Runner) error {
+			run.Run(2, noTask{})
+			_, err := DocumentFrequency(ctx, docs, 50)
+			return err
+		},
+		"search": func(ctx context.Context, run asm.Runner) error {
+			_, _, err := flat.Search(ctx, run, make([]float32, 600*dim), 2)
+			return err
+		},
+	} {
+		for parts := range 2 {
+			ctx, cancel := context.WithCancel(t.Context())
+			done := 0
+			if err := f(ctx, cancelAfter{parts, cancel, &done}); !errors.Is(err, context.Canceled) || done < 2 {
+				t.Errorf("%s, cancelled after %d of %d parts: error %v", name, parts, done, err)
+			}
+			cancel()
+		}
+	}
+}
+
+type noTask struct{}
+
+func (noTask) Do(int) {}
 
 func TestSelector(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 1))
@@ -346,17 +449,17 @@ func BenchmarkLinks(b *testing.B) {
 	}{
 		{5000, 256, "", LinkOptions{Mono: 4, Cross: 4}},
 		{5000, 256, "/target", LinkOptions{Mono: 4, Cross: 4, PerTarget: true}},
-		{5000, 256, "/ratio", LinkOptions{Mono: 4, Cross: 4, Margin: MarginRatio}},
+		{5000, 256, "/ratio", LinkOptions{Mono: 4, Cross: 4, Margin: vectors.MarginRatio}},
 		{20000, 128, "", LinkOptions{Mono: 4, Cross: 4}},
 	} {
 		r := rand.New(rand.NewPCG(6, 1))
-		items, vectors := randomItems(r, c.n, 1), gaussian(r, c.n, c.dim)
+		items, rows := randomItems(r, c.n, 1), gaussian(r, c.n, c.dim)
 		for _, threads := range []int{1, 2} {
 			b.Run(fmt.Sprintf("%dx%d%s/threads=%d", c.n, c.dim, c.name, threads), func(b *testing.B) {
 				pool := tensor.NewPool(threads)
 				defer pool.Close()
 				for b.Loop() {
-					Links(pool, vectors, c.dim, items, c.opt)
+					mustLink(b, pool, rows, c.dim, items, c.opt)
 				}
 				b.ReportMetric(float64(c.n)*float64(c.n)*float64(b.N)/b.Elapsed().Seconds(), "pairs/s")
 			})

@@ -1,11 +1,13 @@
 package index
 
 import (
+	"math"
 	"math/bits"
 	"slices"
 	"sync"
 
 	"github.com/marge-go/marge/asm"
+	"github.com/marge-go/marge/internal/heap"
 )
 
 // The scores of a block of queries with a block of vectors are computed at
@@ -29,8 +31,8 @@ const (
 // searchWork is about the number of multiplications of a part.
 const searchWork = 1 << 24
 
-// search is the task of Flat.Search. A part is a block of queries and a segment
-// of the index.
+// search is what Flat.Search does. A part is a block of queries and a segment of
+// the index.
 type search struct {
 	flat             *Flat
 	queries          []float32
@@ -40,10 +42,11 @@ type search struct {
 	threads perThread[searcher]
 
 	mu  sync.Mutex
-	nan *nanScore // first by position
+	bad *badScore // the first, by position, that is not finite
 }
 
-type nanScore struct {
+type badScore struct {
+	score float32
 	query int
 	id    int32
 }
@@ -51,8 +54,8 @@ type nanScore struct {
 // searcher is the state of a thread: what it needs for a part, and the best
 // hits of all parts that it has done.
 type searcher struct {
-	hits       [][]hit   // of each query, a heap of at most k with the worst on top
-	thresholds []float32 // of each query: a score that is not above is of no use
+	hits       []heap.Heap[hit] // of each query: the best k, with the worst first
+	thresholds []float32        // of each query: a score that is not above is of no use
 	scores     []float32
 	above      []uint64 // bits of the scores above the threshold
 }
@@ -67,7 +70,7 @@ func newSearch(f *Flat, queries []float32, k int) *search {
 }
 
 func (s *search) newSearcher() *searcher {
-	w := &searcher{hits: make([][]hit, s.n), thresholds: make([]float32, s.n+lanes)}
+	w := &searcher{hits: make([]heap.Heap[hit], s.n), thresholds: make([]float32, s.n+lanes)}
 	all := make([]hit, s.n*s.k)
 	for q := range w.hits {
 		w.hits[q], all = all[:0:s.k], all[s.k:]
@@ -90,10 +93,10 @@ func (s *search) best(query int) []hit {
 		hits = append(hits, w.hits[query]...)
 	}
 	slices.SortFunc(hits, hit.compare)
-	return hits[:s.k]
+	return hits[:min(s.k, len(hits))]
 }
 
-func (s *search) Do(part int) {
+func (s *search) part(part int) {
 	w := s.threads.take(s.newSearcher)
 	defer s.threads.put(w)
 	q0, q1 := span(s.n, s.blocks, part%s.blocks)
@@ -155,13 +158,14 @@ func (s *search) someQueries(w *searcher, q0, q1, v0, v1 int) {
 	}
 }
 
-// offer adds a hit, if it is good enough and a number.
+// offer adds a hit if it is good enough. NaN and +Inf are above any threshold,
+// so that all of them come here; -Inf is left to be the worst.
 func (s *search) offer(w *searcher, query int, h hit) {
-	if h.score != h.score {
-		s.reportNaN(nanScore{query, h.id})
+	if h.score != h.score || h.score > math.MaxFloat32 {
+		s.reportBad(badScore{h.score, query, h.id})
 		return
 	}
-	w.hits[query] = keepBest(w.hits[query], h, s.k)
+	keepBest(&w.hits[query], h, s.k)
 }
 
 // raise sets the threshold of a query by its worst hit.
@@ -171,10 +175,10 @@ func (w *searcher) raise(query, k int) {
 	}
 }
 
-func (s *search) reportNaN(at nanScore) {
+func (s *search) reportBad(at badScore) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.nan == nil || at.query < s.nan.query || at.query == s.nan.query && at.id < s.nan.id {
-		s.nan = &at
+	if s.bad == nil || at.query < s.bad.query || at.query == s.bad.query && at.id < s.bad.id {
+		s.bad = &at
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+
+	"github.com/marge-go/marge/internal/heap"
 )
 
 // selection keeps the best of the pairs that are added. Any number of
@@ -74,12 +76,12 @@ type itemSelector struct {
 	min []atomic.Uint32 // of each item: bits of the score below which a pair is not among its best
 
 	mu   sync.Mutex
-	hits [][]hit // of each item: a heap with the worst evidence on top
+	hits []heap.Heap[hit] // of each item: the best k, with the worst first
 }
 
 // newItemSelector takes pairs of the items that are eligible as targets.
 func newItemSelector(k int, items []Item, eligible func(*Item) bool) *itemSelector {
-	s := &itemSelector{k: k, min: make([]atomic.Uint32, len(items)), hits: make([][]hit, len(items))}
+	s := &itemSelector{k: k, min: make([]atomic.Uint32, len(items)), hits: make([]heap.Heap[hit], len(items))}
 	for i := range items {
 		worst := math.Inf(1)
 		if k > 0 && eligible(&items[i]) {
@@ -101,9 +103,8 @@ func (s *itemSelector) add(pairs []Pair) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, p := range pairs {
-		hits := keepBest(s.hits[p.Target], hit{p.Score, p.Evidence}, s.k)
-		s.hits[p.Target] = hits
-		if len(hits) == s.k {
+		keepBest(&s.hits[p.Target], hit{p.Score, p.Evidence}, s.k)
+		if hits := s.hits[p.Target]; len(hits) == s.k {
 			s.min[p.Target].Store(math.Float32bits(hits[0].score))
 		}
 	}

@@ -1,27 +1,14 @@
 package index
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"slices"
 
 	"github.com/marge-go/marge/asm"
+	"github.com/marge-go/marge/marge/internal/parallel"
 )
-
-// DocumentFrequency counts in how many of the documents each token occurs.
-func DocumentFrequency(docs [][]int32, vocabulary int) []int32 {
-	df := make([]int32, vocabulary)
-	last := make([]int32, vocabulary) // number, from 1, of the last document that had the token
-	for i, doc := range docs {
-		for _, id := range doc {
-			if last[id] != int32(i+1) {
-				last[id] = int32(i + 1)
-				df[id]++
-			}
-		}
-	}
-	return df
-}
 
 // Sparse holds rows of Dim values by those that are not zero (compressed sparse
 // rows; Start, Columns and Values are SciPy's indptr, indices and data).
@@ -41,65 +28,144 @@ func (s *Sparse) Row(i int) (columns []int32, values []float32) {
 	return s.Columns[from:to], s.Values[from:to]
 }
 
-// TFIDF returns the TF-IDF vectors of documents, rows of unit length with a
-// column for each token of the vocabulary, whose size is that of df. A token
-// that occurs c times in a document and in df of total documents weighs
-// (1 + ln c) * ln((1+total)/(1+df)). The row of an empty document is zero.
-// TFIDF panics if a token is not of the vocabulary.
-func TFIDF(run asm.Runner, docs [][]int32, df []int32, total int) *Sparse {
-	s := &Sparse{Dim: len(df), Start: make([]int, 1, len(docs)+1)}
-	for _, doc := range docs {
+// DocumentFrequency counts in how many of the documents each feature occurs. It
+// returns an error if a feature is not from 0 to features-1, or the context's.
+func DocumentFrequency(ctx context.Context, docs [][]int32, features int) ([]int32, error) {
+	df := make([]int32, features)
+	last := make([]int32, features) // number, from 1, of the last document that had the feature
+	for i, doc := range docs {
+		if i%countDocs == 0 && ctx.Err() != nil {
+			return nil, fmt.Errorf("index: document frequency: %w", ctx.Err())
+		}
+		if err := checkFeatures(i, doc, features); err != nil {
+			return nil, fmt.Errorf("index: document frequency: %w", err)
+		}
 		for _, id := range doc {
-			if id < 0 || int(id) >= len(df) {
-				panic(fmt.Sprintf("index: TF-IDF: token %d of a vocabulary of %d", id, len(df)))
+			if last[id] != int32(i+1) {
+				last[id] = int32(i + 1)
+				df[id]++
 			}
 		}
 	}
-	t := &tfidf{docs: docs, idf: make([]float64, len(df)), parts: make([]tfidfPart, ceilDiv(len(docs), tfidfDocs))}
-	for id, n := range df {
-		t.idf[id] = math.Log(float64(1+total) / float64(1+n))
-	}
-	run.Run(len(t.parts), t)
-	for _, p := range t.parts {
-		for _, n := range p.lengths {
-			s.Start = append(s.Start, s.Start[len(s.Start)-1]+n)
+	return df, nil
+}
+
+// checkFeatures returns an error if document i has a feature that there is not.
+func checkFeatures(i int, doc []int32, features int) error {
+	for _, id := range doc {
+		if id < 0 || int(id) >= features {
+			return fmt.Errorf("document %d has feature %d of %d", i, id, features)
 		}
-		s.Columns = append(s.Columns, p.columns...)
-		s.Values = append(s.Values, p.values...)
 	}
-	return s
+	return nil
 }
 
-// tfidf is the task of TFIDF. A part is tfidfDocs documents.
-type tfidf struct {
-	docs   [][]int32
-	idf    []float64
-	parts  []tfidfPart
-	counts perThread[[]int32] // occurrences of each token in a document
+// Counts returns how often each feature occurs in each document. A document is
+// a list of features, such as tokens or the n-grams of a text, with repetitions
+// and in any order. Errors are those of [DocumentFrequency].
+func Counts(ctx context.Context, run asm.Runner, docs [][]int32, features int) (*Sparse, error) {
+	return countRows(ctx, run, docs, features, func([]int32, []float32) {})
 }
 
-const tfidfDocs = 256
+// TFIDFOptions are the settings of [TFIDF].
+type TFIDFOptions struct {
+	// AddOne adds 1 to the inverse document frequency, as scikit-learn does: a
+	// feature of all documents then still has a weight.
+	AddOne bool
+}
 
-// tfidfPart holds the rows of a part.
-type tfidfPart struct {
-	lengths []int
+// TFIDF returns the TF-IDF vectors of documents, rows of unit length with a
+// column for each feature, as [Counts] has them. df has the number of documents,
+// of total, in which each feature occurs. A feature that occurs c times weighs
+// (1 + ln c) * ln((1+total)/(1+df)). The row of an empty document is zero.
+// Errors are those of [DocumentFrequency].
+func TFIDF(
+	ctx context.Context, run asm.Runner, docs [][]int32, df []int32, total int, opt TFIDFOptions,
+) (*Sparse, error) {
+	idf := make([]float64, len(df))
+	for id, n := range df {
+		idf[id] = math.Log(float64(1+total) / float64(1+n))
+		if opt.AddOne {
+			idf[id]++
+		}
+	}
+	var small [64]float64 // 1 + ln c; few counts are larger
+	for c := range small {
+		small[c] = 1 + math.Log(float64(c))
+	}
+	tf := func(c float32) float64 {
+		if int(c) < len(small) {
+			return small[int(c)]
+		}
+		return 1 + math.Log(float64(c))
+	}
+	return countRows(ctx, run, docs, len(df), func(columns []int32, values []float32) {
+		weight := func(i int) float64 { return tf(values[i]) * idf[columns[i]] }
+		squares := 0.0
+		for i := range values {
+			w := weight(i)
+			squares += w * w
+		}
+		norm := math.Sqrt(squares)
+		for i := range values {
+			w := weight(i)
+			if norm > 0 {
+				w /= norm
+			}
+			values[i] = float32(w)
+		}
+	})
+}
+
+// countDocs is the number of documents that a thread counts at a time.
+const countDocs = 256
+
+// countPart has the rows of countDocs documents.
+type countPart struct {
+	ends    []int
 	columns []int32
 	values  []float32
+	err     error
 }
 
-func (t *tfidf) Do(part int) {
-	counts := t.counts.take(func() *[]int32 { c := make([]int32, len(t.idf)); return &c })
-	defer t.counts.put(counts)
-	p := &t.parts[part]
-	for _, doc := range t.docs[part*tfidfDocs : min((part+1)*tfidfDocs, len(t.docs))] {
-		first := len(p.columns)
-		p.addRow(doc, t.idf, *counts)
-		p.lengths = append(p.lengths, len(p.columns)-first)
+// countRows returns the counts of documents after weigh has replaced those of
+// each row.
+func countRows(
+	ctx context.Context, run asm.Runner, docs [][]int32, features int, weigh func(columns []int32, values []float32),
+) (*Sparse, error) {
+	parts := make([]countPart, ceilDiv(len(docs), countDocs))
+	var threads perThread[[]int32] // occurrences of each feature in a document
+	err := parallel.Run(ctx, run, len(parts), func(part int) {
+		counts := threads.take(func() *[]int32 { c := make([]int32, features); return &c })
+		defer threads.put(counts)
+		p := &parts[part]
+		for i := part * countDocs; i < min((part+1)*countDocs, len(docs)) && p.err == nil; i++ {
+			if p.err = checkFeatures(i, docs[i], features); p.err == nil {
+				p.addRow(docs[i], *counts, weigh)
+			}
+		}
+	})
+	for _, p := range parts {
+		if err == nil {
+			err = p.err
+		}
 	}
+	if err != nil {
+		return nil, fmt.Errorf("index: tf-idf: %w", err)
+	}
+	s := &Sparse{Dim: features, Start: make([]int, 1, len(docs)+1)}
+	for _, p := range parts {
+		first := len(s.Columns)
+		for _, end := range p.ends {
+			s.Start = append(s.Start, first+end)
+		}
+		s.Columns, s.Values = append(s.Columns, p.columns...), append(s.Values, p.values...)
+	}
+	return s, nil
 }
 
 // addRow adds the row of a document. The counts are zero before and after.
-func (p *tfidfPart) addRow(doc []int32, idf []float64, counts []int32) {
+func (p *countPart) addRow(doc []int32, counts []int32, weigh func(columns []int32, values []float32)) {
 	first := len(p.columns)
 	for _, id := range doc {
 		if counts[id]++; counts[id] == 1 {
@@ -108,18 +174,10 @@ func (p *tfidfPart) addRow(doc []int32, idf []float64, counts []int32) {
 	}
 	columns := p.columns[first:]
 	slices.Sort(columns)
-	squares := 0.0
-	weights := make([]float64, len(columns))
-	for i, id := range columns {
-		weights[i] = (1 + math.Log(float64(counts[id]))) * idf[id]
-		squares += weights[i] * weights[i]
+	for _, id := range columns {
+		p.values = append(p.values, float32(counts[id]))
 		counts[id] = 0
 	}
-	norm := math.Sqrt(squares)
-	for _, w := range weights {
-		if norm > 0 {
-			w /= norm
-		}
-		p.values = append(p.values, float32(w))
-	}
+	weigh(columns, p.values[first:])
+	p.ends = append(p.ends, len(p.columns))
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/marge-go/marge/marge"
 	"github.com/marge-go/marge/marge/eval"
+	"github.com/marge-go/marge/marge/vectors"
 )
 
 // Document is a document that the training does not see, of the length of a
@@ -150,18 +151,25 @@ func (h *Heldout) Retrieval(ctx context.Context, m *marge.Model) (plain, centere
 	if err := h.Check(); err != nil {
 		return nil, nil, err
 	}
-	vectors, err := m.Embed(ctx, h.tokens)
+	rows, err := m.Embed(ctx, h.tokens)
 	if err != nil {
 		return nil, nil, fmt.Errorf("probe: %w", err)
 	}
-	plain = eval.Retrieval(h.meta, eval.NewDense(m.Runner(), vectors, m.Config.EmbeddingDim()))
-	return plain, h.centered(m, vectors), nil
+	if plain, err = eval.Retrieval(ctx, h.meta, eval.NewDense(m.Runner(), rows, m.Config.EmbeddingDim()), nil); err == nil {
+		centered, err = h.centered(ctx, m, rows)
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("probe: %w", err)
+	}
+	return plain, centered, nil
 }
 
-// centered changes the vectors.
-func (h *Heldout) centered(m *marge.Model, vectors []float32) *eval.Report {
-	eval.CenterByLanguage(vectors, m.Config.EmbeddingDim(), h.langs)
-	return eval.Retrieval(h.meta, eval.NewDense(m.Runner(), vectors, m.Config.EmbeddingDim()))
+// centered changes the rows.
+func (h *Heldout) centered(ctx context.Context, m *marge.Model, rows []float32) (*eval.Report, error) {
+	if err := vectors.CenterByLanguage(ctx, m.Runner(), rows, m.Config.EmbeddingDim(), h.langs); err != nil {
+		return nil, err
+	}
+	return eval.Retrieval(ctx, h.meta, eval.NewDense(m.Runner(), rows, m.Config.EmbeddingDim()), nil)
 }
 
 // Measure measures a model. It encodes each document once for retrieval and
@@ -170,16 +178,26 @@ func (h *Heldout) Measure(ctx context.Context, m *marge.Model) (*Measurement, er
 	if err := h.Check(); err != nil {
 		return nil, err
 	}
-	vectors, err := m.Embed(ctx, h.tokens)
+	rows, err := m.Embed(ctx, h.tokens)
 	if err != nil {
 		return nil, fmt.Errorf("probe: %w", err)
 	}
-	dense := eval.NewDense(m.Runner(), vectors, m.Config.EmbeddingDim())
+	dense := eval.NewDense(m.Runner(), rows, m.Config.EmbeddingDim())
 	targets := h.targets[:min(h.o.LossTargets, len(h.targets))]
-	evidence := eval.SelectEvidence(h.meta, targets, dense, eval.EvidenceOptions{Documents: h.o.Evidence, Seed: h.o.Seed})
-	r := &Measurement{Targets: targets, Retrieved: evidence.Retrieved, Report: eval.Retrieval(h.meta, dense)}
-	h.relevance(dense, r)
-	r.Centered = h.centered(m, vectors)
+	evidence, err := eval.SelectEvidence(ctx, h.meta, targets, dense, eval.EvidenceOptions{Documents: h.o.Evidence, Seed: h.o.Seed})
+	if err != nil {
+		return nil, fmt.Errorf("probe: %w", err)
+	}
+	r := &Measurement{Targets: targets, Retrieved: evidence.Retrieved}
+	if r.Report, err = eval.Retrieval(ctx, h.meta, dense, nil); err != nil {
+		return nil, fmt.Errorf("probe: %w", err)
+	}
+	if err := h.relevance(ctx, dense, r); err != nil {
+		return nil, fmt.Errorf("probe: %w", err)
+	}
+	if r.Centered, err = h.centered(ctx, m, rows); err != nil {
+		return nil, fmt.Errorf("probe: %w", err)
+	}
 	r.P1, r.P5, r.MRR, r.P1Centered = r.Report.Micro.P1, r.Report.Micro.P5, r.Report.Micro.MRR, r.Centered.Micro.P1
 	if r.Loss, err = h.loss(ctx, m, evidence); err != nil {
 		return nil, fmt.Errorf("probe: %w", err)
@@ -192,7 +210,7 @@ func (h *Heldout) Measure(ctx context.Context, m *marge.Model) (*Measurement, er
 
 // relevance computes f between some of the targets and all documents in other
 // languages.
-func (h *Heldout) relevance(dense *eval.Dense, r *Measurement) {
+func (h *Heldout) relevance(ctx context.Context, dense *eval.Dense, r *Measurement) error {
 	const block = 64
 	n := len(h.docs)
 	all := make([]int, n)
@@ -203,7 +221,9 @@ func (h *Heldout) relevance(dense *eval.Dense, r *Measurement) {
 	var aligned, unaligned []float32
 	f := make([]float32, block*n)
 	for targets := range slices.Chunk(h.targets[:min(h.o.RelevanceTargets, len(h.targets))], block) {
-		score(targets, f[:len(targets)*n])
+		if err := score(ctx, targets, f[:len(targets)*n]); err != nil {
+			return err
+		}
 		for i, t := range targets {
 			for j, score := range f[i*n : (i+1)*n] {
 				switch {
@@ -218,11 +238,12 @@ func (h *Heldout) relevance(dense *eval.Dense, r *Measurement) {
 	}
 	r.RelevanceAligned, r.RelevanceUnaligned = NewHistogram(aligned), NewHistogram(unaligned)
 	r.RelevanceAUC = auc(aligned, unaligned)
+	return nil
 }
 
 // loss measures how well targets are reconstructed.
 func (h *Heldout) loss(ctx context.Context, m *marge.Model, evidence *eval.Evidence) (Losses, error) {
-	report, err := evidence.Loss(ctx, LossOf(m, h.docs), eval.Bootstrap{})
+	report, err := evidence.Loss(ctx, LossOf(m, h.docs), eval.Bootstrap{}, nil)
 	if err != nil {
 		return Losses{}, err
 	}

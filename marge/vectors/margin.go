@@ -24,7 +24,7 @@ func (m Margin) Validate() error {
 	case "", MarginRatio, MarginDistance, MarginNone:
 		return nil
 	}
-	return fmt.Errorf("no margin is called %q: have %q, %q and %q", string(m), MarginNone, MarginDistance, MarginRatio)
+	return fmt.Errorf("no margin %q: have %q, %q and %q", string(m), MarginNone, MarginDistance, MarginRatio)
 }
 
 // MarginScore returns the score of two documents by a margin, from their cosine
