@@ -16,9 +16,10 @@ import (
 	"github.com/marge-go/marge/tensor"
 )
 
-// encodeTokens is about how many tokens are encoded at once where documents
-// do not depend on each other.
-const encodeTokens = 4096
+// encodeTokens is about how many tokens are encoded at once where documents do
+// not depend on each other: 4,096, and fewer of wide models, so that a cancelled
+// context is seen within a second or so.
+func (m *Model) encodeTokens() int { return min(4096, 1<<20/m.Config.DModel) }
 
 // Runner returns the threads for work on the host, see [tensor.HostRunner].
 func (m *Model) Runner() asm.Runner { return tensor.HostRunner(m.backend) }
@@ -103,8 +104,8 @@ func (m *Model) EmbedTokens(ctx context.Context, docs [][]int32, layers int) ([]
 }
 
 // embedGroups returns a row of dim values for each document. forward computes
-// them, [documents, dim], for groups of consecutive documents of about
-// encodeTokens tokens, on an inference tape.
+// them, [documents, dim], for groups of consecutive documents, see encodeTokens,
+// on an inference tape.
 func (m *Model) embedGroups(
 	ctx context.Context, docs [][]int32, dim int, forward func(tp *tensor.Tape, docs [][]int32) *tensor.Tensor,
 ) (rows []float32, err error) {
@@ -118,7 +119,7 @@ func (m *Model) embedGroups(
 			return nil, fmt.Errorf("embed: %w", err)
 		}
 		hi, tokens := lo, 0
-		for hi < len(docs) && (hi == lo || tokens+len(docs[hi])+2 <= encodeTokens) {
+		for hi < len(docs) && (hi == lo || tokens+len(docs[hi])+2 <= m.encodeTokens()) {
 			tokens += len(docs[hi]) + 2
 			hi++
 		}
@@ -127,7 +128,8 @@ func (m *Model) embedGroups(
 		m.tapes.Put(tp)
 		for i := lo; i < hi; i++ {
 			if vectors.CheckFinite(rows[i*dim:(i+1)*dim], dim) != nil {
-				return nil, fmt.Errorf("embed: the vector of document %d is not finite: a weight is not, or the outputs overflow", i)
+				return nil, fmt.Errorf("embed: the vector of document %d is not finite: "+
+					"a weight is not, or the outputs overflow", i)
 			}
 		}
 		lo = hi

@@ -230,6 +230,35 @@ func TestRetrieveErrors(t *testing.T) {
 	}
 }
 
+// TestReindexStops: neither kind of link is made once the context is cancelled,
+// nor of weights that are not finite.
+func TestReindexStops(t *testing.T) {
+	tok, store := testCorpus(t)
+	links := func(tfidfSteps int) (*Model, *retrieved) {
+		m := testModel(t, testConfig(1))
+		m.Tokenizer = tok
+		o := testOptions("")
+		o.TFIDFSteps = tfidfSteps
+		_, links, err := newPretraining(m, store, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m, links
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, steps := range []int{20, -1} {
+		if _, l := links(steps); !errors.Is(l.reindex(ctx, 0), context.Canceled) {
+			t.Errorf("TF-IDF for %d steps: an index was made though the context is cancelled", steps)
+		}
+	}
+	m, l := links(-1)
+	m.encoder.retrievalNorm.Weight.Float32s()[1] = float32(math.Inf(1))
+	if err := l.reindex(t.Context(), 0); err == nil || !strings.Contains(err.Error(), "vector of document 0 is not finite") {
+		t.Errorf("weights that are not finite: error %v", err)
+	}
+}
+
 func TestEmbedDocuments(t *testing.T) {
 	m := testModel(t, testConfig(2))
 	ctx := context.Background()

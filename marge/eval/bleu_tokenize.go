@@ -32,9 +32,9 @@ const (
 // between words, 13a for the rest. Where it says char for Japanese, sacrebleu
 // takes MeCab, so those figures are not comparable with its default.
 func TokenizerFor(lang string) BLEUTokenizer {
-	language, _, _ := strings.Cut(strings.ReplaceAll(lang, "_", "-"), "-")
-	switch strings.ToLower(language) {
-	case "zh", "yue":
+	language, _, _ := strings.Cut(canonical(lang), "-")
+	switch language {
+	case "zh", "cmn", "yue":
 		return TokenizerZh
 	case "ja", "th", "lo", "km", "my", "bo", "dz":
 		return TokenizerChar

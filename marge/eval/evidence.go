@@ -18,6 +18,7 @@ func Targets(docs []Doc, perLanguage int, seed uint64) []int {
 	if perLanguage < 0 {
 		panic(fmt.Sprintf("eval: targets: %d of a language", perLanguage))
 	}
+	docs = canonicalDocs(docs)
 	first := map[string]string{} // language of a group's first document
 	several := map[string]bool{} // whether a group has another language
 	for _, d := range docs {
@@ -82,6 +83,7 @@ func SelectEvidence(ctx context.Context, docs []Doc, targets []int, s Scorer, op
 	if opt.Documents < 0 {
 		panic(fmt.Sprintf("eval: select evidence: %d documents", opt.Documents))
 	}
+	docs = canonicalDocs(docs)
 	retrieved, err := retrieve(ctx, docs, s, targets, opt)
 	if err != nil {
 		return nil, fmt.Errorf("eval: select evidence: %w", err)

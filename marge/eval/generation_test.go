@@ -51,6 +51,7 @@ func TestBLEUByHand(t *testing.T) {
 func TestTokenizerFor(t *testing.T) {
 	for lang, want := range map[string]BLEUTokenizer{
 		"de": Tokenizer13a, "": Tokenizer13a, "zh-TW": TokenizerZh, "zh_CN": TokenizerZh, "ja": TokenizerChar, "TH": TokenizerChar, "ko": Tokenizer13a, "zhx": Tokenizer13a,
+		"zho": TokenizerZh, "jpn-Jpan": TokenizerChar, "not a tag": Tokenizer13a,
 	} {
 		if got := TokenizerFor(lang); got != want {
 			t.Errorf("%s: %s", lang, got)

@@ -8,12 +8,38 @@ import (
 	"maps"
 	"slices"
 	"text/tabwriter"
+
+	"github.com/marge-go/marge/internal/langtag"
 )
 
 // Doc is what retrieval needs to know of a document.
 type Doc struct {
-	Lang  string
+	Lang  string // BCP 47 tag; de_DE, DE-de and de-DE are one language
 	Group string // documents with equal groups are equivalents; "" has none
+}
+
+// canonical returns the canonical form of a language tag, or the tag itself if
+// it is malformed.
+func canonical(lang string) string {
+	if c, err := langtag.Canonical(lang); err == nil {
+		return c
+	}
+	return lang
+}
+
+// canonicalDocs returns documents with the canonical forms of their languages.
+func canonicalDocs(docs []Doc) []Doc {
+	known := map[string]string{}
+	docs = slices.Clone(docs)
+	for i, d := range docs {
+		lang, ok := known[d.Lang]
+		if !ok {
+			lang = canonical(d.Lang)
+			known[d.Lang] = lang
+		}
+		docs[i].Lang = lang
+	}
+	return docs
 }
 
 // Scorer compares documents, which it knows by their position.
@@ -96,6 +122,7 @@ func queriesAtOnce(candidates int) int {
 // The report has no intervals; [Report.Bootstrap] adds them. Progress, which may
 // be nil, counts queries. Without a query the error is a [NotEvaluatedError].
 func Retrieval(ctx context.Context, docs []Doc, s Scorer, progress Progress) (*Report, error) {
+	docs = canonicalDocs(docs)
 	type key struct{ lang, group string }
 	byLang := map[string][]int{}
 	exists := map[key]bool{}

@@ -169,6 +169,29 @@ func TestRetrievalNotEvaluated(t *testing.T) {
 	}
 }
 
+// TestLanguageTags: spellings of a tag are one language.
+func TestLanguageTags(t *testing.T) {
+	spelt := []Doc{{"de_DE", "a"}, {"DE-de", "b"}, {"eng", "a"}, {"EN", "b"}, {"iw", "c"}, {"he", "c"}, {"?", "d"}, {"!", "d"}}
+	plain := []Doc{{"de-DE", "a"}, {"de-DE", "b"}, {"en", "a"}, {"en", "b"}, {"he", "c"}, {"he", "c"}, {"?", "d"}, {"!", "d"}}
+	s := make(table, len(spelt))
+	for i := range s {
+		s[i] = []float32{0, 1, 2, 3, 4, 5, 6, 7}
+	}
+	got, want := must(Retrieval(t.Context(), spelt, s, nil)), must(Retrieval(t.Context(), plain, s, nil))
+	if !reflect.DeepEqual(got, want) || got.Micro.N != 6 {
+		t.Errorf("got\n%v\nwant\n%v", got, want)
+	}
+	targets := Targets(spelt, 1, 2)
+	if want := Targets(plain, 1, 2); !slices.Equal(targets, want) || len(targets) != 4 {
+		t.Errorf("targets %v, want %v", targets, want)
+	}
+	opt := EvidenceOptions{CrossLingual: true}
+	a, b := must(SelectEvidence(t.Context(), spelt, targets, s, opt)), must(SelectEvidence(t.Context(), plain, targets, s, opt))
+	if !reflect.DeepEqual(a, b) {
+		t.Errorf("evidence %+v, want %+v", a, b)
+	}
+}
+
 // TestRetrievalProgress counts every query of every pair of languages.
 func TestRetrievalProgress(t *testing.T) {
 	docs, s := retrievalCase(3, "de", "en", "fr")
