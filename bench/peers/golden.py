@@ -74,7 +74,8 @@ def check():
         want = load_file(os.path.join(folder, "reference.safetensors"))
         got = reference(folder, os.path.join(FOLDER, "batch.json"))
         if want.keys() != got.keys():
-            raise ValueError(f"{folder}: only the file or only the reference has {', '.join(sorted(want.keys() ^ got.keys()))}")
+            names = ", ".join(sorted(want.keys() ^ got.keys()))
+            raise ValueError(f"{folder}: only the file or only the reference has {names}")
         for key, tensor in want.items():
             difference = (got[key].double() - tensor.double()).norm().item()
             # The gradient of k_proj.bias is zero but for rounding: a softmax does not see what all its scores share.
