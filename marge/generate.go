@@ -28,9 +28,8 @@ type GenerateOptions struct {
 	Relevance []float32
 }
 
-// check tells what is wrong with the options for a model and a number of
-// evidence documents.
-func (o *GenerateOptions) check(c *Config, documents int) error {
+// check tells what is wrong with the options for a number of evidence documents.
+func (o *GenerateOptions) check(documents int) error {
 	if o.Relevance != nil && len(o.Relevance) != documents {
 		return fmt.Errorf("relevance of %d documents for %d of evidence", len(o.Relevance), documents)
 	}
@@ -41,9 +40,6 @@ func (o *GenerateOptions) check(c *Config, documents int) error {
 	}
 	if math.IsNaN(o.LengthPenalty) || math.IsInf(o.LengthPenalty, 0) {
 		return fmt.Errorf("LengthPenalty is %v, want a finite number", o.LengthPenalty)
-	}
-	if o.Beams > c.VocabSize {
-		return fmt.Errorf("Beams is %d, more than the vocabulary of %d", o.Beams, c.VocabSize)
 	}
 	return errors.Join(atLeast("Beams", o.Beams, 0), atLeast("MaxTokens", o.MaxTokens, 0))
 }
@@ -100,7 +96,7 @@ func (m *Model) GenerateTokens(ctx context.Context, evidence [][]int32, language
 	}()
 	defer tensor.Recover(&err)
 	b := Batch{Evidence: evidence, Targets: [][]int32{nil}, Languages: []int32{language}}
-	if err := errors.Join(o.check(&m.Config, len(evidence)), b.Validate(&m.Config)); err != nil {
+	if err := errors.Join(o.check(len(evidence)), b.Validate(&m.Config)); err != nil {
 		return nil, err
 	}
 	limit := m.Config.MaxPositionEmbeddings - 1

@@ -194,7 +194,6 @@ func TestGenerateErrors(t *testing.T) {
 	nan := math.NaN()
 	for want, o := range map[string]GenerateOptions{
 		"Beams is -1":                    {Beams: -1},
-		"Beams is 401":                   {Beams: 401},
 		"MaxTokens is -5":                {MaxTokens: -5},
 		"LengthPenalty is NaN":           {LengthPenalty: nan},
 		"Relevance of document 0 is NaN": {Relevance: []float32{float32(nan)}},
