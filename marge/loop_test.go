@@ -137,6 +137,31 @@ func TestCancelBetweenTheBatchesOfAnUpdate(t *testing.T) {
 	}
 }
 
+// Every stage of making an index and a pass sees that the context is cancelled,
+// and the source stays where it was.
+func TestCancelledSource(t *testing.T) {
+	tok, store := testCorpus(t)
+	m := testModel(t, testConfig(1))
+	m.Tokenizer = tok
+	_, links, err := newPretraining(m, store, testOptions(""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cancelled, cancel := context.WithCancel(context.Background())
+	cancel()
+	for _, step := range []int{0, 30} { // by TF-IDF and by g
+		if err := links.reindex(cancelled, step); !errors.Is(err, context.Canceled) || links.indexes != 0 {
+			t.Errorf("index after step %d: %d indexes, error %v", step, links.indexes, err)
+		}
+	}
+	if _, err := links.take(context.Background(), 0, 3); err != nil {
+		t.Fatal(err)
+	}
+	if err := links.startPass(cancelled, 1); !errors.Is(err, context.Canceled) || links.pass != 0 || links.next == 0 {
+		t.Errorf("pass %d, batch %d, error %v", links.pass, links.next, err)
+	}
+}
+
 // hookedObjective calls a function with every batch.
 type hookedObjective struct {
 	objective

@@ -196,7 +196,9 @@ func TestLanguageTemperature(t *testing.T) {
 		seen = map[int]int{}
 		const passes = 20
 		for i := range passes {
-			links.startPass(i)
+			if err := links.startPass(context.Background(), i); err != nil {
+				t.Fatal(err)
+			}
 			for _, b := range links.batches {
 				for k, doc := range b.Targets {
 					n := float64(len(doc) + 1)

@@ -56,7 +56,9 @@ func (r *retrieved) take(ctx context.Context, step, n int) ([]*Batch, error) {
 		}
 	}
 	if r.next >= len(r.batches) {
-		r.startPass(r.pass + 1)
+		if err := r.startPass(ctx, r.pass+1); err != nil {
+			return nil, err
+		}
 	}
 	var batches []*Batch
 	for r.taken = 0; r.taken < n && r.next < len(r.batches); r.taken++ {
@@ -109,8 +111,12 @@ func (r *retrieved) reindex(ctx context.Context, step int) error {
 	if len(linked) == 0 {
 		return fmt.Errorf("no two documents of a shard could be linked (%d shards drawn, %d chunks): %s", stats.Shards, stats.Chunks, r.whyUnlinked(links))
 	}
+	before := *r
 	r.shards, r.indexes, r.indexStep = linked, r.indexes+1, step
-	r.startPass(0)
+	if err := r.startPass(ctx, 0); err != nil {
+		*r = before
+		return err
+	}
 	if r.o.OnIndex != nil {
 		stats.Batches, stats.Duration, stats.Each = len(r.batches), time.Since(start), r.eachLink
 		r.o.OnIndex(stats)
@@ -237,15 +243,18 @@ func (r *retrieved) link(ctx context.Context, shards []int, step int) ([]shardLi
 }
 
 // startPass grows the batches of a pass over the links of the index. Which
-// they are depends on the links, the seed and the number of the pass alone.
-func (r *retrieved) startPass(pass int) {
-	r.pass, r.next, r.taken = pass, 0, 0
-	r.batches = nil
+// they are depends on the links, the seed and the number of the pass alone. A
+// cancelled context leaves the source where it was.
+func (r *retrieved) startPass(ctx context.Context, pass int) error {
+	var batches []passBatch
 	rng := random(r.o.Seed, passStream, uint64(r.indexes)<<32|uint64(pass))
 	weights := r.languageWeights()
 	for _, l := range r.shards {
 		length := func(i int) int { return r.store.Chunk(l.items[i].Chunk).Tokens + 2 }
 		for _, pairs := range rounds(rng, &l, weights) {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
 			opt := index.BatchOptions{
 				CrossWeight: r.o.CrossWeight, MonoWeight: r.o.MonoWeight, TokenBudget: r.o.BatchTokens,
 				MaxEvidence: r.o.MaxEvidence, MaxTargets: r.o.MaxTargets, Seed: rng.Uint64(),
@@ -253,11 +262,13 @@ func (r *retrieved) startPass(pass int) {
 			grown := index.Batches(pairs, l.items, length, opt)
 			rng.Shuffle(len(grown), func(i, j int) { grown[i], grown[j] = grown[j], grown[i] })
 			for _, g := range index.Fill(grown, length, opt) {
-				r.batches = append(r.batches, r.batch(l.items, g))
+				batches = append(batches, r.batch(l.items, g))
 			}
 		}
 	}
-	rng.Shuffle(len(r.batches), func(i, j int) { r.batches[i], r.batches[j] = r.batches[j], r.batches[i] })
+	rng.Shuffle(len(batches), func(i, j int) { batches[i], batches[j] = batches[j], batches[i] })
+	r.pass, r.next, r.taken, r.batches = pass, 0, 0, batches
+	return nil
 }
 
 // batch fetches the documents of a batch. Documents from one source are hidden
@@ -327,7 +338,9 @@ func (r *retrieved) restore(place json.RawMessage, step int, f *safetensors.File
 	}
 	r.indexes, r.indexStep = p.Indexes, p.IndexStep
 	if r.indexes > 0 {
-		r.startPass(p.Pass)
+		if err := r.startPass(context.Background(), p.Pass); err != nil {
+			return nil, err
+		}
 		if p.Next > len(r.batches) {
 			return nil, fmt.Errorf("batch %d of a pass of %d", p.Next, len(r.batches))
 		}
