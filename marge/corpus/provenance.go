@@ -24,7 +24,7 @@ func (s Source) String() string {
 
 // same reports whether two sources hold the same. A file may have moved.
 func (s Source) same(other Source) bool {
-	if s.SHA256 == "" || other.SHA256 == "" {
+	if s.SHA256 == "" {
 		return s == other
 	}
 	return s.SHA256 == other.SHA256
