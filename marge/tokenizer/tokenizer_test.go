@@ -145,6 +145,10 @@ func TestCheckLanguages(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), `languages ["fr" "pt" "fr-CA"]; there are ar, de, en`) {
 		t.Errorf("error %v, want one that names the missing and the known languages", err)
 	}
+	err = tok.CheckLanguages([]string{"de", "fr"})
+	if err == nil || !strings.Contains(err.Error(), `no token for language "fr"; `) {
+		t.Errorf("error %v, want one that names fr", err)
+	}
 }
 
 // A language has one token however its tag is spelled, and files with tokens
