@@ -59,7 +59,9 @@ func (a *MultiHead) self(x *tensor.Tensor, offsets []int32, causal bool) []float
 	return run(func(tp *tensor.Tape) *tensor.Tensor { return a.Self(tp, x, offsets, causal) })
 }
 
-func (a *MultiHead) cross(x *tensor.Tensor, offsets []int32, z *tensor.Tensor, zOffsets []int32, bias *tensor.Tensor) []float32 {
+func (a *MultiHead) cross(
+	x *tensor.Tensor, offsets []int32, z *tensor.Tensor, zOffsets []int32, bias *tensor.Tensor,
+) []float32 {
 	return run(func(tp *tensor.Tape) *tensor.Tensor {
 		return a.Cross(tp, x, offsets, a.Project(tp, z, zOffsets), bias)
 	})
@@ -295,6 +297,7 @@ func TestNoEvidence(t *testing.T) {
 		a := layer(32, 4)
 		x := random(14, 5, 32)
 		x.SetRequiresGrad(true)
+		square := func(values ...float32) *tensor.Tensor { return tensor.FromFloat32s(backend, values, 2, 2) }
 		for name, c := range map[string]struct {
 			z        *tensor.Tensor
 			zOffsets []int32
@@ -303,8 +306,8 @@ func TestNoEvidence(t *testing.T) {
 		}{
 			"no document":        {random(15, 0, 32), []int32{0}, tensor.New(backend, tensor.Float32, 2, 0), 0},
 			"an empty document":  {random(15, 0, 32), []int32{0, 0}, random(16, 2, 1), 0},
-			"all masked":         {random(15, 7, 32), []int32{0, 3, 7}, tensor.FromFloat32s(backend, []float32{negInf, negInf, negInf, negInf}, 2, 2), 0},
-			"masked for the 2nd": {random(15, 7, 32), []int32{0, 3, 7}, tensor.FromFloat32s(backend, []float32{1, 0, negInf, negInf}, 2, 2), 3},
+			"all masked":         {random(15, 7, 32), []int32{0, 3, 7}, square(negInf, negInf, negInf, negInf), 0},
+			"masked for the 2nd": {random(15, 7, 32), []int32{0, 3, 7}, square(1, 0, negInf, negInf), 3},
 		} {
 			nn.ZeroGrad(a.Parameters(nil, ""))
 			tp := tensor.NewTape(backend)
@@ -403,7 +406,8 @@ func TestMemory(t *testing.T) {
 
 func TestParameters(t *testing.T) {
 	var got []string
-	for _, p := range NewMultiHead(backend, 6, 2).Parameters([]nn.Parameter{{Name: "before", Tensor: random(1, 1)}}, "p.") {
+	before := []nn.Parameter{{Name: "before", Tensor: random(1, 1)}}
+	for _, p := range NewMultiHead(backend, 6, 2).Parameters(before, "p.") {
 		got = append(got, fmt.Sprint(p.Name, p.Shape()))
 	}
 	want := "before[1] p.q_proj.weight[6 6] p.q_proj.bias[6] p.k_proj.weight[6 6] p.k_proj.bias[6] " +
@@ -414,13 +418,18 @@ func TestParameters(t *testing.T) {
 }
 
 func TestPanics(t *testing.T) {
+	self := func(heads, width int, end int32) func(tp *tensor.Tape) {
+		return func(tp *tensor.Tape) {
+			NewMultiHead(backend, 6, heads).Self(tp, random(1, 3, width), []int32{0, end}, true)
+		}
+	}
 	for name, c := range map[string]struct {
 		call func(tp *tensor.Tape)
 		want []string // parts of the message
 	}{
-		"heads":   {func(tp *tensor.Tape) { NewMultiHead(backend, 6, 4).Self(tp, random(1, 3, 6), []int32{0, 3}, true) }, []string{"width 6", "4 heads"}},
-		"width":   {func(tp *tensor.Tape) { NewMultiHead(backend, 6, 2).Self(tp, random(1, 3, 5), []int32{0, 3}, true) }, []string{"[6 6]", "5"}},
-		"offsets": {func(tp *tensor.Tape) { NewMultiHead(backend, 6, 2).Self(tp, random(1, 3, 6), []int32{0, 4}, true) }, []string{"offsets", "3"}},
+		"heads":   {self(4, 6, 3), []string{"width 6", "4 heads"}},
+		"width":   {self(2, 5, 3), []string{"[6 6]", "5"}},
+		"offsets": {self(2, 6, 4), []string{"offsets", "3"}},
 		"bias": {func(tp *tensor.Tape) {
 			a := NewMultiHead(backend, 6, 2)
 			z := a.Project(tp, random(1, 3, 6), []int32{0, 1, 3})

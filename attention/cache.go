@@ -7,9 +7,9 @@ import (
 	"github.com/marge-go/marge/tensor"
 )
 
-// Cache holds the keys and values of one layer's causal self-attention for the tokens that several
-// sequences have so far, so that the next tokens need only their own. It is for inference: no gradients flow
-// through it.
+// Cache holds the keys and values that one layer's causal self-attention has
+// computed for several sequences, so that later tokens need not compute them
+// again. It is for inference: gradients do not flow through it.
 type Cache struct {
 	keys, values buffer
 	width        int
@@ -19,12 +19,13 @@ type Cache struct {
 	offsets      []int32 // where the rows of the sequences begin, and all rows end
 }
 
-// buffer has the rows of all sequences, each followed by room up to the capacity, and memory of the same
-// size to move them to.
-type buffer struct{ rows, spare *tensor.Tensor }
+// buffer has the rows of all sequences, each with room up to the capacity, and
+// memory to reorder them into.
+type buffer struct{ rows, next *tensor.Tensor }
 
-// NewCache returns a cache of up to the given numbers of sequences and tokens in each, for attention of the
-// given width. It has all sequences, with no tokens yet.
+// NewCache returns a cache for attention of the given width, of up to the given
+// number of sequences and, as capacity, of tokens in each. All sequences are
+// there and empty.
 func NewCache(b tensor.Backend, sequences, capacity, width int) *Cache {
 	if sequences < 1 || capacity < 1 || width < 1 {
 		panic(fmt.Sprintf("attention: cache of %d sequences of %d tokens, width %d", sequences, capacity, width))
@@ -58,8 +59,8 @@ func (c *Cache) setLengths(lengths []int32) {
 // Lengths returns the number of tokens of each sequence.
 func (c *Cache) Lengths() []int32 { return slices.Clone(c.lengths) }
 
-// Append adds keys and values k and v [n, width] to the ends of the sequences: the rows offsets[i]:offsets[i+1] to
-// that of sequence i. It panics where they do not fit.
+// Append adds keys and values k and v [n, width] to the ends of the sequences:
+// the rows offsets[i]:offsets[i+1] to sequence i. It panics if they do not fit.
 func (c *Cache) Append(tp *tensor.Tape, k, v *tensor.Tensor, offsets []int32) {
 	if len(offsets) != len(c.lengths)+1 {
 		panic(fmt.Sprintf("attention: new tokens of %d sequences in a cache of %d", len(offsets)-1, len(c.lengths)))
@@ -86,8 +87,9 @@ func (c *Cache) Append(tp *tensor.Tape, k, v *tensor.Tensor, offsets []int32) {
 	}
 }
 
-// Reorder makes sequence i what sequence rows[i] was, as a beam search keeps its best hypotheses; one can be
-// taken several times, and there can be more or fewer than before.
+// Reorder makes sequence i what sequence rows[i] was, as when a beam search keeps
+// its best hypotheses. A sequence can be taken several times, and their number can
+// change.
 func (c *Cache) Reorder(tp *tensor.Tape, rows []int32) {
 	if len(rows) > c.most {
 		panic(fmt.Sprintf("attention: %d sequences in a cache of %d", len(rows), c.most))
@@ -102,11 +104,11 @@ func (c *Cache) Reorder(tp *tensor.Tape, rows []int32) {
 	}
 	if moved {
 		for i, row := range rows {
-			copyRows(tp, c.keys.spare, i*c.capacity, c.keys.rows, int(row)*c.capacity, int(lengths[i]))
-			copyRows(tp, c.values.spare, i*c.capacity, c.values.rows, int(row)*c.capacity, int(lengths[i]))
+			copyRows(tp, c.keys.next, i*c.capacity, c.keys.rows, int(row)*c.capacity, int(lengths[i]))
+			copyRows(tp, c.values.next, i*c.capacity, c.values.rows, int(row)*c.capacity, int(lengths[i]))
 		}
-		c.keys.rows, c.keys.spare = c.keys.spare, c.keys.rows
-		c.values.rows, c.values.spare = c.values.spare, c.values.rows
+		c.keys.rows, c.keys.next = c.keys.next, c.keys.rows
+		c.values.rows, c.values.next = c.values.next, c.values.rows
 	}
 	c.setLengths(lengths)
 }
@@ -118,9 +120,11 @@ func copyRows(tp *tensor.Tape, dst *tensor.Tensor, to int, src *tensor.Tensor, f
 	}
 }
 
-// SelfCached returns causal self-attention of new tokens x [n, width] of the sequences of a cache, those of sequence i being the
-// rows offsets[i]:offsets[i+1], each to the tokens of its own sequence up to itself; the new ones are appended to the cache. The result is that of Self for the last rows
-// of the whole sequences, up to rounding. The tape must be one for inference.
+// SelfCached is causal self-attention of new tokens x [n, width] to all tokens of
+// their sequences, whose keys and values are in the cache. The rows
+// offsets[i]:offsets[i+1] belong to sequence i, and are appended to it. Up to
+// rounding, the result is what Self returns for the last rows of the whole
+// sequences. The tape must not record.
 func (a *MultiHead) SelfCached(tp *tensor.Tape, x *tensor.Tensor, offsets []int32, c *Cache) *tensor.Tensor {
 	c.Append(tp, a.K.Forward(tp, x), a.V.Forward(tp, x), offsets)
 	rows := int(c.offsets[len(c.offsets)-1])

@@ -42,8 +42,8 @@ func newDecoding(b tensor.Backend) *decoding {
 	return d
 }
 
-// step attends with so many new tokens of each sequence. It returns the results by the cache and, where there is one, those of
-// attention to the whole sequences.
+// step attends with the given numbers of new tokens. It returns the results by
+// the cache and those of attention to the whole sequences.
 func (d *decoding) step(lengths ...int) (got, want []float32) {
 	d.tp.Reset(tensor.Inference, 0)
 	var x, all []float32
@@ -83,8 +83,9 @@ func values(t *tensor.Tensor) []float32 {
 	return v
 }
 
-// search is a beam search as far as the cache is concerned: prompts of several lengths, tokens one by one, hypotheses that are
-// dropped, doubled and exchanged. Its results are passed to check.
+// search does what a beam search does with a cache: prompts of several lengths,
+// tokens one by one, hypotheses dropped, doubled and exchanged. It passes its
+// results to check.
 func (d *decoding) search(check func(name string, got, want []float32)) {
 	step := func(lengths ...int) {
 		got, want := d.step(lengths...)

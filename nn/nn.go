@@ -40,7 +40,7 @@ func Count(params []Parameter) int {
 	return n
 }
 
-// ZeroGrad forgets the gradients of the parameters.
+// ZeroGrad clears the gradients of the parameters.
 func ZeroGrad(params []Parameter) {
 	for _, p := range params {
 		p.ZeroGrad()

@@ -326,18 +326,25 @@ func TestAddIdentity(t *testing.T) {
 func TestPanics(t *testing.T) {
 	b := tensor.NewCPU(1)
 	x := tensor.New(b, tensor.Float32, 4, 3)
+	identity := func(shape ...int) func(tp *tensor.Tape) {
+		return func(*tensor.Tape) { AddIdentity(NewParameter(b, shape...), 1) }
+	}
 	for _, c := range []struct {
 		name string
 		call func(tp *tensor.Tape)
 		want []string // parts of the message
 	}{
-		{"AddIdentity of a wide matrix", func(*tensor.Tape) { AddIdentity(NewParameter(b, 2, 3), 1) }, []string{"AddIdentity", "[2 3]", "square"}},
-		{"AddIdentity of a vector", func(*tensor.Tape) { AddIdentity(NewParameter(b, 3), 1) }, []string{"AddIdentity", "[3]", "square"}},
-		{"AddIdentity of a stack", func(*tensor.Tape) { AddIdentity(NewParameter(b, 2, 2, 2), 1) }, []string{"AddIdentity", "[2 2 2]", "square"}},
-		{"Linear of other width", func(tp *tensor.Tape) { NewLinear(b, 5, 2).Forward(tp, x) }, []string{"linear", "[2 5]", "3"}},
-		{"LayerNorm of other width", func(tp *tensor.Tape) { NewLayerNorm(b, 4).Forward(tp, x) }, []string{"layernorm", "[4]", "[3]"}},
-		{"Embedding of floats", func(tp *tensor.Tape) { NewEmbedding(b, 4, 3).Forward(tp, x, 1) }, []string{"gather", "int32"}},
-		{"FeedForward of other width", func(tp *tensor.Tape) { NewFeedForward(b, 4, 8).Forward(tp, x) }, []string{"linear", "[8 4]", "3"}},
+		{"AddIdentity of a wide matrix", identity(2, 3), []string{"AddIdentity", "[2 3]", "square"}},
+		{"AddIdentity of a vector", identity(3), []string{"AddIdentity", "[3]", "square"}},
+		{"AddIdentity of a stack", identity(2, 2, 2), []string{"AddIdentity", "[2 2 2]", "square"}},
+		{"Linear of other width", func(tp *tensor.Tape) { NewLinear(b, 5, 2).Forward(tp, x) },
+			[]string{"linear", "[2 5]", "3"}},
+		{"LayerNorm of other width", func(tp *tensor.Tape) { NewLayerNorm(b, 4).Forward(tp, x) },
+			[]string{"layernorm", "[4]", "[3]"}},
+		{"Embedding of floats", func(tp *tensor.Tape) { NewEmbedding(b, 4, 3).Forward(tp, x, 1) },
+			[]string{"gather", "int32"}},
+		{"FeedForward of other width", func(tp *tensor.Tape) { NewFeedForward(b, 4, 8).Forward(tp, x) },
+			[]string{"linear", "[8 4]", "3"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			defer func() {

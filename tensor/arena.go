@@ -15,17 +15,16 @@ const (
 // arenaAlign is the alignment of tensors in an arena, in elements (64 bytes).
 const arenaAlign = 16
 
-// arena gives out memory that is all given back at once, or piece by piece for
-// other pieces. It keeps what it took, so that a step like the one before it
-// takes nothing new.
+// arena hands out memory that is freed all at once, or piece by piece for reuse.
+// It keeps its chunks, so that a step like the one before takes no new memory.
 type arena struct {
 	backend Backend
 	dtype   DType
 	chunks  []arenaChunk
 	current int          // the chunks after it are unused
 	used    int          // of the current chunk
-	free    []arenaPiece // what was given back, by place; no two adjoin
-	poison  bool         // what is given back is filled with NaN
+	free    []arenaPiece // freed pieces, sorted by place; neighbours are merged
+	poison  bool         // fill freed memory with NaN
 }
 
 type arenaChunk struct {
@@ -37,8 +36,8 @@ type arenaPiece struct{ chunk, at, n int }
 
 func arenaSize(n int) int { return (n + arenaAlign - 1) &^ (arenaAlign - 1) }
 
-// alloc takes the smallest piece that n elements fit in, or else memory that
-// was not used since the reset.
+// alloc takes the smallest free piece that n elements fit in, or else memory not
+// yet used since the last reset.
 func (a *arena) alloc(n int) (*Storage, int) {
 	n = arenaSize(n)
 	best := -1
@@ -74,7 +73,7 @@ func (a *arena) alloc(n int) (*Storage, int) {
 	return a.chunks[a.current].store, 0
 }
 
-// release gives back a piece of n elements.
+// release frees a piece of n elements.
 func (a *arena) release(store *Storage, at, n int) {
 	if a.poison {
 		a.fill(store, at, n)
@@ -102,7 +101,7 @@ func (a *arena) put(p arenaPiece) {
 	a.free = slices.Insert(a.free, i, p)
 }
 
-// reset gives all memory back to the arena.
+// reset frees all memory.
 func (a *arena) reset() {
 	a.current, a.used, a.free = 0, 0, a.free[:0]
 	if a.poison {

@@ -62,7 +62,8 @@ func (s attentionShape) run(b *testing.B, threads int) {
 	defer cpu.Close()
 	keys := max(s.keys, s.tokens)
 	rows, keyRows := s.docs*s.tokens, s.docs*keys
-	o := AttentionOptions{Heads: s.heads, Causal: s.causal, Scale: float32(1 / math.Sqrt(float64(s.width))), Dropout: s.dropout}
+	scale := float32(1 / math.Sqrt(float64(s.width)))
+	o := AttentionOptions{Heads: s.heads, Causal: s.causal, Scale: scale, Dropout: s.dropout}
 	for i := range s.docs + 1 {
 		o.QOffsets = append(o.QOffsets, int32(i*s.tokens))
 		o.KOffsets = append(o.KOffsets, int32(i*keys))

@@ -18,8 +18,8 @@ import (
 type Backend interface {
 	// Name is the name under which the backend is registered.
 	Name() string
-	// Close gives back what the backend holds: threads, memory of a device. Neither it nor its tensors may be used
-	// afterwards. Closing again does nothing.
+	// Close frees what the backend holds, such as threads and memory of a device. Neither it nor its tensors may be
+	// used afterwards. Closing again does nothing.
 	Close() error
 
 	// NewStorage returns zeroed memory for n elements.
@@ -89,7 +89,8 @@ type Backend interface {
 
 	// CrossEntropy sets nll[i], the label-smoothed negative log-likelihood of targets[i]
 	// under softmax(hidden[i] * table^T), and loss[0] = scale * sum of nll. Unless dhidden is nil it sets
-	// dhidden and, unless that is nil, dtable to the gradients of loss[0]. It works in logits [rows, v], on so many rows at a time.
+	// dhidden and, unless that is nil, dtable to the gradients of loss[0]. It works in logits [rows, v], on as many
+	// rows at a time.
 	CrossEntropy(loss, nll, dhidden, dtable, hidden, table, targets, logits *Tensor, smoothing, scale float32)
 
 	// AdamW updates parameter p and moments m, v with gradient g in one pass.
@@ -110,13 +111,17 @@ type GemmOptions struct {
 // KOffsets[j]:KOffsets[j+1].
 //
 // Without a bias, query segment i attends to key segment i (self-attention of
-// each document on its own). If KLengths is not nil, key segment j has only the rows KOffsets[j]:KOffsets[j]+KLengths[j], and
-// the rest is room for more: no operation reads it, and its gradient is zero. If Causal, the queries stand at the end of
-// the keys: query r of n attends to the keys up to length-n+r, so that new queries can follow keys of the past. With a bias
-// [query segments, key segments], every query segment attends to all keys, and
-// bias[i, j] is added to its scores against all tokens of key segment j; -Inf
-// masks the pair (arXiv:2006.15020, eq. 4). Where all is masked, or there are no keys, the
-// output is zero.
+// each document on its own). If KLengths is not nil, key segment j has only the
+// rows KOffsets[j]:KOffsets[j]+KLengths[j]; the rest is room for more, which no
+// operation reads and whose gradient is zero. If Causal, the queries stand at the
+// end of the keys: query r of n attends to the keys up to length-n+r, so that new
+// queries can follow keys of the past.
+//
+// With a bias [query segments, key segments], every query segment attends to all
+// keys, and bias[i, j] is added to its scores against all tokens of key segment j;
+// -Inf masks the pair (arXiv:2006.15020, eq. 4).
+//
+// Where all is masked, or there are no keys, the output is zero.
 type AttentionOptions struct {
 	Heads              int
 	QOffsets, KOffsets []int32

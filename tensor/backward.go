@@ -5,8 +5,8 @@ import "fmt"
 // Backward adds the gradients of loss, a tensor of one element made by
 // CrossEntropy or another operation of this tape, to the gradients of all
 // parameters that it depends on. It can be called once between two Resets, and
-// no operation may follow it; results can still be read. The
-// gradients of the operations' results do not outlive it.
+// no operation can follow it. The host can still read results, but not their
+// gradients.
 func (tp *Tape) Backward(loss *Tensor) {
 	tp.mustUse("backward", loss)
 	if !tp.recording {
@@ -40,7 +40,7 @@ func (tp *Tape) backward() {
 			r.out.grad = nil
 		}
 		if r.out.record == i+1 && r.out.use&useRecomputed != 0 && r.out.store != nil && r.out.use&useAliased == 0 {
-			tp.release(r.out) // all that read it is done
+			tp.release(r.out) // nothing reads it any more
 			r.out.store = nil
 		}
 	}
@@ -81,7 +81,8 @@ func (tp *Tape) gradient(t *Tensor) (g *Tensor, accumulate bool) {
 	return t.grad, accumulate
 }
 
-// holder returns the tensor whose gradient is that of t: t itself, or what it is an alias of.
+// holder returns the tensor that holds the gradient of t: t itself, or the tensor
+// that t is an alias of.
 func (t *Tensor) holder() *Tensor {
 	if t.whole {
 		return t.base
@@ -98,8 +99,8 @@ func (tp *Tape) sum(t *Tensor) *Tensor {
 	return g
 }
 
-// pass adds dy, the gradient of r's output, to the gradient of t. If t has none yet, it takes
-// over the memory of dy, which nobody else reads.
+// pass adds dy, the gradient of r's output, to the gradient of t. If t has none
+// yet, dy becomes its gradient, as nothing else reads dy.
 func (tp *Tape) pass(t *Tensor, r *record, dy *Tensor) {
 	if r.out.grad != nil && t.requiresGrad {
 		if h := t.holder(); h.tape == tp && h.base == nil && !h.gradSet {

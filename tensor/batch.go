@@ -6,9 +6,9 @@ type AdamWCall struct {
 	Options    AdamWOptions
 }
 
-// SumSquaresAll returns the sum of the squares of each tensor, as Backend.SumSquares
-// does. Tensors of a backend that has a method SumSquaresAll itself take one call, so that a device
-// is waited for once.
+// SumSquaresAll returns the sum of the squares of each tensor, as
+// Backend.SumSquares does. If the backend has a method SumSquaresAll itself, it
+// is called once, so that a device is waited for once.
 func SumSquaresAll(x []*Tensor) []float64 {
 	if len(x) == 0 {
 		return nil
@@ -26,8 +26,8 @@ func SumSquaresAll(x []*Tensor) []float64 {
 	return sums
 }
 
-// AdamWAll carries out all calls, as Backend.AdamW does. Tensors of a backend that has a
-// method AdamWAll itself take one call.
+// AdamWAll carries out all calls of Backend.AdamW. If the backend has a method
+// AdamWAll itself, it is called once.
 func AdamWAll(calls []AdamWCall) {
 	if len(calls) == 0 {
 		return

@@ -15,13 +15,13 @@ func init() {
 }
 
 // CPU is the backend that computes on the processor with the kernels of asm.
-// It is safe for use by several goroutines; those that find its threads taken
-// compute on their own.
+// It is safe for concurrent use; a goroutine that finds its threads busy
+// computes alone.
 type CPU struct {
 	pool    *Pool
 	scratch scratches
 	gemms   sync.Pool
-	large   atomic.Uint32 // storages of largeStorage elements and more so far
+	large   atomic.Uint32 // number of storages of largeStorage elements or more
 }
 
 // NewCPU returns a CPU backend with the given number of threads; below 1:
@@ -34,8 +34,8 @@ func (c *CPU) Name() string { return "cpu" }
 // Runner returns the threads of the backend.
 func (c *CPU) Runner() asm.Runner { return c.pool }
 
-// Close implements Backend: it ends the threads. Operations panic afterwards.
-// The threads of a CPU that nobody holds any more end by themselves.
+// Close implements Backend: it ends the threads, and operations panic
+// afterwards. The threads of a CPU that becomes unreachable end by themselves.
 func (c *CPU) Close() error {
 	c.pool.Close()
 	return nil
@@ -60,19 +60,18 @@ func (s *scratches) get(n int) *scratch {
 
 func (s *scratches) put(b *scratch) { s.free.Put(b) }
 
-// elementGrain is how many elements of an element-wise operation form one
-// part: 64 KiB.
+// elementGrain is the size of a part of an element-wise operation, in elements:
+// 64 KiB.
 const elementGrain = 1 << 14
 
-// streamed is the number of elements from which on a result goes past the
-// caches: 32 MiB.
+// Results of streamed elements and more, 32 MiB, bypass the caches.
 const streamed = 1 << 23
 
 // rowGrain returns how many rows of the given width form one part.
 func rowGrain(width int) int { return max(1, elementGrain/max(width, 1)) }
 
-// matrix returns the elements of a float32 tensor from its first on, as rows
-// with unit stride along the last dimension, and the distance between rows.
+// matrix returns the elements of a float32 matrix, from its first on, and the
+// distance between the starts of its rows, whose elements are adjacent.
 func matrix(t *Tensor) (data []float32, ld int) {
 	if t.rank != 2 || t.dtype != Float32 || t.strides[1] != 1 && t.shape[1] > 1 {
 		panic(fmt.Sprintf("tensor: %v with strides %v is no row-major matrix", t, t.Strides()))
@@ -92,11 +91,10 @@ func floatsOrNil(t *Tensor) []float32 {
 	return t.Float32s()
 }
 
-// Storages of largeStorage elements and more, 16 MiB, begin in turn at each of
-// the multiples of storageStep, 32 KiB, that there are within 256 KiB. AMD's
-// first-level cache tells lines of one set apart by a hash of their address, and
-// operands that are multiples of 256 MiB apart agree in it: AdamW on four arrays
-// like that takes up to seven times as long.
+// Storages of 16 MiB and more start at rotating 32 KiB offsets modulo 256 KiB.
+// AMD's first-level cache distinguishes the lines of a set by a hash of their
+// address, and operands that lie multiples of 256 MiB apart collide in it: AdamW
+// on four such arrays takes up to seven times as long.
 const (
 	largeStorage  = 1 << 22
 	storageStep   = 1 << 13
@@ -218,7 +216,9 @@ func gelu(a *elementArgs, lo, hi int) {
 
 // GELUBackward implements Backend.
 func (c *CPU) GELUBackward(dx, dy, x *Tensor, accumulate bool) {
-	c.elementwise(dx.Len(), elementArgs{dst: dx.Float32s(), a: dy.Float32s(), b: x.Float32s(), accumulate: accumulate}, geluGradient)
+	c.elementwise(dx.Len(), elementArgs{
+		dst: dx.Float32s(), a: dy.Float32s(), b: x.Float32s(), accumulate: accumulate,
+	}, geluGradient)
 }
 
 func geluGradient(a *elementArgs, lo, hi int) {
@@ -231,12 +231,16 @@ func geluGradient(a *elementArgs, lo, hi int) {
 
 // Dropout implements Backend.
 func (c *CPU) Dropout(dst, x *Tensor, p float32, seed, stream uint64) {
-	c.elementwise(dst.Len(), elementArgs{dst: dst.Float32s(), a: x.Float32s(), alpha: p, seed: seed, stream: stream}, dropout)
+	c.elementwise(dst.Len(), elementArgs{
+		dst: dst.Float32s(), a: x.Float32s(), alpha: p, seed: seed, stream: stream,
+	}, dropout)
 }
 
 // AddDropout implements Backend.
 func (c *CPU) AddDropout(dst, x, y *Tensor, p float32, seed, stream uint64) {
-	c.elementwise(dst.Len(), elementArgs{dst: dst.Float32s(), a: y.Float32s(), b: x.Float32s(), alpha: p, seed: seed, stream: stream}, addDropout)
+	c.elementwise(dst.Len(), elementArgs{
+		dst: dst.Float32s(), a: y.Float32s(), b: x.Float32s(), alpha: p, seed: seed, stream: stream,
+	}, addDropout)
 }
 
 func addDropout(a *elementArgs, lo, hi int) {
@@ -264,7 +268,9 @@ var adams spans[adamArgs]
 
 // AdamW implements Backend.
 func (c *CPU) AdamW(p, g, m, v *Tensor, o AdamWOptions) {
-	adams.run(c.pool, p.Len(), elementGrain, adamArgs{p.Float32s(), g.Float32s(), m.Float32s(), v.Float32s(), asm.AdamWParams(o)}, adamW)
+	adams.run(c.pool, p.Len(), elementGrain, adamArgs{
+		p.Float32s(), g.Float32s(), m.Float32s(), v.Float32s(), asm.AdamWParams(o),
+	}, adamW)
 }
 
 func adamW(a *adamArgs, lo, hi int) {

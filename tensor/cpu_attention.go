@@ -6,8 +6,8 @@ import (
 	"github.com/marge-go/marge/asm"
 )
 
-// attentionRows is about how many queries of a document make a part of
-// Attention, attentionBlock how many asm.Attention likes to have at a time.
+// A part of Attention has about attentionRows queries of a document, a multiple
+// of attentionBlock, which suits the kernels.
 const (
 	attentionRows  = 512
 	attentionBlock = 192
@@ -41,7 +41,10 @@ func newAttentionTask(q, k, v, out, lse, bias *Tensor, o *AttentionOptions, rows
 	if t == nil {
 		t = new(attentionTask)
 	}
-	*t = attentionTask{o: o, width: q.shape[1] / o.Heads, rows: q.shape[0], keys: k.shape[0], lse: lse.Float32s(), bias: floatsOrNil(bias), parts: t.parts[:0]}
+	*t = attentionTask{
+		o: o, width: q.shape[1] / o.Heads, rows: q.shape[0], keys: k.shape[0],
+		lse: lse.Float32s(), bias: floatsOrNil(bias), parts: t.parts[:0],
+	}
 	t.q, t.ldq = matrix(q)
 	t.k, t.ldk = matrix(k)
 	t.v, t.ldv = matrix(v)
@@ -89,7 +92,8 @@ func (t *attentionTask) args(p attentionPart, head int) asm.AttentionArgs {
 	col := head * t.width
 	a := asm.AttentionArgs{
 		Queries: p.hi - p.lo, Keys: khi - klo, Width: t.width,
-		Q: rowsFrom(t.q, p.lo, t.ldq, col), K: rowsFrom(t.k, klo, t.ldk, col), V: rowsFrom(t.v, klo, t.ldv, col), Out: rowsFrom(t.out, p.lo, t.ldout, col),
+		Q: rowsFrom(t.q, p.lo, t.ldq, col), K: rowsFrom(t.k, klo, t.ldk, col),
+		V: rowsFrom(t.v, klo, t.ldv, col), Out: rowsFrom(t.out, p.lo, t.ldout, col),
 		LDQ: t.ldq, LDK: t.ldk, LDV: t.ldv, LDOut: t.ldout,
 		LSE:   t.lse[head*t.rows+p.lo : head*t.rows+p.hi],
 		Scale: t.o.Scale, Causal: t.o.Causal, First: p.lo,
@@ -133,10 +137,12 @@ func (f *attentionForward) Do(part int) {
 	asm.Attention(&a)
 }
 
-// AttentionBackward implements Backend. A part is one head of one segment
-// where segments are on their own, and one head where all queries share the
-// keys, so that every sum over queries is made in order.
-func (c *CPU) AttentionBackward(dq, dk, dv, dbias, dout, out, lse, q, k, v, bias *Tensor, o *AttentionOptions, accumulate [4]bool) {
+// AttentionBackward implements Backend. A part is one head of one segment or,
+// with a bias, as all queries share the keys, one head: so every sum over
+// queries is made in order.
+func (c *CPU) AttentionBackward(
+	dq, dk, dv, dbias, dout, out, lse, q, k, v, bias *Tensor, o *AttentionOptions, accumulate [4]bool,
+) {
 	t := newAttentionTask(q, k, v, out, lse, bias, o, q.shape[0])
 	t.accumulate = accumulate
 	t.dout, t.lddout = matrix(dout)
@@ -167,7 +173,7 @@ func (c *CPU) AttentionBackward(dq, dk, dv, dbias, dout, out, lse, q, k, v, bias
 	t.release()
 }
 
-// clearRoom sets the gradient of rows that no segment has yet to zero.
+// clearRoom zeroes the gradient of the room behind each segment.
 func clearRoom(g *Tensor, o *AttentionOptions, accumulate bool) {
 	if g == nil || accumulate {
 		return
@@ -189,8 +195,11 @@ func (f *attentionGradient) Do(part int) {
 	klo, _ := t.keysOf(p)
 	col := head * t.width
 	a := t.args(p, head)
-	g := asm.AttentionGradients{DOut: rowsFrom(t.dout, p.lo, t.lddout, col), LDDOut: t.lddout, LDDQ: t.lddq, LDDK: t.lddk, LDDV: t.lddv,
-		AddDQ: t.accumulate[0], AddDK: t.accumulate[1], AddDV: t.accumulate[2]}
+	g := asm.AttentionGradients{
+		DOut:   rowsFrom(t.dout, p.lo, t.lddout, col),
+		LDDOut: t.lddout, LDDQ: t.lddq, LDDK: t.lddk, LDDV: t.lddv,
+		AddDQ: t.accumulate[0], AddDK: t.accumulate[1], AddDV: t.accumulate[2],
+	}
 	if t.dq != nil {
 		g.DQ = rowsFrom(t.dq, p.lo, t.lddq, col)
 	}

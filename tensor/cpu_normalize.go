@@ -9,10 +9,12 @@ import (
 // Normalize implements Backend.
 func (c *CPU) Normalize(y, norm, x *Tensor) {
 	d := x.shape[1]
-	rowSpans.run(c.pool, x.shape[0], rowGrain(d), rowArgs{out: y.Float32s(), x: x.Float32s(), mean: norm.Float32s(), width: d}, normalize)
+	rowSpans.run(c.pool, x.shape[0], rowGrain(d), rowArgs{
+		out: y.Float32s(), x: x.Float32s(), mean: norm.Float32s(), width: d,
+	}, normalize)
 }
 
-// Norms in this range are of ordinary size: they and their inverses are normal float32 numbers.
+// Norms in this range, and their inverses, are normal float32 numbers.
 const (
 	minNorm = 0x1p-126
 	maxNorm = 0x1p126
@@ -39,8 +41,9 @@ func normalize(a *rowArgs, lo, hi int) {
 	}
 }
 
-// packNorm returns a norm as it is kept for the backward pass: norms that float32 does not hold to full
-// precision, or not at all, are multiplied by normShift or its inverse and made negative.
+// packNorm encodes a norm for the backward pass. A norm outside the range of
+// ordinary float32 numbers is multiplied by normShift or its inverse, and
+// negated as a mark.
 func packNorm(norm float64) float32 {
 	switch {
 	case norm == 0 || norm >= minNorm && norm <= maxNorm || math.IsInf(norm, 0) || math.IsNaN(norm):

@@ -43,7 +43,7 @@ func layerNorm(a *rowArgs, lo, hi int) {
 	norm(a.out[lo*d:hi*d], a.mean[lo:hi], a.rstd[lo:hi], a.x[lo*d:hi*d], a.gamma, a.beta, hi-lo, d, a.alpha)
 }
 
-// normSums is the greatest number of parts whose sums LayerNormBackward adds up.
+// normSums is the largest number of parts whose sums LayerNormBackward adds up.
 const normSums = 128
 
 // LayerNormBackward implements Backend. Every part sums the gradients of
@@ -74,7 +74,8 @@ func (c *CPU) LayerNormBackward(dx, dgamma, dbeta, dy, x, gamma, mean, rstd *Ten
 	c.scratch.put(sums)
 }
 
-// addAllRows sets dst to the sum of the rows of x, or adds it. Setting is adding to zero.
+// addAllRows sets dst to the sum of the rows of x, or adds it. Setting is adding
+// to zero, so that both have the same bits.
 func addAllRows(dst, x []float32, rows int, accumulate bool) {
 	if !accumulate {
 		clear(dst)
@@ -84,6 +85,7 @@ func addAllRows(dst, x []float32, rows int, accumulate bool) {
 
 func layerNormGradient(a *rowArgs, lo, hi int) {
 	d, part := a.width, lo/a.grain
+	dy, x, mean, rstd := a.y[lo*d:hi*d], a.x[lo*d:hi*d], a.mean[lo:hi], a.rstd[lo:hi]
 	var dx, dgamma, dbeta []float32
 	if a.out != nil {
 		dx = a.out[lo*d : hi*d]
@@ -95,15 +97,15 @@ func layerNormGradient(a *rowArgs, lo, hi int) {
 		dbeta = a.dbeta[part*d : (part+1)*d]
 	}
 	if dx != nil && !a.accumulate && len(a.x) >= streamed {
-		asm.LayerNormBackwardStream(dx, dgamma, dbeta, a.y[lo*d:hi*d], a.x[lo*d:hi*d], a.gamma, a.mean[lo:hi], a.rstd[lo:hi], hi-lo, d)
+		asm.LayerNormBackwardStream(dx, dgamma, dbeta, dy, x, a.gamma, mean, rstd, hi-lo, d)
 		return
 	}
-	asm.LayerNormBackward(dx, dgamma, dbeta, a.y[lo*d:hi*d], a.x[lo*d:hi*d], a.gamma, a.mean[lo:hi], a.rstd[lo:hi], hi-lo, d, a.accumulate)
+	asm.LayerNormBackward(dx, dgamma, dbeta, dy, x, a.gamma, mean, rstd, hi-lo, d, a.accumulate)
 }
 
-// columnGrain returns how many of n columns form one part where rows must be
-// summed in order. A column's sum does not depend on it, so it may depend on
-// the number of threads.
+// columnGrain returns the number of columns of a part where rows are summed in
+// order. No column's sum depends on it, so it may depend on the number of
+// threads.
 func (c *CPU) columnGrain(n int) int {
 	parts := 2 * c.pool.Threads()
 	return max(64, ((n+parts-1)/parts+15)&^15)
@@ -148,8 +150,8 @@ func sumSquares(a *rowArgs, lo, hi int) { a.sums[lo/elementGrain] = asm.SumSquar
 // partSums keeps buffers of sums for reuse.
 var partSums sync.Pool
 
-// sumParts returns the sum of what fn sets in a.sums for the parts of a.x, each
-// of elementGrain elements, in their order.
+// sumParts adds up, in order, what fn sets in a.sums for each part of a.x, of
+// elementGrain elements.
 func (c *CPU) sumParts(a rowArgs, fn func(a *rowArgs, lo, hi int)) (total float64) {
 	buf, _ := partSums.Get().(*[]float64)
 	if buf == nil {
@@ -193,8 +195,8 @@ func gather(a *rowArgs, lo, hi int) {
 	}
 }
 
-// ScatterAdd implements Backend. A part has the ids with one remainder, and
-// takes them in order: a row's sum does not depend on the number of parts.
+// ScatterAdd implements Backend. A part takes the ids with the same remainder,
+// in order: a row's sum does not depend on the number of parts.
 func (c *CPU) ScatterAdd(dst, src, rows *Tensor, scale float32) {
 	ids := rows.Int32s()
 	mustRows("scatteradd", ids, dst.shape[0])
@@ -205,7 +207,7 @@ func (c *CPU) ScatterAdd(dst, src, rows *Tensor, scale float32) {
 	}, scatterAdd)
 }
 
-// scatterAdd adds each row while the next one is fetched.
+// scatterAdd prefetches the next row while it adds one.
 func scatterAdd(a *rowArgs, lo, hi int) {
 	d, parts := a.width, uint32(a.rows)
 	var x, y []float32
@@ -231,7 +233,9 @@ func mustRows(op string, ids []int32, n int) {
 
 // SegmentMean implements Backend.
 func (c *CPU) SegmentMean(dst, x *Tensor, offsets []int32) {
-	rowSpans.run(c.pool, len(offsets)-1, 1, rowArgs{out: dst.Float32s(), x: x.Float32s(), offsets: offsets, width: x.shape[1]}, segmentMean)
+	rowSpans.run(c.pool, len(offsets)-1, 1, rowArgs{
+		out: dst.Float32s(), x: x.Float32s(), offsets: offsets, width: x.shape[1],
+	}, segmentMean)
 }
 
 func segmentMean(a *rowArgs, lo, hi int) {
@@ -248,7 +252,9 @@ func segmentMean(a *rowArgs, lo, hi int) {
 
 // SegmentMeanBackward implements Backend.
 func (c *CPU) SegmentMeanBackward(dx, dy *Tensor, offsets []int32) {
-	rowSpans.run(c.pool, len(offsets)-1, 1, rowArgs{out: dx.Float32s(), y: dy.Float32s(), offsets: offsets, width: dx.shape[1]}, segmentMeanGradient)
+	rowSpans.run(c.pool, len(offsets)-1, 1, rowArgs{
+		out: dx.Float32s(), y: dy.Float32s(), offsets: offsets, width: dx.shape[1],
+	}, segmentMeanGradient)
 }
 
 func segmentMeanGradient(a *rowArgs, lo, hi int) {
@@ -262,7 +268,9 @@ func segmentMeanGradient(a *rowArgs, lo, hi int) {
 }
 
 // CrossEntropy implements Backend.
-func (c *CPU) CrossEntropy(loss, nll, dhidden, dtable, hidden, table, targets, logits *Tensor, smoothing, scale float32) {
+func (c *CPU) CrossEntropy(
+	loss, nll, dhidden, dtable, hidden, table, targets, logits *Tensor, smoothing, scale float32,
+) {
 	n, v := hidden.shape[0], table.shape[0]
 	ids := targets.Int32s()
 	mustRows("crossentropy: target", ids, v)
@@ -298,8 +306,8 @@ func (c *CPU) CrossEntropy(loss, nll, dhidden, dtable, hidden, table, targets, l
 	loss.Float32s()[0] = float32(total * float64(scale))
 }
 
-// crossEntropy sets the losses of rows of logits and, to go on with the
-// backward pass, replaces the logits by their gradients.
+// crossEntropy sets the losses of rows of logits and, for the backward pass,
+// replaces the logits by their gradients.
 func crossEntropy(a *rowArgs, lo, hi int) {
 	for i := lo; i < hi; i++ {
 		logits := a.logits[i*a.width : (i+1)*a.width]
@@ -311,8 +319,8 @@ func crossEntropy(a *rowArgs, lo, hi int) {
 	}
 }
 
-// slice is Tape.Rows without a tape. It does not read what belongs to the gradient
-// of t, which another tape may be writing.
+// slice is Tape.Rows without a tape. It reads nothing about the gradient of t,
+// which another tape may be changing.
 func slice(t *Tensor, lo, n int) Tensor {
 	s := Tensor{
 		backend: t.backend, store: t.store, offset: t.offset + lo*t.strides[0],

@@ -9,18 +9,20 @@ import (
 // it counts, so that tapes which share parameters may record at the same time.
 var gradients sync.Mutex
 
-// earlyGradient is a gradient of a parameter that an operation computes along with its
-// result, before Backward, in the memory of the parameter's gradient. Until Backward reaches
-// the operation the parameter is as if it had no gradient.
+// earlyGradient is a gradient of a parameter that an operation computes together
+// with its result, before Backward, in the buffer of the parameter's gradient.
+// Until Backward reaches the operation, the parameter has no gradient.
 type earlyGradient struct {
 	parameter, grad *Tensor
 	record          int // the operation, which has grad as saved[1]
 }
 
-// earlyGradient returns memory for an early gradient of t, which the next record will have: the
-// buffer of t's gradient if it is free, so that Backward need not copy, else memory of the tape.
+// earlyGradient returns memory for an early gradient of t: its own buffer if that
+// is free, so that Backward need not copy, or else memory of the tape. The next
+// record must have it as saved[1].
 func (tp *Tape) earlyGradient(t *Tensor) *Tensor {
-	if t.base != nil || t.tape != nil || slices.ContainsFunc(tp.early, func(e earlyGradient) bool { return e.parameter == t }) {
+	isOf := func(e earlyGradient) bool { return e.parameter == t }
+	if t.base != nil || t.tape != nil || slices.ContainsFunc(tp.early, isOf) {
 		return tp.New(t.Shape()...)
 	}
 	gradients.Lock()
@@ -36,10 +38,9 @@ func (tp *Tape) earlyGradient(t *Tensor) *Tensor {
 	return g
 }
 
-// install makes g, an early gradient of t or memory of the tape with the shape of t, the
-// gradient of t, and reports whether it could: t must have no gradient yet, and
-// memory of the tape does for results of the tape only. What g holds is then
-// the caller's to complete.
+// install makes g the gradient of t, if t has none yet, and reports whether it
+// did. For a parameter, g must be its early gradient; for a result of the tape,
+// memory of the tape. The caller completes the values of g.
 func (tp *Tape) install(t, g *Tensor) bool {
 	if !t.requiresGrad {
 		return false
@@ -66,9 +67,9 @@ func (tp *Tape) install(t, g *Tensor) bool {
 	return true
 }
 
-// reclaim takes the buffer of t's gradient back from the operation that has computed
-// an early gradient in it, and moves what is there to memory of the tape: another operation needs
-// the buffer first. It returns nil if no operation of this tape has the buffer.
+// reclaim takes the buffer of t's gradient back from an early gradient, whose
+// values it moves to memory of the tape, because another operation needs the
+// buffer first. It returns nil if no early gradient has the buffer.
 func (tp *Tape) reclaim(t *Tensor) *Tensor {
 	i := slices.IndexFunc(tp.early, func(e earlyGradient) bool { return e.parameter == t })
 	if i < 0 {
@@ -82,7 +83,7 @@ func (tp *Tape) reclaim(t *Tensor) *Tensor {
 	return e.grad
 }
 
-// returnGradients gives back the buffers whose early gradients were not installed.
+// returnGradients returns the buffers of early gradients that were not installed.
 func (tp *Tape) returnGradients() {
 	gradients.Lock()
 	defer gradients.Unlock()

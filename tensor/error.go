@@ -5,9 +5,9 @@ import (
 	"fmt"
 )
 
-// BackendError is what a method of a Backend panics with when its device fails:
-// methods return no errors, as a tape calls thousands of them. Recover turns
-// the panic into an error.
+// BackendError is what a method of a Backend panics with when its device fails.
+// Methods return no errors, since a training step calls thousands of them;
+// Recover turns the panic into an error.
 type BackendError struct {
 	Backend string // its name
 	Op      string // the operation, such as "attention"; asynchronous work may have failed before it
@@ -26,8 +26,8 @@ func (e *BackendError) Unwrap() error { return e.Err }
 //
 //	defer tensor.Recover(&err)
 //
-// It turns a panic with a *BackendError, or with an error that wraps one, into *err,
-// joined to the error that is there already. All other panics go on.
+// It turns a panic with a *BackendError, or with an error that wraps one, into
+// *err, joined with an error that is already there. All other panics go on.
 func Recover(err *error) {
 	v := recover()
 	if v == nil {

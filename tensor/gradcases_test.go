@@ -83,7 +83,8 @@ func gradCases() []gradCase {
 		{name: "feed-forward", shapes: [][]int{{5, 3}, {4, 3}, {4}, {2, 4}, {2}},
 			op: func(tp *Tape, in []*Tensor) *Tensor { return tp.FeedForward(in[0], in[1], in[2], in[3], in[4]) },
 			ref: func(in [][]float64) []float64 {
-				return reference.Linear(reference.Each(reference.Linear(in[0], in[1], in[2], 5, 3, 4), reference.GELU), in[3], in[4], 5, 4, 2)
+				h := reference.Each(reference.Linear(in[0], in[1], in[2], 5, 3, 4), reference.GELU)
+				return reference.Linear(h, in[3], in[4], 5, 4, 2)
 			}},
 		{name: "matmul", shapes: [][]int{{5, 3}, {3, 4}},
 			op:  func(tp *Tape, in []*Tensor) *Tensor { return tp.MatMul(in[0], in[1], false) },
@@ -135,7 +136,8 @@ func gradCases() []gradCase {
 				return tp.AddGather(tp.Linear(in[0], in[1], in[2]), in[3], tp.Ints(ids), 1.5)
 			},
 			ref: func(in [][]float64) []float64 {
-				return reference.Zip(reference.Linear(in[0], in[1], in[2], 7, 3, 3), reference.Gather(in[3], ids, 3, 1.5), reference.Plus)
+				x := reference.Linear(in[0], in[1], in[2], 7, 3, 3)
+				return reference.Zip(x, reference.Gather(in[3], ids, 3, 1.5), reference.Plus)
 			}},
 		{name: "recomputed layernorm", shapes: [][]int{{6, 5}, {5}, {5}, {4, 5}, {4}, {4, 5}, {4}},
 			op: func(tp *Tape, in []*Tensor) *Tensor {
@@ -147,7 +149,8 @@ func gradCases() []gradCase {
 			},
 			ref: func(in [][]float64) []float64 {
 				h := reference.LayerNorm(in[0], in[1], in[2], 5, 1e-5)
-				return reference.Zip(reference.Linear(h, in[3], in[4], 6, 5, 4), reference.Linear(h, in[5], in[6], 6, 5, 4), reference.Plus)
+				x, y := reference.Linear(h, in[3], in[4], 6, 5, 4), reference.Linear(h, in[5], in[6], 6, 5, 4)
+				return reference.Zip(x, y, reference.Plus)
 			}},
 		{name: "gelu", shapes: [][]int{{6, 3}},
 			op:  func(tp *Tape, in []*Tensor) *Tensor { return tp.GELU(in[0]) },
@@ -194,7 +197,8 @@ func gradCases() []gradCase {
 	}
 	for _, smoothing := range []float64{0, 0.1} {
 		targets := []int32{3, 0, 8, 5}
-		cases = append(cases, gradCase{name: fmt.Sprintf("cross entropy, smoothing %v", smoothing), shapes: [][]int{{4, 3}, {9, 3}},
+		name := fmt.Sprintf("cross entropy, smoothing %v", smoothing)
+		cases = append(cases, gradCase{name: name, shapes: [][]int{{4, 3}, {9, 3}},
 			op: func(tp *Tape, in []*Tensor) *Tensor {
 				loss, _ := tp.CrossEntropy(tp.Scale(1, in[0]), in[1], tp.Ints(targets), float32(smoothing), 0.25)
 				return loss
@@ -209,7 +213,9 @@ func gradCases() []gradCase {
 
 func attentionCases() []gradCase {
 	self := func(name string, causal bool, dropout float32) gradCase {
-		o := AttentionOptions{Heads: 2, QOffsets: threeDocs, KOffsets: threeDocs, Causal: causal, Scale: 0.7, Dropout: dropout}
+		o := AttentionOptions{
+			Heads: 2, QOffsets: threeDocs, KOffsets: threeDocs, Causal: causal, Scale: 0.7, Dropout: dropout,
+		}
 		return gradCase{name: name, shapes: [][]int{{10, 6}, {10, 6}, {10, 6}}, mode: Training,
 			op:  func(tp *Tape, in []*Tensor) *Tensor { return tp.Attention(in[0], in[1], in[2], nil, o) },
 			ref: func(in [][]float64) []float64 { return attentionRef(in[0], in[1], in[2], nil, 6, o) }}

@@ -5,13 +5,16 @@ import (
 	"testing"
 )
 
-// Rows of any size that float32 holds have unit length afterwards, and gradients that are right wherever float32 holds them.
+// Rows of any size get unit length, and right gradients as far as float32 holds
+// them.
 func TestNormalizeOfAnySize(t *testing.T) {
 	b := NewCPU(1)
 	defer b.Close()
 	row, weights := []float64{1, -0.5, 0.25, 0.75, 0.125}, []float64{3, 1, -2, 0.5, 4}
 	smallest := math.SmallestNonzeroFloat32
-	for _, size := range []float64{3e38, 1e38, 1e30, 1e20, 1, 1e-20, 1e-22, 1e-30, 2e-38, 1e-38, 1e-40, 64 * smallest, 8 * smallest} {
+	for _, size := range []float64{
+		3e38, 1e38, 1e30, 1e20, 1, 1e-20, 1e-22, 1e-30, 2e-38, 1e-38, 1e-40, 64 * smallest, 8 * smallest,
+	} {
 		x, w := New(b, Float32, 1, 5), New(b, Float32, 1, 5)
 		x.SetRequiresGrad(true)
 		for i := range row {

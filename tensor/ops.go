@@ -12,8 +12,9 @@ func (tp *Tape) Add(a, b *Tensor) *Tensor {
 	return tp.add(tp.New(a.Shape()...), a, b)
 }
 
-// AddInto returns a + b. It takes the memory of a if a is the result of Linear,
-// FeedForward, Gather or Dropout that no operation has read; in any case no further operation may read a.
+// AddInto returns a + b, in the memory of a if a is a result of Linear,
+// FeedForward, Gather or Dropout that no operation has read, and else in new
+// memory. Either way a cannot be read afterwards.
 func (tp *Tape) AddInto(a, b *Tensor) *Tensor { return tp.addInto("addinto", a, b) }
 
 func (tp *Tape) addInto(op string, a, b *Tensor) *Tensor {
@@ -25,9 +26,10 @@ func (tp *Tape) addInto(op string, a, b *Tensor) *Tensor {
 	return out
 }
 
-// inPlace returns a tensor for the result of an operation on a, whose other inputs are noted as read. It takes the
-// memory of a unless something else needs what is there: views, the backward pass of the operation that
-// made a, or that of one that has read it.
+// inPlace returns a tensor for the result of an operation on a, and whether it
+// has the memory of a: not where something else needs the values of a, such as a
+// view, or the backward pass of the operation that made a or of one that read
+// it. The operation's other inputs must be marked as read before.
 func (tp *Tape) inPlace(op string, a *Tensor) (out *Tensor, taken bool) {
 	tp.mustUse(op, a)
 	if a.tape != tp || a.base != nil || a.use != useTemporary {
@@ -39,7 +41,7 @@ func (tp *Tape) inPlace(op string, a *Tensor) (out *Tensor, taken bool) {
 	return out, true
 }
 
-// overwritten notes that an operation in place on a is done.
+// overwritten marks a after an operation in place, so that nothing reads it.
 func (tp *Tape) overwritten(a *Tensor, taken bool) {
 	if a.tape == tp {
 		a.use |= useOverwritten
@@ -164,8 +166,8 @@ func (tp *Tape) LinearGELU(x, w, b *Tensor) *Tensor {
 	return out
 }
 
-// linear computes x W^T + b, with GELU if pre is not nil; *pre, if not nil,
-// receives the value before GELU.
+// linear computes x W^T + b, with GELU if pre is not nil. If *pre is not nil,
+// it receives the value before GELU.
 func (tp *Tape) linear(x, w, b *Tensor, pre **Tensor) *Tensor {
 	mustShape("linear", "x", x, Float32, -1, -1)
 	mustShape("linear", "weight", w, Float32, -1, x.shape[1])
@@ -217,7 +219,7 @@ func feedForwardBackward(tp *Tape, r *record) {
 func linearBackward(tp *Tape, r *record) { tp.linearGradients(r, r.out.grad) }
 
 func linearGELUBackward(tp *Tape, r *record) {
-	// The gradient of the output is of no use to anyone else: overwrite it.
+	// Nothing else reads the gradient of the output: overwrite it.
 	dy := r.out.grad
 	tp.backend.GELUBackward(dy, dy, r.saved[0], false)
 	tp.linearGradients(r, dy)
@@ -330,7 +332,8 @@ func layerNormBackward(tp *Tape, r *record) {
 	dgamma, addGamma := tp.gradient(gamma)
 	dbeta, addBeta := tp.gradient(beta)
 	dx, addX := tp.gradient(x)
-	tp.backend.LayerNormBackward(dx, dgamma, dbeta, r.out.grad, x, gamma, r.saved[0], r.saved[1], [3]bool{addX, addGamma, addBeta})
+	tp.backend.LayerNormBackward(dx, dgamma, dbeta, r.out.grad, x, gamma, r.saved[0], r.saved[1],
+		[3]bool{addX, addGamma, addBeta})
 }
 
 // Dropout zeroes each element with probability p and multiplies the others by
@@ -354,8 +357,8 @@ func (tp *Tape) Dropout(x *Tensor, p float32) *Tensor {
 	return out
 }
 
-// AddDropout returns x + Dropout(y, p), the residual connection of a Transformer. What AddInto says of
-// the memory of a holds for that of y.
+// AddDropout returns x + Dropout(y, p), the residual connection of a
+// Transformer. It may take the memory of y, as AddInto does that of a.
 func (tp *Tape) AddDropout(x, y *Tensor, p float32) *Tensor {
 	if !tp.drops(p) {
 		return tp.addInto("adddropout", y, x)
@@ -395,8 +398,8 @@ func addDropoutBackward(tp *Tape, r *record) {
 	tp.pass(x, r, dy)
 }
 
-// stream returns the number of an unused stream of random numbers, for n elements; more than
-// one stream has take the following ones, too.
+// stream returns the number of an unused stream of random numbers for n
+// elements. If one stream is too short, the following ones are used up, too.
 func (tp *Tape) stream(n uint64) uint64 {
 	first := tp.streams + 1
 	tp.streams += max(1, (n+streamLen-1)/streamLen)

@@ -6,9 +6,9 @@ package tensor
 // smoothing s a row counts (1-s) times its own term plus s times the mean term
 // over the vocabulary.
 //
-// On a recording tape the gradients are computed along with the loss, block by
-// block, so that the logits are computed only once. The gradient of a table that
-// has none yet is computed where it will stay; it counts when Backward adds it.
+// A recording tape computes the gradients along with the loss, block by block,
+// so that the logits are computed only once. If the table has no gradient yet,
+// its gradient is computed in place; Backward makes it count.
 func (tp *Tape) CrossEntropy(hidden, table, targets *Tensor, smoothing, scale float32) (loss, nll *Tensor) {
 	tp.read("crossentropy", hidden, table, targets)
 	mustShape("crossentropy", "hidden", hidden, Float32, -1, -1)
@@ -31,9 +31,9 @@ func (tp *Tape) CrossEntropy(hidden, table, targets *Tensor, smoothing, scale fl
 	return loss, nll
 }
 
-// logitsBlock is the size, in elements, that a block of logits has at most,
-// unless that were fewer than minLogitsRows rows. Every block reads the table
-// and its gradient anew, which takes longer than the products if it is small.
+// A block of logits has at most logitsBlock elements, but at least minLogitsRows
+// rows: every block reads the table and its gradient again, which takes longer
+// than the products if the block is small.
 const (
 	logitsBlock   = 1 << 22
 	minLogitsRows = 256

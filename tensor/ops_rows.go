@@ -16,8 +16,8 @@ func (tp *Tape) Gather(table, rows *Tensor, scale float32) *Tensor {
 	return out
 }
 
-// AddGather returns x + Gather(table, rows, scale). What AddInto says of the memory of a holds for
-// that of x.
+// AddGather returns x + Gather(table, rows, scale). It may take the memory of x,
+// as AddInto does that of a.
 func (tp *Tape) AddGather(x, table, rows *Tensor, scale float32) *Tensor {
 	mustShape("addgather", "table", table, Float32, -1, -1)
 	mustShape("addgather", "rows", rows, Int32, -1)

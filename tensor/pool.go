@@ -17,34 +17,33 @@ import (
 // takes to wake a thread. So threads that wait look for the next task for a
 // while before they go to sleep.
 //
-// The threads end with Close, or after the garbage collector finds that nobody
-// holds the pool any more.
+// The threads end with Close, or when the garbage collector finds the pool
+// unreachable.
 type Pool struct {
 	threads *threads
 	closed  atomic.Bool
 	cleanup runtime.Cleanup
 }
 
-// threads is what the helpers of a pool share. They hold no reference to the Pool,
-// so that it can be collected while they sleep.
+// threads is what the helpers of a pool share. They do not refer to the Pool, so
+// that it can be collected while they wait.
 type threads struct {
 	lanes  []*lane // of the caller of Run and of each helper
 	busy   sync.Mutex
-	helped int64 // parts that helpers have done up to the task before
+	helped int64 // parts that helpers did up to the previous task
 
 	waiting atomic.Bool // Run sleeps until a helper has done its parts
 	left    chan struct{}
 	failed  atomic.Pointer[any] // what a part panicked with in a helper
 }
 
-// lane is a thread's own share of the parts of a task, consecutive ones. As all
-// tasks are shared out in the same way, a thread finds the rows that it works on
-// in its own caches, where its part of the task before left them.
+// lane is a thread's share of the parts of a task: consecutive ones. As all
+// tasks are shared in the same way, a thread finds the rows that it works on in
+// its own caches, where its part of the previous task left them.
 //
-// What the threads tell each other costs as long as a cache line takes from one
-// core to another, for every line in turn: so a helper finds all that it needs
-// in a line of its own, and tells that it is done in another, the only one that Run
-// looks at while it waits.
+// Each message between threads costs a cache-line transfer, so a helper reads
+// all that it needs from one line of its own and writes that it is done to
+// another, the only one that Run reads while it waits.
 type lane struct {
 	parts atomic.Uint64 // the next part in the lower half, the end in the upper
 	task  asm.Task      // of the parts; read after one was claimed, which keeps Run from the next task
@@ -56,8 +55,8 @@ type lane struct {
 	_      [40]byte
 }
 
-// A thread that waits yields to other goroutines every poolYield looks, and
-// sleeps after poolLooks, which take some 100 microseconds.
+// A waiting thread yields to other goroutines every poolYield looks, and goes to
+// sleep after poolLooks, some 100 microseconds.
 const (
 	poolYield = 1 << 6
 	poolLooks = 1 << 13
@@ -81,8 +80,8 @@ func NewPool(n int) *Pool {
 	return p
 }
 
-// Close ends the pool's threads. It must not be called during Run, which panics
-// afterwards. Closing a pool again does nothing.
+// Close ends the pool's threads. It must not be called during Run. Run panics
+// afterwards; closing again does nothing.
 func (p *Pool) Close() {
 	if !p.closed.Swap(true) {
 		p.cleanup.Stop()
@@ -107,7 +106,7 @@ func (p *Pool) mustBeOpen() {
 // Threads returns the number of threads.
 func (p *Pool) Threads() int { return len(p.threads.lanes) }
 
-// left says whether parts of the lane are left to claim.
+// left reports whether the lane has parts to claim.
 func (l *lane) left() bool {
 	v := l.parts.Load()
 	return uint32(v) < uint32(v>>32)
@@ -136,8 +135,8 @@ func (t *threads) help(own int) {
 	}
 }
 
-// helpOnce takes part in a task. If a part panics, what is left of the task is
-// dropped, and Run panics with the same value.
+// helpOnce takes part in a task. If a part panics, it drops the rest of the task,
+// and Run panics with the same value.
 func (t *threads) helpOnce(own int) {
 	var done int64
 	defer func() {
@@ -150,7 +149,7 @@ func (t *threads) helpOnce(own int) {
 	t.work(own, &done)
 }
 
-// wait passes the time between two looks.
+// wait pauses between two looks.
 func wait(looks int) {
 	if looks%poolYield == 0 {
 		runtime.Gosched()
@@ -159,7 +158,7 @@ func wait(looks int) {
 	}
 }
 
-// work carries out the parts of a thread's own lane, then what is left of the
+// work carries out the parts of a thread's own lane, then those left in the
 // others, and counts them.
 func (t *threads) work(own int, done *int64) {
 	for n := range t.lanes {
@@ -175,7 +174,7 @@ func (t *threads) work(own int, done *int64) {
 	}
 }
 
-// drop claims all parts that are left without doing them, and returns how many.
+// drop claims all remaining parts without doing them, and returns their number.
 func (t *threads) drop() (parts int64) {
 	for _, l := range t.lanes {
 		v := l.parts.Swap(0)
@@ -186,8 +185,8 @@ func (t *threads) drop() (parts int64) {
 
 // Run carries out all parts of a task and returns when they are done. Called
 // while the pool is busy, from within a part or from another goroutine, it
-// does all parts itself. If a part panics, on whichever thread, so does Run, when no
-// part runs any more; other parts may not have been done then.
+// does all parts itself. If a part panics, on any thread, Run panics with the
+// same value after all threads have stopped; other parts may be left undone.
 func (p *Pool) Run(parts int, task asm.Task) {
 	p.mustBeOpen()
 	t := p.threads
@@ -227,8 +226,8 @@ func (t *threads) run(parts int, task asm.Task) {
 	returned = true
 }
 
-// join waits for the helpers, which have to do so many parts, and makes the pool
-// free. It returns what a part panicked with in a helper, or nil.
+// join waits until the helpers have done their parts, given their number, and
+// frees the pool. It returns what a part panicked with in a helper, or nil.
 func (t *threads) join(parts int64) (failed *any) {
 	t.helped += parts
 	for looks := 1; !t.finished(); looks++ {
@@ -251,7 +250,7 @@ func (t *threads) join(parts int64) (failed *any) {
 	return failed
 }
 
-// finished says whether helpers have done all parts that Run has left to them.
+// finished reports whether the helpers have done all parts that Run left to them.
 func (t *threads) finished() bool {
 	var done int64
 	for _, l := range t.lanes[1:] {
@@ -260,8 +259,8 @@ func (t *threads) finished() bool {
 	return done == t.helped
 }
 
-// span is a task that splits the numbers 0..n-1 in runs of grain and calls fn
-// with each run. Spans are reused, so that splitting allocates nothing.
+// span is a task that splits the numbers 0..n-1 into runs of grain and calls fn
+// for each run. Spans are reused, so that splitting allocates nothing.
 type span[A any] struct {
 	args     A
 	fn       func(a *A, lo, hi int)
@@ -273,7 +272,7 @@ func (s *span[A]) Do(part int) {
 	s.fn(&s.args, lo, min(lo+s.grain, s.n))
 }
 
-// spans keeps the unused spans of one kind of operation.
+// spans holds the unused spans of one kind of operation.
 type spans[A any] struct{ free sync.Pool }
 
 func (ss *spans[A]) run(r *Pool, n, grain int, args A, fn func(a *A, lo, hi int)) {

@@ -8,9 +8,9 @@ import (
 	"testing"
 )
 
-// A program is a random sequence of operations on a tape. What operations in place, Recompute and
-// the handing over of gradients save must not change what it computes: it is run
-// as it is, and with operations that keep everything.
+// A program is a random sequence of operations on a tape. It runs twice: with
+// operations in place and Recompute, and with plain ones that keep everything.
+// Both must compute the same.
 type program struct {
 	b      *CPU
 	tp     *Tape
@@ -42,7 +42,9 @@ func newProgram(threads int) *program {
 	p.tp.New(1 << 16) // what is used again is poisoned
 	const n, d = programRows, programWidth
 	rng := rand.New(rand.NewPCG(5, 5))
-	for _, shape := range [][]int{{n, d}, {n, d}, {d, d}, {d}, {d}, {d}, {2 * d, d}, {2 * d}, {d, 2 * d}, {d}, {programVocab, d}, {1}} {
+	for _, shape := range [][]int{
+		{n, d}, {n, d}, {d, d}, {d}, {d}, {d}, {2 * d, d}, {2 * d}, {d, 2 * d}, {d}, {programVocab, d}, {1},
+	} {
 		t := New(p.b, Float32, shape...)
 		for i := range t.Float32s() {
 			t.Float32s()[i] = float32(0.4 * rng.NormFloat64())
@@ -68,7 +70,8 @@ func (p *program) run(seed uint64, mode Mode, saving bool, log *[]string) (loss 
 	}
 	tp := p.tp
 	tp.Reset(mode, seed)
-	nodes := []*node{{t: p.params[pX]}, {t: p.params[pX2]}, {t: tp.Gather(p.params[pTable], tp.Ints([]int32{0, 3, 3, 9, 1, 0}), 1.5)}}
+	rows := tp.Gather(p.params[pTable], tp.Ints([]int32{0, 3, 3, 9, 1, 0}), 1.5)
+	nodes := []*node{{t: p.params[pX]}, {t: p.params[pX2]}, {t: rows}}
 	add := func(n *node, format string, args ...int) {
 		if log != nil {
 			*log = append(*log, fmt.Sprintf("%d = ", len(nodes))+fmt.Sprint(format, args))

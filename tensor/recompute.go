@@ -2,8 +2,8 @@ package tensor
 
 import "fmt"
 
-// Recompute gives back the memory of y, a result of LayerNorm without views that no
-// further operation reads. The backward pass computes it again (Chen et al. 2016,
+// Recompute frees the memory of y, a result of LayerNorm without views. No later
+// operation can read y; the backward pass computes it again (Chen et al. 2016,
 // arXiv:1604.06174).
 func (tp *Tape) Recompute(y *Tensor) {
 	tp.mustUse("recompute", y)
@@ -20,7 +20,7 @@ func (tp *Tape) Recompute(y *Tensor) {
 	}
 }
 
-// recompute computes t again if its memory was given back.
+// recompute computes t again if Recompute freed its memory.
 func (tp *Tape) recompute(t *Tensor) {
 	if t == nil || t.store != nil || t.use&useRecomputed == 0 {
 		return

@@ -53,7 +53,10 @@ func TestRecomputePanics(t *testing.T) {
 		{"parameter", "no result of LayerNorm", func(tp *Tape, x, h *Tensor) { tp.Recompute(ramp(tp.backend, 3)) }},
 		{"view taken", "has views", func(tp *Tape, x, h *Tensor) { tp.Rows(h, 0, 1); tp.Recompute(h) }},
 		{"view", "has views", func(tp *Tape, x, h *Tensor) { tp.Recompute(tp.Rows(h, 0, 1)) }},
-		{"twice", "recompute: float32[4 3] was given to Recompute", func(tp *Tape, x, h *Tensor) { tp.Recompute(h); tp.Recompute(h) }},
+		{"twice", "recompute: float32[4 3] was given to Recompute", func(tp *Tape, x, h *Tensor) {
+			tp.Recompute(h)
+			tp.Recompute(h)
+		}},
 		{"read", "linear: float32[4 3] was given to Recompute", func(tp *Tape, x, h *Tensor) {
 			tp.Recompute(h)
 			tp.Linear(h, x, nil)

@@ -10,15 +10,15 @@ var nan = float32(math.NaN())
 
 // Tape carries out operations and, while it records, keeps what Backward needs.
 // Its tensors live until Reset; using one later panics. A tape is for one
-// goroutine; several tapes may share parameters for reading, but only one may run
-// Backward on them at a time. Results of one tape may be read on others as constants, while it
-// is not in use.
+// goroutine; several tapes may share parameters, but only one may run Backward on
+// them at a time. Other tapes may read a tape's results, as constants, while it is
+// not in use.
 type Tape struct {
 	backend    Backend
 	floats     arena
 	ints       arena
 	tensors    slab[Tensor]
-	stale      slab[Tensor] // of before the last Reset, kept apart so that their use is noticed
+	stale      slab[Tensor] // of before the last Reset, kept so that their use is noticed
 	attention  slab[AttentionOptions]
 	records    []record
 	early      []earlyGradient
@@ -92,9 +92,9 @@ const (
 	Training              // records for Backward, dropout is on
 )
 
-// Reset clears all operations and takes back the memory of all tensors that
-// the tape made: none of them may be used any more. The seed determines the
-// dropout of what follows.
+// Reset clears all operations and frees the memory of all tensors that the tape
+// made: none of them can be used any more. The seed determines the dropout of what
+// follows.
 func (tp *Tape) Reset(mode Mode, seed uint64) {
 	tp.returnGradients()
 	tp.floats.reset()
@@ -115,8 +115,8 @@ func (tp *Tape) Backend() Backend { return tp.backend }
 // Bytes returns the memory that the tape holds for tensors.
 func (tp *Tape) Bytes() int { return tp.floats.bytes() + tp.ints.bytes() }
 
-// Poison makes the tape fill memory with NaN when it takes it back, so that
-// tests find reads of what was never written.
+// Poison makes the tape fill freed memory with NaN, so that tests find reads of
+// values that were never written.
 func (tp *Tape) Poison() { tp.floats.poison = true }
 
 // tensor returns a tensor of the tape without memory.
@@ -134,8 +134,8 @@ func (tp *Tape) New(shape ...int) *Tensor {
 	return t
 }
 
-// release gives back the memory of a tensor of New that nobody uses any more,
-// views included, before Reset does; nil is nothing.
+// release frees the memory of a tensor of New before Reset does. Neither it nor a
+// view of it may be used afterwards. Releasing nil does nothing.
 func (tp *Tape) release(t *Tensor) {
 	if t != nil {
 		tp.floats.release(t.store, t.offset, t.Len())
@@ -195,15 +195,15 @@ func (tp *Tape) Detach(x *Tensor) *Tensor {
 	return v
 }
 
-// alias returns x as another tensor with the same gradient.
+// alias returns another tensor with the memory and the gradient of x.
 func (tp *Tape) alias(op string, x *Tensor) *Tensor {
 	v := tp.view(op, x, useAliased)
 	v.whole = x.base == nil || x.whole
 	return v
 }
 
-// view returns x as another tensor of the same memory, and notes that at x, if it is the tape's own:
-// others may be reading it.
+// view returns another tensor of the same memory as x. It marks x only if x is the
+// tape's own, since other tapes may be reading it.
 func (tp *Tape) view(op string, x *Tensor, how use) *Tensor {
 	tp.mustUse(op, x)
 	if x.tape == tp {
@@ -211,7 +211,8 @@ func (tp *Tape) view(op string, x *Tensor, how use) *Tensor {
 	}
 	v := tp.tensor()
 	*v = Tensor{
-		backend: x.backend, store: x.store, offset: x.offset, rank: x.rank, shape: x.shape, strides: x.strides, dtype: x.dtype,
+		backend: x.backend, store: x.store, offset: x.offset,
+		rank: x.rank, shape: x.shape, strides: x.strides, dtype: x.dtype,
 		requiresGrad: x.requiresGrad, base: x.base, tape: tp, generation: tp.generation,
 	}
 	if v.base == nil {
@@ -225,22 +226,23 @@ func (tp *Tape) mustUse(op string, x *Tensor) {
 	x.mustLive(op)
 	switch {
 	case tp.spent:
-		panic(op + ": the tape has gone Backward, and needs a Reset")
+		panic(op + ": after Backward the tape needs a Reset")
 	case x.use&(useOverwritten|useRecomputed) != 0:
 		panic(fmt.Sprintf("%s: %v was given to %s", op, x, x.use.taker()))
 	case x.tape != nil && x.tape != tp && x.requiresGrad && tp.recording:
-		panic(fmt.Sprintf("%s: %v is a result of another tape, which gradients do not reach from this one", op, x))
+		panic(fmt.Sprintf("%s: %v is a result of another tape, where gradients do not reach it", op, x))
 	}
 }
 
-// read panics unless an operation can read all inputs, and notes that it does; nil is nothing.
+// read panics unless an operation can read all inputs, and marks them as read.
+// Inputs can be nil.
 func (tp *Tape) read(op string, inputs ...*Tensor) {
 	for _, t := range inputs {
 		if t == nil {
 			continue
 		}
 		tp.mustUse(op, t)
-		if t.tape == tp { // others may be in use elsewhere
+		if t.tape == tp { // others may be shared
 			t.use |= useRead
 		}
 	}

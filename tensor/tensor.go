@@ -2,10 +2,10 @@
 // reverse-mode automatic differentiation.
 //
 // A [Tensor] is a strided view of storage that belongs to a [Backend]. A
-// [Tape] carries out operations through the backend, and, while it records,
-// remembers them so that [Tape.Backward] can compute gradients. Intermediate
-// results live in the tape's arena and are gone after [Tape.Reset];
-// parameters are created with [New] and stay.
+// [Tape] carries out operations through the backend and, while it records, keeps
+// what [Tape.Backward] needs to compute gradients. Intermediate results live in
+// the tape's arena until [Tape.Reset]; parameters are created with [New] and
+// stay.
 //
 // Documents of different lengths are packed: the tokens of all documents form
 // the rows of one matrix, and an array of offsets tells where each document
@@ -88,15 +88,15 @@ type Tensor struct {
 	use        use
 }
 
-// use tells what a tape has done, and may do, with a tensor of its own.
+// use is what a tape did, and may do, with one of its tensors.
 type use uint8
 
 const (
 	useRead        use = 1 << iota // an operation has read it
 	useViewed                      // views were taken
-	useAliased                     // Dropout has returned it, as it dropped nothing
+	useAliased                     // Dropout returned an alias of it
 	useTemporary                   // the operation that made it does not read it in the backward pass
-	useComputable                  // it can be computed again from what is kept anyway: LayerNorm made it
+	useComputable                  // Recompute may free it: LayerNorm made it
 	useOverwritten                 // an operation in place took it
 	useRecomputed                  // Recompute took it
 )
@@ -181,10 +181,13 @@ func (t *Tensor) Rows() int {
 // element there. It is for backends.
 func (t *Tensor) Storage() (*Storage, int) { return t.store, t.offset }
 
-// WithStorage returns a tensor of t's type, shape, strides and place in other memory. It is for
-// backends that compute on another one.
+// WithStorage returns a tensor like t, with the same shape, strides and offset, in
+// other memory. It is for backends that wrap another one.
 func (t *Tensor) WithStorage(s *Storage) *Tensor {
-	return &Tensor{backend: t.backend, store: s, offset: t.offset, rank: t.rank, shape: t.shape, strides: t.strides, dtype: t.dtype}
+	return &Tensor{
+		backend: t.backend, store: s, offset: t.offset,
+		rank: t.rank, shape: t.shape, strides: t.strides, dtype: t.dtype,
+	}
 }
 
 // Contiguous reports whether the elements stand in memory in row-major order

@@ -17,9 +17,8 @@ import (
 //	v  = beta2*v + (1-beta2)*g*g
 //	p -= lr * m/(1-beta1^t) / (sqrt(v/(1-beta2^t)) + eps)
 //
-// As in PyTorch, t counts the updates of the parameter: a parameter without gradient
-// is skipped, and its first update after that, say when it is no longer frozen, is one
-// of step 1.
+// As in PyTorch, t counts the updates of each parameter on its own: a parameter
+// without gradient is skipped, and its count stays.
 type AdamW struct {
 	Beta1, Beta2, Eps float32
 	WeightDecay       float32 // of matrices; vectors and scalars are never decayed
@@ -29,7 +28,7 @@ type AdamW struct {
 	params []nn.Parameter
 	m, v   []*tensor.Tensor
 	steps  []int32            // of each parameter
-	calls  []tensor.AdamWCall // of the last Step, whose memory is kept
+	calls  []tensor.AdamWCall // of the last Step; the memory is reused
 }
 
 // NewAdamW returns an optimiser of the parameters with beta1 0.9, beta2 0.98,
@@ -46,8 +45,9 @@ func NewAdamW(params []nn.Parameter) *AdamW {
 // Steps returns the number of updates of each parameter, for checkpoints.
 func (o *AdamW) Steps() []int32 { return slices.Clone(o.steps) }
 
-// SetSteps sets the number of updates of each parameter, for resuming. It is an error if there is not
-// one number, at least 0, for each parameter; nothing is changed then.
+// SetSteps sets the number of updates of each parameter, for resuming. Unless
+// there is one number for each parameter, none negative, it returns an error and
+// changes nothing.
 func (o *AdamW) SetSteps(steps []int32) error {
 	if len(steps) != len(o.params) {
 		return fmt.Errorf("optim: step counts of %d parameters for %d", len(steps), len(o.params))
@@ -66,7 +66,8 @@ func (o *AdamW) SetSteps(steps []int32) error {
 func (o *AdamW) State() []nn.Parameter {
 	var list []nn.Parameter
 	for i, p := range o.params {
-		list = append(list, nn.Parameter{Name: "m." + p.Name, Tensor: o.m[i]}, nn.Parameter{Name: "v." + p.Name, Tensor: o.v[i]})
+		list = append(list,
+			nn.Parameter{Name: "m." + p.Name, Tensor: o.m[i]}, nn.Parameter{Name: "v." + p.Name, Tensor: o.v[i]})
 	}
 	return list
 }

@@ -33,7 +33,7 @@ func (c *attentionCase) options() (tensor.AttentionOptions, reference.AttentionO
 		}
 }
 
-// attentionCases returns the cases; small ones only have few and short segments.
+// attentionCases returns the cases; if small, only those with short segments.
 func (s *suite) attentionCases(small bool) []attentionCase {
 	masked := []float64{0.5, -1, negInf, negInf, negInf, 2}
 	docs := [][2][]int32{

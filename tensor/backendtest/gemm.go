@@ -29,8 +29,8 @@ func (s *suite) gemm() {
 	}
 }
 
-// gemmCase tests products of one size and orientation: scaled, added, with bias and activation, of and to parts of
-// larger matrices.
+// gemmCase tests products of one size and orientation: scaled, added to, with bias
+// and activation, and with all matrices being parts of larger ones.
 func (s *suite) gemmCase(m, n, k int, transA, transB bool) {
 	matrix := func(rows, cols int, trans, strided bool) (*tensor.Tensor, []float64) {
 		r, c := rows, cols

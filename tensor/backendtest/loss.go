@@ -45,7 +45,8 @@ func (s *suite) crossEntropy() {
 	}
 }
 
-// crossEntropyGradients returns the gradients of reference.CrossEntropy: softmax minus target, times the other factor.
+// crossEntropyGradients returns the gradients of reference.CrossEntropy: softmax
+// minus target, times the other factor.
 func crossEntropyGradients(
 	hidden, table []float64, targets []int32, d int, smoothing, scale float64,
 ) (dhidden, dtable []float64) {
@@ -106,7 +107,8 @@ func (s *suite) adamW() {
 	}
 }
 
-// training runs some updates of a toy model twice, and compares them with those of tensor.CPU.
+// training makes some updates of a toy model, twice, and compares them with those
+// of tensor.CPU.
 func (s *suite) training() {
 	cpu := tensor.NewCPU(1)
 	defer cpu.Close()

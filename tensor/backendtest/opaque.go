@@ -1,5 +1,6 @@
-// Package backendtest tests implementations of [tensor.Backend]: one suite for all of them, and a
-// backend that finds code which takes the memory of tensors for the host's.
+// Package backendtest tests implementations of [tensor.Backend]. [Run] is one
+// suite for all of them. [Opaque] is a backend that finds code which takes the
+// memory of tensors for the host's.
 package backendtest
 
 import (
@@ -8,13 +9,14 @@ import (
 	"github.com/marge-go/marge/tensor"
 )
 
-// OpaqueBackend computes on a CPU backend, with the same results bit for bit, but keeps the memory of tensors where the
-// host does not see it, as a device does: reading it without Download panics.
-// It has the optional methods SumSquaresAll and AdamWAll, and no threads for the host.
+// OpaqueBackend computes on a CPU backend, with the same results bit for bit, but
+// keeps the memory of tensors where the host does not see it, as a device does:
+// reading it without Download panics. It has the optional methods SumSquaresAll
+// and AdamWAll, and no threads for the host.
 type OpaqueBackend struct {
 	cpu *tensor.CPU
-	// Fail, if not nil, is called before each operation with its name, such as "gemm". An error becomes a panic
-	// with a *tensor.BackendError.
+	// Fail, if not nil, is called with the name of each operation before it starts, such as "gemm". An error becomes
+	// a panic with a *tensor.BackendError.
 	Fail func(op string) error
 
 	downloads, uploads, launches atomic.Int64

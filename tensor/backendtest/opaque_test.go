@@ -9,8 +9,8 @@ import (
 	"github.com/marge-go/marge/tensor"
 )
 
-// A training on memory that the host does not see has the bits of one on the CPU, and nothing waits
-// for the device between forward and backward.
+// Training has the same bits as on the CPU, and nothing waits for the device
+// between forward and backward.
 func TestOpaqueTrainsAsTheCPU(t *testing.T) {
 	cpu := tensor.NewCPU(2)
 	losses, gradients, params := newToy(cpu).run(cpu, 4, func() {})

@@ -10,8 +10,9 @@ import (
 	"github.com/marge-go/marge/tensor"
 )
 
-// Tolerance bounds the errors of a backend: the Euclidean norm of the difference to a float64
-// reference, divided by that of the reference. What needs no rounding of sums must have equal bits.
+// Tolerance bounds the errors of a backend: the Euclidean norm of the difference
+// from a float64 reference, divided by the norm of the reference. Operations that
+// round at most once, such as Add, must have equal bits.
 type Tolerance struct {
 	Gemm               float64 // products, and what consists of them
 	Attention          float64
@@ -20,14 +21,14 @@ type Tolerance struct {
 	Loss, Parameters   float64 // of some training steps, against those of tensor.CPU
 }
 
-// Float32 is what a backend that computes in float32 keeps to.
+// Float32 is for backends that compute in float32.
 var Float32 = Tolerance{
 	Gemm: 1e-6, Attention: 2e-6, AttentionGradients: 5e-6, Other: 1e-6, Loss: 1e-5, Parameters: 1e-4,
 }
 
-// Run tests every method of a backend, and training on a tape, each several times over edge sizes: against float64
-// references, on memory that holds NaN where it must not be read, and for equal bits in two
-// runs. Each test opens a backend of its own.
+// Run tests every method of a backend over edge sizes, and training on a tape:
+// against float64 references, on memory that holds NaN where it must not be read,
+// and twice, for equal bits. Each test opens its own backend.
 func Run(t *testing.T, open func() (tensor.Backend, error), tol Tolerance) {
 	for _, test := range []struct {
 		name string
@@ -97,7 +98,7 @@ func (s *suite) random(shape ...int) (*tensor.Tensor, []float64) {
 	return x, widen(values)
 }
 
-// wideRandom is random for a matrix that is part of a larger one, which holds NaN elsewhere.
+// wideRandom is random for a part of a larger matrix, which holds NaN elsewhere.
 func (s *suite) wideRandom(rows, cols int) (*tensor.Tensor, []float64) {
 	values := s.values(rows * cols)
 	x, _ := s.wide(rows, cols, values)
@@ -107,7 +108,8 @@ func (s *suite) wideRandom(rows, cols int) (*tensor.Tensor, []float64) {
 // margin is how many rows and columns there are around a matrix of wide.
 const margin = 3
 
-// wide returns a matrix with the given values as part of a larger one, which holds NaN elsewhere.
+// wide returns a matrix with the given values as a part of a larger one, which
+// holds NaN elsewhere.
 func (s *suite) wide(rows, cols int, values []float32) (part, whole *tensor.Tensor) {
 	all := make([]float32, (rows+2*margin)*(cols+2*margin))
 	for i := range all {
@@ -144,8 +146,8 @@ type output struct {
 	size       float64 // of terms that may cancel, added to the norm of the result
 }
 
-// check runs an operation twice on outputs that hold NaN, or, where it accumulates, values to
-// add to, and compares the results.
+// check runs an operation twice, on outputs that hold NaN or, if it accumulates,
+// values to add to, and compares the results.
 func (s *suite) check(name string, outputs []output, launch func(out []*tensor.Tensor)) {
 	s.Helper()
 	var before [][]float32
@@ -191,7 +193,8 @@ func (s *suite) check(name string, outputs []output, launch func(out []*tensor.T
 	}
 }
 
-// inside returns the part of a matrix of wide, and checks that the rest is untouched.
+// inside returns the values of a part made by wide, and checks that the rest of
+// the matrix is untouched.
 func (s *suite) inside(what string, whole *tensor.Tensor, rows, cols int) []float32 {
 	s.Helper()
 	var part []float32

@@ -6,7 +6,7 @@ import (
 	"github.com/marge-go/marge/tensor"
 )
 
-// toy is a Transformer block of two documents, with every operation of a tape somewhere.
+// toy is a small Transformer that uses every operation of a tape.
 type toy struct {
 	params map[string]*tensor.Tensor
 	names  []string
@@ -77,8 +77,8 @@ func (m *toy) loss(tp *tensor.Tape) *tensor.Tensor {
 	return tp.Add(loss, tp.Scale(0.01, tp.Dot(relevance, tp.Detach(relevance))))
 }
 
-// run makes some updates, and returns the losses, which are read after the backward pass, the last gradients and the
-// parameters, one after the other. Between forward and backward it calls between.
+// run makes some updates. It returns the losses, the last gradients and the
+// parameters, and calls between after each forward and each backward pass.
 func (m *toy) run(b tensor.Backend, steps int, between func()) (losses []float32, gradients, params [][]float32) {
 	tp := tensor.NewTape(b)
 	tp.Poison()

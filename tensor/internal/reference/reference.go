@@ -1,5 +1,5 @@
-// Package reference has the specifications of the operations of package tensor, in float64, as
-// plainly as can be. Matrices are row-major.
+// Package reference has the specifications of the operations of package tensor, in
+// float64 and as plain as possible. Matrices are row-major.
 package reference
 
 import (
@@ -102,8 +102,8 @@ func SegmentMean(x []float64, offsets []int32, d int) []float64 {
 	return y
 }
 
-// LinearMax returns the greatest values of the columns of x w^T in each segment, for rows of k elements, and the
-// first rows that have them, or -1.
+// LinearMax returns the greatest values of the columns of x w^T in each segment,
+// for rows of k elements, and the first rows that have them, or -1.
 func LinearMax(x, w []float64, offsets []int32, k int) (y []float64, rows []int32) {
 	d := len(w) / k
 	y, rows = make([]float64, (len(offsets)-1)*d), make([]int32, (len(offsets)-1)*d)
@@ -188,7 +188,8 @@ type AttentionOptions struct {
 	Seed, Counter uint64
 }
 
-// Attention returns multi-head attention of q [m, d] to k and v [n, d]; bias is nil or [query segments, key segments].
+// Attention returns multi-head attention of q [m, d] to k and v [n, d]; bias is
+// nil or [query segments, key segments].
 func Attention(q, k, v, bias []float64, d int, o AttentionOptions) []float64 {
 	rows, keys, w := len(q)/d, len(k)/d, d/o.Heads
 	out := make([]float64, len(q))
