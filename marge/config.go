@@ -20,14 +20,14 @@ type Config struct {
 	EncoderAttentionHeads int `json:"encoder_attention_heads"`
 	// RetrievalLayers is how many of the encoder's first layers form g.
 	RetrievalLayers int `json:"retrieval_layers"`
-	// RetrievalPooling is how g sums up the output of those layers: "first",
-	// the paper's, takes the first token, "mean" the mean over the tokens, "max"
-	// the greatest value over the tokens of each of RetrievalDim learned
-	// functions, linear in the token, as a wide g that loses less of what a
-	// document has in it while the model is narrow. Empty stands for "first".
+	// RetrievalPooling is how g turns the output of those layers into a vector:
+	// "first" takes the first token, as the paper does; "mean" averages the
+	// tokens; "max" max-pools RetrievalDim learned linear features over the
+	// tokens, which lets g be wide while the model is narrow. Empty stands for
+	// "first".
 	RetrievalPooling string `json:"retrieval_pooling,omitempty"`
-	// RetrievalDim is the width of g if RetrievalPooling is "max"; else it is 0,
-	// and g as wide as the model.
+	// RetrievalDim is the width of g if RetrievalPooling is "max". Otherwise it
+	// must be 0: g is as wide as the model.
 	RetrievalDim int `json:"retrieval_dim,omitempty"`
 	// DecoderBaseLayers come first in the decoder and have no cross-attention.
 	DecoderBaseLayers     int `json:"decoder_base_layers"`

@@ -17,6 +17,7 @@ import (
 
 	"github.com/marge-go/marge/marge/checkpoint"
 	"github.com/marge-go/marge/nn"
+	"github.com/marge-go/marge/nn/safetensors"
 )
 
 // saved saves a model with a tokenizer in a new directory.
@@ -183,6 +184,15 @@ func TestLoadTokenizerErrors(t *testing.T) {
 	if m, err := Load(dir); err != nil || m.Tokenizer != nil {
 		t.Errorf("without a tokenizer: %v", err)
 	}
+	tok, _ := testCorpus(t)
+	c := testConfig(1)
+	c.VocabSize = tok.VocabSize() - 1
+	small := testModel(t, c)
+	small.Tokenizer = tok
+	if err := small.Save(dir); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, "more tokens than the model has", dir, path, "more than the")
 }
 
 func TestParamShapes(t *testing.T) {
@@ -227,19 +237,19 @@ func TestHostileConfig(t *testing.T) {
 	}{
 		"everything": {func(c *Config) { c.VocabSize, c.DModel, c.EncoderFFNDim = 1<<24, 1<<24, 1<<24 },
 			[]string{configName, "parameters, more than"}},
-		"layers": {func(c *Config) { c.EncoderLayers = 1 << 24 }, []string{weightsPath,
+		"layers": {func(c *Config) { c.EncoderLayers = 1000 }, []string{weightsPath,
 			"encoder.layers.2.self_attn.q_proj.weight is missing"}},
-		"base layers": {func(c *Config) { c.DecoderBaseLayers = 1 << 24 }, []string{weightsPath,
+		"base layers": {func(c *Config) { c.DecoderBaseLayers = 1000 }, []string{weightsPath,
 			"decoder.base_layers.1.self_attn.q_proj.weight is missing"}},
 		"fewer layers": {func(c *Config) { c.DecoderBaseLayers-- },
 			[]string{weightsPath, "tensor decoder.base_layers.0.", "is unknown"}},
-		"vocabulary": {func(c *Config) { c.VocabSize = 1 << 24 }, []string{weightsPath,
+		"vocabulary": {func(c *Config) { c.VocabSize = 1 << 20 }, []string{weightsPath,
 			"shared.weight has shape", configName}},
 		"width": {func(c *Config) { c.DModel *= 2 }, []string{weightsPath, "shared.weight has shape"}},
-		"positions": {func(c *Config) { c.MaxPositionEmbeddings = 1 << 24 },
+		"positions": {func(c *Config) { c.MaxPositionEmbeddings = 1 << 20 },
 			[]string{"encoder.embed_positions.weight has shape"}},
-		"ffn": {func(c *Config) { c.DecoderFFNDim = 1 << 24 }, []string{"decoder.layers.0.fc1.weight has shape"}},
-		"pooling": {func(c *Config) { c.RetrievalPooling, c.RetrievalDim = PoolMax, 1<<24 },
+		"ffn": {func(c *Config) { c.DecoderFFNDim = 1 << 20 }, []string{"decoder.layers.0.fc1.weight has shape"}},
+		"pooling": {func(c *Config) { c.RetrievalPooling, c.RetrievalDim = PoolMax, 1<<20 },
 			[]string{"encoder.retrieval_proj.weight is missing"}},
 	} {
 		config := m.Config
@@ -294,6 +304,16 @@ func TestReadTensorsKeeps(t *testing.T) {
 	other.params[0].Float32s()[0] = 77
 	before := weights(other)
 	if err := readTensors(path, other.params, nil); err == nil || !strings.Contains(err.Error(), last.Name) {
+		t.Errorf("error %v", err)
+	}
+	last.Float32s()[0] = 1
+	b.Reset()
+	if err := writeTensors(&b, m.params, safetensors.Uint8("more", []int{1}, []uint8{1})); err != nil {
+		t.Fatal(err)
+	}
+	writeTest(t, path, b.Bytes())
+	err := readTensors(path, other.params, nil)
+	if err == nil || !strings.Contains(err.Error(), "tensor more is unknown") {
 		t.Errorf("error %v", err)
 	}
 	if !bytes.Equal(before, weights(other)) {

@@ -25,7 +25,7 @@ func flock(f *os.File, kind lockKind) error {
 	for {
 		err := unix.Flock(int(f.Fd()), how)
 		switch {
-		case err == nil, errors.Is(err, unix.ENOSYS), errors.Is(err, unix.ENOTSUP):
+		case err == nil, errors.Is(err, unix.ENOSYS), errors.Is(err, unix.ENOTSUP), errors.Is(err, unix.ENOLCK):
 			return nil
 		case errors.Is(err, unix.EWOULDBLOCK):
 			return ErrBusy

@@ -15,10 +15,6 @@ import (
 // format has tensors of more than 64 dimensions.
 const maxDimensions = 64
 
-// minEntry is less than the shortest entry of a tensor in a header:
-// "":{"dtype":"","shape":[],"data_offsets":[0,0]},
-const minEntry = 47
-
 // parseHeader reads the JSON header. Names are compared letter by letter, and
 // none may occur twice; those of tensors are left to the caller. Members that
 // are unknown or null are skipped.
@@ -28,7 +24,8 @@ func parseHeader(header []byte) (sections []section, metadata map[string]string,
 	}
 	// Names are compared here with fewer copies than the decoder makes.
 	d := jsontext.NewDecoder(bytes.NewBuffer(header), jsontext.AllowDuplicateNames(true))
-	sections = make([]section, 0, min(bytes.Count(header, []byte(`"data_offsets"`)), len(header)/minEntry))
+	// At most six times the header, and no more copies as it grows.
+	sections = make([]section, 0, bytes.Count(header, []byte(`"data_offsets"`)))
 	hasMetadata := false
 	err = object(d, func(key string) error {
 		if key == metadataKey {

@@ -416,7 +416,7 @@ func TestHostileMemory(t *testing.T) {
 		"name":         many(`{"`, `\n`, `":{`+entry+`}}`),
 		"type":         many(`{"w":{"dtype":"`, `x`, `","shape":[0],"data_offsets":[0,0]}}`),
 		"metadata":     numbered(`{"__metadata__":{`, `"%x":"",`, `"w":""}}`),
-		"false counts": many(`{"__metadata__":{"a":"`, `\"data_offsets\"`, `"}}`),
+		"false counts": many(`{"w":{"x":[`, `"data_offsets",`, `0],`+entry+`}}`),
 		"deep arrays":  many(`{"w":{"x":`, `[`, ``),
 		"deep objects": many(`{"w":{"x":`, `{"":`, ``),
 		"unknown":      many(`{"w":{"x":[`, `{},`, `{}],`+entry+`}}`),
