@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/marge-go/marge/bench"
+	"github.com/marge-go/marge/internal/osfile"
 )
 
 const ours = "marge"
@@ -272,7 +273,7 @@ func replaceSection(path, text string) error {
 		}
 		return strings.Compare(heading(b), heading(a)) // avx512 before avx2
 	})
-	return os.WriteFile(path, []byte(title+"\n"+strings.Join(parts, "\n\n")+"\n"), 0o666)
+	return osfile.WriteFile(path, []byte(title+"\n"+strings.Join(parts, "\n\n")+"\n"))
 }
 
 func heading(part string) string {

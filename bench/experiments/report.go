@@ -5,13 +5,13 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
 
 	"github.com/marge-go/marge/asm"
 	"github.com/marge-go/marge/bench"
+	"github.com/marge-go/marge/internal/osfile"
 	"github.com/marge-go/marge/marge"
 	"github.com/marge-go/marge/marge/eval"
 )
@@ -130,7 +130,7 @@ func (e *env) write(r *report, w io.Writer) error {
 	if err := r.markdown(&md); err != nil {
 		return err
 	}
-	if err := os.WriteFile(base+".md", []byte(md.String()), 0o666); err != nil {
+	if err := osfile.WriteFile(base+".md", []byte(md.String())); err != nil {
 		return err
 	}
 	if err := savePNG(base+".png", r.panels); err != nil {
@@ -166,10 +166,7 @@ func writeJSON(path string, v any) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	if err := os.WriteFile(path+".tmp", append(data, '\n'), 0o666); err != nil {
-		return err
-	}
-	return os.Rename(path+".tmp", path)
+	return osfile.WriteFile(path, append(data, '\n'))
 }
 
 // figure is a value with its interval. That of several models is the mean of
