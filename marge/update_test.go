@@ -114,8 +114,10 @@ func (h *byHand) update(t *testing.T, batches []Batch, lr float64) Metrics {
 		if h.o.DistillWeight > 0 {
 			kl, gradient := divergence(valuesOf(out.Relevance), attention.Mass, b.Own)
 			metrics.Distill += kl / float64(metrics.Targets)
+			// A batch's mean over targets counts as often as the batch has predicted tokens.
+			share := float64(out.NLL.Len()) / float64(predicted)
 			for i := range gradient {
-				gradient[i] *= h.o.DistillWeight / float64(metrics.Targets)
+				gradient[i] *= h.o.DistillWeight * share / float64(len(b.Targets))
 			}
 			loss = tp.Add(loss, tp.Dot(out.Relevance, tp.Floats(narrow(gradient), out.Relevance.Shape()...)))
 		}
@@ -221,6 +223,7 @@ func narrow(x []float64) []float32 {
 func TestUpdate(t *testing.T) {
 	one := []corpus.Document{account("en", "a", 0, 9), account("de", "a", 1, 14), account("en", "a", 2, 5)}
 	two := append(slices.Clone(one), account("de", "b", 4, 2), account("en", "b", 6, 4))
+	three := append(slices.Clone(two), account("de", "c", 7, 7), account("en", "c", 8, 3))
 	for _, c := range []struct {
 		name   string
 		docs   []corpus.Document
@@ -235,6 +238,8 @@ func TestUpdate(t *testing.T) {
 		{"null document", one, func(o *PretrainOptions) { o.NullDocument = true }},
 		{"distillation", one, func(o *PretrainOptions) { o.DistillWeight = 2 }},
 		{"accumulation", two, func(o *PretrainOptions) { o.Accumulate = 2 }},
+		{"replicas", three, func(o *PretrainOptions) { o.Replicas = 3 }},
+		{"replicas, accumulation", three, func(o *PretrainOptions) { o.Replicas, o.Accumulate = 2, 2 }},
 		{"accumulation, distillation", two, func(o *PretrainOptions) { o.Accumulate, o.DistillWeight = 2, 2 }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
