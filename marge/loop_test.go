@@ -386,7 +386,7 @@ func TestHostileTrainerState(t *testing.T) {
 		"evidence":          {setInt("index.evidence", -3), "there are 24 items"},
 		"score":             {setFloat(trainerState, "index.scores", math.NaN()), "not a number"},
 		"first moment":      {setFloat(trainerState, "m.shared.weight", math.NaN()), "m.shared.weight: element 0 is NaN"},
-		"negative variance": {setFloat(trainerState, "v.shared.weight", -1), "v.shared.weight: element 0 is -1"},
+		"negative variance": {setFloat(trainerState, "v.shared.weight", -1), "v.shared.weight: a mean of squares is negative"},
 		"infinite variance": {setFloat(trainerState, "v.shared.weight", math.Inf(1)), "v.shared.weight: element 0 is +Inf"},
 		"many steps":        {setInt(stepsTensor, 21), "21 of 20 steps"},
 		"negative steps":    {setInt(stepsTensor, -1), "-1"},
