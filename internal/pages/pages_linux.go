@@ -6,10 +6,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Advise asks the system to back memory with large pages, of which the
-// processor finds the places much faster: matrices of megabytes have more small
-// pages than its table of translations has entries. It is only advice; memory
-// that was touched before stays as it is.
+// Advise asks the system to back memory with large pages. A matrix of megabytes
+// has more small pages than the processor's translation buffer (TLB) has
+// entries. It is only advice; memory that was touched before stays as it is.
 func Advise(x []float32) {
 	at := uintptr(unsafe.Pointer(unsafe.SliceData(x)))
 	skip := -at % Size
