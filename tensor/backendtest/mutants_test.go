@@ -1,23 +1,24 @@
 package backendtest
 
 import (
-	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"testing"
 
 	"github.com/marge-go/marge/tensor"
 )
 
-// recorder takes errors in place of a test.
+// recorder takes errors in place of a test, and ends the goroutine at the first.
 type recorder struct {
 	testing.TB
-	errors []string
+	failed bool
 }
 
 func (r *recorder) Helper() {}
 
 func (r *recorder) Errorf(format string, args ...any) {
-	r.errors = append(r.errors, fmt.Sprintf(format, args...))
+	r.failed = true
+	runtime.Goexit()
 }
 
 // mutant is a CPU with one fault.
@@ -141,9 +142,14 @@ func TestSuiteFindsFaults(t *testing.T) {
 	} {
 		r := &recorder{TB: t}
 		m := &mutant{CPU: tensor.NewCPU(1), fault: c.fault}
-		c.test(&suite{TB: r, b: m, tol: Float32, rng: rand.New(rand.NewPCG(1, 2))})
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			c.test(&suite{TB: r, b: m, tol: Float32, rng: rand.New(rand.NewPCG(1, 2))})
+		}()
+		<-done
 		m.Close()
-		if len(r.errors) == 0 {
+		if !r.failed {
 			t.Errorf("no error for %q", c.fault)
 		}
 	}
