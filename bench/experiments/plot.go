@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"math"
-	"os"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
@@ -12,6 +11,7 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 
 	"github.com/marge-go/marge/internal/charts"
+	"github.com/marge-go/marge/internal/osfile"
 )
 
 // panel is one plot of a figure.
@@ -121,5 +121,5 @@ func savePNG(path string, panels []panel) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(path, image, 0o666)
+	return osfile.WriteFile(path, image)
 }

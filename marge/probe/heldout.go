@@ -28,6 +28,8 @@ type HeldoutOptions struct {
 	// that the loss (60), the attention (16) and the histograms of relevance
 	// (500) are measured on.
 	LossTargets, AttentionTargets, RelevanceTargets int
+	// OnProgress, if not nil, is called during a measurement, first with 0 done.
+	OnProgress func(done, total int)
 }
 
 // Heldout measures a model on documents that it is not trained on. All that is
@@ -39,6 +41,8 @@ type Heldout struct {
 	meta    []eval.Doc
 	langs   []string
 	targets []int // documents that have a translation, shuffled
+
+	done, total int // of a measurement: targets of the loss, then of attention
 }
 
 // NewHeldout returns a measurement on documents, which it does not copy.
@@ -178,13 +182,16 @@ func (h *Heldout) Measure(ctx context.Context, m *marge.Model) (*Measurement, er
 	if err := h.Check(); err != nil {
 		return nil, err
 	}
+	targets := h.targets[:min(h.o.LossTargets, len(h.targets))]
+	h.total = len(targets) + min(h.o.AttentionTargets, len(targets))
+	h.progress(0)
 	rows, err := m.Embed(ctx, h.tokens)
 	if err != nil {
 		return nil, fmt.Errorf("probe: %w", err)
 	}
 	dense := eval.NewDense(m.Runner(), rows, m.Config.EmbeddingDim())
-	targets := h.targets[:min(h.o.LossTargets, len(h.targets))]
-	evidence, err := eval.SelectEvidence(ctx, h.meta, targets, dense, eval.EvidenceOptions{Documents: h.o.Evidence, Seed: h.o.Seed})
+	o := eval.EvidenceOptions{Documents: h.o.Evidence, Seed: h.o.Seed}
+	evidence, err := eval.SelectEvidence(ctx, h.meta, targets, dense, o)
 	if err != nil {
 		return nil, fmt.Errorf("probe: %w", err)
 	}
@@ -206,6 +213,14 @@ func (h *Heldout) Measure(ctx context.Context, m *marge.Model) (*Measurement, er
 		return nil, fmt.Errorf("probe: %w", err)
 	}
 	return r, nil
+}
+
+// progress tells how much of a measurement is done.
+func (h *Heldout) progress(done int) {
+	h.done = done
+	if h.o.OnProgress != nil {
+		h.o.OnProgress(done, h.total)
+	}
 }
 
 // relevance computes f between some of the targets and all documents in other
@@ -243,7 +258,7 @@ func (h *Heldout) relevance(ctx context.Context, dense *eval.Dense, r *Measureme
 
 // loss measures how well targets are reconstructed.
 func (h *Heldout) loss(ctx context.Context, m *marge.Model, evidence *eval.Evidence) (Losses, error) {
-	report, err := evidence.Loss(ctx, LossOf(m, h.docs), eval.Bootstrap{}, nil)
+	report, err := evidence.Loss(ctx, LossOf(m, h.docs), eval.Bootstrap{}, func(done, _ int) { h.progress(done) })
 	if err != nil {
 		return Losses{}, err
 	}
@@ -290,6 +305,7 @@ func (h *Heldout) attention(ctx context.Context, m *marge.Model, evidence *eval.
 		}
 		r.AttentionTranslation += a.Mass[0][0] / float64(n)
 		r.AttentionUniform += float64(len(b.Evidence[0])+2) / float64(tokens) / float64(n)
+		h.progress(h.done + 1)
 	}
 	return nil
 }

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/marge-go/marge/internal/osfile"
 )
 
 // LogName is the name of the JSON Lines file in a Log's directory.
@@ -66,7 +68,7 @@ func OpenLog(dir string, first int) (*Log, error) {
 		}
 	}
 	if !bytes.Equal(keep, content) {
-		if err := replaceFile(path, keep); err != nil {
+		if err := osfile.WriteFile(path, keep); err != nil {
 			return fail(err)
 		}
 	}
@@ -276,14 +278,4 @@ func ascending(lines []logLine) []bool {
 		}
 	}
 	return marked
-}
-
-// replaceFile gives a file another content: after a crash it has the old one
-// or the new one.
-func replaceFile(path string, content []byte) error {
-	temp := path + ".tmp"
-	if err := os.WriteFile(temp, content, 0o666); err != nil {
-		return err
-	}
-	return os.Rename(temp, path)
 }

@@ -15,6 +15,7 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 
 	"github.com/marge-go/marge/internal/charts"
+	"github.com/marge-go/marge/internal/osfile"
 	"github.com/marge-go/marge/marge/probe"
 )
 
@@ -171,7 +172,7 @@ func save(path string, runs []run) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	return os.WriteFile(path, image, 0o666)
+	return osfile.WriteFile(path, image)
 }
 
 // line is a curve of a run.
