@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io/fs"
 	"iter"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/marge-go/marge/marge"
 	"github.com/marge-go/marge/marge/corpus"
@@ -24,70 +26,46 @@ type data struct {
 	heldout   evaluation
 }
 
-// prepare makes the tokenizer and the tokenised corpus in the output
-// directory, or opens those that an interrupted run left there.
-func prepare(ctx context.Context, o *options) (*data, error) {
-	d := &data{}
-	vocabulary, dir := filepath.Join(o.out, "tokenizer.json"), filepath.Join(o.out, "corpus")
-	var err error
-	if d.tokenizer, err = tokenizer.Load(vocabulary); errors.Is(err, fs.ErrNotExist) {
-		d.tokenizer, err = trainTokenizer(ctx, o)
-		if err == nil {
-			err = d.tokenizer.Save(vocabulary)
-		}
-	}
+// documents are those of files, or generated ones.
+type documents struct {
+	sources []corpus.Source
+	all     func() iter.Seq2[corpus.Document, error]
+	close   func() error
+}
+
+// openFiles opens files to be read several times. Bad lines that are skipped
+// are reported the first time.
+func (o *options) openFiles(ctx context.Context, patterns []string) (*documents, error) {
+	input, err := corpus.OpenInput(ctx, patterns, o.out)
 	if err != nil {
 		return nil, err
 	}
-	if d.store, err = corpus.Open(dir); errors.Is(err, fs.ErrNotExist) {
-		fmt.Println("tokenising the corpus")
-		d.store, err = corpus.Build(dir, training(ctx, o), d.tokenizer, corpus.BuildOptions{ChunkTokens: o.chunk, MaxChunks: o.maxChunks})
-	}
+	sources, err := input.Sources(ctx)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, input.Close())
 	}
-	fmt.Printf("corpus: %d documents, %d chunks, %d tokens, %d shards, %d languages\n",
-		d.store.Documents(), d.store.Len(), d.store.TotalTokens(), len(d.store.Shards()), len(d.store.Langs()))
-	if d.heldout, err = heldout(ctx, o, d.tokenizer); err != nil {
-		return nil, errors.Join(err, d.store.Close())
-	}
-	return d, nil
-}
-
-// training returns the documents to train on.
-func training(ctx context.Context, o *options) iter.Seq2[corpus.Document, error] {
-	if len(o.corpora) == 0 {
-		return generated(ctx, news.Options{Seed: o.seed, Events: o.events})
-	}
-	return read(ctx, o, o.corpora)
-}
-
-func generated(ctx context.Context, n news.Options) iter.Seq2[corpus.Document, error] {
-	return func(yield func(corpus.Document, error) bool) {
-		for doc := range news.Documents(n) {
-			if !yield(doc, ctx.Err()) || ctx.Err() != nil {
-				return
-			}
+	passes := 0
+	all := func() iter.Seq2[corpus.Document, error] {
+		passes++
+		if passes == 1 {
+			return o.reporting(ctx, input)
 		}
+		return input.Documents(ctx, corpus.ReadOptions{SkipBad: o.skipBad})
 	}
+	return &documents{sources, all, input.Close}, nil
 }
 
-// read streams documents from files; it reports what it skips.
-func read(ctx context.Context, o *options, paths []string) iter.Seq2[corpus.Document, error] {
+// reporting returns the documents of an input and reports what is skipped.
+func (o *options) reporting(ctx context.Context, input *corpus.Input) iter.Seq2[corpus.Document, error] {
 	return func(yield func(corpus.Document, error) bool) {
 		var stats corpus.ReadStats
-		for doc, err := range corpus.Files(paths, corpus.ReadOptions{
-			SkipBad: o.skipBad,
-			OnBad: func(e *corpus.LineError) {
-				stats.Skipped++
-				stats.Reasons[e.Reason]++
-				fmt.Fprintln(os.Stderr, "skipped:", e)
-			},
-		}) {
-			if err == nil {
-				err = ctx.Err()
-			}
-			if !yield(doc, err) || err != nil {
+		onBad := func(e *corpus.LineError) {
+			stats.Skipped++
+			stats.Reasons[e.Reason]++
+			fmt.Fprintln(os.Stderr, "skipped:", e)
+		}
+		for doc, err := range input.Documents(ctx, corpus.ReadOptions{SkipBad: o.skipBad, OnBad: onBad}) {
+			if !yield(doc, err) {
 				break
 			}
 			stats.Documents++
@@ -98,29 +76,119 @@ func read(ctx context.Context, o *options, paths []string) iter.Seq2[corpus.Docu
 	}
 }
 
-func trainTokenizer(ctx context.Context, o *options) (*tokenizer.Tokenizer, error) {
-	fmt.Println("training the tokenizer")
+// generate returns generated news.
+func generate(ctx context.Context, n news.Options) *documents {
+	name := fmt.Sprintf("generated news, seed %d, events %d to %d", n.Seed, n.First, n.First+n.Events-1)
+	all := func() iter.Seq2[corpus.Document, error] {
+		return func(yield func(corpus.Document, error) bool) {
+			for doc := range news.Documents(n) {
+				if !yield(doc, ctx.Err()) || ctx.Err() != nil {
+					return
+				}
+			}
+		}
+	}
+	return &documents{[]corpus.Source{{Name: name}}, all, func() error { return nil }}
+}
+
+// openTraining opens the documents to train on.
+func (o *options) openTraining(ctx context.Context) (*documents, error) {
+	if len(o.corpora) == 0 {
+		return generate(ctx, news.Options{Seed: o.seed, Events: o.events}), nil
+	}
+	return o.openFiles(ctx, o.corpora)
+}
+
+// openHeldout opens the documents to evaluate on, or returns nil.
+func (o *options) openHeldout(ctx context.Context) (*documents, error) {
+	switch {
+	case len(o.evals) > 0:
+		return o.openFiles(ctx, o.evals)
+	case len(o.corpora) > 0:
+		return nil, nil
+	}
+	return generate(ctx, news.Options{Seed: o.seed, Events: o.heldoutEvents, First: news.FirstHeldOut}), nil
+}
+
+// prepare makes the tokenizer and the tokenised corpus in the output
+// directory, or opens those that an earlier run made of the same.
+func prepare(ctx context.Context, o *options) (d *data, err error) {
+	train, err := o.openTraining(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, train.close()) }()
+	heldout, err := readHeldout(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	d = &data{}
+	if d.tokenizer, err = o.tokenizer(train, heldout); err != nil {
+		return nil, err
+	}
+	if d.heldout, err = o.evaluation(heldout, d.tokenizer); err != nil {
+		return nil, err
+	}
+	if d.store, err = o.store(train, d.tokenizer); err != nil {
+		return nil, err
+	}
+	fmt.Printf("corpus: %d documents, %d chunks, %d tokens, %d shards, %d languages\n",
+		d.store.Documents(), d.store.Len(), d.store.TotalTokens(), len(d.store.Shards()), len(d.store.Langs()))
+	return d, nil
+}
+
+func readHeldout(ctx context.Context, o *options) (docs []corpus.Document, err error) {
+	from, err := o.openHeldout(ctx)
+	if from == nil || err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, from.close()) }()
+	for doc, err := range from.all() {
+		if err != nil {
+			return nil, err
+		}
+		docs = append(docs, doc)
+	}
+	return docs, nil
+}
+
+// tokenizer trains a tokenizer, or loads the one that was trained on the same.
+func (o *options) tokenizer(train *documents, heldout []corpus.Document) (*tokenizer.Tokenizer, error) {
 	languages := map[string]bool{}
+	for _, doc := range heldout {
+		languages[doc.Lang] = true
+	}
+	made := madeFrom{
+		Sources: train.sources, SkipBad: o.skipBad,
+		HeldoutLanguages: slices.Sorted(maps.Keys(languages)), VocabSize: marge.Presets()[o.config].VocabSize,
+		// A training may go on with other documents to evaluate on.
+		anyHeldout: len(o.checkpoints()) > 0,
+	}
+	path := filepath.Join(o.out, "tokenizer.json")
+	t, difference, err := loadTokenizer(path, made)
+	if err != nil {
+		return nil, err
+	}
+	if difference != nil {
+		if err := o.mayReplace(path, difference); err != nil {
+			return nil, err
+		}
+		if err := os.Remove(path); err != nil {
+			return nil, err
+		}
+	} else if t != nil {
+		return t, nil
+	}
+	fmt.Println("training the tokenizer")
+	for doc, err := range train.all() {
+		if err != nil {
+			return nil, err
+		}
+		languages[doc.Lang] = true
+	}
 	var failure error
-	for doc, err := range training(ctx, o) {
-		if err != nil {
-			return nil, err
-		}
-		languages[doc.Lang] = true
-	}
-	for doc, err := range evaluationDocuments(ctx, o) {
-		if err != nil {
-			return nil, err
-		}
-		languages[doc.Lang] = true
-	}
-	var names []string
-	for lang := range languages {
-		names = append(names, lang)
-	}
-	slices.Sort(names)
-	t, err := tokenizer.Train(func(yield func(string) bool) {
-		for doc, err := range training(ctx, o) {
+	t, err = tokenizer.Train(func(yield func(string) bool) {
+		for doc, err := range train.all() {
 			if err != nil {
 				failure = err
 				return
@@ -129,33 +197,82 @@ func trainTokenizer(ctx context.Context, o *options) (*tokenizer.Tokenizer, erro
 				return
 			}
 		}
-	}, tokenizer.TrainOptions{VocabSize: marge.Presets()[o.config].VocabSize, Languages: names})
-	return t, errors.Join(failure, err)
+	}, tokenizer.TrainOptions{VocabSize: made.VocabSize, Languages: slices.Sorted(maps.Keys(languages))})
+	if err := errors.Join(failure, err); err != nil {
+		return nil, err
+	}
+	return t, saveTokenizer(path, t, made)
 }
 
-func evaluationDocuments(ctx context.Context, o *options) iter.Seq2[corpus.Document, error] {
-	if len(o.evals) > 0 {
-		return read(ctx, o, o.evals)
+// store tokenises the corpus, or opens the store of the same.
+func (o *options) store(train *documents, t *tokenizer.Tokenizer) (*corpus.Store, error) {
+	dir := filepath.Join(o.out, "corpus")
+	build := corpus.BuildOptions{ChunkTokens: o.chunk, MaxChunks: o.maxChunks, Sources: train.sources}
+	wanted, err := corpus.ProvenanceOf(t, build)
+	if err != nil {
+		return nil, err
 	}
-	if len(o.corpora) > 0 {
-		return func(func(corpus.Document, error) bool) {}
-	}
-	return generated(ctx, news.Options{Seed: o.seed, Events: o.heldoutEvents, First: news.FirstHeldOut})
-}
-
-// heldout returns the documents to evaluate on, the first chunk of each.
-func heldout(ctx context.Context, o *options, t *tokenizer.Tokenizer) (evaluation, error) {
-	e := evaluation{seed: o.seed}
-	for doc, err := range evaluationDocuments(ctx, o) {
-		if err != nil {
-			return e, err
+	store, err := corpus.Open(dir)
+	if err == nil {
+		difference := store.Provenance().Check(wanted)
+		if difference == nil {
+			return store, nil
 		}
+		if err := errors.Join(o.mayReplace(dir, difference), store.Close()); err != nil {
+			return nil, err
+		}
+		if err := os.RemoveAll(dir); err != nil {
+			return nil, err
+		}
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	fmt.Println("tokenising the corpus")
+	return corpus.Build(dir, train.all(), t, build)
+}
+
+// mayReplace tells that what an earlier run left at path differs from what is
+// wanted now, or returns an error if a checkpoint depends on it.
+func (o *options) mayReplace(path string, difference error) error {
+	if len(o.checkpoints()) > 0 {
+		return fmt.Errorf("the training in %s cannot go on with other data: %s: %w; "+
+			"give the flags and files that it was started with, or another -out", o.out, path, difference)
+	}
+	fmt.Fprintf(os.Stderr, "%s is made anew: %v\n", path, difference)
+	return nil
+}
+
+// checkpoints returns the paths of the checkpoints in the output directory.
+func (o *options) checkpoints() []string {
+	paths, _ := filepath.Glob(filepath.Join(escapeGlob(o.out), "checkpoint-*"))
+	return paths
+}
+
+// escapeGlob makes a pattern that matches one path.
+func escapeGlob(path string) string {
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
+}
+
+// evaluation returns the documents to evaluate on, the first chunk of each.
+func (o *options) evaluation(docs []corpus.Document, t *tokenizer.Tokenizer) (evaluation, error) {
+	e := evaluation{seed: o.seed}
+	for _, doc := range docs {
 		if _, err := t.LanguageToken(doc.Lang); err != nil {
-			return e, fmt.Errorf("%s: %w", doc.ID, err)
+			return e, fmt.Errorf("-eval: %s: %w", doc.ID, err)
 		}
 		ids := t.Encode(doc.Text)
-		e.docs = append(e.docs, probe.Document{ID: doc.ID, Lang: doc.Lang, Group: doc.Group, Tokens: ids[:min(len(ids), o.chunk)]})
-		e.texts = append(e.texts, doc.Text)
+		seen := doc.Text
+		if len(ids) > o.chunk {
+			ids = ids[:o.chunk]
+			seen = strings.ToValidUTF8(t.Decode(ids), "") + " [...]"
+		}
+		e.docs = append(e.docs, probe.Document{ID: doc.ID, Lang: doc.Lang, Group: doc.Group, Tokens: ids})
+		e.seen = append(e.seen, seen)
+	}
+	if len(o.corpora) > 0 && len(o.evals) == 0 {
+		e.missing = "there is no -eval, and with -corpus no generated documents are held out"
+	} else if err := e.heldout(probeTargets, nil).Check(); err != nil {
+		e.missing = strings.TrimPrefix(err.Error(), "probe: ")
 	}
 	return e, nil
 }

@@ -4,9 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"runtime"
+	"strings"
 
-	"github.com/marge-go/marge/asm"
 	"github.com/marge-go/marge/marge"
 	"github.com/marge-go/marge/marge/eval"
 	"github.com/marge-go/marge/marge/probe"
@@ -19,20 +18,55 @@ const (
 	probeTargets = 60
 )
 
-// evaluation measures a model on held-out documents.
+// evaluation measures a model on held-out documents: on the first chunk of
+// each.
 type evaluation struct {
-	docs  []probe.Document
-	texts []string
-	seed  uint64
+	docs    []probe.Document
+	seen    []string // text of the chunks
+	seed    uint64
+	missing string // why nothing can be measured, or ""
 }
 
-func (e *evaluation) heldout(targets int) *probe.Heldout {
-	return probe.NewHeldout(e.docs, probe.HeldoutOptions{Seed: e.seed, LossTargets: targets})
+func (e *evaluation) heldout(targets int, onProgress func(done, total int)) *probe.Heldout {
+	return probe.NewHeldout(e.docs, probe.HeldoutOptions{Seed: e.seed, LossTargets: targets, OnProgress: onProgress})
 }
 
-// final measures all that a run reports.
-func (e *evaluation) final(ctx context.Context, m *marge.Model, random *eval.Report) (*result, *probe.Measurement, error) {
-	h, err := e.heldout(lossTargets).Measure(ctx, m)
+// random measures a model before it is trained.
+func (e *evaluation) random(ctx context.Context, m *marge.Model) (*eval.Report, error) {
+	if e.missing != "" {
+		return nil, nil
+	}
+	report, _, err := e.heldout(probeTargets, nil).Retrieval(ctx, m)
+	return report, err
+}
+
+// final measures a trained model and adds the figures to a result. Where
+// nothing can be measured it adds why, and returns no measurement.
+func (e *evaluation) final(ctx context.Context, m *marge.Model, random *eval.Report, r *result, d *display) (*probe.Measurement, error) {
+	r.HeldoutDocuments, r.NotEvaluated = len(e.docs), e.missing
+	if e.missing != "" {
+		return nil, nil
+	}
+	defer d.end()
+	h, tfidf, err := e.measure(ctx, m, func(done, total int) {
+		d.progress(fmt.Sprintf("%3d%%  evaluation", 100*done/total))
+	})
+	if err != nil {
+		r.NotEvaluated = err.Error()
+		if ctx.Err() != nil {
+			r.NotEvaluated = "the evaluation was interrupted"
+		}
+		return nil, fmt.Errorf("evaluation: %w", err)
+	}
+	r.measured(h, random, tfidf)
+	return h, nil
+}
+
+// measure measures a model, and retrieval by TF-IDF beside it.
+func (e *evaluation) measure(
+	ctx context.Context, m *marge.Model, onProgress func(done, total int),
+) (*probe.Measurement, *eval.Report, error) {
+	h, err := e.heldout(lossTargets, onProgress).Measure(ctx, m)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -40,48 +74,36 @@ func (e *evaluation) final(ctx context.Context, m *marge.Model, random *eval.Rep
 	for i, d := range e.docs {
 		docs[i] = eval.Doc{Lang: d.Lang, Group: d.Group}
 	}
-	baseline, err := eval.NewTFIDF(ctx, m.Runner(), e.texts, eval.TFIDFOptions{})
+	scorer, err := eval.NewTFIDF(ctx, m.Runner(), e.seen, eval.TFIDFOptions{})
 	if err != nil {
 		return nil, nil, err
 	}
-	tfidf, err := eval.Retrieval(ctx, docs, baseline, nil)
-	if err != nil {
-		return nil, nil, err
-	}
-	r := &result{
-		HeldoutRetrieved: h.Loss.Retrieved, HeldoutOracle: h.Loss.Oracle, HeldoutRandom: h.Loss.Random, HeldoutNone: h.Loss.None,
-		P1: h.P1, MRR: h.MRR, P1Centered: h.P1Centered, P1RandomInit: random.Micro.P1, P1TFIDF: tfidf.Micro.P1,
-		RelevanceAUC: h.RelevanceAUC, AttentionEntropy: h.AttentionEntropy,
-		AttentionTranslation: h.AttentionTranslation, AttentionUniform: h.AttentionUniform,
-		P1ByPair: map[string]any{}, HeldoutDocuments: len(e.docs), RetrievalQueries: h.Report.Micro.N,
-		GoVersion: runtime.Version(), InstructionSet: asm.Current().String(), ThreadsForTensors: m.Runner().Threads(),
-	}
-	for i, p := range h.Report.Pairs {
-		r.P1ByPair[p.From+"-"+p.To] = map[string]any{
-			"n": p.N, "g": p.P1, "random_init": random.Pairs[i].P1, "tfidf": tfidf.Pairs[i].P1,
-		}
-	}
-	return r, h, nil
+	tfidf, err := eval.Retrieval(ctx, docs, scorer, nil)
+	return h, tfidf, err
 }
 
 // samples prints reconstructions of up to n held-out documents from what g
 // retrieves for them.
 func (e *evaluation) samples(ctx context.Context, w io.Writer, m *marge.Model, h *probe.Measurement, n int) error {
 	for i, target := range h.Targets[:min(n, len(h.Targets))] {
-		found, lang := h.Retrieved[i], e.docs[target].Lang
-		var evidence []string
-		for _, j := range found {
-			evidence = append(evidence, e.texts[j])
-		}
-		text, err := m.Generate(ctx, evidence, marge.GenerateOptions{Lang: lang, MaxTokens: len(e.docs[target].Tokens) + 20})
+		doc := &e.docs[target]
+		language, err := m.Tokenizer.LanguageToken(doc.Lang)
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(w, "\ntarget (%s): %s\n", lang, e.texts[target])
-		for _, j := range found[:min(2, len(found))] {
-			fmt.Fprintf(w, "evidence (%s): %s\n", e.docs[j].Lang, e.texts[j])
+		var evidence [][]int32
+		for _, j := range h.Retrieved[i] {
+			evidence = append(evidence, e.docs[j].Tokens)
 		}
-		fmt.Fprintf(w, "reconstruction: %s\n", text)
+		tokens, err := m.GenerateTokens(ctx, evidence, language, marge.GenerateOptions{MaxTokens: len(doc.Tokens) + 20})
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(w, "\ntarget (%s): %s\n", doc.Lang, e.seen[target])
+		for _, j := range h.Retrieved[i][:min(2, len(h.Retrieved[i]))] {
+			fmt.Fprintf(w, "evidence (%s): %s\n", e.docs[j].Lang, e.seen[j])
+		}
+		fmt.Fprintf(w, "reconstruction: %s\n", strings.ToValidUTF8(m.Tokenizer.Decode(tokens), ""))
 	}
 	return nil
 }

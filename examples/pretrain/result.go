@@ -1,0 +1,128 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"strings"
+
+	"github.com/marge-go/marge/asm"
+	"github.com/marge-go/marge/internal/osfile"
+	"github.com/marge-go/marge/marge"
+	"github.com/marge-go/marge/marge/eval"
+	"github.com/marge-go/marge/marge/probe"
+	"github.com/marge-go/marge/nn"
+)
+
+// result holds every figure of a run. What was not measured is nil, and null in
+// JSON.
+type result struct {
+	Steps                int            `json:"steps"`
+	TargetTokens         int64          `json:"target_tokens"`
+	TokensPerS           float64        `json:"tokens_per_s"`
+	TrainLoss            float64        `json:"train_loss"`
+	LearningRate         float64        `json:"learning_rate"` // peak
+	HeldoutRetrieved     *float64       `json:"heldout_loss_retrieved"`
+	HeldoutRandom        *float64       `json:"heldout_loss_random"`
+	HeldoutNone          *float64       `json:"heldout_loss_none"`
+	HeldoutOracle        *float64       `json:"heldout_loss_oracle"`
+	Beta                 float64        `json:"beta"`
+	P1                   *float64       `json:"p_at_1"`
+	MRR                  *float64       `json:"mrr"`
+	P1Centered           *float64       `json:"p_at_1_centered"`
+	P1RandomInit         *float64       `json:"p_at_1_random_init"`
+	P1TFIDF              *float64       `json:"p_at_1_tfidf"`
+	RelevanceAUC         *float64       `json:"relevance_auc"`
+	AttentionEntropy     *float64       `json:"attention_entropy"`
+	AttentionTranslation *float64       `json:"attention_translation"`
+	AttentionUniform     *float64       `json:"attention_uniform"`
+	PeakRSSMB            float64        `json:"peak_rss_mb"`
+	Params               int            `json:"params"`
+	P1ByPair             map[string]any `json:"p_at_1_by_pair"`
+	HeldoutDocuments     int            `json:"heldout_documents"`
+	RetrievalQueries     *int           `json:"retrieval_queries"`
+	NotEvaluated         string         `json:"not_evaluated,omitempty"` // why
+	GoVersion            string         `json:"go_version"`
+	InstructionSet       string         `json:"instruction_set"`
+	ThreadsForTensors    int            `json:"threads"`
+}
+
+// newResult has the figures of a training.
+func newResult(o *options, m *marge.Model, stats marge.PretrainStats) *result {
+	return &result{
+		Steps: stats.Steps, TargetTokens: stats.TargetTokens, TrainLoss: stats.Loss, LearningRate: o.lr,
+		TokensPerS: float64(stats.TargetTokens) / max(stats.Elapsed.Seconds(), 1e-9),
+		Beta:       float64(m.Beta()), Params: nn.Count(m.Parameters()), PeakRSSMB: peakRSS(),
+		GoVersion: runtime.Version(), InstructionSet: asm.Current().String(), ThreadsForTensors: m.Runner().Threads(),
+	}
+}
+
+// measured adds the figures of an evaluation.
+func (r *result) measured(h *probe.Measurement, random, tfidf *eval.Report) {
+	queries := h.Report.Micro.N
+	r.RetrievalQueries = &queries
+	for to, v := range map[**float64]float64{
+		&r.HeldoutRetrieved: h.Loss.Retrieved, &r.HeldoutOracle: h.Loss.Oracle,
+		&r.HeldoutRandom: h.Loss.Random, &r.HeldoutNone: h.Loss.None,
+		&r.P1: h.P1, &r.MRR: h.MRR, &r.P1Centered: h.P1Centered,
+		&r.P1RandomInit: random.Micro.P1, &r.P1TFIDF: tfidf.Micro.P1,
+		&r.RelevanceAUC: h.RelevanceAUC, &r.AttentionEntropy: h.AttentionEntropy,
+		&r.AttentionTranslation: h.AttentionTranslation, &r.AttentionUniform: h.AttentionUniform,
+	} {
+		*to = &v
+	}
+	r.P1ByPair = map[string]any{}
+	for i, p := range h.Report.Pairs {
+		r.P1ByPair[p.From+"-"+p.To] = map[string]any{
+			"n": p.N, "g": p.P1, "random_init": random.Pairs[i].P1, "tfidf": tfidf.Pairs[i].P1,
+		}
+	}
+}
+
+func (r *result) print(w io.Writer) {
+	if r.NotEvaluated != "" {
+		fmt.Fprintf(w, "\nheld-out documents: not evaluated: %s\n", r.NotEvaluated)
+		return
+	}
+	fmt.Fprintf(w, "\nheld-out cross-lingual retrieval (%d queries)    P@1    MRR\n", *r.RetrievalQueries)
+	fmt.Fprintf(w, "  g, trained                                    %5.3f  %5.3f\n", *r.P1, *r.MRR)
+	fmt.Fprintf(w, "  g, trained, centred by language               %5.3f\n", *r.P1Centered)
+	fmt.Fprintf(w, "  g, random weights                             %5.3f\n", *r.P1RandomInit)
+	fmt.Fprintf(w, "  TF-IDF of characters                          %5.3f\n", *r.P1TFIDF)
+	fmt.Fprintf(w, "held-out loss, nats per token: evidence retrieved %.3f, translations %.3f, random %.3f, none %.3f\n",
+		*r.HeldoutRetrieved, *r.HeldoutOracle, *r.HeldoutRandom, *r.HeldoutNone)
+}
+
+// write writes the figures to a file and, if show says so, to w.
+func (r *result) write(path string, show bool, w io.Writer) error {
+	line, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	line = append(line, '\n')
+	if err := osfile.WriteFile(path, line); err != nil {
+		return err
+	}
+	if show {
+		_, err = w.Write(line)
+	}
+	return err
+}
+
+// peakRSS returns the most memory that the process has had, in MiB, or what
+// the Go runtime has now where the system does not tell.
+func peakRSS() float64 {
+	if data, err := os.ReadFile("/proc/self/status"); err == nil {
+		for line := range strings.Lines(string(data)) {
+			var kb float64
+			if n, _ := fmt.Sscanf(line, "VmHWM: %f kB", &kb); n == 1 {
+				return kb / 1024
+			}
+		}
+	}
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	return float64(stats.Sys) / (1 << 20)
+}
