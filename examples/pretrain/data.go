@@ -180,24 +180,17 @@ func (o *options) tokenizer(train *documents, heldout []corpus.Document) (*token
 		return t, nil
 	}
 	fmt.Println("training the tokenizer")
-	for doc, err := range train.all() {
-		if err != nil {
-			return nil, err
-		}
-		languages[doc.Lang] = true
+	trained, err := corpus.Languages(train.all())
+	if err != nil {
+		return nil, err
+	}
+	for _, lang := range trained {
+		languages[lang] = true
 	}
 	var failure error
-	t, err = tokenizer.Train(func(yield func(string) bool) {
-		for doc, err := range train.all() {
-			if err != nil {
-				failure = err
-				return
-			}
-			if !yield(doc.Text) {
-				return
-			}
-		}
-	}, tokenizer.TrainOptions{VocabSize: made.VocabSize, Languages: slices.Sorted(maps.Keys(languages))})
+	t, err = tokenizer.Train(corpus.Texts(train.all(), &failure), tokenizer.TrainOptions{
+		VocabSize: made.VocabSize, Languages: slices.Sorted(maps.Keys(languages)),
+	})
 	if err := errors.Join(failure, err); err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"io/fs"
@@ -426,6 +427,7 @@ func TestFlags(t *testing.T) {
 		"-corpus - -eval -":                "standard input",
 		"-resume":                          "-resume needs -out",
 		"-steps 5 more":                    `unexpected argument "more"`,
+		"-steps x":                         "-steps",
 		"-seed -1":                         "-seed",
 		"-corpus a -lr 0 -index-every 0":   "-lr 0",
 		"-index-every 0 -lr 0 -dropout -1": "-lr 0", // always the same one first
@@ -433,6 +435,13 @@ func TestFlags(t *testing.T) {
 		if o, err := parse(strings.Fields(args), io.Discard); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %+v, error %v, want one with %q", args, o, err, want)
 		}
+	}
+	var help strings.Builder
+	if _, err := parse([]string{"-h"}, &help); !errors.Is(err, flag.ErrHelp) {
+		t.Errorf("-h: %v", err)
+	}
+	if !strings.Contains(help.String(), "-eval") || !strings.Contains(help.String(), "but none with -corpus") {
+		t.Errorf("-h prints %q", help.String())
 	}
 	for args, want := range map[string]float64{
 		"": 2e-3, "-config small": 5e-4, "-config base": 2.5e-4, "-config paper": 1.25e-4, "-config small -lr 1e-3": 1e-3,

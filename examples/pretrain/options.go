@@ -59,11 +59,11 @@ func (f *files) Set(s string) error { *f = append(*f, s); return nil }
 const tinyRate = 2e-3
 
 // parse reads and checks the flags. What is wrong with them is an error that
-// names the flag; usage goes to output.
+// names the flag. With -h it prints all flags and returns flag.ErrHelp.
 func parse(args []string, output io.Writer) (*options, error) {
 	o := &options{heldoutEvents: 100, flags: flag.NewFlagSet("pretrain", flag.ContinueOnError)}
 	f := o.flags
-	f.SetOutput(output)
+	f.SetOutput(io.Discard) // errors are returned
 	f.Var(&o.corpora, "corpus", "JSON Lines to train on, plain, gzip or zstd: a `file`, a folder, a pattern such as 'news/*.jsonl', "+
 		"or - for standard input (repeatable; default: generated news)")
 	f.Var(&o.evals, "eval", "JSON Lines of held-out documents with group, `file` as with -corpus "+
@@ -96,6 +96,10 @@ func parse(args []string, output io.Writer) (*options, error) {
 		"not those of the shard (as the paper does)")
 	f.IntVar(&o.indexEvery, "index-every", 1500, "updates between two indexes (paper: 10000)")
 	if err := f.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			f.SetOutput(output)
+			f.PrintDefaults()
+		}
 		return nil, err
 	}
 	if err := o.check(); err != nil {

@@ -63,13 +63,12 @@ func (d *display) message(format string, args ...any) {
 	fmt.Fprintln(d.w, strings.TrimSuffix(fmt.Sprintf(format, args...), "\n"))
 }
 
-// end ends the terminal's line, whose text stays.
+// end ends the terminal's line, whose text stays. The next one comes at once.
 func (d *display) end() {
 	if d.open {
 		fmt.Fprintln(d.w)
-		d.open = false
+		d.open, d.shown = false, time.Time{}
 	}
-	d.shown = time.Time{}
 }
 
 // progress shows how a training goes and has it probed on schedule.
