@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -29,6 +30,8 @@ type Log struct {
 	lines  *os.File
 	events *eventFile
 	last   int          // step of the last record, or one before the first
+	record *Record      // appended last, nil before the first
+	start  int64        // of its line in the file
 	first  *Measurement // of all, those before the run was resumed too
 
 	damage   *DamageError // lines that OpenLog put aside, or nil
@@ -95,6 +98,20 @@ func (l *Log) Append(r *Record) error {
 	if r.Step <= l.last {
 		return fmt.Errorf("probe: a record of step %d cannot follow step %d", r.Step, l.last)
 	}
+	end, err := l.lines.Seek(0, io.SeekEnd)
+	if err != nil {
+		return fmt.Errorf("probe: %w", err)
+	}
+	if err := l.write(r); err != nil {
+		return err
+	}
+	l.last, l.record, l.start = r.Step, r, end
+	l.measured(r.Heldout)
+	return nil
+}
+
+// write writes a record at the end of the files.
+func (l *Log) write(r *Record) error {
 	line, err := json.Marshal(r)
 	if err != nil {
 		return fmt.Errorf("probe: record of step %d: %w", r.Step, err)
@@ -105,9 +122,19 @@ func (l *Log) Append(r *Record) error {
 	if err := l.events.append(r); err != nil {
 		return fmt.Errorf("probe: %w", err)
 	}
-	l.last = r.Step
-	l.measured(r.Heldout)
 	return nil
+}
+
+// addLinks adds links to the record that was appended last, if it has none.
+func (l *Log) addLinks(links *Links) error {
+	if l.record == nil || l.record.Links != nil {
+		return nil
+	}
+	l.record.Links = links
+	if err := l.lines.Truncate(l.start); err != nil {
+		return fmt.Errorf("probe: %w", err)
+	}
+	return l.write(l.record)
 }
 
 // measured keeps the first measurement of all.

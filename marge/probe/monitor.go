@@ -44,6 +44,7 @@ type Monitor struct {
 	sum  Train // of the updates since the last Train, n of them
 	n    int
 	from marge.Metrics // at the last Train
+	last marge.Metrics // of the last update
 }
 
 // NewMonitor returns a monitor of a model. A measurement that the context
@@ -119,6 +120,7 @@ func (p *Monitor) OnStep(m marge.Metrics) error {
 			p.fault = fmt.Sprintf("damaged lines of the log were moved to %s%s: %v", LogName, damagedSuffix, err)
 		}
 	}
+	p.last = m
 	p.sum.Loss += m.Loss
 	p.sum.GradNorm += m.GradNorm
 	p.sum.GradNormMax = max(p.sum.GradNormMax, m.GradNorm)
@@ -173,10 +175,31 @@ func (p *Monitor) train(m marge.Metrics) *Train {
 	return &t
 }
 
-// Close closes the files.
+// Close closes the files. If the training was stopped between an index and the
+// update after it, the record of the last update gets what the index is like: a
+// resumed training has it already and does not call OnIndex again.
 func (p *Monitor) Close() error {
 	if p.log == nil {
 		return nil
 	}
-	return p.log.Close()
+	return errors.Join(p.flush(), p.log.Close())
+}
+
+// flush writes what an index is like that no update followed.
+func (p *Monitor) flush() error {
+	links := p.links
+	if links == nil {
+		return nil
+	}
+	p.links = nil
+	if p.log.last == p.last.Step {
+		return p.log.addLinks(links)
+	}
+	r := &Record{Step: p.last.Step, TargetTokens: p.last.TargetTokens, Seconds: p.last.Elapsed.Seconds(), Links: links}
+	if p.o.OnRecord != nil {
+		if err := p.o.OnRecord(r); err != nil {
+			return err
+		}
+	}
+	return p.log.Append(r)
 }
