@@ -19,6 +19,7 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/marge-go/marge/internal/osfile"
 	"github.com/marge-go/marge/marge"
 	"github.com/marge-go/marge/nn/safetensors"
 	"github.com/marge-go/marge/tensor"
@@ -103,11 +104,7 @@ func write(path string, m *marge.Model, b *marge.Batch) error {
 	for _, p := range m.Parameters() {
 		tensors = append(tensors, safetensors.Float32("grad."+p.Name, p.Shape(), values(p.Grad())))
 	}
-	f, err := os.Create(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(safetensors.Write(f, tensors, nil), f.Close())
+	return osfile.Replace(path, func(f *os.File) error { return safetensors.Write(f, tensors, nil) })
 }
 
 func values(t *tensor.Tensor) []float32 {

@@ -42,7 +42,9 @@ func (e *evaluation) random(ctx context.Context, m *marge.Model) (*eval.Report, 
 
 // final measures a trained model and adds the figures to a result. Where
 // nothing can be measured it adds why, and returns no measurement.
-func (e *evaluation) final(ctx context.Context, m *marge.Model, random *eval.Report, r *result, d *display) (*probe.Measurement, error) {
+func (e *evaluation) final(
+	ctx context.Context, m *marge.Model, random *eval.Report, r *result, d *display,
+) (*probe.Measurement, error) {
 	r.HeldoutDocuments, r.NotEvaluated = len(e.docs), e.missing
 	if e.missing != "" {
 		return nil, nil

@@ -73,7 +73,8 @@ func (m madeFrom) check(wanted madeFrom) error {
 	case m.SkipBad != wanted.SkipBad:
 		return fmt.Errorf("-skip-bad was %v and is %v", m.SkipBad, wanted.SkipBad)
 	case !wanted.anyHeldout && !slices.Equal(m.HeldoutLanguages, wanted.HeldoutLanguages):
-		return fmt.Errorf("the languages of the held-out documents were %v and are %v", m.HeldoutLanguages, wanted.HeldoutLanguages)
+		return fmt.Errorf("the languages of the held-out documents were %v and are %v",
+			m.HeldoutLanguages, wanted.HeldoutLanguages)
 	case !slices.EqualFunc(m.Sources, wanted.Sources, same):
 		return fmt.Errorf("it was trained on %v, wanted is %v", m.Sources, wanted.Sources)
 	}

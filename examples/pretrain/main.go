@@ -178,7 +178,8 @@ func (o *options) training(log *progress) marge.PretrainOptions {
 // report evaluates the trained model and leaves what is known in result.json
 // and curves.png, also if the evaluation is interrupted.
 func report(
-	ctx context.Context, o *options, m *marge.Model, d *data, random *eval.Report, stats marge.PretrainStats, show *display,
+	ctx context.Context, o *options, m *marge.Model, d *data, random *eval.Report,
+	stats marge.PretrainStats, show *display,
 ) error {
 	r := newResult(o, m, stats)
 	measured, failure := d.heldout.final(ctx, m, random, r, show)

@@ -54,9 +54,14 @@ type files []string
 func (f *files) String() string     { return strings.Join(*f, ",") }
 func (f *files) Set(s string) error { *f = append(*f, s); return nil }
 
-// tinyRate is the learning rate of -config tiny unless -lr gives another. It
-// suits minutes on generated news; marge.DefaultLearningRate is more careful.
-const tinyRate = 2e-3
+// defaultRate returns the learning rate of a size unless -lr gives another. That
+// of tiny suits minutes on generated news; the library's is more careful.
+func defaultRate(size string) float64 {
+	if size == "tiny" {
+		return 2e-3
+	}
+	return marge.DefaultLearningRate(marge.Presets()[size])
+}
 
 // parse reads and checks the flags. What is wrong with them is an error that
 // names the flag. With -h it prints all flags and returns flag.ErrHelp.
@@ -64,8 +69,8 @@ func parse(args []string, output io.Writer) (*options, error) {
 	o := &options{heldoutEvents: 100, flags: flag.NewFlagSet("pretrain", flag.ContinueOnError)}
 	f := o.flags
 	f.SetOutput(io.Discard) // errors are returned
-	f.Var(&o.corpora, "corpus", "JSON Lines to train on, plain, gzip or zstd: a `file`, a folder, a pattern such as 'news/*.jsonl', "+
-		"or - for standard input (repeatable; default: generated news)")
+	f.Var(&o.corpora, "corpus", "JSON Lines to train on, plain, gzip or zstd: a `file`, a folder, "+
+		"a pattern such as 'news/*.jsonl', or - for standard input (repeatable; default: generated news)")
 	f.Var(&o.evals, "eval", "JSON Lines of held-out documents with group, `file` as with -corpus "+
 		"(repeatable; default: generated held-out news, but none with -corpus)")
 	f.StringVar(&o.config, "config", "tiny", "size of the model: tiny, small, base or paper")
@@ -73,7 +78,8 @@ func parse(args []string, output io.Writer) (*options, error) {
 	f.Var(&o.tokens, "tokens", "target `tokens` to train for, as in 3e6 or 3M, instead of -minutes")
 	f.Float64Var(&o.minutes, "minutes", 5, "minutes to train for")
 	f.Uint64Var(&o.seed, "seed", 1, "seed of the weights, the data and the training")
-	f.StringVar(&o.out, "out", "", "`directory` for checkpoints, metrics, TensorBoard's files and the plot (default: a new one below runs)")
+	f.StringVar(&o.out, "out", "", "`directory` for checkpoints, metrics, TensorBoard's files and the plot "+
+		"(default: a new one below runs)")
 	f.BoolVar(&o.resume, "resume", false, "go on from the last checkpoint in -out")
 	f.BoolVar(&o.json, "json", false, "print one JSON object with all figures as the last line of standard output")
 	f.BoolVar(&o.skipBad, "skip-bad", false, "skip bad lines of the corpus instead of stopping")
@@ -82,18 +88,20 @@ func parse(args []string, output io.Writer) (*options, error) {
 	f.IntVar(&o.events, "events", 6000, "events in the generated news")
 	f.IntVar(&o.batchTokens, "batch-tokens", 2048, "tokens of the documents of a batch")
 	f.IntVar(&o.accumulate, "accumulate", 1, "batches of an update")
-	f.Float64Var(&o.lr, "lr", 0, fmt.Sprintf("peak learning rate (default: tiny %v, small %v, base %v, paper %v)", tinyRate,
-		marge.DefaultLearningRate(marge.Small()), marge.DefaultLearningRate(marge.Base()), marge.DefaultLearningRate(marge.Paper())))
+	f.Float64Var(&o.lr, "lr", 0, fmt.Sprintf("peak learning rate (default: tiny %v, small %v, base %v, paper %v)",
+		defaultRate("tiny"), defaultRate("small"), defaultRate("base"), defaultRate("paper")))
 	f.IntVar(&o.maxChunks, "max-chunks", 0, "chunks of a document to train on (default: all)")
 	f.StringVar(&o.pooling, "pooling", marge.PoolMax, "how g sums up a document: by its first token (first; the paper), "+
 		"by the mean of all (mean), or by the greatest values of learned functions of them (max)")
 	f.IntVar(&o.dim, "retrieval-dim", 1024, "width of g with -pooling max (otherwise that of the model)")
-	f.Float64Var(&o.dropout, "dropout", 0, "dropout (the presets have 0.1; less is better where no document is seen often)")
-	f.IntVar(&o.tfidf, "tfidf-steps", 1500, "updates during which documents are linked by TF-IDF instead of by g (paper: 0)")
+	f.Float64Var(&o.dropout, "dropout", 0, "dropout "+
+		"(the presets have 0.1; less is better where no document is seen often)")
+	f.IntVar(&o.tfidf, "tfidf-steps", 1500, "updates during which documents are linked by TF-IDF "+
+		"instead of by g (paper: 0)")
 	f.Float64Var(&o.mono, "mono", 0, "links of a target with documents in its language, on average (paper: 4)")
 	f.Float64Var(&o.cross, "cross", 5, "links of a target with documents in other languages, on average (paper: 4)")
-	f.BoolVar(&o.perTarget, "per-target", true, "keep the best -mono and -cross links of each target that g finds, rounded, "+
-		"not those of the shard (as the paper does)")
+	f.BoolVar(&o.perTarget, "per-target", true, "keep the best -mono and -cross links of each target that g finds, "+
+		"rounded, not those of the shard (as the paper does)")
 	f.IntVar(&o.indexEvery, "index-every", 1500, "updates between two indexes (paper: 10000)")
 	if err := f.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -126,6 +134,7 @@ func (o *options) check() error {
 		return fmt.Errorf("unexpected argument %q", o.flags.Arg(0))
 	}
 	config, known := marge.Presets()[o.config]
+	poolings := []string{marge.PoolFirst, marge.PoolMean, marge.PoolMax}
 	longest := config.MaxPositionEmbeddings - 2 // beside <s> and </s>
 	for _, c := range []struct {
 		flag  string
@@ -135,9 +144,11 @@ func (o *options) check() error {
 		{"config", !known, "no such size, want tiny, small, base or paper"},
 		{"steps", o.given("steps") && o.steps < 1, "want at least 1"},
 		{"tokens", o.given("tokens") && o.tokens < 1, "want at least 1"},
-		{"minutes", !(o.minutes > 0 && o.minutes < maxMinutes), fmt.Sprintf("want more than 0 and less than %.1e", maxMinutes)},
+		{"minutes", !(o.minutes > 0 && o.minutes < maxMinutes),
+			fmt.Sprintf("want more than 0 and less than %.1e", maxMinutes)},
 		{"lr", o.given("lr") && !positive(o.lr), "want a number greater than 0"},
-		{"chunk", o.given("chunk") && (o.chunk < 1 || o.chunk > longest), fmt.Sprintf("want 1 to %d, what a model of this size takes", longest)},
+		{"chunk", o.given("chunk") && (o.chunk < 1 || o.chunk > longest),
+			fmt.Sprintf("want 1 to %d, what a model of this size takes", longest)},
 		{"max-chunks", o.maxChunks < 0 || o.given("max-chunks") && o.maxChunks == 0, "want at least 1"},
 		{"probes", o.probes < 0, "want at least 0"},
 		{"events", o.events < 1, "want at least 1"},
@@ -145,7 +156,7 @@ func (o *options) check() error {
 		{"accumulate", o.accumulate < 1, "want at least 1"},
 		{"index-every", o.indexEvery < 1, "want at least 1"},
 		{"tfidf-steps", o.tfidf < 0, "want at least 0"},
-		{"pooling", !slices.Contains([]string{marge.PoolFirst, marge.PoolMean, marge.PoolMax}, o.pooling), "want first, mean or max"},
+		{"pooling", !slices.Contains(poolings, o.pooling), "want first, mean or max"},
 		{"retrieval-dim", o.dim < 1 || o.dim > maxDim, fmt.Sprintf("want 1 to %d", maxDim)},
 		{"dropout", !(o.dropout >= 0 && o.dropout < 1), "want at least 0 and less than 1"},
 		{"mono", !(o.mono >= 0 && o.mono <= maxLinks), fmt.Sprintf("want 0 to %v", maxLinks)},
@@ -181,7 +192,8 @@ func (o *options) checkTogether() error {
 		return errors.New("-mono and -cross are both 0: a target needs links")
 	}
 	if o.perTarget && math.Round(o.mono)+math.Round(o.cross) == 0 {
-		return fmt.Errorf("-mono %v and -cross %v round to no link of a target: give whole numbers, or -per-target=false", o.mono, o.cross)
+		return fmt.Errorf("-mono %v and -cross %v round to no link of a target: "+
+			"give whole numbers, or -per-target=false", o.mono, o.cross)
 	}
 	if o.given("retrieval-dim") && o.pooling != marge.PoolMax {
 		return fmt.Errorf("-retrieval-dim is for -pooling max, not for -pooling %s", o.pooling)
@@ -200,7 +212,6 @@ func (o *options) checkTogether() error {
 
 // complete fills in what depends on other flags.
 func (o *options) complete() {
-	config := marge.Presets()[o.config]
 	if o.out == "" {
 		o.out = filepath.Join("runs", o.config+time.Now().Format("-20060102-150405"))
 	}
@@ -211,10 +222,7 @@ func (o *options) complete() {
 		}
 	}
 	if !o.given("lr") {
-		o.lr = marge.DefaultLearningRate(config)
-		if o.config == "tiny" {
-			o.lr = tinyRate
-		}
+		o.lr = defaultRate(o.config)
 	}
 }
 
@@ -224,8 +232,8 @@ func (o *options) untrained() string {
 	if o.config != "base" && o.config != "paper" {
 		return ""
 	}
-	return fmt.Sprintf("-config %s has not been trained with this program: its defaults, such as the learning rate of %v, "+
-		"follow from those of smaller models", o.config, o.lr)
+	return fmt.Sprintf("-config %s has not been trained with this program: "+
+		"its defaults, such as the learning rate of %v, follow from those of smaller models", o.config, o.lr)
 }
 
 // modelConfig is the configuration of the model but for its vocabulary.

@@ -38,7 +38,8 @@ func train(ctx context.Context, documents, dir string) error {
 		return err
 	}
 	var failure error
-	tok, err := tokenizer.Train(corpus.Texts(docs, &failure), tokenizer.TrainOptions{VocabSize: 8000, Languages: languages})
+	vocabulary := tokenizer.TrainOptions{VocabSize: 8000, Languages: languages}
+	tok, err := tokenizer.Train(corpus.Texts(docs, &failure), vocabulary)
 	if err := errors.Join(failure, err); err != nil {
 		return err
 	}

@@ -9,7 +9,9 @@ import (
 )
 
 func TestLanguagesAndTexts(t *testing.T) {
-	docs := []Document{{ID: "1", Lang: "en", Text: "one"}, {ID: "2", Lang: "de", Text: "zwei"}, {ID: "3", Lang: "en", Text: "three"}}
+	docs := []Document{
+		{ID: "1", Lang: "en", Text: "one"}, {ID: "2", Lang: "de", Text: "zwei"}, {ID: "3", Lang: "en", Text: "three"},
+	}
 	broken := errors.New("broken")
 	for _, failure := range []error{nil, broken} {
 		languages, err := Languages(sequence(docs, failure))

@@ -95,7 +95,8 @@ func (h *Heldout) Check() error {
 		return fmt.Errorf("probe: no two of the %d held-out documents are translations: "+
 			"no group has documents in two languages", len(h.docs))
 	case !slices.ContainsFunc(h.docs, func(d Document) bool { return d.Group != h.docs[h.targets[0]].Group }):
-		return fmt.Errorf("probe: all %d held-out documents are of one group: there is nothing to tell a translation from", len(h.docs))
+		return fmt.Errorf("probe: all %d held-out documents are of one group: "+
+			"there is nothing to tell a translation from", len(h.docs))
 	}
 	return nil
 }

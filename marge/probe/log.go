@@ -151,8 +151,8 @@ func (l *Log) warning(m *Measurement) string {
 	if l.first == nil || m.P1Centered >= l.first.P1Centered/2 {
 		return ""
 	}
-	return fmt.Sprintf("g has unlearnt what it could: P@1, centred by language, is %.3f and was %.3f at the first measurement; "+
-		"a lower learning rate may keep it", m.P1Centered, l.first.P1Centered)
+	return fmt.Sprintf("g has unlearnt what it could: P@1, centred by language, is %.3f and was %.3f at the first "+
+		"measurement; a lower learning rate may keep it", m.P1Centered, l.first.P1Centered)
 }
 
 // Close closes the files.

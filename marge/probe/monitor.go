@@ -133,7 +133,8 @@ func (p *Monitor) OnStep(m marge.Metrics) error {
 	if !probe && !end && p.links == nil && p.fault == "" && m.Step%p.o.LogEvery != 0 {
 		return nil
 	}
-	r := &Record{Step: m.Step, TargetTokens: m.TargetTokens, Seconds: m.Elapsed.Seconds(), Links: p.links, Warning: p.fault}
+	r := &Record{Step: m.Step, TargetTokens: m.TargetTokens, Seconds: m.Elapsed.Seconds()}
+	r.Links, r.Warning = p.links, p.fault
 	p.links, p.fault = nil, ""
 	if probe || end || m.Step%p.o.LogEvery == 0 {
 		r.Train = p.train(m)

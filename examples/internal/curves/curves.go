@@ -27,27 +27,31 @@ type run struct {
 
 // Draw draws the curves of runs, whose directories or metrics.jsonl files are
 // given, over each other, in an image file of the format that its name ends
-// with: png, svg or pdf.
+// with: png, svg or pdf. Records in damaged lines are left out; the error, which
+// wraps a *probe.DamageError, tells which, but the file is written.
 func Draw(path string, runs ...string) error {
 	var all []run
+	var damaged error
 	for _, name := range runs {
 		file := name
 		if info, err := os.Stat(name); err == nil && info.IsDir() {
 			file = filepath.Join(name, probe.LogName)
 		}
 		records, err := probe.ReadRecords(file)
-		if err != nil {
+		if damage := (*probe.DamageError)(nil); errors.As(err, &damage) {
+			damaged = errors.Join(damaged, fmt.Errorf("drawn without damaged lines: %w", err))
+		} else if err != nil {
 			return err
 		}
 		if len(records) == 0 {
-			return fmt.Errorf("%s has no records", file)
+			return errors.Join(fmt.Errorf("%s has no records", file), damaged)
 		}
 		all = append(all, run{filepath.Base(filepath.Dir(file)), records})
 	}
 	if len(all) == 0 {
 		return errors.New("no run to draw")
 	}
-	return save(path, all)
+	return errors.Join(save(path, all), damaged)
 }
 
 // curve is one line of a panel for each run. Its value is nil where a record

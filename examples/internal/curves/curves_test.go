@@ -47,7 +47,8 @@ func TestDraw(t *testing.T) {
 		return string(data)
 	}
 	one := svg(filepath.Join(runs[0], probe.LogName))
-	for _, want := range []string{"loss, nats per token", "retrieval of translations", "beta", "relevance at the end", ">training<"} {
+	titles := []string{"loss, nats per token", "retrieval of translations", "beta", "relevance at the end"}
+	for _, want := range append(titles, ">training<") {
 		if !strings.Contains(one, want) {
 			t.Errorf("the figure lacks %q", want)
 		}
@@ -78,8 +79,25 @@ func TestDraw(t *testing.T) {
 	if err := errors.Join(log.Append(&probe.Record{Step: 1, Train: &probe.Train{Loss: 5}}), log.Close()); err != nil {
 		t.Fatal(err)
 	}
-	if s := svg(unmeasured); strings.Contains(s, "relevance") || strings.Contains(s, "links") || !strings.Contains(s, ">beta<") {
+	s := svg(unmeasured)
+	if strings.Contains(s, "relevance") || strings.Contains(s, "links") || !strings.Contains(s, ">beta<") {
 		t.Error("a run without measurements has panels of them, or not its own")
+	}
+
+	// Damaged lines are reported, the others drawn.
+	data, err := os.ReadFile(filepath.Join(unmeasured, probe.LogName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	damaged, image := filepath.Join(dir, "damaged.jsonl"), filepath.Join(dir, "damaged.svg")
+	if err := os.WriteFile(damaged, append([]byte("nonsense\n"), data...), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if err := Draw(image, damaged); err == nil || !strings.Contains(err.Error(), "damaged.jsonl:1") {
+		t.Errorf("a damaged line: error %v", err)
+	}
+	if _, err := os.Stat(image); err != nil {
+		t.Error(err)
 	}
 
 	empty := filepath.Join(dir, "empty.jsonl")

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"io"
+	"strings"
+	"testing"
+)
+
+// Flags that cannot be meant are errors that name them, before anything is
+// done.
+func TestFlags(t *testing.T) {
+	for args, want := range map[string]string{
+		"-config huge":                     "-config huge: no such size",
+		"-steps 0":                         "-steps 0: want at least 1",
+		"-steps -3":                        "-steps -3",
+		"-tokens 0":                        "-tokens 0",
+		"-minutes 0":                       "-minutes 0",
+		"-minutes NaN":                     "-minutes NaN",
+		"-minutes 1e300":                   "-minutes 1e+300",
+		"-minutes 2e8":                     "-minutes 2e+08",
+		"-lr 0":                            "-lr 0: want a number greater than 0",
+		"-lr -1e-3":                        "-lr -0.001",
+		"-lr NaN":                          "-lr NaN",
+		"-lr Inf":                          "-lr +Inf",
+		"-chunk 0":                         "-chunk 0: want 1 to 254",
+		"-chunk 255":                       "-chunk 255: want 1 to 254",
+		"-config small -chunk 511":         "-chunk 511: want 1 to 510",
+		"-max-chunks 0":                    "-max-chunks 0",
+		"-max-chunks -1":                   "-max-chunks -1",
+		"-probes -1":                       "-probes -1",
+		"-events 0":                        "-events 0",
+		"-batch-tokens -5":                 "-batch-tokens -5",
+		"-accumulate 0":                    "-accumulate 0",
+		"-index-every 0":                   "-index-every 0",
+		"-tfidf-steps -1":                  "-tfidf-steps -1",
+		"-pooling sum":                     "-pooling sum: want first, mean or max",
+		"-retrieval-dim 0":                 "-retrieval-dim 0",
+		"-retrieval-dim 1000000000":        "-retrieval-dim 1000000000",
+		"-dropout 1":                       "-dropout 1",
+		"-dropout NaN":                     "-dropout NaN",
+		"-mono -1":                         "-mono -1",
+		"-mono NaN":                        "-mono NaN",
+		"-cross 1e300":                     "-cross 1e+300",
+		"-cross 0":                         "-mono and -cross are both 0",
+		"-cross 0.4":                       "-cross 0.4 round to no link",
+		"-steps 5 -minutes 1":              "-steps and -minutes: give one",
+		"-steps 5 -tokens 1M":              "-steps and -tokens: give one",
+		"-tokens 1M -minutes 1":            "-tokens and -minutes: give one",
+		"-pooling mean -retrieval-dim 64":  "-retrieval-dim is for -pooling max",
+		"-corpus a -events 5":              "leave out one of -events and -corpus",
+		"-corpus - -eval -":                "standard input",
+		"-resume":                          "-resume needs -out",
+		"-steps 5 more":                    `unexpected argument "more"`,
+		"-steps x":                         "-steps",
+		"-seed -1":                         "-seed",
+		"-corpus a -lr 0 -index-every 0":   "-lr 0",
+		"-index-every 0 -lr 0 -dropout -1": "-lr 0", // always the same one first
+	} {
+		if o, err := parse(strings.Fields(args), io.Discard); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %+v, error %v, want one with %q", args, o, err, want)
+		}
+	}
+	var help strings.Builder
+	if _, err := parse([]string{"-h"}, &help); !errors.Is(err, flag.ErrHelp) {
+		t.Errorf("-h: %v", err)
+	}
+	if !strings.Contains(help.String(), "-eval") || !strings.Contains(help.String(), "but none with -corpus") {
+		t.Errorf("-h prints %q", help.String())
+	}
+	for args, want := range map[string]float64{
+		"": 2e-3, "-config small": 5e-4, "-config base": 2.5e-4, "-config paper": 1.25e-4, "-config small -lr 1e-3": 1e-3,
+	} {
+		o, err := parse(strings.Fields(args), io.Discard)
+		if err != nil || o.lr != want {
+			t.Errorf("%s: learning rate %v (%v), want %v", args, o.lr, err, want)
+			continue
+		}
+		sure := o.config == "tiny" || o.config == "small"
+		if warning := o.untrained(); (warning == "") != sure {
+			t.Errorf("%s: warning %q", args, warning)
+		}
+	}
+}
