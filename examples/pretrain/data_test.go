@@ -3,8 +3,11 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/marge-go/marge/marge/tokenizer"
 )
 
 // What an earlier run prepared is used if it is what this one would make. If
@@ -56,23 +59,49 @@ func TestPrepared(t *testing.T) {
 	}
 	_, _, printed = documents("-chunk", "8")
 	made("-chunk 8", printed, false, true)
+	n, _, printed = documents("-chunk", "8", "-max-chunks", "1")
+	made("-max-chunks 1", printed, false, true)
+	if !strings.Contains(printed, "18 documents, 18 chunks") {
+		t.Errorf("-max-chunks 1 makes %q of %d documents", printed, n)
+	}
 	n, second, printed := documents("-corpus", other)
 	made("another corpus", printed, true, true)
 	if n != 8 || second == first {
 		t.Errorf("%d documents, tokenizers %.12s and %.12s", n, first, second)
 	}
 
+	french := filepath.Join(dir, "french.jsonl")
+	if err := os.WriteFile(french, []byte(`{"id":"1","lang":"fr","text":"un"}`+"\n"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	_, _, printed = documents("-corpus", other, "-eval", french)
+	made("held-out documents in another language", printed, true, true)
+
 	// A tokenizer that this program did not make is not replaced.
+	refused := func(what, want string) {
+		t.Helper()
+		o := testOptions(t, "-corpus", train)
+		o.out = out
+		before := listing(t, out)
+		if _, err := prepare(t.Context(), o); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error %v, want one with %q", what, err, want)
+		}
+		if listing(t, out) != before {
+			t.Errorf("%s: the directory has changed", what)
+		}
+	}
 	path := filepath.Join(out, "tokenizer.json")
+	vocabulary := tokenizer.TrainOptions{VocabSize: 300, Languages: []string{"de"}}
+	own, err := tokenizer.Train(slices.Values([]string{"some text"}), vocabulary)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := own.Save(path); err != nil {
+		t.Fatal(err)
+	}
+	refused("a tokenizer that was changed", "tokenizer.json was changed")
 	if err := os.Remove(path + madeFromSuffix); err != nil {
 		t.Fatal(err)
 	}
-	o := testOptions(t, "-corpus", train)
-	o.out = out
-	if _, err := prepare(t.Context(), o); err == nil || !strings.Contains(err.Error(), "tokenizer.json.made-from") {
-		t.Errorf("a tokenizer of another's: %v", err)
-	}
-	if _, err := os.Stat(path); err != nil {
-		t.Error(err)
-	}
+	refused("somebody else's tokenizer", "tokenizer.json.made-from")
 }

@@ -116,6 +116,13 @@ func TestRun(t *testing.T) {
 	if r["steps"] != 8.0 {
 		t.Errorf("%v steps, want 8", r["steps"])
 	}
+	m, err := marge.Load(o.out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := m.Config; c.VocabSize != m.Tokenizer.VocabSize() || c.RetrievalPooling != marge.PoolMean || c.Dropout != 0 {
+		t.Errorf("the checkpoint's configuration is %+v, its tokenizer has %d tokens", c, m.Tokenizer.VocabSize())
+	}
 	png, err := os.ReadFile(filepath.Join(o.out, "curves.png"))
 	if err != nil || !strings.HasPrefix(string(png), "\x89PNG") {
 		t.Errorf("the plot is no PNG file (%v)", err)

@@ -4,9 +4,49 @@ import (
 	"errors"
 	"flag"
 	"io"
+	"reflect"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/marge-go/marge/marge"
+	"github.com/marge-go/marge/marge/index"
 )
+
+func TestOptions(t *testing.T) {
+	o, err := parse(strings.Fields(`-tokens 3M -seed 7 -accumulate 3 -tfidf-steps 0 -index-every 9 -batch-tokens 99
+		-mono 2 -cross 3 -per-target=false -lr 0.5 -dropout 0.25 -retrieval-dim 64 -out DIR -resume`), io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	p := o.training(&progress{display: &display{w: &out}})
+	p.OnWarning(errors.New("something"))
+	if out.String() != "warning: something\n" {
+		t.Errorf("a warning is shown as %q", out.String())
+	}
+	p.OnStep, p.OnIndex, p.OnWarning = nil, nil, nil
+	want := marge.PretrainOptions{
+		TargetTokens: 3e6, Seed: 7, Accumulate: 3, TFIDFSteps: -1, IndexEvery: 9, BatchTokens: 99,
+		Links: index.LinkOptions{Mono: 2, Cross: 3}, LearningRate: 0.5, Dir: "DIR", Resume: true,
+	}
+	if !reflect.DeepEqual(p, want) {
+		t.Errorf("%+v, want %+v", p, want)
+	}
+	config := marge.Tiny()
+	config.Seed, config.Dropout, config.RetrievalPooling, config.RetrievalDim = 7, 0.25, marge.PoolMax, 64
+	if got := o.modelConfig(); got != config {
+		t.Errorf("%+v, want %+v", got, config)
+	}
+
+	o, err = parse([]string{"-minutes", "1.5"}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p := o.training(&progress{}); p.Duration != 90*time.Second || p.Steps != 0 || p.TFIDFSteps != 1500 {
+		t.Errorf("-minutes 1.5: %+v", p)
+	}
+}
 
 // Flags that cannot be meant are errors that name them, before anything is
 // done.

@@ -143,6 +143,9 @@ func TestLegends(t *testing.T) {
 	for _, n := range []int{0, 1, 9, 40} {
 		f := figure(n)
 		m := pngOf(t, f)
+		if y := f.Panels[0].Plot.Y; !(y.Min < 0 && y.Max > 1e-3) {
+			t.Errorf("%d names: the curve touches the frame, which is from %v to %v", n, y.Min, y.Max)
+		}
 		size := m.Bounds().Size()
 		widths = append(widths, size.X)
 		ink := bounds(m, func(c color.RGBA) bool { return c != color.RGBA{R: 255, G: 255, B: 255, A: 255} })

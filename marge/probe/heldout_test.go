@@ -84,6 +84,17 @@ func TestMeasure(t *testing.T) {
 		again.RelevanceAligned != r.RelevanceAligned {
 		t.Errorf("measured again: %+v, %v", again, err)
 	}
+	var done []int
+	total := 0
+	o := HeldoutOptions{Seed: 1, LossTargets: 3, AttentionTargets: 2}
+	o.OnProgress = func(n, of int) { done, total = append(done, n), of }
+	if _, err := NewHeldout(f.held.docs, o).Measure(ctx, m); err != nil {
+		t.Fatal(err)
+	}
+	// 3 targets with 4 kinds of evidence, and attention to that of 2.
+	if total != 14 || len(done) != 15 || !slices.IsSorted(done) || done[0] != 0 || done[14] != 14 {
+		t.Errorf("progress %v of %d", done, total)
+	}
 	if !bytes.Equal(weights(m), before) {
 		t.Error("measuring changed the model")
 	}

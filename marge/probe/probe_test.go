@@ -129,6 +129,15 @@ func TestEventsClockSetBack(t *testing.T) {
 	if len(files) != 4 || files[0] != first[0] {
 		t.Fatalf("event files %v, of which %v is the first", files, first)
 	}
+	// A process that was killed at once leaves an empty file.
+	if err := os.WriteFile(filepath.Join(dir, eventPrefix+"0000004000.marge.000004"), nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	appendSteps(t, dir, 51, 60)
+	all := eventFiles(t, dir)
+	if last := all[len(all)-1]; len(all) != 6 || wallTimes(t, last)[0] != 4000 {
+		t.Errorf("event files %v; the last does not begin at 4000, the time in the name before", all)
+	}
 	var times []float64
 	for _, file := range files {
 		times = append(times, wallTimes(t, file)...)
@@ -321,6 +330,11 @@ func TestLog(t *testing.T) {
 	}
 	if steps, _ := readEvents(t, files[1]); !slices.Equal(steps, []int{0, 25, 30, 40}) {
 		t.Errorf("event steps after resuming: %v", steps)
+	}
+	// Resumed from a checkpoint at 39: that of 40 comes again.
+	appendSteps(t, dir, 40, 40)
+	if got := stepsOf(t, dir); !slices.Equal(got, []int{10, 20, 30, 40}) {
+		t.Errorf("steps after resuming again: %v", got)
 	}
 	// Started anew.
 	appendSteps(t, dir, 1, 5)
