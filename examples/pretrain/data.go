@@ -15,6 +15,7 @@ import (
 	"github.com/marge-go/marge/marge"
 	"github.com/marge-go/marge/marge/corpus"
 	"github.com/marge-go/marge/marge/corpus/news"
+	"github.com/marge-go/marge/marge/eval"
 	"github.com/marge-go/marge/marge/probe"
 	"github.com/marge-go/marge/marge/tokenizer"
 )
@@ -262,10 +263,12 @@ func (o *options) evaluation(docs []corpus.Document, t *tokenizer.Tokenizer) (ev
 		e.docs = append(e.docs, probe.Document{ID: doc.ID, Lang: doc.Lang, Group: doc.Group, Tokens: ids})
 		e.seen = append(e.seen, seen)
 	}
+	err := e.heldout(probeTargets, nil).Check()
+	if missing := (*eval.NotEvaluatedError)(nil); errors.As(err, &missing) {
+		e.missing, err = missing.Reason, nil
+	}
 	if len(o.corpora) > 0 && len(o.evals) == 0 {
 		e.missing = "there is no -eval, and with -corpus no generated documents are held out"
-	} else if err := e.heldout(probeTargets, nil).Check(); err != nil {
-		e.missing = strings.TrimPrefix(err.Error(), "probe: ")
 	}
-	return e, nil
+	return e, err
 }

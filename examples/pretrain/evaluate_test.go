@@ -42,7 +42,7 @@ func TestSeen(t *testing.T) {
 	}
 	docs[1].Lang = "de"
 	e, err = o.evaluation(docs, tok)
-	if err != nil || !strings.Contains(e.missing, "no two of the 3 held-out documents are translations") {
+	if err != nil || !strings.Contains(e.missing, "no two of the 3 are translations") {
 		t.Errorf("without translations: %q, %v", e.missing, err)
 	}
 }

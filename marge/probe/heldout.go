@@ -2,7 +2,6 @@ package probe
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -66,7 +65,8 @@ func NewHeldout(docs []Document, o HeldoutOptions) *Heldout {
 
 // Check returns an error that says why nothing can be measured, or nil.
 // Measuring takes translations, documents of one group in different languages,
-// and for each target a document that is no translation of it.
+// and for each target a document that is no translation of it; without them,
+// the error wraps an eval.NotEvaluatedError.
 func (h *Heldout) Check() error {
 	for _, option := range []struct {
 		name  string
@@ -79,26 +79,31 @@ func (h *Heldout) Check() error {
 			return fmt.Errorf("probe: HeldoutOptions.%s is %d, must not be negative", option.name, option.value)
 		}
 	}
-	if len(h.docs) == 0 {
-		return errors.New("probe: there are no held-out documents")
+	if reason := h.unusable(); reason != "" {
+		return fmt.Errorf("probe: %w", &eval.NotEvaluatedError{What: "held-out documents", Reason: reason})
 	}
-	grouped := 0
+	return nil
+}
+
+// unusable says why the documents cannot be used, or returns "".
+func (h *Heldout) unusable() string {
+	n, grouped := len(h.docs), 0
 	for _, d := range h.docs {
 		if d.Group != "" {
 			grouped++
 		}
 	}
 	switch {
+	case n == 0:
+		return "there are none"
 	case grouped == 0:
-		return fmt.Errorf("probe: none of the %d held-out documents has a group, which tells translations", len(h.docs))
+		return fmt.Sprintf("none of the %d has a group, which tells translations", n)
 	case len(h.targets) == 0:
-		return fmt.Errorf("probe: no two of the %d held-out documents are translations: "+
-			"no group has documents in two languages", len(h.docs))
+		return fmt.Sprintf("no two of the %d are translations: no group has documents in two languages", n)
 	case !slices.ContainsFunc(h.docs, func(d Document) bool { return d.Group != h.docs[h.targets[0]].Group }):
-		return fmt.Errorf("probe: all %d held-out documents are of one group: "+
-			"there is nothing to tell a translation from", len(h.docs))
+		return fmt.Sprintf("all %d are of one group: there is nothing to tell a translation from", n)
 	}
-	return nil
+	return ""
 }
 
 // Len returns the number of documents.
