@@ -110,7 +110,7 @@ func run(ctx context.Context, o *options) error {
 	show.end()
 	if err := errors.Join(err, log.monitor.Close()); err != nil {
 		if stats.Checkpoint != "" {
-			show.message("checkpoint: %s (go on with -resume -out %s)", stats.Checkpoint, o.out)
+			show.message("checkpoint: %s (the same flags with -resume -out %s go on from it)", stats.Checkpoint, o.out)
 		}
 		return err
 	}

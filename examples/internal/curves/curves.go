@@ -51,7 +51,21 @@ func Draw(path string, runs ...string) error {
 	if len(all) == 0 {
 		return errors.New("no run to draw")
 	}
+	tellApart(all, runs)
 	return errors.Join(save(path, all), damaged)
+}
+
+// tellApart names runs by their paths where the last parts of these are equal.
+func tellApart(all []run, paths []string) {
+	count := map[string]int{}
+	for _, r := range all {
+		count[r.name]++
+	}
+	for i := range all {
+		if count[all[i].name] > 1 {
+			all[i].name = paths[i]
+		}
+	}
 }
 
 // curve is one line of a panel for each run. Its value is nil where a record

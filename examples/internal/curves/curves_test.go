@@ -70,6 +70,10 @@ func TestDraw(t *testing.T) {
 		t.Errorf("no PNG file (%v)", err)
 	}
 
+	if twice := svg(runs[0], filepath.Join(runs[0], probe.LogName)); strings.Contains(twice, ">first<") ||
+		!strings.Contains(twice, ">"+runs[0]+"<") || !strings.Contains(twice, probe.LogName+"<") {
+		t.Error("runs of equal names are not told apart by their paths")
+	}
 	// Panels without a point are left out.
 	unmeasured := filepath.Join(dir, "unmeasured")
 	log, err := probe.OpenLog(unmeasured, 1)
