@@ -203,23 +203,23 @@ func TestStart(t *testing.T) {
 
 func TestErrors(t *testing.T) {
 	for want, args := range map[string][]string{
-		"no experiment":             {"from-scratch"},
-		"unexpected argument":       {"bias", "x"},
-		"-corpus needs -eval":       {"bias", "-corpus", "x"},
-		"no such file":              {"bias", "-corpus", "nowhere.jsonl", "-eval", "nowhere.jsonl"},
-		"-size huge":                {"bias", "-size", "huge"},
-		"-chunk 400":                {"bias", "-chunk", "400"},
-		"-steps, -tokens":           {"bias", "-steps", "1", "-minutes", "1"},
-		"only one of them":          {"bias", "-steps", "1", "-tokens", "1M"},
-		`no margin "wide"`:          {"bias", "-margin", "wide"},
-		"-language-temperature":     {"bias", "-language-temperature", "-1"},
-		"-document-chunks -1":       {"from-random", "-document-chunks", "-1"},
-		`no variant "beta 1"`:       {"bias", "-variants", "beta 1"},
-		`learning rate of tiny`:     {"scaling", "-sizes", "tiny:fast"},
-		"numbers must be positive":  {"evidence", "-documents", "0"},
-		"holds no valid checkpoint": {"evidence", "-checkpoint", t.TempDir()},
-		"-start: ":                  {"bias", "-start", t.TempDir()},
-		"help requested":            {"bias", "-checkpoint", "x"}, // it does not evaluate alone
+		"no experiment":            {"from-scratch"},
+		"unexpected argument":      {"bias", "x"},
+		"-corpus needs -eval":      {"bias", "-corpus", "x"},
+		"no such file":             {"bias", "-corpus", "nowhere.jsonl", "-eval", "nowhere.jsonl"},
+		"-size huge":               {"bias", "-size", "huge"},
+		"-chunk 400":               {"bias", "-chunk", "400"},
+		"-steps, -tokens":          {"bias", "-steps", "1", "-minutes", "1"},
+		"only one of them":         {"bias", "-steps", "1", "-tokens", "1M"},
+		`no margin "wide"`:         {"bias", "-margin", "wide"},
+		"-language-temperature":    {"bias", "-language-temperature", "-1"},
+		"-document-chunks -1":      {"from-random", "-document-chunks", "-1"},
+		`no variant "beta 1"`:      {"bias", "-variants", "beta 1"},
+		`learning rate of tiny`:    {"scaling", "-sizes", "tiny:fast"},
+		"numbers must be positive": {"evidence", "-documents", "0"},
+		"holds no checkpoint":      {"evidence", "-checkpoint", t.TempDir()},
+		"-start: ":                 {"bias", "-start", t.TempDir()},
+		"help requested":           {"bias", "-checkpoint", "x"}, // it does not evaluate alone
 	} {
 		args = append(args, "-out", t.TempDir())
 		if want == "unexpected argument" {
