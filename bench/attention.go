@@ -50,7 +50,8 @@ func startAttention(s *Spec, threads int) (run, stop func()) {
 	for i := range offsets {
 		offsets[i] = int32(i * rows / documents)
 	}
-	o := &tensor.AttentionOptions{Heads: s.M, QOffsets: offsets, KOffsets: offsets, Causal: s.Kind == "causal", Scale: float32(1 / math.Sqrt(float64(s.K)))}
+	o := &tensor.AttentionOptions{Heads: s.M, QOffsets: offsets, KOffsets: offsets, Causal: s.Kind == "causal",
+		Scale: float32(1 / math.Sqrt(float64(s.K)))}
 	matrix := func() *tensor.Tensor { return tensor.FromFloat32s(c, filled(rows*d), rows, d) }
 	empty := func() *tensor.Tensor { return tensor.New(c, tensor.Float32, rows, d) }
 	q, k, v, dout := matrix(), matrix(), matrix(), matrix()

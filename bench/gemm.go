@@ -72,7 +72,8 @@ func startGEMM(s *Spec, threads int) (run, stop func()) {
 	pool := tensor.NewPool(threads)
 	g := &asm.GemmArgs{
 		TransA: s.Kind == "tn", TransB: s.Kind == "nt", M: s.M, N: s.N, K: s.K, Alpha: 1,
-		A: filled(s.Batch * s.M * s.K), LDA: s.K, B: filled(s.Batch * s.N * s.K), LDB: s.N, C: zeros(s.Batch * s.M * s.N), LDC: s.N,
+		A: filled(s.Batch * s.M * s.K), LDA: s.K, B: filled(s.Batch * s.N * s.K), LDB: s.N, C: zeros(s.Batch * s.M * s.N),
+		LDC:   s.N,
 		Batch: s.Batch, StrideA: s.M * s.K, StrideB: s.N * s.K, StrideC: s.M * s.N,
 	}
 	if g.TransA {

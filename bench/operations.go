@@ -182,7 +182,8 @@ func (b *operations) Attention(out, lse, q, k, v, bias *tensor.Tensor, o *tensor
 	b.took("attention", begin, attentionFlops(seen(o, bias), float64(q.Dim(1)))/3, out, q, k, v)
 }
 
-func (b *operations) AttentionBackward(dq, dk, dv, dbias, dout, out, lse, q, k, v, bias *tensor.Tensor, o *tensor.AttentionOptions, accumulate [4]bool) {
+func (b *operations) AttentionBackward(dq, dk, dv, dbias, dout, out, lse, q, k, v, bias *tensor.Tensor,
+	o *tensor.AttentionOptions, accumulate [4]bool) {
 	begin := time.Now()
 	b.CPU.AttentionBackward(dq, dk, dv, dbias, dout, out, lse, q, k, v, bias, o, accumulate)
 	b.took("gradients of attention", begin, attentionFlops(seen(o, bias), float64(q.Dim(1)))*2/3,
@@ -205,7 +206,8 @@ func seen(o *tensor.AttentionOptions, bias *tensor.Tensor) (pairs float64) {
 	return pairs
 }
 
-func (b *operations) CrossEntropy(loss, nll, dhidden, dtable, hidden, table, targets, logits *tensor.Tensor, smoothing, scale float32) {
+func (b *operations) CrossEntropy(loss, nll, dhidden, dtable, hidden, table, targets, logits *tensor.Tensor,
+	smoothing, scale float32) {
 	begin := time.Now()
 	b.CPU.CrossEntropy(loss, nll, dhidden, dtable, hidden, table, targets, logits, smoothing, scale)
 	product, products := 2*float64(hidden.Len())*float64(table.Dim(0)), 1.0

@@ -81,7 +81,8 @@ func (a *attendedSums) mean() *EvidenceAttention {
 
 // add adds the attention of a layer from x [tokens, d], of targets packed by
 // offsets, without a gradient.
-func (a *attendedSums) add(l *decoderLayer, x *tensor.Tensor, offsets []int32, z attention.Evidence, bias *tensor.Tensor) {
+func (a *attendedSums) add(l *decoderLayer, x *tensor.Tensor, offsets []int32, z attention.Evidence,
+	bias *tensor.Tensor) {
 	tp := a.m.tape()
 	defer a.m.tapes.Put(tp)
 	q := l.cross.Q.Forward(tp, l.crossNorm.Forward(tp, x))

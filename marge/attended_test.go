@@ -131,7 +131,8 @@ func TestEvidenceAttentionOfNothing(t *testing.T) {
 		t.Errorf("all hidden: %+v, %v", got, err)
 	}
 	b.Evidence, b.Own = nil, nil
-	if got, err = m.EvidenceAttention(b); err != nil || len(got.Mass) != 2 || len(got.Mass[0]) != 0 || got.Entropy[1] != 0 {
+	if got, err = m.EvidenceAttention(b); err != nil || len(got.Mass) != 2 || len(got.Mass[0]) != 0 ||
+		got.Entropy[1] != 0 {
 		t.Errorf("no evidence: %+v, %v", got, err)
 	}
 	b.Languages = nil

@@ -103,7 +103,8 @@ func TestGLearningRate(t *testing.T) {
 		{"DetachRelevance", func(o *PretrainOptions) { o.DetachRelevance = true }, func(*Model) []string {
 			return []string{"encoder.retrieval_layer_norm.weight", "encoder.retrieval_layer_norm.bias"}
 		}},
-		{"BetaLearningRate", func(o *PretrainOptions) { o.BetaLearningRate = -1 }, func(*Model) []string { return []string{"beta"} }},
+		{"BetaLearningRate", func(o *PretrainOptions) { o.BetaLearningRate = -1 },
+			func(*Model) []string { return []string{"beta"} }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m := testModel(t, testConfig(2))

@@ -179,6 +179,7 @@ func TestDeviceFails(t *testing.T) {
 	}
 	got, stats, err := train(t, 1, o)
 	if err != nil || stats.Steps != options.Steps || !bytes.Equal(got, want) {
-		t.Errorf("resumed on another device: %d steps, error %v, the same weights: %t", stats.Steps, err, bytes.Equal(got, want))
+		t.Errorf("resumed on another device: %d steps, error %v, the same weights: %t", stats.Steps, err,
+			bytes.Equal(got, want))
 	}
 }

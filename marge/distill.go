@@ -19,7 +19,8 @@ const distillScale = contrastScale
 //
 // over the documents that the target sees, a being its attention, through
 // which no gradient flows. The gradient is that of the divergence by f.
-func distill(tp *tensor.Tape, f *tensor.Tensor, attention [][]float64, own [][2]int) (divergence float64, gradient *tensor.Tensor) {
+func distill(tp *tensor.Tape, f *tensor.Tensor, attention [][]float64, own [][2]int) (divergence float64,
+	gradient *tensor.Tensor) {
 	targets, evidence := f.Dim(0), f.Dim(1)
 	relevance, d := make([]float32, f.Len()), make([]float32, f.Len())
 	f.CopyTo(relevance)

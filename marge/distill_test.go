@@ -67,7 +67,8 @@ func TestDistillGradient(t *testing.T) {
 		at[i] = f[i] - h
 		low, _ := run(at)
 		if want := (high - low) / float64(up-at[i]); math.Abs(float64(gradient[i])-want) > 1e-3*max(1, math.Abs(want)) {
-			t.Errorf("gradient by f of target %d, evidence %d is %v, by differences %v", i/evidence, i%evidence, gradient[i], want)
+			t.Errorf("gradient by f of target %d, evidence %d is %v, by differences %v", i/evidence, i%evidence, gradient[i],
+				want)
 		}
 	}
 }

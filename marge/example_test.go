@@ -38,10 +38,11 @@ func tiny() marge.Config {
 // corpus.FromDocuments.
 func ExamplePretrain() {
 	var docs []corpus.Document
-	_, err := corpus.ReadFrom("reports", strings.NewReader(reports), corpus.ReadOptions{}, func(doc corpus.Document) error {
-		docs = append(docs, doc)
-		return nil
-	})
+	_, err := corpus.ReadFrom("reports", strings.NewReader(reports), corpus.ReadOptions{},
+		func(doc corpus.Document) error {
+			docs = append(docs, doc)
+			return nil
+		})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -53,7 +54,8 @@ func ExamplePretrain() {
 		}
 	}
 	config := tiny() // or marge.Tiny(), Small(), Base(), Paper()
-	tok, err := tokenizer.Train(texts, tokenizer.TrainOptions{VocabSize: config.VocabSize, Languages: []string{"de", "en"}})
+	tok, err := tokenizer.Train(texts, tokenizer.TrainOptions{VocabSize: config.VocabSize,
+		Languages: []string{"de", "en"}})
 	if err != nil {
 		log.Fatal(err)
 	}

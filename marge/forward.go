@@ -55,7 +55,8 @@ func (b *Batch) Validate(c *Config) error {
 func checkDocuments(c *Config, docs [][]int32, extra int) error {
 	for i, doc := range docs {
 		if len(doc)+extra > c.MaxPositionEmbeddings {
-			return fmt.Errorf("document %d: %d tokens, and %d more around them, do not fit in %d positions", i, len(doc), extra, c.MaxPositionEmbeddings)
+			return fmt.Errorf("document %d: %d tokens, and %d more around them, do not fit in %d positions", i, len(doc),
+				extra, c.MaxPositionEmbeddings)
 		}
 		for j, id := range doc {
 			if id < 0 || int(id) >= c.VocabSize {
@@ -152,7 +153,8 @@ func (m *Model) project(tp *tensor.Tape, z *tensor.Tensor, offsets []int32) []at
 // inputs that start with a language token. bias [documents, evidence] is
 // added to the attention scores. attended, if not nil, is told of the attention
 // of every layer.
-func (m *Model) decode(tp *tensor.Tape, in packed, z []attention.Evidence, bias *tensor.Tensor, attended *attendedSums) *tensor.Tensor {
+func (m *Model) decode(tp *tensor.Tape, in packed, z []attention.Evidence, bias *tensor.Tensor,
+	attended *attendedSums) *tensor.Tensor {
 	x := m.embed(tp, &m.decoder.embedder, in)
 	for _, l := range m.decoder.base {
 		x = l.forward(tp, x, in.offsets, true)
@@ -274,7 +276,8 @@ func (m *Model) Loss(b *Batch) (losses []float64, err error) {
 		}
 		losses[i] /= float64(hi - lo)
 		if math.IsNaN(losses[i]) || math.IsInf(losses[i], 0) {
-			return nil, fmt.Errorf("loss: that of target %d is %v: a weight of the model is not finite, or the scores overflow", i, losses[i])
+			return nil, fmt.Errorf("loss: that of target %d is %v: a weight of the model is not finite, or the scores "+
+				"overflow", i, losses[i])
 		}
 	}
 	return losses, nil

@@ -88,7 +88,8 @@ func (h *hypothesis) normalized(penalty float64) float64 {
 // GenerateTokens is Generate on token ids; o.Lang is not used. The result has
 // neither language token nor </s>. A search that reaches MaxTokens returns the
 // best of all hypotheses, finished or not.
-func (m *Model) GenerateTokens(ctx context.Context, evidence [][]int32, language int32, o GenerateOptions) (ids []int32, err error) {
+func (m *Model) GenerateTokens(ctx context.Context, evidence [][]int32, language int32,
+	o GenerateOptions) (ids []int32, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("generate: %w", err)

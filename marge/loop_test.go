@@ -24,7 +24,8 @@ import (
 func TestGradientSumIsATree(t *testing.T) {
 	b := tensor.NewCPU(1)
 	params := []nn.Parameter{
-		{Name: "a", Tensor: nn.NewParameter(b, 7)}, {Name: "some", Tensor: nn.NewParameter(b, 3)}, {Name: "none", Tensor: nn.NewParameter(b, 2)},
+		{Name: "a", Tensor: nn.NewParameter(b, 7)}, {Name: "some", Tensor: nn.NewParameter(b, 3)},
+		{Name: "none", Tensor: nn.NewParameter(b, 2)},
 	}
 	rng := rand.New(rand.NewPCG(1, 1))
 	sum := gradientSum{params: params}
@@ -96,7 +97,8 @@ func TestReplicas(t *testing.T) {
 		t.Fatal(err)
 	}
 	a, b := together[0], apart[0]
-	if a.Loss != b.Loss || a.Targets != b.Targets || a.TargetTokens != b.TargetTokens || math.Abs(a.GradNorm/b.GradNorm-1) > 1e-5 {
+	if a.Loss != b.Loss || a.Targets != b.Targets || a.TargetTokens != b.TargetTokens ||
+		math.Abs(a.GradNorm/b.GradNorm-1) > 1e-5 {
 		t.Errorf("4 replicas of a batch: %+v, one replica of 4 batches: %+v", b, a)
 	}
 }
@@ -181,12 +183,14 @@ func TestResumeRefusesOtherSettings(t *testing.T) {
 		t.Fatal(err)
 	}
 	for want, change := range map[string]func(o *PretrainOptions){
-		"LearningRate was 0.003 and is 9":                           func(o *PretrainOptions) { o.LearningRate = 9 },
-		"BatchTokens was 120 and is 60":                             func(o *PretrainOptions) { o.BatchTokens = 60 },
-		"Accumulate was 2 and is 3":                                 func(o *PretrainOptions) { o.Accumulate = 3 },
-		"WarmupSteps was 5 and is 6; WeightDecay was 0.01 and is 0": func(o *PretrainOptions) { o.WarmupSteps, o.WeightDecay = 6, -1 },
-		"DetachRelevance was false and is true":                     func(o *PretrainOptions) { o.DetachRelevance = true },
-		"Links was ":                                                func(o *PretrainOptions) { o.Links.Cross = 3 },
+		"LearningRate was 0.003 and is 9": func(o *PretrainOptions) { o.LearningRate = 9 },
+		"BatchTokens was 120 and is 60":   func(o *PretrainOptions) { o.BatchTokens = 60 },
+		"Accumulate was 2 and is 3":       func(o *PretrainOptions) { o.Accumulate = 3 },
+		"WarmupSteps was 5 and is 6; WeightDecay was 0.01 and is 0": func(o *PretrainOptions) {
+			o.WarmupSteps, o.WeightDecay = 6, -1
+		},
+		"DetachRelevance was false and is true": func(o *PretrainOptions) { o.DetachRelevance = true },
+		"Links was ":                            func(o *PretrainOptions) { o.Links.Cross = 3 },
 	} {
 		o := testOptions(dir)
 		o.Steps = 4
@@ -197,7 +201,8 @@ func TestResumeRefusesOtherSettings(t *testing.T) {
 	}
 	o = testOptions(dir)
 	o.Resume = false
-	if _, _, err := train(t, 1, o); err == nil || !strings.Contains(err.Error(), "holds checkpoints of an earlier training") {
+	if _, _, err := train(t, 1, o); err == nil ||
+		!strings.Contains(err.Error(), "holds checkpoints of an earlier training") {
 		t.Errorf("a new training in a used directory: error %v", err)
 	}
 }
@@ -357,36 +362,40 @@ func TestHostileTrainerState(t *testing.T) {
 		edit func(t *testing.T, files map[string][]byte)
 		want string // "": resumes
 	}{
-		"unchanged":         {func(*testing.T, map[string][]byte) {}, ""},
-		"step -5":           {set([]string{"step"}, -5), "no state of a training"},
-		"step 7":            {set([]string{"step"}, 7), "no state of a training"},
-		"step 1<<62":        {set([]string{"step"}, 1<<62), "no state of a training"},
-		"tokens":            {set([]string{"target_tokens"}, -1), "no state of a training"},
-		"elapsed":           {set([]string{"elapsed_ns"}, -1), "no state of a training"},
-		"losses":            {set([]string{"recent_losses"}, make([]float64, 101)), "no state of a training"},
-		"indexes -1":        {set([]string{"source", "indexes"}, -1), "no training was ever there"},
-		"indexes 0":         {set([]string{"source", "indexes"}, 0), "no training was ever there"},
-		"index step":        {set([]string{"source", "index_step"}, -1000), "no training was ever there"},
-		"late index":        {set([]string{"source", "index_step"}, 21), "no training was ever there"},
-		"pass":              {set([]string{"source", "pass"}, -1), "no training was ever there"},
-		"next -1":           {set([]string{"source", "next_batch"}, -1), "no training was ever there"},
-		"next 1e9":          {set([]string{"source", "next_batch"}, 1000000000), "batch 1000000000 of a pass"},
-		"no settings":       {set([]string{"settings"}, nil), "not recorded"},
-		"null":              {write("null"), "no state of a training"},
-		"array":             {write("[]"), trainerName},
-		"empty":             {write(""), trainerName},
-		"trailing":          {func(t *testing.T, files map[string][]byte) { files[trainerName] = append(files[trainerName], "{}"...) }, "after top-level value"},
-		"deep":              {write(`{"step":` + strings.Repeat("[", 200000) + strings.Repeat("]", 200000) + "}"), trainerName},
-		"unknown":           {set([]string{"more"}, 1), "unknown object member name \"more\""},
-		"shard":             {setInt("index.shards", 7), "shard 7"},
-		"negative shard":    {setInt("index.shards", -1), "shard -1"},
-		"count":             {setInt("index.counts", 1000000000), "1000000000 pairs"},
-		"fewer":             {setInt("index.counts", 5), "index"},
-		"target":            {setInt("index.targets", 100000000), "there are 24 items"},
-		"evidence":          {setInt("index.evidence", -3), "there are 24 items"},
-		"score":             {setFloat(trainerState, "index.scores", math.NaN()), "not a number"},
-		"first moment":      {setFloat(trainerState, "m.shared.weight", math.NaN()), "m.shared.weight: element 0 is NaN"},
-		"negative variance": {setFloat(trainerState, "v.shared.weight", -1), "v.shared.weight: a mean of squares is negative"},
+		"unchanged":   {func(*testing.T, map[string][]byte) {}, ""},
+		"step -5":     {set([]string{"step"}, -5), "no state of a training"},
+		"step 7":      {set([]string{"step"}, 7), "no state of a training"},
+		"step 1<<62":  {set([]string{"step"}, 1<<62), "no state of a training"},
+		"tokens":      {set([]string{"target_tokens"}, -1), "no state of a training"},
+		"elapsed":     {set([]string{"elapsed_ns"}, -1), "no state of a training"},
+		"losses":      {set([]string{"recent_losses"}, make([]float64, 101)), "no state of a training"},
+		"indexes -1":  {set([]string{"source", "indexes"}, -1), "no training was ever there"},
+		"indexes 0":   {set([]string{"source", "indexes"}, 0), "no training was ever there"},
+		"index step":  {set([]string{"source", "index_step"}, -1000), "no training was ever there"},
+		"late index":  {set([]string{"source", "index_step"}, 21), "no training was ever there"},
+		"pass":        {set([]string{"source", "pass"}, -1), "no training was ever there"},
+		"next -1":     {set([]string{"source", "next_batch"}, -1), "no training was ever there"},
+		"next 1e9":    {set([]string{"source", "next_batch"}, 1000000000), "batch 1000000000 of a pass"},
+		"no settings": {set([]string{"settings"}, nil), "not recorded"},
+		"null":        {write("null"), "no state of a training"},
+		"array":       {write("[]"), trainerName},
+		"empty":       {write(""), trainerName},
+		"trailing": {func(_ *testing.T, files map[string][]byte) {
+			files[trainerName] = append(files[trainerName], "{}"...)
+		}, "after top-level value"},
+		"deep": {write(`{"step":` + strings.Repeat("[", 200000) + strings.Repeat("]", 200000) + "}"),
+			trainerName},
+		"unknown":        {set([]string{"more"}, 1), "unknown object member name \"more\""},
+		"shard":          {setInt("index.shards", 7), "shard 7"},
+		"negative shard": {setInt("index.shards", -1), "shard -1"},
+		"count":          {setInt("index.counts", 1000000000), "1000000000 pairs"},
+		"fewer":          {setInt("index.counts", 5), "index"},
+		"target":         {setInt("index.targets", 100000000), "there are 24 items"},
+		"evidence":       {setInt("index.evidence", -3), "there are 24 items"},
+		"score":          {setFloat(trainerState, "index.scores", math.NaN()), "not a number"},
+		"first moment":   {setFloat(trainerState, "m.shared.weight", math.NaN()), "m.shared.weight: element 0 is NaN"},
+		"negative variance": {setFloat(trainerState, "v.shared.weight", -1),
+			"v.shared.weight: a mean of squares is negative"},
 		"infinite variance": {setFloat(trainerState, "v.shared.weight", math.Inf(1)), "v.shared.weight: element 0 is +Inf"},
 		"many steps":        {setInt(stepsTensor, 21), "21 of 20 steps"},
 		"negative steps":    {setInt(stepsTensor, -1), "-1"},

@@ -119,7 +119,8 @@ func (l *loop) resume() error {
 	if _, err := checkpoint.Newest(l.o.Dir); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	} else if err == nil && !l.o.Resume {
-		return fmt.Errorf("%s holds checkpoints of an earlier training: set Resume to go on with it, or give another directory", l.o.Dir)
+		return fmt.Errorf("%s holds checkpoints of an earlier training: set Resume to go on with it, or give another "+
+			"directory", l.o.Dir)
 	}
 	var damaged []checkpoint.Damaged
 	path, step, err := checkpoint.Latest(l.o.Dir, func(d checkpoint.Damaged) { damaged = append(damaged, d) })
@@ -148,7 +149,8 @@ func (l *loop) restore(path string, step int) error {
 		return fmt.Errorf("%s: %w", trainerName, err)
 	}
 	if s.Step != step || s.TargetTokens < 0 || s.ElapsedNS < 0 || len(s.Losses) > recentLosses {
-		return fmt.Errorf("%s: step %d, %d target tokens, %d ns, %d losses: no state of a training that was saved after step %d",
+		return fmt.Errorf("%s: step %d, %d target tokens, %d ns, %d losses: no state of a training that was saved "+
+			"after step %d",
 			trainerName, s.Step, s.TargetTokens, s.ElapsedNS, len(s.Losses), step)
 	}
 	if err := l.sameSettings(s.Settings); err != nil {

@@ -305,7 +305,8 @@ func TestRetrieve(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(hits) != len(docs) || hits[0].Document != i || hits[0].ID != string("abcd"[i]) || math.Abs(float64(hits[0].Relevance)-1) > 1e-5 {
+		if len(hits) != len(docs) || hits[0].Document != i || hits[0].ID != string("abcd"[i]) ||
+			math.Abs(float64(hits[0].Relevance)-1) > 1e-5 {
 			t.Errorf("document %d retrieves %+v", i, hits)
 		}
 	}

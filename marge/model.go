@@ -134,7 +134,8 @@ func build(c Config) (*Model, error) {
 	newEmbedder := func() embedder {
 		return embedder{nn.NewEmbedding(b, c.MaxPositionEmbeddings, c.DModel), nn.NewLayerNorm(b, c.DModel)}
 	}
-	m.encoder = encoder{embedder: newEmbedder(), norm: nn.NewLayerNorm(b, c.DModel), retrievalNorm: nn.NewLayerNorm(b, c.EmbeddingDim())}
+	m.encoder = encoder{embedder: newEmbedder(), norm: nn.NewLayerNorm(b, c.DModel),
+		retrievalNorm: nn.NewLayerNorm(b, c.EmbeddingDim())}
 	if c.RetrievalPooling == PoolMax {
 		m.encoder.retrievalWeight = nn.NewParameter(b, c.RetrievalDim, c.DModel)
 	}
@@ -278,7 +279,8 @@ func newDecoderLayer(c *Config) *decoderLayer {
 	return l
 }
 
-func (l *decoderLayer) forward(tp *tensor.Tape, x *tensor.Tensor, offsets []int32, z attention.Evidence, bias *tensor.Tensor, attended *attendedSums) *tensor.Tensor {
+func (l *decoderLayer) forward(tp *tensor.Tape, x *tensor.Tensor, offsets []int32, z attention.Evidence,
+	bias *tensor.Tensor, attended *attendedSums) *tensor.Tensor {
 	x = l.selfAttend(tp, x, offsets, true)
 	if attended != nil {
 		attended.add(l, x, offsets, z, bias)
@@ -286,7 +288,8 @@ func (l *decoderLayer) forward(tp *tensor.Tape, x *tensor.Tensor, offsets []int3
 	return l.feedForward(tp, l.crossAttend(tp, x, offsets, z, bias))
 }
 
-func (l *decoderLayer) crossAttend(tp *tensor.Tape, x *tensor.Tensor, offsets []int32, z attention.Evidence, bias *tensor.Tensor) *tensor.Tensor {
+func (l *decoderLayer) crossAttend(tp *tensor.Tape, x *tensor.Tensor, offsets []int32, z attention.Evidence,
+	bias *tensor.Tensor) *tensor.Tensor {
 	h := l.crossNorm.Forward(tp, x)
 	y := l.cross.Cross(tp, h, offsets, z, bias)
 	tp.Recompute(h)

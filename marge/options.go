@@ -231,10 +231,13 @@ func (o *PretrainOptions) setDefaults() error {
 func (o *PretrainOptions) record() map[string]string {
 	return map[string]string{
 		"BetaLearningRate": fmt.Sprint(max(o.BetaLearningRate, 0)), "GLearningRate": fmt.Sprint(max(o.GLearningRate, 0)),
-		"BatchTokens": fmt.Sprint(o.BatchTokens), "MaxEvidence": fmt.Sprint(o.MaxEvidence), "MaxTargets": fmt.Sprint(o.MaxTargets),
-		"Links": fmt.Sprintf("%+v", o.Links), "CrossWeight": fmt.Sprint(o.CrossWeight), "MonoWeight": fmt.Sprint(o.MonoWeight),
-		"OnLinks": fmt.Sprint(o.OnLinks != nil), "LanguageTemperature": fmt.Sprint(o.LanguageTemperature),
-		"IndexEvery": fmt.Sprint(o.IndexEvery), "IndexShards": fmt.Sprint(o.IndexShards), tfidfSteps: fmt.Sprint(max(o.TFIDFSteps, 0)),
+		"BatchTokens": fmt.Sprint(o.BatchTokens), "MaxEvidence": fmt.Sprint(o.MaxEvidence),
+		"MaxTargets": fmt.Sprint(o.MaxTargets),
+		"Links":      fmt.Sprintf("%+v", o.Links), "CrossWeight": fmt.Sprint(o.CrossWeight),
+		"MonoWeight": fmt.Sprint(o.MonoWeight),
+		"OnLinks":    fmt.Sprint(o.OnLinks != nil), "LanguageTemperature": fmt.Sprint(o.LanguageTemperature),
+		"IndexEvery": fmt.Sprint(o.IndexEvery), "IndexShards": fmt.Sprint(o.IndexShards),
+		tfidfSteps:         fmt.Sprint(max(o.TFIDFSteps, 0)),
 		"ContrastiveSteps": fmt.Sprint(o.ContrastiveSteps), "DetachRelevance": fmt.Sprint(o.DetachRelevance),
 		"NullDocument": fmt.Sprint(o.NullDocument), "DistillWeight": fmt.Sprint(o.DistillWeight),
 	}

@@ -38,7 +38,8 @@ func checkRepeatable(t *testing.T, options func(dir string) PretrainOptions) Pre
 		t.Fatal(err)
 	}
 	if resumed.Steps != stats.Steps || resumed.TargetTokens != stats.TargetTokens || !bytes.Equal(got, want) {
-		t.Errorf("a resumed training of %d steps ends with other parameters than an uninterrupted one of %d", resumed.Steps, stats.Steps)
+		t.Errorf("a resumed training of %d steps ends with other parameters than an uninterrupted one of %d",
+			resumed.Steps, stats.Steps)
 	}
 	return stats
 }
@@ -77,7 +78,8 @@ func TestTargetTokens(t *testing.T) {
 }
 
 func TestLinkOptionsOfTraining(t *testing.T) {
-	for _, links := range []index.LinkOptions{{Mono: 1, Cross: 2, PerTarget: true}, {Cross: 2, Margin: vectors.MarginRatio}} {
+	for _, links := range []index.LinkOptions{{Mono: 1, Cross: 2, PerTarget: true},
+		{Cross: 2, Margin: vectors.MarginRatio}} {
 		targets, uneven := 0, false
 		checkRepeatable(t, func(dir string) PretrainOptions {
 			o := testOptions(dir)
@@ -145,8 +147,11 @@ func TestOnLinks(t *testing.T) {
 
 	for want, hook := range map[string]func(items []index.Item, pairs []index.Pair) ([]index.Pair, error){
 		`OnLinks: shard "2020-01-0`: func([]index.Item, []index.Pair) ([]index.Pair, error) { return nil, errors.New("no") },
-		"there are 24 items":        func([]index.Item, []index.Pair) ([]index.Pair, error) { return []index.Pair{{Target: 24}}, nil },
-		"could be linked":           func([]index.Item, []index.Pair) ([]index.Pair, error) { return nil, nil },
+		"there are 24 items": func([]index.Item, []index.Pair) ([]index.Pair,
+			error) {
+			return []index.Pair{{Target: 24}}, nil
+		},
+		"could be linked": func([]index.Item, []index.Pair) ([]index.Pair, error) { return nil, nil },
 	} {
 		o := testOptions("")
 		o.OnLinks = hook

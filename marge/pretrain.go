@@ -101,7 +101,8 @@ func checkCorpus(m *Model, store *corpus.Store) (languages []int32, err error) {
 	}
 	// Stores of earlier versions do not tell.
 	if was, is := store.TokenizerFingerprint(), m.Tokenizer.Fingerprint(); was != "" && was != is {
-		return nil, fmt.Errorf("the corpus was tokenised by another tokenizer, with fingerprint %s; the model's is %s", was, is)
+		return nil, fmt.Errorf("the corpus was tokenised by another tokenizer, with fingerprint %s; the model's is %s",
+			was, is)
 	}
 	for i := range store.Len() {
 		if err := checkDocuments(&m.Config, [][]int32{store.Tokens(i)}, 2); err != nil {

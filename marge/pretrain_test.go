@@ -26,7 +26,8 @@ import (
 func testOptions(dir string) PretrainOptions {
 	return PretrainOptions{
 		Steps: 40, WarmupSteps: 5, LearningRate: 3e-3, BatchTokens: 120, Accumulate: 2,
-		Links: index.LinkOptions{Mono: 4, Cross: 4}, IndexEvery: 13, IndexShards: 1, TFIDFSteps: 20, Seed: 3, Dir: dir, CheckpointEvery: 5, Resume: dir != "",
+		Links: index.LinkOptions{Mono: 4, Cross: 4}, IndexEvery: 13, IndexShards: 1, TFIDFSteps: 20, Seed: 3, Dir: dir,
+		CheckpointEvery: 5, Resume: dir != "",
 	}
 }
 
@@ -259,7 +260,8 @@ func TestResumeFromTheCheckpointBefore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(warnings) != 1 || !strings.Contains(warnings[0], "resuming from step 35") || !strings.Contains(warnings[0], "checkpoint-40") {
+	if len(warnings) != 1 || !strings.Contains(warnings[0], "resuming from step 35") ||
+		!strings.Contains(warnings[0], "checkpoint-40") {
 		t.Errorf("warnings %q, want one that names both checkpoints", warnings)
 	}
 	if stats.Steps != 40 || !bytes.Equal(got, want) {
@@ -286,7 +288,8 @@ func TestResumeRefusesAnotherRun(t *testing.T) {
 	}
 	m := testModel(t, testConfig(1))
 	m.Tokenizer = tok
-	if _, err := Pretrain(context.Background(), m, other, o); err == nil || !strings.Contains(err.Error(), "corpus was "+store.Fingerprint()+" and is "+other.Fingerprint()) {
+	if _, err := Pretrain(context.Background(), m, other, o); err == nil ||
+		!strings.Contains(err.Error(), "corpus was "+store.Fingerprint()+" and is "+other.Fingerprint()) {
 		t.Errorf("another corpus: error %v", err)
 	}
 }
@@ -308,7 +311,8 @@ func TestLossThatIsNotFinite(t *testing.T) {
 		return nil
 	}
 	stats, err := Pretrain(context.Background(), m, store, o)
-	if err == nil || !strings.Contains(err.Error(), "step 8: loss is NaN") || !strings.Contains(err.Error(), "/de") && !strings.Contains(err.Error(), "/en") {
+	if err == nil || !strings.Contains(err.Error(), "step 8: loss is NaN") || !strings.Contains(err.Error(), "/de") &&
+		!strings.Contains(err.Error(), "/en") {
 		t.Errorf("error %v", err)
 	}
 	if stats.Steps != 7 {
@@ -335,25 +339,61 @@ func TestPretrainErrors(t *testing.T) {
 	for _, d := range testDocuments(24) {
 		upper = append(upper, strings.ToUpper(d.Text))
 	}
-	sameSize, err := tokenizer.Train(slices.Values(upper), tokenizer.TrainOptions{VocabSize: 300, Languages: []string{"de", "en"}})
+	sameSize, err := tokenizer.Train(slices.Values(upper),
+		tokenizer.TrainOptions{VocabSize: 300, Languages: []string{"de", "en"}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx := context.Background()
 	for want, change := range map[string]func(m *Model, o *PretrainOptions){
-		"by another tokenizer, with fingerprint " + tok.Fingerprint(): func(m *Model, o *PretrainOptions) { m.Tokenizer = sameSize },
-		"one of Steps, TargetTokens and Duration":                     func(m *Model, o *PretrainOptions) { o.Duration = time.Second },
-		"set one of Steps, TargetTokens":                              func(m *Model, o *PretrainOptions) { o.TargetTokens = 1000 },
-		"TargetTokens is -1":                                          func(m *Model, o *PretrainOptions) { o.Steps, o.TargetTokens = 0, -1 },
-		"CrossWeight is -5":                                           func(m *Model, o *PretrainOptions) { o.CrossWeight = -5 },
-		"MonoWeight is NaN":                                           func(m *Model, o *PretrainOptions) { o.MonoWeight = float32(math.NaN()) },
-		"LearningRate is NaN":                                         func(m *Model, o *PretrainOptions) { o.LearningRate = math.NaN() },
-		"ClipNorm is +Inf":                                            func(m *Model, o *PretrainOptions) { o.ClipNorm = math.Inf(1) },
-		"Replicas is -2":                                              func(m *Model, o *PretrainOptions) { o.Replicas = -2 },
-		"KeepCheckpoints is -1":                                       func(m *Model, o *PretrainOptions) { o.KeepCheckpoints = -1 },
-		"IndexShards is -1, want at least 0":                          func(m *Model, o *PretrainOptions) { o.IndexShards = -1 },
-		"DistillWeight is -1":                                         func(m *Model, o *PretrainOptions) { o.DistillWeight = -1 },
-		"LanguageTemperature is -2":                                   func(m *Model, o *PretrainOptions) { o.LanguageTemperature = -2 },
+		"by another tokenizer, with fingerprint " + tok.Fingerprint(): func(m *Model,
+			o *PretrainOptions) {
+			m.Tokenizer = sameSize
+		},
+		"one of Steps, TargetTokens and Duration": func(m *Model,
+			o *PretrainOptions) {
+			o.Duration = time.Second
+		},
+		"set one of Steps, TargetTokens": func(m *Model,
+			o *PretrainOptions) {
+			o.TargetTokens = 1000
+		},
+		"TargetTokens is -1": func(m *Model, o *PretrainOptions) {
+			o.Steps, o.TargetTokens = 0, -1
+		},
+		"CrossWeight is -5": func(m *Model,
+			o *PretrainOptions) {
+			o.CrossWeight = -5
+		},
+		"MonoWeight is NaN": func(m *Model,
+			o *PretrainOptions) {
+			o.MonoWeight = float32(math.NaN())
+		},
+		"LearningRate is NaN": func(m *Model,
+			o *PretrainOptions) {
+			o.LearningRate = math.NaN()
+		},
+		"ClipNorm is +Inf": func(m *Model,
+			o *PretrainOptions) {
+			o.ClipNorm = math.Inf(1)
+		},
+		"Replicas is -2": func(m *Model, o *PretrainOptions) { o.Replicas = -2 },
+		"KeepCheckpoints is -1": func(m *Model,
+			o *PretrainOptions) {
+			o.KeepCheckpoints = -1
+		},
+		"IndexShards is -1, want at least 0": func(m *Model,
+			o *PretrainOptions) {
+			o.IndexShards = -1
+		},
+		"DistillWeight is -1": func(m *Model,
+			o *PretrainOptions) {
+			o.DistillWeight = -1
+		},
+		"LanguageTemperature is -2": func(m *Model,
+			o *PretrainOptions) {
+			o.LanguageTemperature = -2
+		},
 		"Links: Mono 0 and Cross 0.4 round to no link": func(m *Model, o *PretrainOptions) {
 			o.Links = index.LinkOptions{Cross: 0.4, PerTarget: true}
 		},
@@ -363,7 +403,10 @@ func TestPretrainErrors(t *testing.T) {
 		"BatchTokens":             func(m *Model, o *PretrainOptions) { o.BatchTokens = -1 },
 		"no directory":            func(m *Model, o *PretrainOptions) { o.Resume = true },
 		"with a vocabulary of 300, the model's tokenizer has 301": func(m *Model, o *PretrainOptions) { m.Tokenizer = other },
-		"outside the vocabulary":                                  func(m *Model, o *PretrainOptions) { m.Config.VocabSize = 20 },
+		"outside the vocabulary": func(m *Model,
+			o *PretrainOptions) {
+			m.Config.VocabSize = 20
+		},
 	} {
 		m := testModel(t, testConfig(1))
 		m.Tokenizer = tok
@@ -379,7 +422,8 @@ func TestPretrainErrors(t *testing.T) {
 	}
 	m := testModel(t, testConfig(1))
 	m.Tokenizer = tok
-	if _, err := Pretrain(ctx, m, alone, testOptions("")); err == nil || !strings.Contains(err.Error(), "could be linked") {
+	if _, err := Pretrain(ctx, m, alone, testOptions("")); err == nil ||
+		!strings.Contains(err.Error(), "could be linked") {
 		t.Errorf("a corpus of one document: error %v", err)
 	}
 }

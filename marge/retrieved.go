@@ -109,7 +109,8 @@ func (r *retrieved) reindex(ctx context.Context, step int) error {
 	}
 	linked := slices.DeleteFunc(slices.Clone(links), func(l shardLinks) bool { return len(l.pairs) == 0 })
 	if len(linked) == 0 {
-		return fmt.Errorf("no two documents of a shard could be linked (%d shards drawn, %d chunks): %s", stats.Shards, stats.Chunks, r.whyUnlinked(links))
+		return fmt.Errorf("no two documents of a shard could be linked (%d shards drawn, %d chunks): %s", stats.Shards,
+			stats.Chunks, r.whyUnlinked(links))
 	}
 	before := *r
 	r.shards, r.indexes, r.indexStep = linked, r.indexes+1, step
@@ -138,13 +139,15 @@ func (r *retrieved) whyUnlinked(shards []shardLinks) string {
 	}
 	switch {
 	case !several:
-		return "every shard has one chunk; documents are linked within their shard, which is their date unless they have a member shard"
+		return "every shard has one chunk; documents are linked within their shard, which is their date unless they " +
+			"have a member shard"
 	case !sources:
 		return "all chunks of a shard have the same source or id, and are never evidence for each other"
 	case !targets:
 		return "no chunk may be a target"
 	case !languages && r.o.Links.Mono == 0:
-		return fmt.Sprintf("all documents of a shard are in one language, and links are wanted across languages only: set Links.Mono (languages of the corpus: %v)", r.store.Langs())
+		return fmt.Sprintf("all documents of a shard are in one language, and links are wanted across languages only: "+
+			"set Links.Mono (languages of the corpus: %v)", r.store.Langs())
 	case r.o.OnLinks != nil:
 		return "OnLinks returned none"
 	}
@@ -332,7 +335,8 @@ func (r *retrieved) restore(place json.RawMessage, step int, f *safetensors.File
 		return nil, fmt.Errorf("index: %w", err)
 	}
 	// An index has a number and links, or there is none yet.
-	if p.Indexes < 0 || p.IndexStep < 0 || p.IndexStep > step || p.Pass < 0 || p.Next < 0 || (p.Indexes > 0) != (len(r.shards) > 0) {
+	if p.Indexes < 0 || p.IndexStep < 0 || p.IndexStep > step || p.Pass < 0 || p.Next < 0 ||
+		(p.Indexes > 0) != (len(r.shards) > 0) {
 		return nil, fmt.Errorf("index %d of %d shards, made at step %d, batch %d of pass %d: no training was ever there",
 			p.Indexes, len(r.shards), p.IndexStep, p.Next, p.Pass)
 	}

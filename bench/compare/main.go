@@ -46,12 +46,15 @@ type options struct {
 func compare() error {
 	var o options
 	only := flag.String("only", strings.Join(bench.Sections, ","), "sections, separated by commas")
-	match := flag.String("match", "", "only workloads whose names match this regular expression; the tables are printed and the file is left alone")
+	match := flag.String("match", "", "only workloads whose names match this regular expression; the tables are "+
+		"printed and the file is left alone")
 	flag.BoolVar(&o.quick, "quick", false, "only a few workloads of each section, in fewer rounds; prints as -match does")
-	flag.BoolVar(&o.long, "long", false, "also what takes minutes and up to 20 GiB of memory: a step of Paper, a million vectors")
+	flag.BoolVar(&o.long, "long", false, "also what takes minutes and up to 20 GiB of memory: a step of Paper, a "+
+		"million vectors")
 	dir := flag.String("bench", "bench", "the folder of package bench")
 	out := flag.String("out", "", "the file to write (default RESULTS.md in that folder)")
-	venv := flag.String("venv", "", "the virtual environment of the peers, made if it does not exist (default in the user's cache)")
+	venv := flag.String("venv", "", "the virtual environment of the peers, made if it does not exist (default in "+
+		"the user's cache)")
 	serveAs := flag.String("serve", "", "answer requests as this side; for use by this program")
 	flag.Parse()
 	if flag.NArg() > 0 {

@@ -62,7 +62,8 @@ func sides(dir, python string) ([]*side, error) {
 	// The C library otherwise gives every large block back to the system, and
 	// PyTorch spends most of its time on page faults.
 	// Bound threads do not get in each other's way.
-	keep := []string{"OMP_PROC_BIND=close", "MALLOC_MMAP_MAX_=0", "MALLOC_TRIM_THRESHOLD_=1000000000000", "MALLOC_TOP_PAD_=67108864"}
+	keep := []string{"OMP_PROC_BIND=close", "MALLOC_MMAP_MAX_=0", "MALLOC_TRIM_THRESHOLD_=1000000000000",
+		"MALLOC_TOP_PAD_=67108864"}
 	notTopK := func(w *bench.Workload, _ int) bool { return w.Op != "topk" }
 	const pause = 50 * time.Millisecond // threads of OpenBLAS and of OpenMP look for work for some 20 ms
 	// Compiling takes a minute.
@@ -73,9 +74,12 @@ func sides(dir, python string) ([]*side, error) {
 	}
 	return []*side{
 		{column: "marge", args: []string{self, "-serve", "marge"}, takes: func(*bench.Workload, int) bool { return true }},
-		{column: "gonum", args: []string{self, "-serve", "gonum"}, takes: func(w *bench.Workload, _ int) bool { return w.Op == "gemm" && w.Flops < 1e9 }},
-		{column: "OpenBLAS, Debian", args: []string{python, serve, "openblas", "libopenblas.so.0"}, takes: ops("gemm"), pause: pause},
-		{column: "OpenBLAS, newest", args: []string{python, serve, "openblas", "scipy_openblas32"}, takes: ops("gemm"), pause: pause},
+		{column: "gonum", args: []string{self, "-serve", "gonum"},
+			takes: func(w *bench.Workload, _ int) bool { return w.Op == "gemm" && w.Flops < 1e9 }},
+		{column: "OpenBLAS, Debian", args: []string{python, serve, "openblas", "libopenblas.so.0"}, takes: ops("gemm"),
+			pause: pause},
+		{column: "OpenBLAS, newest", args: []string{python, serve, "openblas", "scipy_openblas32"}, takes: ops("gemm"),
+			pause: pause},
 		{column: "PyTorch", args: []string{python, serve, "torch"}, env: keep, takes: notTopK, pause: pause},
 		{column: "PyTorch, default malloc", args: []string{python, serve, "torch"}, takes: lean, pause: pause},
 		{column: "torch.compile", args: []string{python, serve, "compile"}, env: keep, takes: compiled, pause: pause},

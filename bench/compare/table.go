@@ -32,11 +32,14 @@ type unit struct {
 func unitOf(section string) unit {
 	switch section {
 	case "vector":
-		return unit{"GB/s", func(w *bench.Workload) float64 { return w.Bytes / 1e9 }, "of copy", "copy %.0f GB/s", bench.Bandwidth, median}
+		return unit{"GB/s", func(w *bench.Workload) float64 { return w.Bytes / 1e9 }, "of copy", "copy %.0f GB/s",
+			bench.Bandwidth, median}
 	case "step":
-		return unit{"target tokens/s", func(w *bench.Workload) float64 { return float64(w.Tokens) }, "of ceiling", "ceiling %.0f GFLOP/s", bench.Ceiling, slices.Max[[]float64]}
+		return unit{"target tokens/s", func(w *bench.Workload) float64 { return float64(w.Tokens) }, "of ceiling",
+			"ceiling %.0f GFLOP/s", bench.Ceiling, slices.Max[[]float64]}
 	}
-	return unit{"GFLOP/s", func(w *bench.Workload) float64 { return w.Flops / 1e9 }, "of ceiling", "ceiling %.0f GFLOP/s", bench.Ceiling, slices.Max[[]float64]}
+	return unit{"GFLOP/s", func(w *bench.Workload) float64 { return w.Flops / 1e9 }, "of ceiling",
+		"ceiling %.0f GFLOP/s", bench.Ceiling, slices.Max[[]float64]}
 }
 
 // ratio returns how many times as fast as a peer, or as the best of all, we
@@ -58,7 +61,8 @@ func (r *row) ratio(column string) float64 {
 func render(section string, rows []row, all []*side, others float64) string {
 	var b strings.Builder
 	u := unitOf(section)
-	fmt.Fprintf(&b, "## %s, %s, %s\n\n%s.", section, isa(), bench.Machine(), time.Now().UTC().Format("2006-01-02 15:04 UTC"))
+	fmt.Fprintf(&b, "## %s, %s, %s\n\n%s.", section, isa(), bench.Machine(),
+		time.Now().UTC().Format("2006-01-02 15:04 UTC"))
 	for threads := 1; threads <= 2; threads++ {
 		var limits []float64
 		for _, r := range rows {
@@ -67,7 +71,8 @@ func render(section string, rows []row, all []*side, others float64) string {
 			}
 		}
 		if len(limits) > 0 {
-			fmt.Fprintf(&b, " Threads %d: "+u.format+" (%.0f to %.0f).", threads, median(limits), slices.Min(limits), slices.Max(limits))
+			fmt.Fprintf(&b, " Threads %d: "+u.format+" (%.0f to %.0f).", threads, median(limits), slices.Min(limits),
+				slices.Max(limits))
 		}
 	}
 	fmt.Fprintf(&b, " Other programs took %.0f%% of one core meanwhile.\n\n", 100*others)
@@ -82,7 +87,8 @@ func render(section string, rows []row, all []*side, others float64) string {
 			fmt.Fprintf(&b, "- %s: not measured: %s\n", s.column, s.problem)
 		}
 	}
-	b.WriteString("\n| workload | threads | " + u.name + ": " + strings.Join(columns, " | ") + " | marge: " + u.limit + " | marge / best peer | handover, ns |\n")
+	b.WriteString("\n| workload | threads | " + u.name + ": " + strings.Join(columns,
+		" | ") + " | marge: " + u.limit + " | marge / best peer | handover, ns |\n")
 	b.WriteString("| --- | " + strings.Repeat("---: | ", len(columns)+4) + "\n")
 	for _, r := range rows {
 		fmt.Fprintf(&b, "| %s | %d |", strings.TrimSpace(r.Name+" "+r.Label), r.threads)
@@ -135,8 +141,10 @@ func number(x float64) string {
 
 // memory writes the table of peak memory.
 func memory(b *strings.Builder, rows []row, columns []string) {
-	b.WriteString("\nPeak memory of the process in MB, and how much of it came after start-up (with the libraries loaded):\n\n")
-	b.WriteString("| workload | threads | " + strings.Join(columns, " | ") + " | marge / least PyTorch | after start-up |\n")
+	b.WriteString("\nPeak memory of the process in MB, and how much of it came after start-up (with the libraries " +
+		"loaded):\n\n")
+	b.WriteString("| workload | threads | " + strings.Join(columns,
+		" | ") + " | marge / least PyTorch | after start-up |\n")
 	b.WriteString("| --- | " + strings.Repeat("---: | ", len(columns)+3) + "\n")
 	for _, r := range rows {
 		if r.Op == "attention" && r.threads > 1 {
@@ -194,7 +202,8 @@ func means(b *strings.Builder, rows []row) {
 			groups = append(groups, r.Group)
 		}
 	}
-	b.WriteString("\n| marge / best peer | threads | workloads | geometric mean | least | below 1 |\n| --- | ---: | ---: | ---: | ---: | ---: |\n")
+	b.WriteString("\n| marge / best peer | threads | workloads | geometric mean | least | below 1 |\n| --- | ---: " +
+		"| ---: | ---: | ---: | ---: |\n")
 	line := func(name string, threads int, ratios []float64) {
 		mean, least, n := geometric(ratios)
 		behind := 0

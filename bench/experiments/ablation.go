@@ -66,7 +66,8 @@ func ablation(variants []variant) func(fs *flag.FlagSet) func(context.Context, *
 		for i, v := range variants {
 			names[i] = v.name
 		}
-		only := fs.String("variants", "", "`names`, separated by commas, of the variants to compare; \"default\" is always one (default: all of "+strings.Join(names[1:], "; ")+")")
+		only := fs.String("variants", "", "`names`, separated by commas, of the variants to compare; \"default\" is "+
+			"always one (default: all of "+strings.Join(names[1:], "; ")+")")
 		return func(ctx context.Context, e *env) (*report, error) {
 			chosen := variants
 			if *only != "" {
@@ -108,7 +109,8 @@ func choose(variants []variant, names, only []string) ([]variant, error) {
 
 // compareVariants trains each variant with each seed.
 func (e *env) compareVariants(ctx context.Context, variants []variant) (*report, error) {
-	r := &report{Columns: []string{"variant", "P@1 of g", "centred by language", "loss, retrieved", "random - retrieved", "none - retrieved", "beta", "target tokens (M)"}}
+	r := &report{Columns: []string{"variant", "P@1 of g", "centred by language", "loss, retrieved",
+		"random - retrieved", "none - retrieved", "beta", "target tokens (M)"}}
 	var names []string
 	runs := map[string][]*training{}
 	for _, v := range variants {
@@ -148,7 +150,8 @@ func millions(t *training) figure        { return exact(float64(t.TargetTokens) 
 // tabulate adds a row for each variant, and panels.
 func (e *env) tabulate(r *report, names []string, runs map[string][]*training) {
 	retrieved := panel{title: "P@1 at the end", names: names, series: []series{{name: "g"}, {name: "centred by language"}}}
-	saved := panel{title: "what retrieved evidence saves at the end, nats per token", names: names, series: []series{{name: "against random"}, {name: "against none"}}}
+	saved := panel{title: "what retrieved evidence saves at the end, nats per token", names: names,
+		series: []series{{name: "against random"}, {name: "against none"}}}
 	p1s := panel{title: "P@1 centred by language, held-out", x: "target tokens (millions)"}
 	losses := panel{title: "held-out loss, random minus retrieved evidence", x: "target tokens (millions)"}
 	for i, name := range names {
@@ -165,10 +168,12 @@ func (e *env) tabulate(r *report, names []string, runs map[string][]*training) {
 		saved.series[0].points = append(saved.series[0].points, over(all, savedOverRandom).point(x))
 		saved.series[1].points = append(saved.series[1].points, over(all, savedOverNone).point(x))
 		p1s.series = append(p1s.series, series{name, curveOf(all, tokensOf, func(s *sample) float64 { return s.P1Centered })})
-		losses.series = append(losses.series, series{name, curveOf(all, tokensOf, func(s *sample) float64 { return s.Loss.Random - s.Loss.Retrieved })})
+		losses.series = append(losses.series, series{name,
+			curveOf(all, tokensOf, func(s *sample) float64 { return s.Loss.Random - s.Loss.Retrieved })})
 	}
 	r.panels = append(r.panels, p1s, losses, retrieved, saved)
-	r.note("Means over seeds; brackets: the widest bounds of the 95%% bootstrap intervals (1,000 folds, groups drawn) of single seeds. %s", e.lossNote())
+	r.note("Means over seeds; brackets: the widest bounds of the 95%% bootstrap intervals (1,000 folds, groups "+
+		"drawn) of single seeds. %s", e.lossNote())
 }
 
 func (e *env) lossNote() string {

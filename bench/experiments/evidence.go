@@ -30,7 +30,8 @@ func evidence(fs *flag.FlagSet) func(context.Context, *env) (*report, error) {
 		if err != nil {
 			return nil, fmt.Errorf("-documents: %w", err)
 		}
-		r := &report{Columns: []string{"language", "documents", "targets", "retrieved", "translations", "random", "none", "random - retrieved", "none - retrieved"}}
+		r := &report{Columns: []string{"language", "documents", "targets", "retrieved", "translations", "random", "none",
+			"random - retrieved", "none - retrieved"}}
 		var results []evidenceResult
 		err = e.eachModel(ctx, func(t *trained) error {
 			r.Machine = machineOf(t.model)
@@ -69,7 +70,9 @@ func evidence(fs *flag.FlagSet) func(context.Context, *env) (*report, error) {
 		if *sameLanguage {
 			others = "any language"
 		}
-		r.note("Loss in nats per token of up to %d documents of each language. Evidence is in %s; retrieved is what g, centred by language, finds; random is no translation. A target with fewer translations than documents asked for has all there are. Brackets: 95%% bootstrap intervals (1,000 folds, groups drawn).", e.targets, others)
+		r.note("Loss in nats per token of up to %d documents of each language. Evidence is in %s; retrieved is what "+
+			"g, centred by language, finds; random is no translation. A target with fewer translations than documents "+
+			"asked for has all there are. Brackets: 95%% bootstrap intervals (1,000 folds, groups drawn).", e.targets, others)
 		return r, nil
 	}
 }
@@ -141,13 +144,17 @@ func (r *report) evidenceTable(results []evidenceResult, counts []int) {
 		random = over(all, func(l *eval.LossReport) figure { return overRandom(get(l)) })
 		none = over(all, func(l *eval.LossReport) figure { return overNone(get(l)) })
 		r.row(lang, n, get(all[0]).Targets,
-			kind(func(l eval.EvidenceLoss) float64 { return l.Retrieved }), kind(func(l eval.EvidenceLoss) float64 { return l.Oracle }),
-			kind(func(l eval.EvidenceLoss) float64 { return l.Random }), kind(func(l eval.EvidenceLoss) float64 { return l.None }), random, none)
+			kind(func(l eval.EvidenceLoss) float64 { return l.Retrieved }),
+			kind(func(l eval.EvidenceLoss) float64 { return l.Oracle }),
+			kind(func(l eval.EvidenceLoss) float64 { return l.Random }),
+			kind(func(l eval.EvidenceLoss) float64 { return l.None }), random, none)
 		return random, none
 	}
 	ofAll := func(l *eval.LossReport) eval.EvidenceLoss { return l.All }
-	losses := panel{title: "held-out loss, nats per token", x: "evidence documents", series: []series{{name: "retrieved"}, {name: "translations"}, {name: "random"}, {name: "none"}}}
-	saved := panel{title: "what retrieved evidence saves, nats per token", x: "evidence documents", series: []series{{name: "against random"}, {name: "against none"}}}
+	losses := panel{title: "held-out loss, nats per token", x: "evidence documents",
+		series: []series{{name: "retrieved"}, {name: "translations"}, {name: "random"}, {name: "none"}}}
+	saved := panel{title: "what retrieved evidence saves, nats per token", x: "evidence documents",
+		series: []series{{name: "against random"}, {name: "against none"}}}
 	for _, n := range counts {
 		random, none := row("all", n, ofAll)
 		for i, value := range []func(eval.EvidenceLoss) float64{
@@ -159,7 +166,8 @@ func (r *report) evidenceTable(results []evidenceResult, counts []int) {
 		}
 		saved.series[0].points = append(saved.series[0].points, random.point(float64(n)))
 		saved.series[1].points = append(saved.series[1].points, none.point(float64(n)))
-		r.find("Evidence documents: %d. Retrieved ones save %s nats per token against random ones and %s against none.", n, random, none)
+		r.find("Evidence documents: %d. Retrieved ones save %s nats per token against random ones and %s against none.",
+			n, random, none)
 	}
 	four := counts[0]
 	for _, n := range counts {
@@ -168,7 +176,8 @@ func (r *report) evidenceTable(results []evidenceResult, counts []int) {
 		}
 	}
 	langs := slices.Sorted(maps.Keys(byCount[four][0].ByLanguage))
-	byLang := panel{title: fmt.Sprintf("by language, %d documents", four), names: langs, series: []series{{name: "random - retrieved"}, {name: "none - retrieved"}}}
+	byLang := panel{title: fmt.Sprintf("by language, %d documents", four), names: langs,
+		series: []series{{name: "random - retrieved"}, {name: "none - retrieved"}}}
 	better := [2]int{}
 	for i, lang := range langs {
 		random, none := row(lang, four, func(l *eval.LossReport) eval.EvidenceLoss { return l.ByLanguage[lang] })
@@ -179,6 +188,7 @@ func (r *report) evidenceTable(results []evidenceResult, counts []int) {
 			}
 		}
 	}
-	r.find("Evidence documents: %d. Retrieved ones are better than random ones in %d of %d languages and better than none in %d, with intervals above 0.", four, better[0], len(langs), better[1])
+	r.find("Evidence documents: %d. Retrieved ones are better than random ones in %d of %d languages and better "+
+		"than none in %d, with intervals above 0.", four, better[0], len(langs), better[1])
 	r.panels = append(r.panels, losses, saved, byLang)
 }

@@ -61,7 +61,8 @@ func (e *env) beginning() string { return fmt.Sprintf("first %d tokens", e.setti
 
 // fromRandom compares g, trained and random, with methods that learn nothing.
 func fromRandom(fs *flag.FlagSet) func(context.Context, *env) (*report, error) {
-	chunks := fs.Int("document-chunks", 0, "chunks of a held-out document that g sees where it sees whole documents (0: all)")
+	chunks := fs.Int("document-chunks", 0, "chunks of a held-out document that g sees where it sees whole "+
+		"documents (0: all)")
 	return func(ctx context.Context, e *env) (*report, error) {
 		if *chunks < 0 {
 			return nil, fmt.Errorf("-document-chunks %d: must not be negative", *chunks)
@@ -210,10 +211,13 @@ func (x *retriever) report(r *report) {
 	if n := x.options.MaxChunks; n > 0 {
 		chunks = fmt.Sprintf("their first %d chunks", n)
 	}
-	r.note("Of whole documents, g is the sum over %s, scaled to unit length; or each chunk is compared with the nearest of the other document, both ways, and the cosines are averaged.", chunks)
-	r.note("What documents of a language have in common, and how rare words are, is taken from the held-out documents themselves, without their groups.")
+	r.note("Of whole documents, g is the sum over %s, scaled to unit length; or each chunk is compared with the "+
+		"nearest of the other document, both ways, and the cosines are averaged.", chunks)
+	r.note("What documents of a language have in common, and how rare words are, is taken from the held-out " +
+		"documents themselves, without their groups.")
 	first := x.methods[0].Reports[0]
-	r.note("P@1 over %d queries of %d ordered pairs of languages; brackets: 95%% bootstrap intervals (1,000 folds, groups drawn), of several seeds the widest bounds. Those of differences are of the paired bootstrap.",
+	r.note("P@1 over %d queries of %d ordered pairs of languages; brackets: 95%% bootstrap intervals (1,000 folds, "+
+		"groups drawn), of several seeds the widest bounds. Those of differences are of the paired bootstrap.",
 		first.Micro.N, len(first.Pairs))
 	r.Results = map[string]any{"methods": x.methods, "comparisons": x.comparisons}
 }

@@ -117,7 +117,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		fs.SetOutput(stderr)
 		e.flags(fs)
 		if x.evaluates {
-			fs.StringVar(&e.checkpoint, "checkpoint", "", "evaluate the model in this `directory`, a checkpoint or that of a training, and train none")
+			fs.StringVar(&e.checkpoint, "checkpoint", "",
+				"evaluate the model in this `directory`, a checkpoint or that of a training, and train none")
 		}
 		do := x.setup(fs)
 		if err := fs.Parse(args[1:]); err != nil {
@@ -144,8 +145,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 }
 
 func (e *env) flags(fs *flag.FlagSet) {
-	fs.Var(&e.corpora, "corpus", "JSON Lines `file` to train on, plain, gzip or zstd (repeatable; default: generated news)")
-	fs.Var(&e.evals, "eval", "JSON Lines `file` of held-out documents with group (repeatable; default: generated held-out news)")
+	fs.Var(&e.corpora, "corpus", "JSON Lines `file` to train on, plain, gzip or zstd (repeatable; default: "+
+		"generated news)")
+	fs.Var(&e.evals, "eval", "JSON Lines `file` of held-out documents with group (repeatable; default: generated "+
+		"held-out news)")
 	fs.StringVar(&e.out, "out", "runs/experiments", "`directory` for results, trainings and data")
 	fs.Var(&e.seeds, "seeds", "seeds of weights and training, one training each")
 	fs.IntVar(&e.events, "events", 6000, "events in the generated news")

@@ -36,7 +36,8 @@ func init() {
 func testRun(t *testing.T, out string, args ...string) (table string) {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
-	base := []string{args[0], "-size", "micro", "-vocabulary", "400", "-steps", "6", "-index-every", "3", "-batch-tokens", "200", "-chunk", "48",
+	base := []string{args[0], "-size", "micro", "-vocabulary", "400", "-steps", "6", "-index-every", "3",
+		"-batch-tokens", "200", "-chunk", "48",
 		"-probes", "2", "-retrieval-dim", "48", "-events", "12", "-heldout-events", "6", "-targets", "2", "-out", out}
 	if err := run(context.Background(), append(base, args[1:]...), &stdout, &stderr); err != nil {
 		t.Fatalf("%v\n%s", err, stderr.String())
@@ -54,7 +55,8 @@ func output(t *testing.T, out, name string) (r report) {
 	if err := json.Unmarshal(data, &r); err != nil {
 		t.Fatal(err)
 	}
-	if r.Experiment != name || r.Machine.Go == "" || r.Machine.CPU == "" || r.Machine.ISA == "" || r.Settings.Steps != 6 || len(r.Seeds) == 0 {
+	if r.Experiment != name || r.Machine.Go == "" || r.Machine.CPU == "" || r.Machine.ISA == "" ||
+		r.Settings.Steps != 6 || len(r.Seeds) == 0 {
 		t.Errorf("%s.json does not say how it was made: %+v", name, r)
 	}
 	if len(r.Rows) == 0 || len(r.Findings) == 0 || len(r.Notes) == 0 {
@@ -85,7 +87,8 @@ func output(t *testing.T, out, name string) (r report) {
 
 func TestExperiments(t *testing.T) {
 	out := t.TempDir()
-	rows := map[string]int{"from-random": 3*4 + 5, "evidence": 4 + 6, "bias": 4, "batching": 10, "options": 13, "translate": 2, "mining": 8, "scaling": 2}
+	rows := map[string]int{"from-random": 3*4 + 5, "evidence": 4 + 6, "bias": 4, "batching": 10, "options": 13,
+		"translate": 2, "mining": 8, "scaling": 2}
 	for _, x := range experiments {
 		args := []string{x.name, "-seeds", "1"}
 		switch x.name {
@@ -101,10 +104,12 @@ func TestExperiments(t *testing.T) {
 		if len(r.Rows) != rows[x.name] {
 			t.Errorf("%s: %d rows, want %d:\n%s", x.name, len(r.Rows), rows[x.name], table)
 		}
-		if len(r.Trainings) == 0 || r.Trainings[0].Steps != 6 || r.Trainings[0].TargetTokens == 0 || len(r.Trainings[0].Curve) < 2 {
+		if len(r.Trainings) == 0 || r.Trainings[0].Steps != 6 || r.Trainings[0].TargetTokens == 0 ||
+			len(r.Trainings[0].Curve) < 2 {
 			t.Errorf("%s: trainings %+v", x.name, r.Trainings)
 		}
-		if x.name == "scaling" && (r.Trainings[0].Settings.LearningRate != defaults().LearningRate || r.Trainings[1].Settings.LearningRate != 3e-3) {
+		if x.name == "scaling" && (r.Trainings[0].Settings.LearningRate != defaults().LearningRate ||
+			r.Trainings[1].Settings.LearningRate != 3e-3) {
 			t.Errorf("learning rates %v and %v", r.Trainings[0].Settings.LearningRate, r.Trainings[1].Settings.LearningRate)
 		}
 	}
@@ -145,7 +150,8 @@ func TestResume(t *testing.T) {
 	second := output(t, out, "bias")
 	kept := 0
 	for i, r := range second.Trainings {
-		if r.Beta != first.Trainings[i].Beta || r.Final.G.Micro != first.Trainings[i].Final.G.Micro || r.Final.Loss.All != first.Trainings[i].Final.Loss.All {
+		if r.Beta != first.Trainings[i].Beta || r.Final.G.Micro != first.Trainings[i].Final.G.Micro ||
+			r.Final.Loss.All != first.Trainings[i].Final.Loss.All {
 			t.Errorf("%s: another result after going on", r.Variant)
 		}
 		if r.Variant == "beta 0" && r.Beta != 0 {
@@ -196,7 +202,8 @@ func TestStart(t *testing.T) {
 		t.Errorf("from the weights of a model with %+v came one with %+v", want.Final.Loss.All, got.Final.Loss.All)
 	}
 	testRun(t, elsewhere, "from-random", "-seeds", "2", "-start", dirs[0], "-lr", "1e-30", "-retrieval-dim", "32")
-	if wide := output(t, elsewhere, "from-random").Trainings[0]; wide.Final.G.Micro == want.Final.G.Micro || wide.Beta != want.Beta {
+	if wide := output(t, elsewhere, "from-random").Trainings[0]; wide.Final.G.Micro == want.Final.G.Micro ||
+		wide.Beta != want.Beta {
 		t.Error("g of another width is not random, or the rest is")
 	}
 }
@@ -270,7 +277,8 @@ func TestKnownLinks(t *testing.T) {
 	doc := func(id, lang, group string) corpus.Document {
 		return corpus.Document{ID: id, Lang: lang, Group: group, Text: "a text of two chunks"}
 	}
-	docs := []corpus.Document{doc("1", "de", "x"), doc("2", "en", "x"), doc("3", "en", "x"), doc("4", "fr", "y"), doc("5", "en", ""), doc("6", "de", "")}
+	docs := []corpus.Document{doc("1", "de", "x"), doc("2", "en", "x"), doc("3", "en", "x"), doc("4", "fr", "y"),
+		doc("5", "en", ""), doc("6", "de", "")}
 	store, err := corpus.FromDocuments(docs, byteEncoder{}, corpus.BuildOptions{ChunkTokens: 12, MinTokens: 1})
 	if err != nil {
 		t.Fatal(err)
@@ -330,7 +338,8 @@ func TestSettings(t *testing.T) {
 	if a, b := hash("-tokens", "3M"), hash("-tokens", "3e6", "-margin", "none"); a != b {
 		t.Errorf("3M and 3e6 tokens have the hashes %s and %s", a, b)
 	}
-	if hash("-tokens", "3M") == hash("-tokens", "4M") || hash() == hash("-margin", "ratio") || hash() == hash("-per-target=false") {
+	if hash("-tokens", "3M") == hash("-tokens", "4M") || hash() == hash("-margin", "ratio") ||
+		hash() == hash("-per-target=false") {
 		t.Error("other settings have the same hash")
 	}
 	if got := hash("-minutes", "60", "-pooling", "mean", "-lr", "1e-3", "-per-target=false"); got != "2838c54fc5" {
@@ -349,10 +358,12 @@ func TestSettings(t *testing.T) {
 func TestParsePairs(t *testing.T) {
 	h := &heldout{langs: []string{"en", "pt-br", "de", "en"}}
 	got, err := h.parsePairs("en-pt-br,pt-br-de")
-	if want := []langPair{{"en", "pt-br"}, {"pt-br", "de"}}; err != nil || len(got) != 2 || got[0] != want[0] || got[1] != want[1] {
+	if want := []langPair{{"en", "pt-br"}, {"pt-br", "de"}}; err != nil || len(got) != 2 || got[0] != want[0] ||
+		got[1] != want[1] {
 		t.Errorf("pairs %v (%v), want %v", got, err, want)
 	}
-	if got, err = h.parsePairs(""); err != nil || len(got) != 4 || got[0] != (langPair{"de", "en"}) || got[1] != (langPair{"en", "de"}) {
+	if got, err = h.parsePairs(""); err != nil || len(got) != 4 || got[0] != (langPair{"de", "en"}) ||
+		got[1] != (langPair{"en", "de"}) {
 		t.Errorf("default pairs %v (%v)", got, err)
 	}
 	if _, err = h.parsePairs("en-fr"); err == nil {
@@ -361,7 +372,8 @@ func TestParsePairs(t *testing.T) {
 }
 
 func TestAligned(t *testing.T) {
-	h := &heldout{meta: []eval.Doc{{Lang: "de", Group: "b"}, {Lang: "en", Group: "a"}, {Lang: "en", Group: "b"}, {Lang: "de", Group: "c"}, {Lang: "de", Group: "a"}, {Lang: "de"}, {Lang: "en"}}}
+	h := &heldout{meta: []eval.Doc{{Lang: "de", Group: "b"}, {Lang: "en", Group: "a"}, {Lang: "en", Group: "b"},
+		{Lang: "de", Group: "c"}, {Lang: "de", Group: "a"}, {Lang: "de"}, {Lang: "en"}}}
 	from, to := h.aligned(langPair{"en", "de"}, func(int) bool { return true })
 	if len(from) != 2 || from[0] != 1 || to[0] != 4 || from[1] != 2 || to[1] != 0 {
 		t.Errorf("aligned %v with %v, want [1 2] with [4 0]", from, to)
@@ -372,7 +384,8 @@ func TestAligned(t *testing.T) {
 }
 
 func TestOver(t *testing.T) {
-	f := over([]figure{{0.2, eval.Interval{Low: 0.1, High: 0.3}}, {0.4, eval.Interval{Low: 0.25, High: 0.5}}}, func(f figure) figure { return f })
+	f := over([]figure{{0.2, eval.Interval{Low: 0.1, High: 0.3}}, {0.4, eval.Interval{Low: 0.25, High: 0.5}}},
+		func(f figure) figure { return f })
 	if math.Abs(f.Value-0.3) > 1e-15 || f.Range != (eval.Interval{Low: 0.1, High: 0.5}) {
 		t.Errorf("figure of two models %v, want 0.300 [0.100, 0.500]", f)
 	}

@@ -31,7 +31,8 @@ type miner struct {
 
 func mining(fs *flag.FlagSet) func(context.Context, *env) (*report, error) {
 	var m miner
-	fs.StringVar(&m.list, "pairs", "", "`pairs` of languages, as in de-en,en-fr (default: English with all others, both ways)")
+	fs.StringVar(&m.list, "pairs", "", "`pairs` of languages, as in de-en,en-fr (default: English with all others, "+
+		"both ways)")
 	fs.IntVar(&m.layer, "layer", 5, "encoder layers below the sentence vectors, or all if it has fewer (paper: 5)")
 	return m.run
 }
@@ -74,7 +75,8 @@ func (x *miner) run(ctx context.Context, e *env) (*report, error) {
 				center bool
 			}{
 				{fmt.Sprintf("mean of layer %d, %s", layers, m.name), mean, false}, {"g, " + m.name, g, false},
-				{fmt.Sprintf("mean of layer %d, %s, centred by language", layers, m.name), mean, true}, {"g, " + m.name + ", centred by language", g, true},
+				{fmt.Sprintf("mean of layer %d, %s, centred by language", layers, m.name), mean, true},
+				{"g, " + m.name + ", centred by language", g, true},
 			} {
 				if v.center {
 					d := len(v.rows) / len(h.meta)
@@ -110,7 +112,9 @@ func (x *miner) run(ctx context.Context, e *env) (*report, error) {
 	if err := r.miningTable(ctx, names, results); err != nil {
 		return nil, err
 	}
-	r.note("Mean F1 over the pairs of languages; brackets: 95%% bootstrap intervals over pairs (1,000 folds). As in BUCC, most sentences have no translation: of the groups in both languages a third is kept in both, a third in each alone. The threshold is the best on one half of the groups, F1 is that on the other.")
+	r.note("Mean F1 over the pairs of languages; brackets: 95%% bootstrap intervals over pairs (1,000 folds). As " +
+		"in BUCC, most sentences have no translation: of the groups in both languages a third is kept in both, a " +
+		"third in each alone. The threshold is the best on one half of the groups, F1 is that on the other.")
 	return r, nil
 }
 
@@ -146,7 +150,8 @@ func (r *report) miningTable(ctx context.Context, names []string, results []mine
 	}
 	for i, f := range figures[:len(names)/2] { // those of random models follow
 		random := figures[len(names)/2+i]
-		r.find("F1 with the ratio margin of %s, %s, is %s that of random weights, %s.", names[i], f, compare(f, random), random)
+		r.find("F1 with the ratio margin of %s, %s, is %s that of random weights, %s.", names[i], f, compare(f, random),
+			random)
 	}
 	r.panels = append(r.panels, plot)
 	return nil
@@ -181,7 +186,8 @@ func (h *heldout) mine(ctx context.Context, m *marge.Model, rows []float32, p la
 		var found [2][]eval.Mined
 		for half := range found {
 			var err error
-			if found[half], err = eval.Mine(ctx, m.Runner(), sources[half], targets[half], d, eval.MineOptions{Margin: margin}); err != nil {
+			if found[half], err = eval.Mine(ctx, m.Runner(), sources[half], targets[half], d,
+				eval.MineOptions{Margin: margin}); err != nil {
 				return nil, err
 			}
 		}

@@ -26,7 +26,8 @@ type machine struct {
 }
 
 func machineOf(m *marge.Model) machine {
-	return machine{runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH, bench.Machine(), asm.Current().String(), m.Runner().Threads()}
+	return machine{runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH, bench.Machine(), asm.Current().String(),
+		m.Runner().Threads()}
 }
 
 // report is the result of an experiment: NAME.json, NAME.md and NAME.png.
@@ -105,7 +106,8 @@ func (r *report) markdown(w io.Writer) error {
 	if len(r.Notes) > 0 {
 		fmt.Fprintf(&b, "\nHow:\n- %s\n", strings.Join(r.Notes, "\n- "))
 	}
-	fmt.Fprintf(&b, "\nEvaluated with %s on %s, %s, %d threads.\n", r.Machine.Go, r.Machine.CPU, r.Machine.ISA, r.Machine.Threads)
+	fmt.Fprintf(&b, "\nEvaluated with %s on %s, %s, %d threads.\n", r.Machine.Go, r.Machine.CPU, r.Machine.ISA,
+		r.Machine.Threads)
 	_, err := io.WriteString(w, b.String())
 	return err
 }
@@ -120,7 +122,8 @@ func (e *env) write(r *report, w io.Writer) error {
 		// The end of the path tells which model it is, the rest belongs to the machine.
 		path := filepath.Clean(e.checkpoint)
 		r.Checkpoint = filepath.ToSlash(filepath.Join(filepath.Base(filepath.Dir(path)), filepath.Base(path)))
-		r.note("The model in %s, the first %d tokens of held-out documents unless a row says otherwise: %s.", r.Checkpoint, e.settings.Chunk, strings.Join(r.Evals, ", "))
+		r.note("The model in %s, the first %d tokens of held-out documents unless a row says otherwise: %s.",
+			r.Checkpoint, e.settings.Chunk, strings.Join(r.Evals, ", "))
 	}
 	base := filepath.Join(e.out, r.Experiment)
 	if err := writeJSON(base+".json", r); err != nil {
@@ -144,7 +147,8 @@ func (e *env) write(r *report, w io.Writer) error {
 func (e *env) describe() string {
 	s := &e.settings
 	data := func(files []string) string { return strings.Join(baseNames(files), ", ") }
-	return fmt.Sprintf("Trained on %s, measured on %s; seeds %v; unless a row says otherwise a %s model for %s with batches of %d tokens, chunks of %d.",
+	return fmt.Sprintf("Trained on %s, measured on %s; seeds %v; unless a row says otherwise a %s model for %s "+
+		"with batches of %d tokens, chunks of %d.",
 		data(e.corpora), data(e.evals), []uint64(e.seeds), s.Size, e.length(), s.BatchTokens, s.Chunk)
 }
 

@@ -10,7 +10,8 @@ import (
 
 // scaling trains models of several sizes.
 func scaling(fs *flag.FlagSet) func(context.Context, *env) (*report, error) {
-	list := fs.String("sizes", "mini,tiny,small:5e-4", "`sizes` of the models, from the smallest up, each with its own peak learning rate after a colon, or that of -lr")
+	list := fs.String("sizes", "mini,tiny,small:5e-4",
+		"`sizes` of the models, from the smallest up, each with its own peak learning rate after a colon, or that of -lr")
 	return func(ctx context.Context, e *env) (*report, error) {
 		names := strings.Split(*list, ",")
 		runs := map[string][]*training{}
@@ -39,11 +40,13 @@ func scaling(fs *flag.FlagSet) func(context.Context, *env) (*report, error) {
 		}
 		r := &report{}
 		e.tabulate(r, names, runs)
-		r.Columns = []string{"size", "parameters (M)", "PFLOP", "minutes", "target tokens (M)", "loss, retrieved", "random - retrieved", "P@1 of g", "centred by language"}
+		r.Columns = []string{"size", "parameters (M)", "PFLOP", "minutes", "target tokens (M)", "loss, retrieved",
+			"random - retrieved", "P@1 of g", "centred by language"}
 		r.Rows = nil
 		byParameters := []panel{
 			{title: "P@1 centred by language, at the end", x: "parameters (millions)", logX: true, series: []series{{}}},
-			{title: "held-out loss, retrieved evidence, at the end", x: "parameters (millions)", logX: true, series: []series{{}}},
+			{title: "held-out loss, retrieved evidence, at the end", x: "parameters (millions)", logX: true,
+				series: []series{{}}},
 		}
 		byCompute := []panel{
 			{title: "P@1 centred by language", x: "PFLOP", logX: true},
@@ -52,8 +55,10 @@ func scaling(fs *flag.FlagSet) func(context.Context, *env) (*report, error) {
 		for _, size := range names {
 			all := runs[size]
 			parameters := float64(all[0].Parameters) / 1e6
-			r.row(size, parameters, over(all, petaflops).Value, over(all, func(t *training) figure { return exact(t.Seconds / 60) }).Value,
-				over(all, millions).Value, over(all, retrievedLoss), over(all, savedOverRandom), over(all, plainP1), over(all, centeredP1))
+			r.row(size, parameters, over(all, petaflops).Value,
+				over(all, func(t *training) figure { return exact(t.Seconds / 60) }).Value,
+				over(all, millions).Value, over(all, retrievedLoss), over(all, savedOverRandom), over(all, plainP1),
+				over(all, centeredP1))
 			for i, value := range []func(*training) figure{centeredP1, retrievedLoss} {
 				points := &byParameters[i].series[0].points
 				*points = append(*points, over(all, value).point(parameters))
@@ -61,8 +66,10 @@ func scaling(fs *flag.FlagSet) func(context.Context, *env) (*report, error) {
 			compute := func(t *training, s *sample) float64 {
 				return t.FLOPs / 1e15 * float64(s.TargetTokens) / float64(t.TargetTokens)
 			}
-			byCompute[0].series = append(byCompute[0].series, series{size, curveOf(all, compute, func(s *sample) float64 { return s.P1Centered })})
-			byCompute[1].series = append(byCompute[1].series, series{size, curveOf(all, compute, func(s *sample) float64 { return s.Loss.Retrieved })})
+			byCompute[0].series = append(byCompute[0].series,
+				series{size, curveOf(all, compute, func(s *sample) float64 { return s.P1Centered })})
+			byCompute[1].series = append(byCompute[1].series,
+				series{size, curveOf(all, compute, func(s *sample) float64 { return s.Loss.Retrieved })})
 		}
 		r.panels = append(r.panels[:2], append(byCompute, byParameters...)...)
 		for i := 1; i < len(names); i++ {
@@ -75,7 +82,9 @@ func scaling(fs *flag.FlagSet) func(context.Context, *env) (*report, error) {
 				r.find("%s of %s is %s, %s that of %s, %s.", f.what, names[i], a, compare(a, b), names[i-1], b)
 			}
 		}
-		r.note("%s All sizes have the vocabulary in common and the same %s; peak learning rates %s. PFLOP are the matrix products of training, estimated from batches of as many evidence as target documents of average length. The bounds of losses are those of the seeds.", e.lossNote(), e.length(), strings.Join(rates, ", "))
+		r.note("%s All sizes have the vocabulary in common and the same %s; peak learning rates %s. PFLOP are the "+
+			"matrix products of training, estimated from batches of as many evidence as target documents of average "+
+			"length. The bounds of losses are those of the seeds.", e.lossNote(), e.length(), strings.Join(rates, ", "))
 		return r, nil
 	}
 }

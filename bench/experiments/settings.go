@@ -81,11 +81,15 @@ func defaults() settings {
 func (s *settings) flags(fs *flag.FlagSet) {
 	fs.StringVar(&s.Size, "size", s.Size, "size of the model: mini, tiny, small, base or paper")
 	fs.IntVar(&s.Vocabulary, "vocabulary", s.Vocabulary, "tokens of the vocabulary, for all sizes")
-	fs.StringVar(&s.Pooling, "pooling", s.Pooling, "how g sums up a document: by its first token (first), by the mean of all (mean), or by the greatest values of learned functions of them (max)")
-	fs.IntVar(&s.RetrievalDim, "retrieval-dim", s.RetrievalDim, "width of g with -pooling max (otherwise that of the model)")
+	fs.StringVar(&s.Pooling, "pooling", s.Pooling,
+		"how g sums up a document: by its first token (first), by the mean of all (mean), or by the greatest values "+
+			"of learned functions of them (max)")
+	fs.IntVar(&s.RetrievalDim, "retrieval-dim", s.RetrievalDim,
+		"width of g with -pooling max (otherwise that of the model)")
 	fs.Float64Var(&s.Dropout, "dropout", s.Dropout, "dropout")
 	fs.IntVar(&s.Steps, "steps", 0, "updates of a training, which is then repeatable")
-	fs.Var((*flags.Count)(&s.Tokens), "tokens", "target `tokens` of a training, as in 3e6 or 3M, instead of -steps, and repeatable too")
+	fs.Var((*flags.Count)(&s.Tokens), "tokens",
+		"target `tokens` of a training, as in 3e6 or 3M, instead of -steps, and repeatable too")
 	fs.Float64Var(&s.Minutes, "minutes", 0, "minutes of a training, instead of -steps or -tokens")
 	fs.Float64Var(&s.LearningRate, "lr", s.LearningRate, "peak learning rate")
 	fs.Float64Var(&s.BetaLearningRate, "beta-lr", 0, "factor of the learning rate of beta (default 1; negative: 0)")
@@ -96,16 +100,21 @@ func (s *settings) flags(fs *flag.FlagSet) {
 	fs.Float64Var(&s.Cross, "cross", s.Cross, "links of a target with documents in other languages, on average")
 	fs.Float64Var(&s.CrossWeight, "cross-weight", s.CrossWeight, "weight of a link between languages; others weigh 1")
 	fs.IntVar(&s.IndexEvery, "index-every", s.IndexEvery, "updates between two indexes")
-	fs.BoolVar(&s.PerTarget, "per-target", s.PerTarget, "keep the best -mono and -cross links of each target that g finds, rounded, instead of the shard's")
-	fs.StringVar((*string)(&s.Margin), "margin", "", "set the score of a link against those of the neighbours: ratio, distance or none")
-	fs.BoolVar(&s.KnownLinks, "known-links", false, "link documents of the same group, in different languages, instead of what is found: an upper bound")
-	fs.Float64Var(&s.LanguageTemperature, "language-temperature", 0, "train on languages in proportion to p^(1/T), p being their share (default 1)")
+	fs.BoolVar(&s.PerTarget, "per-target", s.PerTarget,
+		"keep the best -mono and -cross links of each target that g finds, rounded, instead of the shard's")
+	fs.StringVar((*string)(&s.Margin), "margin", "",
+		"set the score of a link against those of the neighbours: ratio, distance or none")
+	fs.BoolVar(&s.KnownLinks, "known-links", false,
+		"link documents of the same group, in different languages, instead of what is found: an upper bound")
+	fs.Float64Var(&s.LanguageTemperature, "language-temperature", 0,
+		"train on languages in proportion to p^(1/T), p being their share (default 1)")
 	fs.IntVar(&s.TFIDFSteps, "tfidf-steps", 0, "updates during which TF-IDF finds the links instead of g")
 	fs.IntVar(&s.ContrastiveSteps, "contrastive-steps", 0, "updates at the start that train g alone")
 	fs.Float64Var(&s.DistillWeight, "distill", 0, "weight of what g learns from the decoder's attention")
 	fs.IntVar(&s.Chunk, "chunk", s.Chunk, "tokens of a chunk of a document, and of a held-out document")
 	fs.IntVar(&s.MaxChunks, "max-chunks", s.MaxChunks, "chunks of a document to train on (0: all)")
-	fs.StringVar(&s.Start, "start", "", "start from the weights of the model in this `directory`, a checkpoint or that of a training, where names and shapes agree, and use its tokenizer (default: random weights)")
+	fs.StringVar(&s.Start, "start", "", "start from the weights of the model in this `directory`, a checkpoint or "+
+		"that of a training, where names and shapes agree, and use its tokenizer (default: random weights)")
 	fs.IntVar(&s.Probes, "probes", s.Probes, "measurements during a training")
 }
 
@@ -178,7 +187,8 @@ func (s *settings) links() index.LinkOptions {
 
 func (s *settings) pretrain(seed uint64, dir string) marge.PretrainOptions {
 	return marge.PretrainOptions{
-		Steps: s.Steps, TargetTokens: s.Tokens, Duration: time.Duration(s.Minutes * float64(time.Minute)), LearningRate: s.LearningRate,
+		Steps: s.Steps, TargetTokens: s.Tokens, Duration: time.Duration(s.Minutes * float64(time.Minute)),
+		LearningRate:     s.LearningRate,
 		BetaLearningRate: s.BetaLearningRate, GLearningRate: s.GLearningRate,
 		BatchTokens: s.BatchTokens, Accumulate: s.Accumulate,
 		Links: s.links(), LanguageTemperature: s.LanguageTemperature, CrossWeight: float32(s.CrossWeight), MonoWeight: 1,

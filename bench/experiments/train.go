@@ -222,8 +222,10 @@ func flopsPerToken(c marge.Config, length, batchTokens int) float64 {
 // progress tells of measurements.
 func (e *env) progress(r *probe.Record) error {
 	if h := r.Heldout; h != nil {
-		fmt.Fprintf(e.log, "step %d, %v: P@1 %.3f, centred %.3f; held-out loss: retrieved %.3f, translations %.3f, random %.3f, none %.3f\n",
-			r.Step, time.Duration(r.Seconds*1e9).Round(time.Second), h.P1, h.P1Centered, h.Loss.Retrieved, h.Loss.Oracle, h.Loss.Random, h.Loss.None)
+		fmt.Fprintf(e.log, "step %d, %v: P@1 %.3f, centred %.3f; held-out loss: retrieved %.3f, translations %.3f, "+
+			"random %.3f, none %.3f\n",
+			r.Step, time.Duration(r.Seconds*1e9).Round(time.Second), h.P1, h.P1Centered, h.Loss.Retrieved, h.Loss.Oracle,
+			h.Loss.Random, h.Loss.None)
 	}
 	if r.Warning != "" {
 		fmt.Fprintf(e.log, "warning: step %d: %s\n", r.Step, r.Warning)
@@ -277,7 +279,8 @@ func (h *heldout) scorers(ctx context.Context, m *marge.Model) (plain, centered 
 
 // wholeScorers returns the same for whole documents, cut into chunks: for the
 // sums of g of their chunks, and for the nearest of these.
-func (h *heldout) wholeScorers(ctx context.Context, m *marge.Model, o marge.DocumentOptions) (sum, centeredSum, nearest, centeredNearest eval.Scorer, err error) {
+func (h *heldout) wholeScorers(ctx context.Context, m *marge.Model, o marge.DocumentOptions) (sum, centeredSum,
+	nearest, centeredNearest eval.Scorer, err error) {
 	rows, offsets, err := m.EmbedChunks(ctx, h.all, o)
 	if err != nil {
 		return nil, nil, nil, nil, err
@@ -297,7 +300,8 @@ func (h *heldout) wholeScorers(ctx context.Context, m *marge.Model, o marge.Docu
 	return sum, centeredSum, nearest, eval.NewMaxSim(m.Runner(), rows, d, offsets), nil
 }
 
-func (h *heldout) scorersOf(ctx context.Context, m *marge.Model, rows []float32) (plain, centered eval.Scorer, err error) {
+func (h *heldout) scorersOf(ctx context.Context, m *marge.Model, rows []float32) (plain, centered eval.Scorer,
+	err error) {
 	d := m.Config.EmbeddingDim()
 	plain = eval.NewDense(m.Runner(), rows, d)
 	err = vectors.CenterByLanguage(ctx, m.Runner(), rows, d, h.langs)

@@ -43,7 +43,8 @@ type translator struct {
 
 func translate(fs *flag.FlagSet) func(context.Context, *env) (*report, error) {
 	var t translator
-	fs.StringVar(&t.list, "pairs", "", "`pairs` of languages, as in de-en,en-fr (default: English with all others, both ways)")
+	fs.StringVar(&t.list, "pairs", "", "`pairs` of languages, as in de-en,en-fr (default: English with all others, "+
+		"both ways)")
 	fs.IntVar(&t.documents, "documents", 50, "documents to translate of each pair, no longer than -chunk")
 	fs.IntVar(&t.beams, "beams", 1, "width of the beam search")
 	return t.run
@@ -53,7 +54,8 @@ func (t *translator) run(ctx context.Context, e *env) (*report, error) {
 	if t.documents < minTranslated || t.beams < 1 {
 		return nil, fmt.Errorf("-documents must be at least %d and -beams positive", minTranslated)
 	}
-	r := &report{Columns: []string{"pair", "documents", "BLEU", "BLEU, copy", "chrF", "chrF, copy", "chrF, unrelated document"}}
+	r := &report{Columns: []string{"pair", "documents", "BLEU", "BLEU, copy", "chrF", "chrF, copy",
+		"chrF, unrelated document"}}
 	var pairs []langPair
 	results := map[langPair][]*translation{}
 	var all []*translation
@@ -89,7 +91,10 @@ func (t *translator) run(ctx context.Context, e *env) (*report, error) {
 	}
 	r.Results = all
 	r.translationTable(pairs, results)
-	r.note("BLEU and chrF of the corpus, as sacrebleu has them, 0 to 100, on up to %d documents of a pair that are no longer than %d tokens; beams: %d. Brackets: 95%% bootstrap intervals over documents (1,000 folds). \"Copy\" takes the source for its translation, \"unrelated document\" is the model's output from another document of the source's language.",
+	r.note("BLEU and chrF of the corpus, as sacrebleu has them, 0 to 100, on up to %d documents of a pair that are "+
+		"no longer than %d tokens; beams: %d. Brackets: 95%% bootstrap intervals over documents (1,000 folds). "+
+		"\"Copy\" takes the source for its translation, \"unrelated document\" is the model's output from another "+
+		"document of the source's language.",
 		t.documents, e.settings.Chunk, t.beams)
 	return r, nil
 }
@@ -98,7 +103,8 @@ func bleu(g *eval.GenerationReport) figure { return figure{g.BLEU.Score, *g.BLEU
 func chrF(g *eval.GenerationReport) figure { return figure{g.ChrF.Score, *g.ChrF.Interval} }
 
 func (r *report) translationTable(pairs []langPair, results map[langPair][]*translation) {
-	scores := panel{title: "chrF", series: []series{{name: "model"}, {name: "copy"}, {name: "unrelated document"}}, names: []string{}}
+	scores := panel{title: "chrF", series: []series{{name: "model"}, {name: "copy"}, {name: "unrelated document"}},
+		names: []string{}}
 	above := [2]int{}
 	for _, p := range pairs {
 		xs := results[p]
@@ -121,7 +127,8 @@ func (r *report) translationTable(pairs []langPair, results map[langPair][]*tran
 		}
 		scores.names = append(scores.names, p.String())
 	}
-	r.find("By chrF the model is clearly above copying in %d of %d pairs, and above its output from an unrelated document in %d.", above[0], len(scores.names), above[1])
+	r.find("By chrF the model is clearly above copying in %d of %d pairs, and above its output from an unrelated "+
+		"document in %d.", above[0], len(scores.names), above[1])
 	r.panels = append(r.panels, scores)
 }
 

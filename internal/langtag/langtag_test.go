@@ -36,7 +36,8 @@ func TestLongTags(t *testing.T) {
 		t.Errorf("%q: %q, %v", longest, got, err)
 	}
 	long := "en" + strings.Repeat("-aaaaaaaa", 1<<18)
-	if _, err := Canonical(long); err == nil || len(err.Error()) > 200 || !strings.Contains(err.Error(), "of 2359298 bytes") {
+	if _, err := Canonical(long); err == nil || len(err.Error()) > 200 ||
+		!strings.Contains(err.Error(), "of 2359298 bytes") {
 		t.Errorf("error %.300v, want one that tells the length", err)
 	}
 }
@@ -63,7 +64,8 @@ func TestMatch(t *testing.T) {
 
 // Whatever a tag becomes, it stays.
 func FuzzCanonical(f *testing.F) {
-	for _, tag := range []string{"de_DE", "zh-cmn-Hans-CN", "i-klingon", "en-x-a", "xx-Latn", "sl-rozaj-biske-1994", "de-u-co-phonebk"} {
+	for _, tag := range []string{"de_DE", "zh-cmn-Hans-CN", "i-klingon", "en-x-a", "xx-Latn", "sl-rozaj-biske-1994",
+		"de-u-co-phonebk"} {
 		f.Add(tag)
 	}
 	f.Fuzz(func(t *testing.T, tag string) {
