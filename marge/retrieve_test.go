@@ -62,7 +62,8 @@ func TestIndexInFile(t *testing.T) {
 func TestIndexErrors(t *testing.T) {
 	m := testModel(t, testConfig(1))
 	ctx := context.Background()
-	if _, err := m.NewIndex(ctx, [][]int32{{10}}, []string{"a", "b"}); err == nil || !strings.Contains(err.Error(), "2 ids for 1 documents") {
+	if _, err := m.NewIndex(ctx, [][]int32{{10}}, []string{"a", "b"}); err == nil ||
+		!strings.Contains(err.Error(), "2 ids for 1 documents") {
 		t.Errorf("two names for a document: %v", err)
 	}
 	if _, err := OpenIndex(filepath.Join(t.TempDir(), "none")); !errors.Is(err, fs.ErrNotExist) {
@@ -86,11 +87,13 @@ func TestIndexErrors(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err := OpenIndex(path)
-		if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("%s: document 1: ", path)) || !strings.Contains(err.Error(), want) {
+		if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("%s: document 1: ", path)) ||
+			!strings.Contains(err.Error(), want) {
 			t.Errorf("record %q: error %v, want %q", record, err, want)
 		}
 	}
-	if _, err := m.Retrieve(ctx, []int32{10}, &Index{flat: index.NewFlat(3)}, 1); err == nil || !strings.Contains(err.Error(), "dimension 3") {
+	if _, err := m.Retrieve(ctx, []int32{10}, &Index{flat: index.NewFlat(3)}, 1); err == nil ||
+		!strings.Contains(err.Error(), "dimension 3") {
 		t.Errorf("an index of another model: error %v", err)
 	}
 }
@@ -167,7 +170,8 @@ func TestRetrieveErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, k := range []int{0, -1, math.MinInt} {
-		if _, err := m.Retrieve(ctx, docs[0], x, k); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("k is %d", k)) {
+		if _, err := m.Retrieve(ctx, docs[0], x, k); err == nil ||
+			!strings.Contains(err.Error(), fmt.Sprintf("k is %d", k)) {
 			t.Errorf("k %d: error %v", k, err)
 		}
 	}
@@ -254,7 +258,8 @@ func TestReindexStops(t *testing.T) {
 	}
 	m, l := links(-1)
 	m.encoder.retrievalNorm.Weight.Float32s()[1] = float32(math.Inf(1))
-	if err := l.reindex(t.Context(), 0); err == nil || !strings.Contains(err.Error(), "vector of document 0 is not finite") {
+	if err := l.reindex(t.Context(), 0); err == nil ||
+		!strings.Contains(err.Error(), "vector of document 0 is not finite") {
 		t.Errorf("weights that are not finite: error %v", err)
 	}
 }
@@ -272,7 +277,8 @@ func TestEmbedDocuments(t *testing.T) {
 		docs = append(docs, doc)
 	}
 	d := m.Config.DModel
-	for _, o := range []DocumentOptions{{}, {ChunkTokens: 20}, {ChunkTokens: 20, MaxChunks: 2}, {ChunkTokens: 5}, {MaxChunks: 1}} {
+	for _, o := range []DocumentOptions{{}, {ChunkTokens: 20}, {ChunkTokens: 20, MaxChunks: 2}, {ChunkTokens: 5},
+		{MaxChunks: 1}} {
 		got, err := m.EmbedDocuments(ctx, docs, o)
 		if err != nil {
 			t.Fatal(err)
@@ -335,7 +341,8 @@ func TestEmbedDocuments(t *testing.T) {
 		t.Errorf("chunks at %v, or other vectors than g", offsets)
 	}
 	docs[12][150] = 400
-	if _, err := m.EmbedDocuments(ctx, docs, DocumentOptions{}); err == nil || !strings.Contains(err.Error(), "document 12, in chunks: document 2: token 400 at 26") {
+	if _, err := m.EmbedDocuments(ctx, docs, DocumentOptions{}); err == nil ||
+		!strings.Contains(err.Error(), "document 12, in chunks: document 2: token 400 at 26") {
 		t.Errorf("a token outside the vocabulary: error %v", err)
 	}
 	cancelled, cancel := context.WithCancel(ctx)

@@ -156,7 +156,8 @@ func TestBM25Corpus(t *testing.T) {
 }
 
 func TestBM25Panics(t *testing.T) {
-	for _, opt := range []BM25Options{{K1: -1}, {K1: math.NaN()}, {B: 2}, {B: math.NaN()}, {K3: math.NaN()}, {MinN: 3, MaxN: 2}, {MaxN: 2}, {MaxChars: -1}} {
+	for _, opt := range []BM25Options{{K1: -1}, {K1: math.NaN()}, {B: 2}, {B: math.NaN()}, {K3: math.NaN()},
+		{MinN: 3, MaxN: 2}, {MaxN: 2}, {MaxChars: -1}} {
 		func() {
 			defer func() {
 				if got := fmt.Sprint(recover()); !strings.HasPrefix(got, "eval: bm25: ") {

@@ -136,7 +136,8 @@ func TestRetrievalBootstrap(t *testing.T) {
 		t.Error("not repeatable")
 	}
 	var text strings.Builder
-	if err := report.WriteTable(&text); err != nil || !strings.Contains(text.String(), "0.500 "+report.MicroIntervals.P1.String()) {
+	if err := report.WriteTable(&text); err != nil ||
+		!strings.Contains(text.String(), "0.500 "+report.MicroIntervals.P1.String()) {
 		t.Errorf("no interval in\n%s, %v", text.String(), err)
 	}
 

@@ -28,9 +28,15 @@ func TestDenseScores(t *testing.T) {
 func TestDensePanics(t *testing.T) {
 	for want, f := range map[string]func(){
 		"rows of dimension 0": func() { NewDense(asm.Serial, nil, 0) },
-		"tf-idf: n-grams of 4 to 3 characters of the first 0":      func() { NewTFIDF(t.Context(), asm.Serial, nil, TFIDFOptions{MinN: 4, MaxN: 3}) },
-		"tf-idf: n-grams of 3 to 5 characters of the first -1":     func() { NewTFIDF(t.Context(), asm.Serial, nil, TFIDFOptions{MaxChars: -1}) },
-		"tf-idf: n-grams of 0 to 3 characters of the first 100000": func() { NewTFIDF(t.Context(), asm.Serial, nil, TFIDFOptions{MaxN: 3, MaxChars: 100000}) },
+		"tf-idf: n-grams of 4 to 3 characters of the first 0": func() {
+			NewTFIDF(t.Context(), asm.Serial, nil, TFIDFOptions{MinN: 4, MaxN: 3})
+		},
+		"tf-idf: n-grams of 3 to 5 characters of the first -1": func() {
+			NewTFIDF(t.Context(), asm.Serial, nil, TFIDFOptions{MaxChars: -1})
+		},
+		"tf-idf: n-grams of 0 to 3 characters of the first 100000": func() {
+			NewTFIDF(t.Context(), asm.Serial, nil, TFIDFOptions{MaxN: 3, MaxChars: 100000})
+		},
 	} {
 		func() {
 			defer func() {

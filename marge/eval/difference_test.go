@@ -52,10 +52,13 @@ func TestCompare(t *testing.T) {
 	boot := Bootstrap{Seed: 2}
 	for _, byGroup := range []bool{true, false} {
 		d := must(Compare(t.Context(), a, b, boot, byGroup))
-		if d.Micro.N != 2*n || math.Abs(d.Micro.P1-mean/2) > 1e-12 || math.Abs(d.Macro.P1-mean/2) > 1e-12 || d.Micro.MRR <= d.Micro.P1*0.9 {
+		if d.Micro.N != 2*n || math.Abs(d.Micro.P1-mean/2) > 1e-12 || math.Abs(d.Macro.P1-mean/2) > 1e-12 ||
+			d.Micro.MRR <= d.Micro.P1*0.9 {
 			t.Errorf("difference %+v, want P@1 %v", d.Micro, mean/2)
 		}
-		if got, deviation := d.MicroIntervals.P1, math.Sqrt(mean*(1-mean)/n)/2; math.Abs(got.Low-(mean/2-1.96*deviation)) > 0.3*deviation || math.Abs(got.High-(mean/2+1.96*deviation)) > 0.3*deviation {
+		got, deviation := d.MicroIntervals.P1, math.Sqrt(mean*(1-mean)/n)/2
+		if math.Abs(got.Low-(mean/2-1.96*deviation)) > 0.3*deviation ||
+			math.Abs(got.High-(mean/2+1.96*deviation)) > 0.3*deviation {
 			t.Errorf("interval %v, by the normal distribution %.4f ± %.4f", got, mean/2, 1.96*deviation)
 		}
 		// The figures' own intervals overlap, that of the difference is above 0.
@@ -64,7 +67,8 @@ func TestCompare(t *testing.T) {
 		if d.MicroIntervals.P1.Low <= 0 || a.MicroIntervals.P1.Low > b.MicroIntervals.P1.High {
 			t.Errorf("difference %v of %v and %v", d.MicroIntervals.P1, a.MicroIntervals.P1, b.MicroIntervals.P1)
 		}
-		if back := must(Compare(t.Context(), b, a, boot, byGroup)); math.Abs(back.MicroIntervals.P1.Low+d.MicroIntervals.P1.High) > 1e-12 || back.Micro.P1 != -d.Micro.P1 {
+		back := must(Compare(t.Context(), b, a, boot, byGroup))
+		if math.Abs(back.MicroIntervals.P1.Low+d.MicroIntervals.P1.High) > 1e-12 || back.Micro.P1 != -d.Micro.P1 {
 			t.Errorf("the other way round: %+v", back)
 		}
 	}
@@ -74,7 +78,8 @@ func TestCompare(t *testing.T) {
 	for i, v := range values {
 		half[i] = v / 2
 	}
-	if got, want := must(Compare(t.Context(), a, b, boot, true)).MicroIntervals.P1, must(boot.Mean(t.Context(), half)); math.Abs(got.Low-want.Low) > 1e-12 || math.Abs(got.High-want.High) > 1e-12 {
+	got, want := must(Compare(t.Context(), a, b, boot, true)).MicroIntervals.P1, must(boot.Mean(t.Context(), half))
+	if math.Abs(got.Low-want.Low) > 1e-12 || math.Abs(got.High-want.High) > 1e-12 {
 		t.Errorf("interval %v, that of the mean is %v", got, want)
 	}
 	if d := must(Compare(t.Context(), a, a, boot, true)); d.Micro.P1 != 0 || d.MicroIntervals != (Intervals{}) {

@@ -37,7 +37,8 @@ func evidenceCase() ([]Doc, Scorer) {
 func TestSelectEvidence(t *testing.T) {
 	docs, s := evidenceCase()
 	targets := Targets(docs, 7, 1)
-	for _, opt := range []EvidenceOptions{{}, {Documents: 2, Seed: 3}, {CrossLingual: true, Documents: 6}, {Documents: 1000}} {
+	for _, opt := range []EvidenceOptions{{}, {Documents: 2, Seed: 3}, {CrossLingual: true, Documents: 6},
+		{Documents: 1000}} {
 		e := must(SelectEvidence(t.Context(), docs, targets, s, opt))
 		documents := opt.Documents
 		if documents == 0 {
@@ -97,7 +98,8 @@ func TestSelectEvidence(t *testing.T) {
 			t.Errorf("%+v: not repeatable", opt)
 		}
 	}
-	a, b := must(SelectEvidence(t.Context(), docs, targets, s, EvidenceOptions{})), must(SelectEvidence(t.Context(), docs, targets, s, EvidenceOptions{Seed: 1}))
+	a, b := must(SelectEvidence(t.Context(), docs, targets, s, EvidenceOptions{})),
+		must(SelectEvidence(t.Context(), docs, targets, s, EvidenceOptions{Seed: 1}))
 	if reflect.DeepEqual(a.Random, b.Random) || !reflect.DeepEqual(a.Retrieved, b.Retrieved) {
 		t.Error("the seed has no influence, or on what is retrieved")
 	}
@@ -192,7 +194,8 @@ func TestEvidenceLoss(t *testing.T) {
 	}
 	random := 3 - 2*float64(tokens("en"))/float64(tokens(""))
 	if l := got.All; l.Targets != 120 || l.Tokens != tokens("") || math.Abs(l.Random-random) > 1e-12 ||
-		!(l.OverRandom.Low < random-2 && random-2 < l.OverRandom.High) || l.OverNone != (Interval{2, 2}) || len(got.ByLanguage) != 3 {
+		!(l.OverRandom.Low < random-2 && random-2 < l.OverRandom.High) || l.OverNone != (Interval{2, 2}) ||
+		len(got.ByLanguage) != 3 {
 		t.Errorf("all: %+v, want random %v", l, random)
 	}
 	var reason *NotEvaluatedError
@@ -225,17 +228,22 @@ func TestEvidenceLoss(t *testing.T) {
 	}
 	for _, nats := range []float64{math.NaN(), math.Inf(1)} {
 		bad := func(int, []int) (float64, int, error) { return nats, 1, nil }
-		if _, err := e.Loss(t.Context(), bad, Bootstrap{}, nil); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("the loss is %v", nats)) {
+		if _, err := e.Loss(t.Context(), bad, Bootstrap{}, nil); err == nil ||
+			!strings.Contains(err.Error(), fmt.Sprintf("the loss is %v", nats)) {
 			t.Errorf("loss of %v: error %v", nats, err)
 		}
 	}
 
 	failure := errors.New("too long")
-	if _, err := e.Loss(t.Context(), func(int, []int) (float64, int, error) { return 0, 0, failure }, Bootstrap{}, nil); !errors.Is(err, failure) || !strings.Contains(err.Error(), fmt.Sprintf("document %d from", e.Targets[0])) {
+	fails := func(int, []int) (float64, int, error) { return 0, 0, failure }
+	if _, err := e.Loss(t.Context(), fails, Bootstrap{}, nil); !errors.Is(err, failure) ||
+		!strings.Contains(err.Error(), fmt.Sprintf("document %d from", e.Targets[0])) {
 		t.Errorf("error %v", err)
 	}
 	calls := 0
-	if _, err := e.Loss(t.Context(), func(int, []int) (float64, int, error) { calls++; return 1, calls, nil }, Bootstrap{}, nil); err == nil || !strings.Contains(err.Error(), "has 1 and then 2 tokens") {
+	grows := func(int, []int) (float64, int, error) { calls++; return 1, calls, nil }
+	if _, err := e.Loss(t.Context(), grows, Bootstrap{}, nil); err == nil ||
+		!strings.Contains(err.Error(), "has 1 and then 2 tokens") {
 		t.Errorf("error %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())

@@ -37,7 +37,8 @@ func ExampleRetrieval() {
 
 // TF-IDF of characters finds what is spelled alike in two languages.
 func ExampleNewTFIDF() {
-	docs := []eval.Doc{{Lang: "de", Group: "1"}, {Lang: "de", Group: "2"}, {Lang: "en", Group: "1"}, {Lang: "en", Group: "2"}}
+	docs := []eval.Doc{{Lang: "de", Group: "1"}, {Lang: "de", Group: "2"}, {Lang: "en", Group: "1"},
+		{Lang: "en", Group: "2"}}
 	texts := []string{
 		"Präsident Alvarez besucht Montevideo", "Erdbeben erschüttert Kathmandu",
 		"President Alvarez visits Montevideo", "Earthquake shakes Kathmandu",

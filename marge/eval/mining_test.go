@@ -63,10 +63,14 @@ func naiveMine(sources, targets [][]float64, o MineOptions) []Mined {
 	scores, near, back := naiveScores(sources, targets, o.Margin, o.K)
 	forward, backward := map[int]int{}, map[int]int{}
 	for i, candidates := range near {
-		forward[i] = slices.MaxFunc(candidates, func(a, b int) int { return int(math.Copysign(1, scores[i][a]-scores[i][b])) })
+		forward[i] = slices.MaxFunc(candidates, func(a, b int) int {
+			return int(math.Copysign(1, scores[i][a]-scores[i][b]))
+		})
 	}
 	for j, candidates := range back {
-		backward[j] = slices.MaxFunc(candidates, func(a, b int) int { return int(math.Copysign(1, scores[a][j]-scores[b][j])) })
+		backward[j] = slices.MaxFunc(candidates, func(a, b int) int {
+			return int(math.Copysign(1, scores[a][j]-scores[b][j]))
+		})
 	}
 	var all, mined []Mined
 	for i, j := range forward {
@@ -134,7 +138,9 @@ func TestMineAgainstNaive(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !slices.EqualFunc(got, want, func(a, b Mined) bool { return a.Bitext == b.Bitext && math.Abs(a.Score-b.Score) < 1e-5 }) {
+			if !slices.EqualFunc(got, want, func(a, b Mined) bool {
+				return a.Bitext == b.Bitext && math.Abs(a.Score-b.Score) < 1e-5
+			}) {
 				t.Errorf("seed %d, %+v, %d and %d sentences:\ngot  %v\nwant %v", seed, o, len(sources), len(targets), got, want)
 			}
 		}
@@ -172,7 +178,8 @@ func TestMineMargin(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if same, _ := Mine(t.Context(), asm.Serial, sources, targets, 4, MineOptions{Margin: vectors.MarginRatio, Method: MineGreedy, K: 4}); !reflect.DeepEqual(def, same) {
+	o := MineOptions{Margin: vectors.MarginRatio, Method: MineGreedy, K: 4}
+	if same := must(Mine(t.Context(), asm.Serial, sources, targets, 4, o)); !reflect.DeepEqual(def, same) {
 		t.Errorf("defaults: %v, want %v", def, same)
 	}
 }
@@ -194,7 +201,8 @@ func TestMineEdges(t *testing.T) {
 		"source sentences: vector 1 has the value NaN":  {{1, 2, 3, nan}, {1, 2}},
 		"target sentences: vector 0 has the value +Inf": {{1, 2}, {inf, 2}},
 	} {
-		if _, err := Mine(t.Context(), asm.Serial, c[0], c[1], 2, MineOptions{}); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := Mine(t.Context(), asm.Serial, c[0], c[1], 2, MineOptions{}); err == nil ||
+			!strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %s", err, want)
 		}
 	}
@@ -207,7 +215,8 @@ func TestMineEdges(t *testing.T) {
 
 func TestScoreMining(t *testing.T) {
 	mined := []Mined{
-		{Bitext{0, 0}, 5}, {Bitext{1, 1}, 4}, {Bitext{1, 1}, 4}, {Bitext{2, 7}, 3}, {Bitext{3, 3}, 3}, {Bitext{4, 8}, 1}, {Bitext{9, 9}, math.NaN()},
+		{Bitext{0, 0}, 5}, {Bitext{1, 1}, 4}, {Bitext{1, 1}, 4}, {Bitext{2, 7}, 3}, {Bitext{3, 3}, 3}, {Bitext{4, 8}, 1},
+		{Bitext{9, 9}, math.NaN()},
 	}
 	gold := []Bitext{{0, 0}, {1, 1}, {3, 3}, {5, 5}, {5, 5}}
 	got := must(ScoreMining(mined, gold, 3))
@@ -226,7 +235,9 @@ func TestScoreMining(t *testing.T) {
 	if got := must(BestThreshold(shuffled, gold)); got != want {
 		t.Errorf("the order of pairs matters: %+v", got)
 	}
-	if got := must(BestThreshold(mined, []Bitext{{8, 8}})); got != (MiningScore{Threshold: math.Nextafter(5, 6), Gold: 1}) || must(ScoreMining(mined, gold, got.Threshold)).Mined > 0 {
+	none := MiningScore{Threshold: math.Nextafter(5, 6), Gold: 1}
+	if got := must(BestThreshold(mined, []Bitext{{8, 8}})); got != none ||
+		must(ScoreMining(mined, gold, got.Threshold)).Mined > 0 {
 		t.Errorf("none true: %+v", got)
 	}
 	if got := must(BestThreshold(nil, gold)); got != (MiningScore{Gold: 4}) {

@@ -94,14 +94,16 @@ func (p *parityCases) compare(t *testing.T) {
 				t.Fatalf("%s: %v", c.Name, err)
 			}
 			if !same(got.Score, want.Score) || !same(got.BrevityPenalty, want.BP) || got.OutputLen != want.OutputLen ||
-				got.ReferenceLen != want.ReferenceLen || !slices.EqualFunc(got.Precisions, want.Precisions, same) || !sameSignature(got.Signature, want.Signature) {
+				got.ReferenceLen != want.ReferenceLen || !slices.EqualFunc(got.Precisions, want.Precisions, same) ||
+				!sameSignature(got.Signature, want.Signature) {
 				t.Errorf("%s: BLEU %+v, sacrebleu %+v", c.Name, *got, want)
 			}
 		}
 		for _, want := range c.Chrf {
 			o := want.Options
 			got, err := ChrF(t.Context(), c.Outputs, c.References, ChrFOptions{
-				CharOrder: o.CharOrder, WordOrder: o.WordOrder, Beta: o.Beta, Lowercase: o.Lowercase, Whitespace: o.Whitespace, EpsSmoothing: o.EpsSmoothing,
+				CharOrder: o.CharOrder, WordOrder: o.WordOrder, Beta: o.Beta, Lowercase: o.Lowercase, Whitespace: o.Whitespace,
+				EpsSmoothing: o.EpsSmoothing,
 			})
 			if err != nil {
 				t.Fatalf("%s: %v", c.Name, err)

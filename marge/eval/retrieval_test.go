@@ -110,7 +110,9 @@ func TestRetrievalByHand(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := b.String()
-	for _, line := range []string{"from to queries candidates P@1 P@5 MRR", "de en 2 5 0.000 1.000 0.375", "en de 3 3 0.333 1.000 0.611", "all queries 5 0.200 1.000 0.517", "all pairs 2 0.167 1.000 0.493", "not a number: 2"} {
+	for _, line := range []string{"from to queries candidates P@1 P@5 MRR", "de en 2 5 0.000 1.000 0.375",
+		"en de 3 3 0.333 1.000 0.611", "all queries 5 0.200 1.000 0.517", "all pairs 2 0.167 1.000 0.493",
+		"not a number: 2"} {
 		if !strings.Contains(strings.Join(strings.Fields(text), " "), line) {
 			t.Errorf("no %q in\n%s", line, text)
 		}
@@ -119,8 +121,9 @@ func TestRetrievalByHand(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := `{"pairs":[{"from":"de","to":"en","candidates":5,"n":2,"p1":0,"p5":1,"mrr":0.375},`; !strings.HasPrefix(string(encoded), want) {
-		t.Errorf("JSON %s, want it to begin %s", encoded, want)
+	begin := `{"pairs":[{"from":"de","to":"en","candidates":5,"n":2,"p1":0,"p5":1,"mrr":0.375},`
+	if !strings.HasPrefix(string(encoded), begin) {
+		t.Errorf("JSON %s, want it to begin %s", encoded, begin)
 	}
 	for i := range got.Pairs {
 		got.Pairs[i].queries = nil // not encoded
@@ -171,8 +174,10 @@ func TestRetrievalNotEvaluated(t *testing.T) {
 
 // TestLanguageTags: spellings of a tag are one language.
 func TestLanguageTags(t *testing.T) {
-	spelt := []Doc{{"de_DE", "a"}, {"DE-de", "b"}, {"eng", "a"}, {"EN", "b"}, {"iw", "c"}, {"he", "c"}, {"?", "d"}, {"!", "d"}}
-	plain := []Doc{{"de-DE", "a"}, {"de-DE", "b"}, {"en", "a"}, {"en", "b"}, {"he", "c"}, {"he", "c"}, {"?", "d"}, {"!", "d"}}
+	spelt := []Doc{{"de_DE", "a"}, {"DE-de", "b"}, {"eng", "a"}, {"EN", "b"}, {"iw", "c"}, {"he", "c"}, {"?", "d"},
+		{"!", "d"}}
+	plain := []Doc{{"de-DE", "a"}, {"de-DE", "b"}, {"en", "a"}, {"en", "b"}, {"he", "c"}, {"he", "c"}, {"?", "d"},
+		{"!", "d"}}
 	s := make(table, len(spelt))
 	for i := range s {
 		s[i] = []float32{0, 1, 2, 3, 4, 5, 6, 7}
@@ -186,7 +191,8 @@ func TestLanguageTags(t *testing.T) {
 		t.Errorf("targets %v, want %v", targets, want)
 	}
 	opt := EvidenceOptions{CrossLingual: true}
-	a, b := must(SelectEvidence(t.Context(), spelt, targets, s, opt)), must(SelectEvidence(t.Context(), plain, targets, s, opt))
+	a := must(SelectEvidence(t.Context(), spelt, targets, s, opt))
+	b := must(SelectEvidence(t.Context(), plain, targets, s, opt))
 	if !reflect.DeepEqual(a, b) {
 		t.Errorf("evidence %+v, want %+v", a, b)
 	}

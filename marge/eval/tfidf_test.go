@@ -31,7 +31,8 @@ func naiveTFIDF(texts []string, opt TFIDFOptions) [][]float64 {
 		}
 		lower := strings.ToLower(string(r))
 		if strings.TrimSpace(lower) != "" {
-			first, last := strings.HasPrefix(lower, strings.TrimLeft(lower, " \n\t")), strings.HasSuffix(lower, strings.TrimRight(lower, " \n\t"))
+			first, last := strings.HasPrefix(lower, strings.TrimLeft(lower, " \n\t")),
+				strings.HasSuffix(lower, strings.TrimRight(lower, " \n\t"))
 			lower = strings.Join(strings.Fields(lower), " ")
 			if !first {
 				lower = " " + lower
@@ -119,7 +120,8 @@ func TestTFIDFAgainstNaive(t *testing.T) {
 // ca, ab.
 func TestTFIDFByHand(t *testing.T) {
 	got := make([]float32, 3)
-	score(t, must(NewTFIDF(t.Context(), asm.Serial, []string{"ABA", "abab", "cab"}, TFIDFOptions{MinN: 2, MaxN: 2})), []int{0, 1, 2}, []int{0}, got)
+	score(t, must(NewTFIDF(t.Context(), asm.Serial, []string{"ABA", "abab", "cab"}, TFIDFOptions{MinN: 2, MaxN: 2})),
+		[]int{0, 1, 2}, []int{0}, got)
 	ba := math.Log(4.0/3) + 1 // in two of three documents; ab is in all and weighs 1
 	ca := math.Log(4.0/2) + 1
 	ab := 1 + math.Ln2 // twice

@@ -60,7 +60,8 @@ func naiveBatches(pairs []Pair, items []Item, length func(int) int, opt BatchOpt
 						kind = -1
 					}
 				}
-				return cmp.Or(cmp.Compare(gains[y].weight, gains[x].weight), cmp.Compare(gains[y].score, gains[x].score), kind, cmp.Compare(x.item, y.item))
+				return cmp.Or(cmp.Compare(gains[y].weight, gains[x].weight), cmp.Compare(gains[y].score, gains[x].score), kind,
+					cmp.Compare(x.item, y.item))
 			})
 			next := slices.IndexFunc(order, func(n node) bool { return length(int(n.item)) <= left })
 			if next < 0 && len(b.Targets) == 0 {
@@ -155,7 +156,8 @@ func checkBatches(batches []Batch, pairs []Pair, length func(int) int, opt Batch
 		if tokens > opt.TokenBudget && (len(b.Evidence) > 1 || len(b.Targets) > 1) {
 			return fmt.Errorf("batch %d has %d tokens and more than a pair", i, tokens)
 		}
-		if opt.MaxEvidence > 0 && len(b.Evidence) > opt.MaxEvidence || opt.MaxTargets > 0 && len(b.Targets) > opt.MaxTargets {
+		if opt.MaxEvidence > 0 && len(b.Evidence) > opt.MaxEvidence ||
+			opt.MaxTargets > 0 && len(b.Targets) > opt.MaxTargets {
 			return fmt.Errorf("batch %d has %d evidence and %d targets", i, len(b.Evidence), len(b.Targets))
 		}
 	}
@@ -175,7 +177,8 @@ func TestBatchesAgainstNaive(t *testing.T) {
 			tokens[i] = r.IntN(100)
 		}
 		length := func(i int) int { return tokens[i] }
-		opt := BatchOptions{CrossWeight: 100, MonoWeight: 1, TokenBudget: 50 + r.IntN(400), MaxEvidence: r.IntN(4), MaxTargets: r.IntN(4), Seed: seed}
+		opt := BatchOptions{CrossWeight: 100, MonoWeight: 1, TokenBudget: 50 + r.IntN(400), MaxEvidence: r.IntN(4),
+			MaxTargets: r.IntN(4), Seed: seed}
 		if seed%3 == 0 {
 			opt.CrossWeight = float32(r.IntN(3))
 		}
@@ -270,8 +273,12 @@ func TestBatchesHostile(t *testing.T) {
 	}
 	items := make([]Item, 2)
 	mustPanic(t, "token budget 0", func() { Batches(nil, items, one, BatchOptions{}) })
-	mustPanic(t, "at most -1 evidence", func() { Batches(nil, items, one, BatchOptions{TokenBudget: 1, MaxEvidence: -1}) })
-	mustPanic(t, "weights -1 and 1", func() { Batches(nil, items, one, BatchOptions{TokenBudget: 1, CrossWeight: -1, MonoWeight: 1}) })
+	mustPanic(t, "at most -1 evidence", func() {
+		Batches(nil, items, one, BatchOptions{TokenBudget: 1, MaxEvidence: -1})
+	})
+	mustPanic(t, "weights -1 and 1", func() {
+		Batches(nil, items, one, BatchOptions{TokenBudget: 1, CrossWeight: -1, MonoWeight: 1})
+	})
 	mustPanic(t, "pair 1 links target 1 to evidence 1", func() { Batches([]Pair{{0, 1, 1}, {1, 1, 1}}, items, one, opt) })
 	mustPanic(t, "pair 0 links target -1", func() { Batches([]Pair{{-1, 1, 1}}, items, one, opt) })
 	mustPanic(t, "evidence 2 of 2 items", func() { Batches([]Pair{{0, 2, 1}}, items, one, opt) })

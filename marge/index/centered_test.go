@@ -56,7 +56,8 @@ func TestCenteredLinks(t *testing.T) {
 		targets               float64
 	}{
 		{0, 5, 3, 1}, {1, 5, 3, 1}, {2, 5, 3, 1}, {17, 50, 10, 0.5}, {300, 40, 6, 0}, {300, 40, 6, 1},
-		{blockRows, 200, 30, 1}, {blockColumns + 1, 300, 30, 0.3}, {1100, 300, 30, 0.7}, {partBlocks*blockColumns + 600, 64, 8, 0.2},
+		{blockRows, 200, 30, 1}, {blockColumns + 1, 300, 30, 0.3}, {1100, 300, 30, 0.7},
+		{partBlocks*blockColumns + 600, 64, 8, 0.2},
 	} {
 		docs, items := randomDocs(r, c.n, c.vocabulary, c.length), randomItems(r, c.n, c.targets)
 		if c.n > 10 {
@@ -120,7 +121,8 @@ func TestCenteredLinks(t *testing.T) {
 		v := &Sparse{Dim: 9, Start: []int{0, 1, 2}, Columns: []int32{3, 4}, Values: []float32{1, float32(x)}}
 		items := []Item{{Source: 0, Target: true}, {Source: 1, Target: true}}
 		_, err := CenteredLinks(t.Context(), asm.Serial, v, items, LinkOptions{Mono: 1})
-		if want := fmt.Sprintf("item 1: the vector has the value %v in column 4", x); err == nil || !strings.Contains(err.Error(), want) {
+		if want := fmt.Sprintf("item 1: the vector has the value %v in column 4", x); err == nil ||
+			!strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want one with %q", err, want)
 		}
 	}

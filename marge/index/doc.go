@@ -4,5 +4,6 @@
 // section 2.4). It also has an exact inner-product index for retrieval.
 //
 // Everything here is exact and deterministic: results are identical for any
-// number of threads of the [asm.Runner] that carries out the work.
+// number of threads of the [asm.Runner] that does the work. What takes long has
+// a context, which stops it within a second.
 package index

@@ -35,7 +35,8 @@ func Example() {
 
 	length := func(item int) int { return 512 }
 	batches := index.Batches(pairs, items, length, index.BatchOptions{TokenBudget: 2048, Seed: 1})
-	fmt.Println(len(batches), "batches, the first with", len(batches[0].Evidence), "evidence and", len(batches[0].Targets), "targets")
+	fmt.Println(len(batches), "batches, the first with", len(batches[0].Evidence), "evidence and",
+		len(batches[0].Targets), "targets")
 	// Output:
 	// target 0, evidence 1: 0.96
 	// target 1, evidence 0: 0.96

@@ -53,7 +53,8 @@ func saved(t testing.TB, f *Flat) (path string, data []byte) {
 func wantEqual(t testing.TB, got, want *Flat) {
 	t.Helper()
 	if got.Dim() != want.Dim() || !slices.Equal(got.vectors, want.vectors) {
-		t.Fatalf("%d vectors of dimension %d differ from the %d of dimension %d", got.Len(), got.Dim(), want.Len(), want.Dim())
+		t.Fatalf("%d vectors of dimension %d differ from the %d of dimension %d", got.Len(), got.Dim(), want.Len(),
+			want.Dim())
 	}
 	for i := range want.Len() {
 		if !bytes.Equal(got.Record(i), want.Record(i)) {
@@ -110,7 +111,9 @@ func TestSaveAndOpen(t *testing.T) {
 		}
 	}
 	mustPanic(t, "record 3 of 3", func() { testFlat(3, 1, true).Record(3) })
-	mustPanic(t, "3 values for 2 records are not rows of dimension 2", func() { NewFlat(2).AddRecords(make([]float32, 3), make([][]byte, 2)) })
+	mustPanic(t, "3 values for 2 records are not rows of dimension 2", func() {
+		NewFlat(2).AddRecords(make([]float32, 3), make([][]byte, 2))
+	})
 }
 
 // TestFormat has the bytes of a file: other programs and later versions read it.
@@ -121,7 +124,8 @@ func TestFormat(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, data := saved(t, f)
-	body := "\x00\x00\x80\x3f\x00\x00\x00\xc0\x00\x00\x00\x3f\x00\x00\x00\x00" + "\x02\x00\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x00\x00\x00\x00" + "abc"
+	body := "\x00\x00\x80\x3f\x00\x00\x00\xc0\x00\x00\x00\x3f\x00\x00\x00\x00" +
+		"\x02\x00\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x00\x00\x00\x00" + "abc"
 	sum := sha256.Sum256([]byte(body))
 	numbers := "\x02\x00\x00\x00" + "\x02\x00\x00\x00\x00\x00\x00\x00" + "\x03\x00\x00\x00\x00\x00\x00\x00"
 	file := func(version, origin string) string {
@@ -140,7 +144,8 @@ func TestFormat(t *testing.T) {
 	if old.Origin != [32]byte{} {
 		t.Errorf("a file of version 1 has the origin %x", old.Origin)
 	}
-	if unaligned := append([]byte{0}, data...)[1:]; !slices.Equal(floats(unaligned[headerSize:headerSize+16]), f.vectors) {
+	unaligned := append([]byte{0}, data...)[1:]
+	if !slices.Equal(floats(unaligned[headerSize:headerSize+16]), f.vectors) {
 		t.Errorf("unaligned values read as %v", floats(unaligned[headerSize:headerSize+16]))
 	}
 }
@@ -196,7 +201,8 @@ func TestOpenDamaged(t *testing.T) {
 		if err := os.WriteFile(path, c.data, 0o666); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := OpenFlat(path); err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), path) {
+		if _, err := OpenFlat(path); err == nil || !strings.Contains(err.Error(), c.want) ||
+			!strings.Contains(err.Error(), path) {
 			t.Errorf("error %v, want one with %q and the path", err, c.want)
 		}
 	}
@@ -214,7 +220,8 @@ func TestOpenDamaged(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := f.Verify(); err == nil || !strings.Contains(err.Error(), path+": the vectors and records do not match their checksum") {
+		if err := f.Verify(); err == nil ||
+			!strings.Contains(err.Error(), path+": the vectors and records do not match their checksum") {
 			t.Errorf("byte %d changed: verify: %v", at, err)
 		}
 		f.Close()
@@ -232,10 +239,12 @@ func TestVerifyFinite(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer opened.Close()
-	if err := opened.Verify(); err == nil || !strings.Contains(err.Error(), path+": vector 3 has the value NaN at position 1") {
+	if err := opened.Verify(); err == nil ||
+		!strings.Contains(err.Error(), path+": vector 3 has the value NaN at position 1") {
 		t.Errorf("verify: error %v", err)
 	}
-	if _, _, err := opened.Search(t.Context(), asm.Serial, []float32{1, 1}, 1); err == nil || !strings.Contains(err.Error(), "vector 3 is NaN") {
+	if _, _, err := opened.Search(t.Context(), asm.Serial, []float32{1, 1}, 1); err == nil ||
+		!strings.Contains(err.Error(), "vector 3 is NaN") {
 		t.Errorf("search: error %v", err)
 	}
 }
@@ -273,7 +282,8 @@ func FuzzOpenFlat(f *testing.F) {
 			bytesOfAll += len(flat.Record(i))
 		}
 		if bytesOfAll != len(flat.records) || len(flat.vectors) != flat.Len()*flat.Dim() {
-			t.Errorf("%d bytes in records of %d, %d values in %d vectors of dimension %d", bytesOfAll, len(flat.records), len(flat.vectors), flat.Len(), flat.Dim())
+			t.Errorf("%d bytes in records of %d, %d values in %d vectors of dimension %d", bytesOfAll, len(flat.records),
+				len(flat.vectors), flat.Len(), flat.Dim())
 		}
 		path, saved := saved(t, flat)
 		if flat.Verify() == nil && !bytes.Equal(saved[headerSize:], body) {

@@ -108,7 +108,8 @@ func TestFlatErrors(t *testing.T) {
 	}
 	wantError("k is 0", f, nil, 0)
 	wantError("k is -1", f, make([]float32, 3), -1)
-	for want, x := range map[string]float32{"NaN": float32(math.NaN()), "+Inf": float32(math.Inf(1)), "-Inf": float32(math.Inf(-1))} {
+	for want, x := range map[string]float32{"NaN": float32(math.NaN()), "+Inf": float32(math.Inf(1)),
+		"-Inf": float32(math.Inf(-1))} {
 		f, rows := NewFlat(3), make([]float32, 3*5000)
 		rows[3*4000+1] = x
 		named := "vector 4000 has the value " + want + " at position 1"

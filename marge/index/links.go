@@ -75,12 +75,11 @@ func (o *LinkOptions) Validate() error {
 }
 
 // Links returns the most similar target-evidence pairs of a shard: the best
-// round(opt.Mono * targets) of all pairs in one language together with the best
-// round(opt.Cross * targets) of all pairs in two languages, or all where there
-// are fewer. The threshold is the whole shard's, not each target's, so that a
+// round(opt.Mono * targets) of all pairs in one language and the best
+// round(opt.Cross * targets) of all pairs in two languages, or all if there are
+// fewer. The threshold is that of the whole shard, not of each target, so a
 // target without close relatives has no links (section 2.4 of the paper). opt
-// may ask for the threshold of each target instead, and for scores with a
-// margin.
+// may ask for a threshold for each target instead, and for scores with a margin.
 //
 // rows has dim values for each item. They are used as they are: normalise them
 // for scores that are cosines. Targets are the items marked so; evidence is any

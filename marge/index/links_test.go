@@ -100,16 +100,21 @@ func naiveMeans(rows []float32, dim int, items []Item, k int) func(item int, sam
 
 // linkOptions are settings of all kinds.
 var linkOptions = []LinkOptions{
-	{Mono: 4, Cross: 4}, {Mono: 0.3, Cross: 2.5}, {Cross: 4}, {Mono: 4}, {}, {Mono: 1e-9, Cross: 1e-9}, {Mono: 1e30, Cross: 3}, {Mono: 1e300, Cross: 1e300},
-	{Mono: 4, Cross: 4, PerTarget: true}, {Mono: 0.3, Cross: 2.5, PerTarget: true}, {Mono: 1, PerTarget: true}, {Mono: 1e30, Cross: 3, PerTarget: true},
-	{Mono: 2, Cross: 3, Margin: vectors.MarginNone}, {Mono: 2, Cross: 3, Margin: vectors.MarginDistance}, {Mono: 2, Cross: 3, Margin: vectors.MarginRatio},
-	{Cross: 3, Margin: vectors.MarginRatio, Neighbours: 1, PerTarget: true}, {Mono: 3, Cross: 1, Margin: vectors.MarginDistance, Neighbours: 7, PerTarget: true},
+	{Mono: 4, Cross: 4}, {Mono: 0.3, Cross: 2.5}, {Cross: 4}, {Mono: 4}, {}, {Mono: 1e-9, Cross: 1e-9},
+	{Mono: 1e30, Cross: 3}, {Mono: 1e300, Cross: 1e300},
+	{Mono: 4, Cross: 4, PerTarget: true}, {Mono: 0.3, Cross: 2.5, PerTarget: true}, {Mono: 1, PerTarget: true},
+	{Mono: 1e30, Cross: 3, PerTarget: true},
+	{Mono: 2, Cross: 3, Margin: vectors.MarginNone}, {Mono: 2, Cross: 3, Margin: vectors.MarginDistance},
+	{Mono: 2, Cross: 3, Margin: vectors.MarginRatio},
+	{Cross: 3, Margin: vectors.MarginRatio, Neighbours: 1, PerTarget: true},
+	{Mono: 3, Cross: 1, Margin: vectors.MarginDistance, Neighbours: 7, PerTarget: true},
 	{Mono: 1, Cross: 1, Margin: vectors.MarginDistance, Neighbours: 1 << 20},
 }
 
 func TestLinksAgainstNaive(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 1))
-	sizes := []int{0, 1, 2, 3, 17, 60, blockRows - 1, blockRows, blockRows + 1, blockColumns - 1, blockColumns, blockColumns + 1, 1100}
+	sizes := []int{0, 1, 2, 3, 17, 60, blockRows - 1, blockRows, blockRows + 1, blockColumns - 1, blockColumns,
+		blockColumns + 1, 1100}
 	for _, n := range sizes {
 		for _, share := range []float64{0, 0.3, 1} {
 			items := randomItems(r, n, share)
@@ -148,7 +153,8 @@ func TestLinksTies(t *testing.T) {
 		rows[i] = 1
 		items[i] = Item{Source: i, Lang: i % 2, Target: true}
 	}
-	for _, opt := range []LinkOptions{{Mono: 4, Cross: 4}, {Mono: 4, Cross: 4, PerTarget: true}, {Mono: 4, Cross: 4, Margin: vectors.MarginRatio}} {
+	for _, opt := range []LinkOptions{{Mono: 4, Cross: 4}, {Mono: 4, Cross: 4, PerTarget: true},
+		{Mono: 4, Cross: 4, Margin: vectors.MarginRatio}} {
 		want := naiveLinks(rows, 1, items, opt)
 		for _, run := range runners {
 			if got := mustLink(t, run, rows, 1, items, opt); !slices.Equal(got, want) {
@@ -285,7 +291,8 @@ func TestLinksErrors(t *testing.T) {
 // source.
 func TestLinksIneligible(t *testing.T) {
 	items := []Item{{Source: 1, Target: true}, {Source: 1, Lang: 1}}
-	if got := mustLink(t, asm.Serial, []float32{0x1p100, 0x1p100}, 1, items, LinkOptions{Mono: 1, Cross: 1}); len(got) != 0 {
+	if got := mustLink(t, asm.Serial, []float32{0x1p100, 0x1p100}, 1, items,
+		LinkOptions{Mono: 1, Cross: 1}); len(got) != 0 {
 		t.Errorf("linked %v within one source", got)
 	}
 }

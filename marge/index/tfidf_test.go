@@ -35,7 +35,8 @@ func TestTFIDF(t *testing.T) {
 	if _, values := v.Row(3); values[0] != 1 {
 		t.Errorf("a document of one token has weight %v, want 1", values[0])
 	}
-	for want, doc := range map[string][]int32{"document 1 has feature 4 of 4": {3, 4}, "document 1 has feature -1 of 4": {0, -1}} {
+	for want, doc := range map[string][]int32{"document 1 has feature 4 of 4": {3, 4},
+		"document 1 has feature -1 of 4": {0, -1}} {
 		docs := [][]int32{{0}, doc}
 		_, err := TFIDF(t.Context(), asm.Serial, docs, df, 4, TFIDFOptions{})
 		_, countErr := DocumentFrequency(t.Context(), docs, 4)

@@ -47,10 +47,12 @@ func TestCenterByLanguage(t *testing.T) {
 		0.5, 0.5, // de
 		0.1, 1e-9,
 	}
-	if err := CenterByLanguage(t.Context(), asm.Serial, rows, 2, []string{"de", "en", "de", "fr", "fr", "de", "fr"}); err != nil {
+	langs := []string{"de", "en", "de", "fr", "fr", "de", "fr"}
+	if err := CenterByLanguage(t.Context(), asm.Serial, rows, 2, langs); err != nil {
 		t.Fatal(err)
 	}
-	want := []float64{0, -1, 0, 0, 4 / math.Sqrt(17), 1 / math.Sqrt(17), 0, 0, 0, 0, -4 / math.Sqrt(17), 1 / math.Sqrt(17), 0, 0}
+	want := []float64{0, -1, 0, 0, 4 / math.Sqrt(17), 1 / math.Sqrt(17), 0, 0, 0, 0, -4 / math.Sqrt(17),
+		1 / math.Sqrt(17), 0, 0}
 	for i := range want {
 		if math.Abs(float64(rows[i])-want[i]) > 1e-7 {
 			t.Fatalf("got %v, want %v", rows, want)
@@ -190,7 +192,8 @@ func TestCenterErrors(t *testing.T) {
 		if !slices.EqualFunc(rows, want, same) {
 			t.Errorf("value %v: the rows changed", x)
 		}
-		if err := NewMeans(1, 9).AddSparse([]int32{4}, []float32{x}, 0); err == nil || !strings.Contains(err.Error(), "column 4") {
+		if err := NewMeans(1, 9).AddSparse([]int32{4}, []float32{x}, 0); err == nil ||
+			!strings.Contains(err.Error(), "column 4") {
 			t.Errorf("value %v in a sparse row: error %v", x, err)
 		}
 	}

@@ -66,9 +66,15 @@ func TestPanics(t *testing.T) {
 		"rows of dimension 0":                             func() { Sum(nil, 0, []int{0}) },
 		"check: 3 values are not rows of dimension 2":     func() { CheckFinite(make([]float32, 3), 2) },
 		"means: -1 languages":                             func() { NewMeans(-1, 2) },
-		"row 0 has language 1 of 1":                       func() { NewMeans(1, 2).Add(t.Context(), nil, make([]float32, 2), []int{1}) },
-		"add: 3 values for 2 rows of dimension 2":         func() { NewMeans(1, 2).Add(t.Context(), nil, make([]float32, 3), []int{0, 0}) },
-		"center: 2 values for 0 rows of dimension 2":      func() { NewMeans(1, 2).Center(t.Context(), nil, make([]float32, 2), nil) },
+		"row 0 has language 1 of 1": func() {
+			NewMeans(1, 2).Add(t.Context(), nil, make([]float32, 2), []int{1})
+		},
+		"add: 3 values for 2 rows of dimension 2": func() {
+			NewMeans(1, 2).Add(t.Context(), nil, make([]float32, 3), []int{0, 0})
+		},
+		"center: 2 values for 0 rows of dimension 2": func() {
+			NewMeans(1, 2).Center(t.Context(), nil, make([]float32, 2), nil)
+		},
 		"center by language: 2 vectors, languages of 3": func() {
 			CenterByLanguage(t.Context(), nil, make([]float32, 4), 2, []string{"a", "b", "c"})
 		},
