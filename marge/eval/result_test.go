@@ -26,6 +26,7 @@ func TestResultsPrint(t *testing.T) {
 	}
 	pair := &PairReport{From: "en", To: "de", Metrics: m, Intervals: &all}
 	difference := &Difference{m, Metrics{P1: -0.25}, all, all}
+	chrf := ChrFScore{Score: 50, Signature: "x"}
 	mining := MiningScore{1.25, 4, 8, 3, 0.75, 0.375, 0.5}
 	for want, result := range map[string]any{
 		"[0.250, 0.750]":                                                                                ci,
@@ -38,7 +39,7 @@ func TestResultsPrint(t *testing.T) {
 		"F1 0.333 [0.250, 0.750] (precision 0.500, recall 0.250)":                                       rouge,
 		"ROUGE-1 0.333 [0.250, 0.750], ROUGE-2 0.000, ROUGE-L 0.000, ROUGE-Lsum 0.000":                  generation.ROUGE,
 		"BLEU 30.0 [20.0, 40.0] (s)":                                                                    generation.BLEU,
-		"chrF 50.0 (x)":                                                                                 ChrFScore{Score: 50, Signature: "x"},
+		"chrF 50.0 (x)":                                                                                 chrf,
 		"nats per token of 2 targets: retrieved 2.000, oracle 1.000, random 3.000, none 4.000; " +
 			"random - retrieved [0.500, 1.500], none - retrieved [1.000, 3.000]": &loss,
 		"5 outputs, 1 of them empty\nBLEU   30.0 [20.0, 40.0]\nchrF   50.0\nchrF++ 45.0\n" +
