@@ -109,8 +109,8 @@ func Links(
 }
 
 // CheckPairs returns an error unless pairs are possible links of a shard: each
-// between a target and evidence from another source, with a number for a score,
-// and none twice.
+// between a target and evidence from another source, with a finite score, and
+// none twice.
 func CheckPairs(pairs []Pair, items []Item) error {
 	type link struct{ target, evidence int32 }
 	seen := make(map[link]bool, len(pairs))
@@ -126,6 +126,8 @@ func CheckPairs(pairs []Pair, items []Item) error {
 			reason = "both are from one source"
 		case p.Score != p.Score:
 			reason = "the score is not a number"
+		case p.Score-p.Score != 0:
+			reason = fmt.Sprintf("the score is %v", p.Score)
 		case seen[link{p.Target, p.Evidence}]:
 			reason = "a pair before is the same"
 		}

@@ -426,6 +426,7 @@ func TestCheckPairs(t *testing.T) {
 		"may not be a target":       {2, 1, 0},
 		"both are from one source":  {0, 2, 0},
 		"score is not a number":     {0, 1, float32(math.NaN())},
+		"score is -Inf":             {0, 1, float32(math.Inf(-1))},
 		"a pair before is the same": {1, 0, 3},
 	} {
 		if err := CheckPairs(append(good, p), items); err == nil || !strings.Contains(err.Error(), want) {

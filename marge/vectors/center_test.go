@@ -155,6 +155,24 @@ func TestMeansAreExact(t *testing.T) {
 	}
 }
 
+// TestFixed has values between two multiples of 2^-36, and means between them.
+func TestFixed(t *testing.T) {
+	for x, want := range map[float32]int64{
+		1: 1 << 36, -2: -1 << 37, 0x1p-36: 1, 0x1.8p-36: 2, 0x1.4p-36: 1, 0x1p-37: 0, 0x1.8p-37: 1, -0x1.8p-37: -1,
+	} {
+		if got := fixed(x); got != want {
+			t.Errorf("%v is %d, want %d", x, got, want)
+		}
+	}
+	rows := []float32{0, 0x1p-36, 0, 0x1p-35}
+	if err := CenterByLanguage(t.Context(), asm.Serial, rows, 1, []int{0, 0, 1, 1}); err != nil {
+		t.Fatal(err)
+	}
+	if want := []float32{-1, 1, -1, 1}; !slices.Equal(rows, want) {
+		t.Errorf("centred to %v, want %v", rows, want)
+	}
+}
+
 // TestMeansRange adds as many of the greatest values as a sum has room for.
 func TestMeansRange(t *testing.T) {
 	m := NewMeans(2, 1)
