@@ -60,11 +60,10 @@ func (f *Flat) AddRecords(rows []float32, records [][]byte) error {
 		panic(fmt.Sprintf("index: flat: %d values for %d records are not rows of dimension %d",
 			len(rows), len(records), f.dim))
 	}
-	before := f.Len()
+	f.endRecords()
 	if err := f.add(rows); err != nil {
 		return err
 	}
-	f.endRecordsAt(before)
 	for _, record := range records {
 		f.records = append(f.records, record...)
 		f.ends = append(f.ends, uint64(len(f.records)))
@@ -87,11 +86,8 @@ func (f *Flat) add(rows []float32) error {
 }
 
 // endRecords gives empty records to vectors without one.
-func (f *Flat) endRecords() { f.endRecordsAt(f.Len()) }
-
-// endRecordsAt gives empty records to the first n vectors without one.
-func (f *Flat) endRecordsAt(n int) {
-	for len(f.ends) < n {
+func (f *Flat) endRecords() {
+	for len(f.ends) < f.Len() {
 		f.ends = append(f.ends, uint64(len(f.records)))
 	}
 }
