@@ -132,7 +132,7 @@ func TestFlatErrors(t *testing.T) {
 	}
 	for _, dim := range []int{3, deep} {
 		f, rows := NewFlat(dim), make([]float32, dim*2000)
-		rows[dim*1234+2] = 0x1p127
+		rows[dim*1234+2], rows[dim*1777+2] = 0x1p127, 0x1p127
 		mustAdd(t, f, rows)
 		for _, q := range []int{1, 20, 100} {
 			queries := make([]float32, q*dim)

@@ -369,6 +369,28 @@ func TestCancel(t *testing.T) {
 	}
 }
 
+// cancelling is a similarity that cancels a context in its first block.
+type cancelling struct {
+	blocks int
+	cancel func()
+}
+
+func (c *cancelling) block(*linkThread, int, int, int, int) {
+	c.blocks++
+	c.cancel()
+}
+
+// TestCancelWithinPart: a part of several blocks stops after one.
+func TestCancelWithinPart(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	l := newLinker(randomItems(rand.New(rand.NewPCG(9, 1)), 3*blockColumns, 1))
+	s := &cancelling{cancel: cancel}
+	l.similarity = s
+	if _, err := l.links(ctx, asm.Serial, LinkOptions{Mono: 1}); !errors.Is(err, context.Canceled) || s.blocks != 1 {
+		t.Errorf("%d blocks, error %v", s.blocks, err)
+	}
+}
+
 type noTask struct{}
 
 func (noTask) Do(int) {}

@@ -190,7 +190,8 @@ func bounds(block, rows int) (from, to int) {
 // tells languages apart, which in an untrained encoder outweighs what tells
 // topics apart. A row that equals its language's mean becomes zero.
 //
-// langs has the language of each row. Rows must be of unit length: see [Means]
+// langs has the language of each row; tags of languages must be in canonical
+// form, since equal values are one language. Rows must be of unit length: see [Means]
 // for the range and for the error of the means, whose integer sums make the
 // result independent of order and threads. The errors are those of [Means.Add]
 // and leave the rows unchanged, unless the context is cancelled. It panics if
