@@ -142,17 +142,20 @@ func TestIndexOfAnotherModel(t *testing.T) {
 	}
 	for _, p := range append(same.shared.Parameters(nil, "shared."), same.retrievalParameters()...) {
 		values := p.Float32s()
+		old := slices.Clone(values)
 		values[0]++
 		if _, err := same.Retrieve(ctx, docs[0], opened, 1); err == nil {
 			t.Errorf("%s changed after a search: no error", p.Name)
 		}
-		values[0]--
-		last := &values[len(values)-1]
-		*last++
+		copy(values, old)
+		values[len(values)-1]++
 		if _, err := same.Retrieve(ctx, docs[0], &Index{flat: opened.flat}, 1); err == nil {
 			t.Errorf("%s changed before the first search: no error", p.Name)
 		}
-		*last--
+		copy(values, old)
+	}
+	if _, err := same.Retrieve(ctx, docs[0], &Index{flat: opened.flat}, 1); err != nil {
+		t.Errorf("after every change was undone: %v", err)
 	}
 	// Files from before have no fingerprint.
 	x.flat.Origin = [32]byte{}
