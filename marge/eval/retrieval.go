@@ -310,8 +310,8 @@ func (r *Report) Bootstrap(ctx context.Context, b Bootstrap, byGroup bool) error
 	return nil
 }
 
-// units returns what is drawn, as sizes of strata, and the number of the unit
-// of each query, pair by pair.
+// units returns the sizes of the strata that units are drawn from, and the number
+// of the unit of each query, pair by pair.
 func (r *Report) units(byGroup bool) (strata, unit []int) {
 	groups := map[string]int{}
 	for _, p := range r.Pairs {

@@ -12,9 +12,9 @@ type ROUGEOptions struct {
 	// Stemmer compares the stems of words of more than three letters a to z or
 	// digits, by the algorithm of Porter for English.
 	Stemmer bool
-	// Words cuts text into words. Nil stands for runs of the letters a to z
-	// and digits in lower case, which is what rouge-score does: it sees
-	// nothing of other scripts, for which [Words] is of more use.
+	// Words cuts text into words. Nil stands for runs of the letters a to z and
+	// digits in lower case, as in rouge-score, which ignores other scripts; for
+	// those use [Words].
 	Words func(text string) []string
 	// Bootstrap, if not nil, adds intervals of F1 over outputs.
 	Bootstrap *Bootstrap

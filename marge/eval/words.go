@@ -8,10 +8,10 @@ import (
 	"github.com/rivo/uniseg"
 )
 
-// Words returns the words of a text in lower case: its segments by the word
-// boundaries of Unicode (UAX #29) that have a letter or a digit in them. It
-// needs no dictionary, so that scripts without spaces come out as single
-// characters (Chinese, Thai) or as runs (katakana).
+// Words returns the words of a text in lower case: the segments between the word
+// boundaries of Unicode (UAX #29) that contain a letter or a digit. It uses no
+// dictionary, so scripts without spaces give single characters (Chinese, Thai) or
+// runs (katakana).
 func Words(text string) []string {
 	var words []string
 	for w := range segments(lower(text)) {

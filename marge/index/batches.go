@@ -22,7 +22,7 @@ type BatchOptions struct {
 	// If both are zero, they are the paper's 100 and 1.
 	CrossWeight, MonoWeight float32
 	// TokenBudget is the most tokens that the evidence and the targets of a
-	// batch have together. It must be positive.
+	// batch may have together. It must be positive.
 	TokenBudget int
 	// MaxEvidence and MaxTargets bound the documents of a batch; 0 is no bound.
 	MaxEvidence, MaxTargets int
@@ -41,8 +41,8 @@ type BatchOptions struct {
 // the highest score of a single such link, then to evidence, then to the lower
 // position. Growth ends when nothing that is linked to the batch fits. So every
 // target of a batch has a link to some of its evidence, and the other way
-// round. Batches come in the order of growth, in which the last have only the
-// leavings: shuffle them before training.
+// round. Batches come in the order in which they grew; the last ones get only
+// what the others left: shuffle them before training.
 //
 // length is the number of tokens of an item, as evidence and as target. A
 // target that exceeds the budget with each of its evidence documents makes a

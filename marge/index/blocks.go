@@ -7,8 +7,8 @@ import (
 	"github.com/marge-go/marge/asm"
 )
 
-// perThread holds the state of the threads that carry out a task: a part takes
-// one that no other part uses, and puts it back.
+// perThread holds the state of the threads of a task: each part takes a state
+// that no other part uses, and puts it back.
 type perThread[T any] struct {
 	mu        sync.Mutex
 	all, idle []*T
@@ -40,7 +40,8 @@ func span(n, parts, i int) (from, to int) { return n * i / parts, n * (i + 1) / 
 
 func ceilDiv(a, b int) int { return (a + b - 1) / b }
 
-// lanes is the number of values of which asm.Above likes to have a multiple.
+// lanes is the number of values that asm.Above compares at once: rows are padded
+// to a multiple of it.
 const lanes = 16
 
 func padded(n int) int { return (n + lanes - 1) &^ (lanes - 1) }
@@ -51,7 +52,7 @@ var (
 	nothing    = float32(math.Inf(1))
 )
 
-// notBelow returns the threshold above which are score and what is better.
+// notBelow returns the threshold that score and all higher scores are above.
 func notBelow(score float32) float32 {
 	if math.IsInf(float64(score), -1) {
 		return everything

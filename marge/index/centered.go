@@ -21,7 +21,7 @@ import (
 // The time grows with the number of columns that two rows share, on average,
 // not with the number of all columns.
 //
-// Errors are those of Links, and a value that is not from -2 to 2.
+// Errors are those of Links; values must be from -2 to 2.
 func CenteredLinks(ctx context.Context, run asm.Runner, v *Sparse, items []Item, opt LinkOptions) ([]Pair, error) {
 	if v.Len() != len(items) {
 		panic(fmt.Sprintf("index: links: %d rows for %d items", v.Len(), len(items)))

@@ -2,12 +2,11 @@ package index
 
 import "slices"
 
-// Fill joins batches of one shard, in their order, for as long as the limits
-// of opt allow. A batch that grew along links ends where its documents have no
-// further link; the better the links, the smaller the groups of documents
-// that belong together. Alone such a group teaches nothing about relevance,
-// since all of its evidence is relevant to all of its targets: it needs the
-// other groups to be told from.
+// Fill joins batches of one shard, in their order, as long as the limits of opt
+// allow. A batch that grew along links ends where its documents have no further
+// link; the better the links, the smaller the groups. A group on its own teaches
+// nothing about relevance, since all of its evidence is relevant to all of its
+// targets: it must be told from other groups.
 func Fill(batches []Batch, length func(item int) int, opt BatchOptions) []Batch {
 	var filled []Batch
 	tokens := 0

@@ -99,8 +99,8 @@ func newLinker(items []Item) *linker {
 			l.parts = append(l.parts, linkPart{r0, min(r0+blockRows, l.targets), c0, c1})
 		}
 	}
-	// In this order of languages the best pairs could come last, each better
-	// than the worst of the best so far. Any order gives the same links.
+	// In the order of languages the best pairs could come last, and each would be
+	// kept for a while. Any order gives the same links.
 	random := rand.New(rand.NewPCG(0, 0))
 	random.Shuffle(len(l.parts), func(i, j int) { l.parts[i], l.parts[j] = l.parts[j], l.parts[i] })
 	return l

@@ -17,10 +17,10 @@ const (
 	vectorBlock = 512
 )
 
-// GEMM packs its second operand on every call, unless the first has no more
-// than thinQueries rows, and reads the first where it lies. Vectors of deep
-// values cost more to pack than some queries repay: then the vectors come
-// first. A single query is compared with one such vector after the other,
+// GEMM packs its second operand on every call, unless the first has at most
+// thinQueries rows, and reads the first in place. Packing vectors of deep or more
+// values costs more than someQueries queries gain by it: then the vectors are the
+// first operand. A single query is compared with one such vector after the other,
 // because memory is read faster in one stream than in several.
 const (
 	thinQueries = 8
@@ -51,11 +51,11 @@ type badScore struct {
 	id    int32
 }
 
-// searcher is the state of a thread: what it needs for a part, and the best
-// hits of all parts that it has done.
+// searcher is the state of a thread: buffers for a part, and the best hits of
+// all parts that it has done.
 type searcher struct {
 	hits       []heap.Heap[hit] // of each query: the best k, with the worst first
-	thresholds []float32        // of each query: a score that is not above is of no use
+	thresholds []float32        // of each query: only scores above matter
 	scores     []float32
 	above      []uint64 // bits of the scores above the threshold
 }

@@ -129,7 +129,7 @@ func selectBest(pairs []Pair, k int) []Pair {
 	lo, hi := 0, len(pairs) // the boundary at k lies within [lo, hi)
 	for rounds := 0; hi-lo > 32; rounds++ {
 		if rounds == 64 {
-			break // a bad run of pivots: sorting what is left bounds the time
+			break // the pivots were bad: sorting the rest bounds the time
 		}
 		pivot := medianOfThree(pairs[lo], pairs[lo+(hi-lo)/2], pairs[hi-1])
 		i, j := lo, hi-1
