@@ -135,14 +135,12 @@ func (t *threads) help(own int) {
 	}
 }
 
-// helpOnce takes part in a task. If a part panics, it drops the rest of the task,
-// and Run panics with the same value.
+// helpOnce takes part in a task until no part is left or one panics.
 func (t *threads) helpOnce(own int) {
 	var done int64
 	defer func() {
 		if v := recover(); v != nil {
 			t.failed.CompareAndSwap(nil, &v)
-			done += t.drop()
 		}
 		t.lanes[own].done.Add(done)
 	}()

@@ -35,8 +35,12 @@ func TestRecomputeGivesMemoryBack(t *testing.T) {
 		store, at := h.Storage()
 		want := slices.Clone(y.Float32s())
 		tp.Recompute(h)
-		if s, o := tp.New(4, 3).Storage(); s != store || o != at {
+		next := tp.New(4, 3)
+		if s, o := next.Storage(); s != store || o != at {
 			t.Errorf("mode %v: the next tensor is at %d, not where the result was, at %d", mode, o, at)
+		}
+		if v := next.Float32s()[5]; v == v {
+			t.Errorf("mode %v: freed memory holds %v, and not the NaN of Poison", mode, v)
 		}
 		if !slices.Equal(y.Float32s(), want) {
 			t.Errorf("mode %v: the result changed from %v to %v", mode, want, y.Float32s())
@@ -111,5 +115,27 @@ func TestRecomputeFrozenAndChained(t *testing.T) {
 		if want, got := run(false), run(true); !slices.Equal(got, want) {
 			t.Errorf("frozen %v: gradient %v, want %v", frozen, got, want)
 		}
+	}
+}
+
+// The backward pass frees gradients and what it computed again as soon as nothing reads them.
+func TestBackwardFreesMemory(t *testing.T) {
+	const n, d, layers = 64, 16, 50
+	b := NewCPU(1)
+	defer b.Close()
+	gamma, beta, w := ramp(b, d), ramp(b, d), ramp(b, d, d)
+	tp := NewTape(b)
+	tp.Reset(Gradient, 0)
+	x := tp.Scale(1, ramp(b, n, d))
+	for range layers {
+		h := tp.LayerNorm(x, gamma, beta, 1e-5)
+		x = tp.Linear(h, w, nil)
+		tp.Recompute(h)
+	}
+	loss := tp.Dot(x, x)
+	before := tp.floats.used
+	tp.Backward(loss)
+	if grown := (tp.floats.used - before) / (n * d); grown > 4 {
+		t.Errorf("%d layers: Backward took memory for %d more results of a layer", layers, grown)
 	}
 }

@@ -268,9 +268,11 @@ func TestStepsCountPerParameter(t *testing.T) {
 
 func TestSetStepsRefuses(t *testing.T) {
 	o := NewAdamW(parameters(1))
-	if err := o.SetSteps([]int32{3, 4, 5}); err != nil {
+	set := []int32{3, 4, 5}
+	if err := o.SetSteps(set); err != nil {
 		t.Fatal(err)
 	}
+	set[0] = 100 // the optimiser has a copy
 	for _, c := range []struct {
 		steps []int32
 		want  string
