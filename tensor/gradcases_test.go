@@ -41,6 +41,11 @@ func gradCases() []gradCase {
 			ref: func(in [][]float64) []float64 {
 				return reference.Each(in[0], func(a float64) float64 { return in[1][0] * a })
 			}},
+		{name: "mulscalar, scalar used twice", shapes: [][]int{{5, 3}, {1}},
+			op: func(tp *Tape, in []*Tensor) *Tensor { return tp.MulScalar(tp.MulScalar(in[0], in[1]), in[1]) },
+			ref: func(in [][]float64) []float64 {
+				return reference.Each(in[0], func(a float64) float64 { return in[1][0] * in[1][0] * a })
+			}},
 		{name: "dot", shapes: [][]int{{5, 3}, {5, 3}},
 			op: func(tp *Tape, in []*Tensor) *Tensor { return tp.Dot(in[0], tp.Add(in[0], in[1])) },
 			ref: func(in [][]float64) []float64 {

@@ -349,6 +349,17 @@ func TestOneCallForAllParameters(t *testing.T) {
 	if !slices.Equal(b.norms, []int{2}) || !slices.Equal(b.updates, []int{2}) {
 		t.Errorf("calls of the norm with %v tensors, of updates with %v, want one of 2 each", b.norms, b.updates)
 	}
+
+	// Parameters of several backends take the calls of each.
+	params := []nn.Parameter{{Name: "a", Tensor: nn.NewParameter(b, 2)}, {Name: "b", Tensor: nn.NewParameter(cpu, 2)}}
+	setGradients(params, 1)
+	if _, err := GradNorm(params); err != nil {
+		t.Fatal(err)
+	}
+	NewAdamW(params).Step(0.01, 1)
+	if len(b.norms) != 1 || len(b.updates) != 1 {
+		t.Error("a backend was called with tensors of another one")
+	}
 }
 
 func TestGradNorm(t *testing.T) {
