@@ -92,10 +92,10 @@ func normalizeGradient(a *rowArgs, lo, hi int) {
 		}
 		dot := 0.0
 		for j, v := range y {
-			dot += float64(v) * float64(dy[j])
+			dot += float64(float64(v) * float64(dy[j]))
 		}
 		for j, v := range y {
-			dx[j] += float32((float64(dy[j]) - float64(v)*dot) / norm)
+			dx[j] += float32((float64(dy[j]) - float64(float64(v)*dot)) / norm)
 		}
 	}
 }
