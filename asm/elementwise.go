@@ -16,13 +16,6 @@ func Add(dst, a, b []float32) {
 	add(dst, a, b)
 }
 
-// Mul computes dst[i] = a[i] * b[i]. dst may be a or b.
-func Mul(dst, a, b []float32) {
-	checkLen("mul", "a", len(a), len(dst))
-	checkLen("mul", "b", len(b), len(dst))
-	mul(dst, a, b)
-}
-
 // Axpy computes y[i] += alpha * x[i].
 func Axpy(alpha float32, x, y []float32) {
 	checkLen("axpy", "x", len(x), len(y))

@@ -19,14 +19,13 @@ var portableBits = map[string]uint32{
 	"CrossEntropyGradient": 0x069eb270,
 	"Softmax":              0xb6573f33,
 	"SoftmaxStream":        0xfbbf660d,
-	"SoftmaxBackward":      0x1605e468,
-	"LayerNorm":            0xb9608e67,
-	"LayerNormBackward":    0x047121b0,
-	"AdamW":                0xe8694422,
-	"Gemm of a row":        0x153b8c75,
-	"Gemm of three rows":   0x4addbf44,
-	"Gemm":                 0x64b411b8,
-	"Attention":            0xed308fb3,
+	"LayerNorm":            0xee953375,
+	"LayerNormBackward":    0x5607a2b3,
+	"AdamW":                0xcf902e4a,
+	"Gemm of a row":        0xb64edd27,
+	"Gemm of three rows":   0xc30cb781,
+	"Gemm":                 0x4a6d18b1,
+	"Attention":            0xd66dd5c1,
 }
 
 // portableInput returns numbers with all bits of their fractions in use.
@@ -59,7 +58,7 @@ func TestPortableBits(t *testing.T) {
 	rng := rand.New(rand.NewPCG(71, 72))
 	for _, op := range nanOps {
 		switch op.name {
-		case "Exp", "Axpy", "Dot", "SumSquares", "Softmax", "SoftmaxStream", "SoftmaxBackward", "CrossEntropyGradient",
+		case "Exp", "Axpy", "Dot", "SumSquares", "Softmax", "SoftmaxStream", "CrossEntropyGradient",
 			"LayerNorm", "LayerNormBackward", "AdamW":
 			in := make([][]float32, op.inputs)
 			for k := range in {

@@ -15,10 +15,6 @@ func Dot(x, y []float32) float32 {
 	return dot(x, y)
 }
 
-// Max returns the greatest element of x: -Inf if x is empty, NaN if any
-// element is NaN.
-func Max(x []float32) float32 { return maxScaled(x, 1) }
-
 // argMaxBlock is the number of elements between which ArgMax compares maxima:
 // small enough to be in the L1 cache for the scan that finds the position.
 const argMaxBlock = 2048

@@ -105,34 +105,6 @@ func softmaxTermsFar(y, x []float32, scale float32, segs *segmentation) (referen
 	return reference, sum
 }
 
-// SoftmaxBackward computes the gradient of the biased scores of one row from
-// the probabilities p, their gradient dp and delta, the sum of p[j]*dp[j]:
-//
-//	ds[j] = p[j] * (dp[j] - delta)
-//	dbias[k] += sum of ds over segment k
-//
-// The gradient of x is scale*ds. dbias may be nil. Segments are those of
-// Softmax. ds may be p or dp.
-func SoftmaxBackward(ds, p, dp []float32, delta float32, dbias []float32, offsets []int32) {
-	const op = "softmax backward"
-	checkLen(op, "p", len(p), len(ds))
-	checkLen(op, "dp", len(dp), len(ds))
-	if dbias == nil {
-		softmaxBackward(ds, p, dp, delta)
-		return
-	}
-	segs := segments(op, len(ds), dbias, offsets)
-	for k := range segs.n {
-		lo, hi, _ := segs.at(k)
-		var sum float64
-		for ; lo < hi; lo += sumBlock {
-			end := min(lo+sumBlock, hi)
-			sum += float64(softmaxBackward(ds[lo:end], p[lo:end], dp[lo:end], delta))
-		}
-		dbias[k] += float32(sum)
-	}
-}
-
 // LogSumExp returns log(sum of exp(x[i])): -Inf if x is empty. It is not
 // rounded to float32, so that x[i] less it is exact at any offset of x.
 func LogSumExp(x []float32) float64 {

@@ -256,23 +256,6 @@ func sumExp(x []float32, shift float32) (sum, total float32) {
 }
 
 //go:noescape
-func softmaxBackwardAVX2(ds, p, dp []float32, delta float32) float32
-
-//go:noescape
-func softmaxBackwardAVX512(ds, p, dp []float32, delta float32) float32
-
-func softmaxBackward(ds, p, dp []float32, delta float32) float32 {
-	switch isa {
-	case AVX512:
-		return softmaxBackwardAVX512(ds, p, dp, delta)
-	case AVX2:
-		return softmaxBackwardAVX2(ds, p, dp, delta)
-	default:
-		return softmaxBackwardGeneric(ds, p, dp, delta)
-	}
-}
-
-//go:noescape
 func erfAVX2(dst, x []float32)
 
 //go:noescape

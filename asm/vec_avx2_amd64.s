@@ -22,7 +22,6 @@
 #define POWER_SUM_MAX ·powerSumMaxAVX2
 #define SOFTMAX_STEP ·softmaxStepAVX2
 #define SUM_EXP ·sumExpAVX2
-#define SOFTMAX_BACKWARD ·softmaxBackwardAVX2
 #define ERF ·erfAVX2
 #define TANH ·tanhAVX2
 #include "vec_exp_amd64.h"

@@ -21,7 +21,6 @@
 #define POWER_SUM_MAX ·powerSumMaxAVX512
 #define SOFTMAX_STEP ·softmaxStepAVX512
 #define SUM_EXP ·sumExpAVX512
-#define SOFTMAX_BACKWARD ·softmaxBackwardAVX512
 #define ERF ·erfAVX512
 #define TANH ·tanhAVX512
 #include "vec_exp_amd64.h"

@@ -162,34 +162,6 @@ done:
 	VMOVSS  X0, total+36(FP)
 	RETURN
 
-// for i := range p { ds[i] = p[i] * (dp[i] - delta); ret += ds[i] }
-TEXT SOFTMAX_BACKWARD(SB), NOSPLIT, $0-84
-	MOVQ ds_base+0(FP), DI
-	MOVQ p_base+24(FP), SI
-	MOVQ p_len+32(FP), CX
-	MOVQ dp_base+48(FP), DX
-	VBROADCASTSS delta+72(FP), V8
-	ZERO(V4)
-	LOOP
-	VMOVUPS (DX)(AX*4), V0
-	VSUBPS  V8, V0, V0
-	VMULPS  (SI)(AX*4), V0, V0
-	VMOVUPS V0, (DI)(AX*4)
-	VADDPS  V0, V4, V4
-	TAIL
-	LOAD_TAIL((DX)(AX*4), V0)
-	LOAD_TAIL((SI)(AX*4), V1)
-	VSUBPS  V8, V0, V0
-	VMULPS  V1, V0, V0
-	STORE_TAIL(V0, (DI)(AX*4))
-	TAIL_ZERO(V0)
-	VADDPS  V0, V4, V4
-done:
-	VMOVAPS V4, V0
-	SUM_LANES
-	VMOVSS  X0, ret+80(FP)
-	RETURN
-
 // The tail of the normal distribution, t = min(abs(x), 14.4):
 //
 //	Phi(-t) = R(t) * exp(-t*t/2)

@@ -27,9 +27,6 @@ func powerSumMax(y, x, next []float32, scale, shift float32) (sum, greatest floa
 func sumExp(x []float32, shift float32) (sum, total float32) {
 	return sumExpGeneric(x, shift)
 }
-func softmaxBackward(ds, p, dp []float32, delta float32) float32 {
-	return softmaxBackwardGeneric(ds, p, dp, delta)
-}
 
 func erf(dst, x []float32)  { erfGeneric(dst, x) }
 func tanh(dst, x []float32) { tanhGeneric(dst, x) }
