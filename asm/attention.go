@@ -356,7 +356,8 @@ func (t *attention) keyGradient(dst, x, y []float32, ldy, k0, k1 int) {
 		for from := seen; from < k1; from += kern.mr {
 			skip := max(0, from-t.First-b.first) // queries that see none of these keys
 			if skip < b.rows {
-				attentionProductRows(dst[from*ldd+p:], ldd, x[(from-k0)*b.lanes+skip:], b.lanes, y[skip*ldy+p:], ldy, b.rows-skip, min(kern.mr, k1-from), true)
+				attentionProductRows(dst[from*ldd+p:], ldd, x[(from-k0)*b.lanes+skip:], b.lanes,
+					y[skip*ldy+p:], ldy, b.rows-skip, min(kern.mr, k1-from), true)
 			}
 		}
 	}

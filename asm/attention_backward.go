@@ -159,7 +159,8 @@ func (t *attention) backwardTile(k0, k1 int) {
 		t.drop(t.gradients, k0, k1)
 	}
 	t.segments(k0, k1, func(t *attention, s, base, at, rows int) {
-		attentionGradient(b.dbias[s*b.lanes:(s+1)*b.lanes], t.scores[at:], t.gradients[at:], b.lanes, rows, b.bias[s*b.lanes:], b.max, b.factors, b.last, base)
+		attentionGradient(b.dbias[s*b.lanes:(s+1)*b.lanes], t.scores[at:], t.gradients[at:], b.lanes, rows,
+			b.bias[s*b.lanes:], b.max, b.factors, b.last, base)
 	})
 	if !b.normalised {
 		multiplyRows(t.scores, k1-k0, b.inverse[:b.lanes])

@@ -120,7 +120,8 @@ func attentionProductRowsGeneric(c []float32, ldc int, a []float32, lda int, b [
 
 // attentionProductColumnsGeneric is attentionProductRowsGeneric for a stored as
 // a^T [k, rows].
-func attentionProductColumnsGeneric(c []float32, ldc int, a []float32, lda int, b []float32, ldb, k, rows int, add bool) {
+func attentionProductColumnsGeneric(c []float32, ldc int, a []float32, lda int, b []float32,
+	ldb, k, rows int, add bool) {
 	attentionProduct(c, ldc, a, 1, lda, b, ldb, k, rows, add)
 }
 

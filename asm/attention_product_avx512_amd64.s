@@ -83,7 +83,8 @@ end:
 	VZEROUPPER
 	RET
 
-// func attentionProductColumnsAVX512(c []float32, ldc int, a []float32, lda int, b []float32, ldb, k, rows int, add bool)
+// func attentionProductColumnsAVX512(c []float32, ldc int, a []float32, lda int, b []float32,
+//	ldb, k, rows int, add bool)
 TEXT ·attentionProductColumnsAVX512(SB), NOSPLIT, $0-113
 	ARGUMENTS
 next:

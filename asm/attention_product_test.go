@@ -94,7 +94,8 @@ func FuzzAttentionProducts(f *testing.F) {
 
 func BenchmarkAttentionProducts(b *testing.B) {
 	for _, k := range []int{48, 64, 128} {
-		for name, product := range map[string]func(c []float32, ldc int, a []float32, lda int, b []float32, ldb, k, rows int, add bool){
+		type product func(c []float32, ldc int, a []float32, lda int, b []float32, ldb, k, rows int, add bool)
+		for name, product := range map[string]product{
 			"rows": attentionProductRows, "columns": attentionProductColumns} {
 			b.Run(fmt.Sprintf("%s/k=%d", name, k), func(b *testing.B) {
 				const rows = 84

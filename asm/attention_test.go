@@ -38,7 +38,8 @@ func (c attentionCase) data(rng *rand.Rand, alloc func(n int) []float32) (*Atten
 		return x
 	}
 	a := &AttentionArgs{
-		Queries: c.queries, Keys: c.keys, Width: c.width, Scale: float32(0.6 / math.Sqrt(float64(c.width))), First: c.first, Causal: c.causal,
+		Queries: c.queries, Keys: c.keys, Width: c.width, Scale: float32(0.6 / math.Sqrt(float64(c.width))),
+		First: c.first, Causal: c.causal,
 		Q: matrix(c.queries), K: matrix(c.keys), V: matrix(c.keys), Out: matrix(c.queries), LSE: alloc(c.queries),
 		LDQ: ld, LDK: ld, LDV: ld, LDOut: ld,
 		Bias: c.bias, QOffsets: c.qOffsets, KOffsets: c.kOffsets,
@@ -66,7 +67,8 @@ func (r *attentionResult) add(i int, x, size float64) {
 
 // attentionReference is the specification: what Attention and AttentionBackward
 // make of a and g, matrices without gaps.
-func attentionReference(a *AttentionArgs, g *AttentionGradients) (out, dq, dk, dv, dbias attentionResult, lse []float64) {
+func attentionReference(a *AttentionArgs, g *AttentionGradients) (
+	out, dq, dk, dv, dbias attentionResult, lse []float64) {
 	w := a.Width
 	rows := func(x []float32, n, ld int) []float64 {
 		var y []float64
@@ -89,14 +91,16 @@ func attentionReference(a *AttentionArgs, g *AttentionGradients) (out, dq, dk, d
 		}
 		return s
 	}
-	q, k, v, do := rows(a.Q, a.Queries, a.LDQ), rows(a.K, a.Keys, a.LDK), rows(a.V, a.Keys, a.LDV), rows(g.DOut, a.Queries, g.LDDOut)
+	q, k := rows(a.Q, a.Queries, a.LDQ), rows(a.K, a.Keys, a.LDK)
+	v, do := rows(a.V, a.Keys, a.LDV), rows(g.DOut, a.Queries, g.LDDOut)
 	gradient := func(x []float32, n, ld int, add bool) attentionResult {
 		if !add {
 			return result(make([]float64, n*w))
 		}
 		return result(rows(x, n, ld))
 	}
-	dq, dk, dv = gradient(g.DQ, a.Queries, g.LDDQ, g.AddDQ), gradient(g.DK, a.Keys, g.LDDK, g.AddDK), gradient(g.DV, a.Keys, g.LDDV, g.AddDV)
+	dq = gradient(g.DQ, a.Queries, g.LDDQ, g.AddDQ)
+	dk, dv = gradient(g.DK, a.Keys, g.LDDK, g.AddDK), gradient(g.DV, a.Keys, g.LDDV, g.AddDV)
 	out, dbias, lse = result(make([]float64, a.Queries*w)), result(to64(g.DBias)), make([]float64, a.Queries)
 	scale := float64(a.Scale)
 	for i := range a.Queries {
@@ -167,7 +171,8 @@ func checkAttention(t *testing.T, c attentionCase, a *AttentionArgs, g *Attentio
 		cols, gap int
 		was       []float32
 	}{
-		{name: "Out", x: a.Out, want: out}, {name: "DQ", x: g.DQ, want: dq}, {name: "DK", x: g.DK, want: dk}, {name: "DV", x: g.DV, want: dv},
+		{name: "Out", x: a.Out, want: out}, {name: "DQ", x: g.DQ, want: dq},
+		{name: "DK", x: g.DK, want: dk}, {name: "DV", x: g.DV, want: dv},
 		{name: "DBias", x: g.DBias, want: dbias, cols: 1},
 	}
 	for i := range results {
@@ -206,7 +211,8 @@ func checkAttention(t *testing.T, c attentionCase, a *AttentionArgs, g *Attentio
 // attentionCases has sizes at and around those of tiles and blocks.
 func attentionCases() []attentionCase {
 	var cases []attentionCase
-	for _, n := range [][2]int{{1, 1}, {1, 200}, {2, 5}, {13, 14}, {17, 33}, {66, 66}, {64, 128}, {95, 159}, {96, 160}, {97, 161}, {200, 300}} {
+	for _, n := range [][2]int{{1, 1}, {1, 200}, {2, 5}, {13, 14}, {17, 33}, {66, 66}, {64, 128},
+		{95, 159}, {96, 160}, {97, 161}, {200, 300}} {
 		for _, width := range []int{1, 6, 32, 40} {
 			cases = append(cases,
 				attentionCase{queries: n[0], keys: n[1], width: width},
@@ -225,8 +231,10 @@ func attentionCases() []attentionCase {
 		attentionCase{queries: 5, keys: 0, width: 4},
 		attentionCase{queries: 0, keys: 5, width: 4, pad: 2},
 		// All keys are masked for all queries, and for some.
-		attentionCase{queries: 70, keys: 40, width: 8, bias: []float32{negInf, negInf}, qOffsets: []int32{0, 70}, kOffsets: []int32{0, 9, 40}},
-		attentionCase{queries: 70, keys: 40, width: 8, bias: []float32{negInf, negInf, 1, negInf}, qOffsets: []int32{0, 7, 70}, kOffsets: []int32{0, 9, 40}},
+		attentionCase{queries: 70, keys: 40, width: 8, bias: []float32{negInf, negInf},
+			qOffsets: []int32{0, 70}, kOffsets: []int32{0, 9, 40}},
+		attentionCase{queries: 70, keys: 40, width: 8, bias: []float32{negInf, negInf, 1, negInf},
+			qOffsets: []int32{0, 7, 70}, kOffsets: []int32{0, 9, 40}},
 	)
 }
 
@@ -367,7 +375,8 @@ func TestAttentionInfiniteScores(t *testing.T) {
 // Without some of the gradients the others have the same bits.
 func TestAttentionGradientsNotWanted(t *testing.T) {
 	forEachISA(t, func(t *testing.T) {
-		c := attentionCase{queries: 70, keys: 40, width: 8, bias: []float32{1, 2}, qOffsets: []int32{0, 70}, kOffsets: []int32{0, 9, 40}}
+		c := attentionCase{queries: 70, keys: 40, width: 8, bias: []float32{1, 2},
+			qOffsets: []int32{0, 70}, kOffsets: []int32{0, 9, 40}}
 		run := func(drop func(g *AttentionGradients)) *AttentionGradients {
 			a, g := c.data(rand.New(rand.NewPCG(25, 26)), onHeap)
 			drop(g)
@@ -444,7 +453,9 @@ func TestAttentionPanics(t *testing.T) {
 		"DK is 5x4":               func(_ *AttentionArgs, g *AttentionGradients) { g.DK = g.DK[:19] },
 		"len(DBias) is 1, want 2": func(_ *AttentionArgs, g *AttentionGradients) { g.DBias = g.DBias[:1] },
 	} {
-		a, g := attentionCase{queries: 3, keys: 5, width: 4, bias: []float32{1, 2}, qOffsets: []int32{0, 3}, kOffsets: []int32{0, 2, 5}}.data(rand.New(rand.NewPCG(1, 1)), onHeap)
+		c := attentionCase{queries: 3, keys: 5, width: 4, bias: []float32{1, 2},
+			qOffsets: []int32{0, 3}, kOffsets: []int32{0, 2, 5}}
+		a, g := c.data(rand.New(rand.NewPCG(1, 1)), onHeap)
 		spoil(a, g)
 		func() {
 			defer func() {

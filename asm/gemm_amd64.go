@@ -29,64 +29,84 @@ import "github.com/klauspost/cpuid/v2"
 // tile fetches what gemmFetch says.
 
 //go:noescape
-func gemm1x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
+func gemm1x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int,
+	bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 
 //go:noescape
-func gemm2x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
+func gemm2x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int,
+	bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 
 //go:noescape
-func gemm3x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
+func gemm3x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int,
+	bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 
 //go:noescape
-func gemm4x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
+func gemm4x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int,
+	bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 
 //go:noescape
-func gemm5x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
+func gemm5x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int,
+	bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 
 //go:noescape
-func gemm6x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
+func gemm6x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int,
+	bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 
 //go:noescape
-func gemm7x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
+func gemm7x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int,
+	bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 
 //go:noescape
-func gemm8x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
+func gemm8x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int,
+	bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 
 //go:noescape
-func gemm9x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
+func gemm9x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int,
+	bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 
 //go:noescape
-func gemm10x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
+func gemm10x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int,
+	bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 
 //go:noescape
-func gemm11x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
+func gemm11x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int,
+	bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 
 //go:noescape
-func gemm12x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
+func gemm12x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int,
+	bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 
 //go:noescape
-func gemm13x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
+func gemm13x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int,
+	bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 
 //go:noescape
-func gemm14x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
+func gemm14x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int,
+	bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 
 //go:noescape
-func gemm1x16avx2(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
+func gemm1x16avx2(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int,
+	bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 
 //go:noescape
-func gemm2x16avx2(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
+func gemm2x16avx2(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int,
+	bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 
 //go:noescape
-func gemm3x16avx2(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
+func gemm3x16avx2(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int,
+	bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 
 //go:noescape
-func gemm4x16avx2(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
+func gemm4x16avx2(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int,
+	bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 
 //go:noescape
-func gemm5x16avx2(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
+func gemm5x16avx2(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int,
+	bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 
 //go:noescape
-func gemm6x16avx2(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
+func gemm6x16avx2(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int,
+	bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 
 // gemmPackCols8 transposes; count is a positive multiple of 8. Where rows is
 // less than 8, lanes rows to 7 are set as well, to anything.

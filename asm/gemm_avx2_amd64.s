@@ -201,26 +201,32 @@ done: \
 	VZEROUPPER \
 	RET
 
-// func gemm1x16avx2(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
+// func gemm1x16avx2(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int,
+//	bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 TEXT ·gemm1x16avx2(SB), NOSPLIT, $0-192
 	TILE(ROWS1)
 
-// func gemm2x16avx2(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
+// func gemm2x16avx2(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int,
+//	bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 TEXT ·gemm2x16avx2(SB), NOSPLIT, $0-192
 	TILE(ROWS2)
 
-// func gemm3x16avx2(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
+// func gemm3x16avx2(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int,
+//	bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 TEXT ·gemm3x16avx2(SB), NOSPLIT, $0-192
 	TILE(ROWS3)
 
-// func gemm4x16avx2(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
+// func gemm4x16avx2(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int,
+//	bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 TEXT ·gemm4x16avx2(SB), NOSPLIT, $0-192
 	TILE(ROWS4)
 
-// func gemm5x16avx2(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
+// func gemm5x16avx2(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int,
+//	bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 TEXT ·gemm5x16avx2(SB), NOSPLIT, $0-192
 	TILE(ROWS5)
 
-// func gemm6x16avx2(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
+// func gemm6x16avx2(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int,
+//	bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 TEXT ·gemm6x16avx2(SB), NOSPLIT, $0-192
 	TILE(ROWS6)

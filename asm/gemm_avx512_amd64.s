@@ -199,58 +199,72 @@ done: \
 	VZEROUPPER \
 	RET
 
-// func gemm1x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
+// func gemm1x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int,
+//	bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 TEXT ·gemm1x32avx512(SB), NOSPLIT, $0-192
 	TILE(1, ROWS1)
 
-// func gemm2x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
+// func gemm2x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int,
+//	bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 TEXT ·gemm2x32avx512(SB), NOSPLIT, $0-192
 	TILE(2, ROWS2)
 
-// func gemm3x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
+// func gemm3x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int,
+//	bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 TEXT ·gemm3x32avx512(SB), NOSPLIT, $0-192
 	TILE(3, ROWS3)
 
-// func gemm4x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
+// func gemm4x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int,
+//	bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 TEXT ·gemm4x32avx512(SB), NOSPLIT, $0-192
 	TILE(4, ROWS4)
 
-// func gemm5x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
+// func gemm5x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int,
+//	bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 TEXT ·gemm5x32avx512(SB), NOSPLIT, $0-192
 	TILE(5, ROWS5)
 
-// func gemm6x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
+// func gemm6x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int,
+//	bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 TEXT ·gemm6x32avx512(SB), NOSPLIT, $0-192
 	TILE(6, ROWS6)
 
-// func gemm7x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
+// func gemm7x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int,
+//	bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 TEXT ·gemm7x32avx512(SB), NOSPLIT, $0-192
 	TILE(7, ROWS7)
 
-// func gemm8x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
+// func gemm8x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int,
+//	bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 TEXT ·gemm8x32avx512(SB), NOSPLIT, $0-192
 	TILE(8, ROWS8)
 
-// func gemm9x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
+// func gemm9x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int,
+//	bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 TEXT ·gemm9x32avx512(SB), NOSPLIT, $0-192
 	TILE(9, ROWS9)
 
-// func gemm10x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
+// func gemm10x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int,
+//	bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 TEXT ·gemm10x32avx512(SB), NOSPLIT, $0-192
 	TILE(10, ROWS10)
 
-// func gemm11x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
+// func gemm11x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int,
+//	bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 TEXT ·gemm11x32avx512(SB), NOSPLIT, $0-192
 	TILE(11, ROWS11)
 
-// func gemm12x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
+// func gemm12x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int,
+//	bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 TEXT ·gemm12x32avx512(SB), NOSPLIT, $0-192
 	TILE(12, ROWS12)
 
-// func gemm13x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
+// func gemm13x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int,
+//	bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 TEXT ·gemm13x32avx512(SB), NOSPLIT, $0-192
 	TILE(13, ROWS13)
 
-// func gemm14x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
+// func gemm14x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int,
+//	bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 TEXT ·gemm14x32avx512(SB), NOSPLIT, $0-192
 	TILE(14, ROWS14)

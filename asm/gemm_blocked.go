@@ -8,7 +8,8 @@ import (
 )
 
 // gemmTile computes a row of tiles of C; gemm_amd64.go gives the loop.
-type gemmTile func(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
+type gemmTile func(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int,
+	bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 
 // gemmKernels is what GEMM needs of an instruction set.
 type gemmKernels struct {

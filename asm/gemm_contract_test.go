@@ -117,7 +117,8 @@ func TestGemmGuardPages(t *testing.T) {
 					}
 				}
 				for _, trans := range transposes { // A is packed
-					c := gemmCase{m: 3*kern.mr - 1, n: (gemmDirectCols + 1) * kern.nr, k: 37, transA: trans[0], transB: trans[1], alpha: 1}
+					c := gemmCase{m: 3*kern.mr - 1, n: (gemmDirectCols + 1) * kern.nr, k: 37,
+						transA: trans[0], transB: trans[1], alpha: 1}
 					checkGemm(t, c.String(), nil, c.args(rng, alloc))
 				}
 			})
@@ -131,6 +132,7 @@ func TestGemmPanics(t *testing.T) {
 			B: make([]float32, 12), LDB: 3, C: make([]float32, 6), LDC: 3}
 	}
 	Gemm(nil, good())
+	pre := make([]float32, 6)
 	for want, spoil := range map[string]func(g *GemmArgs){
 		"negative size":               func(g *GemmArgs) { g.M = -1 },
 		"gemm: A is 2x4":              func(g *GemmArgs) { g.A = g.A[:7] },
@@ -141,7 +143,7 @@ func TestGemmPanics(t *testing.T) {
 		"bias has 2 values":           func(g *GemmArgs) { g.Bias = make([]float32, 2) },
 		"unknown activation":          func(g *GemmArgs) { g.Activation = 9 },
 		"without an Activation":       func(g *GemmArgs) { g.PreActivation = g.C },
-		"with Beta 1":                 func(g *GemmArgs) { g.Activation, g.PreActivation, g.Beta = GELUActivation, make([]float32, 6), 1 },
+		"with Beta 1":                 func(g *GemmArgs) { g.Activation, g.PreActivation, g.Beta = GELUActivation, pre, 1 },
 		"StrideC is 0":                func(g *GemmArgs) { g.Batch = 2 },
 		"batch 2, stride 5":           func(g *GemmArgs) { g.Batch, g.StrideC = 2, 5 },
 		"negative stride -1 of B":     func(g *GemmArgs) { g.Batch, g.StrideC, g.StrideB = 2, 1, -1 },

@@ -10,7 +10,8 @@ var gemmGeneric = gemmKernels{
 	lanes:     1,
 }
 
-func gemmTile1x4(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, _ gemmFetch) {
+func gemmTile1x4(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int,
+	bias []float32, alpha, beta float32, cols int, _ gemmFetch) {
 	for j := 0; j < cols; j += 4 {
 		var x [4]float32
 		panel := b[j/4*bps:]
@@ -25,7 +26,8 @@ func gemmTile1x4(c []float32, ldc int, a []float32, ars, acs int, b []float32, b
 	}
 }
 
-func gemmTile2x4(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int, bias []float32, alpha, beta float32, cols int, _ gemmFetch) {
+func gemmTile2x4(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int,
+	bias []float32, alpha, beta float32, cols int, _ gemmFetch) {
 	for j := 0; j < cols; j += 4 {
 		var x0, x1, x2, x3, y0, y1, y2, y3 float32
 		panel := b[j/4*bps:]

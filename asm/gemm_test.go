@@ -68,7 +68,8 @@ func (c gemmCase) args(rng *rand.Rand, alloc func(n int) []float32) *GemmArgs {
 		copy(x, randomFloats(rng, len(x)))
 		return x, ld, stride
 	}
-	g := &GemmArgs{M: c.m, N: c.n, K: c.k, TransA: c.transA, TransB: c.transB, Alpha: c.alpha, Beta: c.beta, Batch: c.batch}
+	g := &GemmArgs{M: c.m, N: c.n, K: c.k, TransA: c.transA, TransB: c.transB, Alpha: c.alpha, Beta: c.beta,
+		Batch: c.batch}
 	g.A, g.LDA, g.StrideA = operand(rowsA, colsA)
 	g.B, g.LDB, g.StrideB = operand(rowsB, colsB)
 	g.C, g.LDC, g.StrideC = operand(c.m, c.n)
@@ -208,13 +209,15 @@ func TestGemmBlocks(t *testing.T) {
 		large := gemmCase{m: 2100, n: 70, k: 500, transA: true, alpha: 1, pad: 1}
 		checkGemm(t, large.String(), threads(3), large.args(rng, onHeap))
 		for _, trans := range transposes {
-			for _, c := range []gemmCase{{m: 1300, n: 33, k: 40}, {m: 5, n: 2500, k: 40}, {m: 90, n: 700, k: 300}, {m: 1400, n: 530, k: 20}} {
+			for _, c := range []gemmCase{{m: 1300, n: 33, k: 40}, {m: 5, n: 2500, k: 40}, {m: 90, n: 700, k: 300},
+				{m: 1400, n: 530, k: 20}} {
 				c.transA, c.transB, c.alpha, c.pad = trans[0], trans[1], 1, 1
 				checkGemm(t, c.String(), threads(3), c.args(rng, onHeap))
 				checkGemm(t, c.String(), nil, c.args(rng, onHeap))
 			}
 			// Rows 2 and 4 KiB apart.
-			for _, c := range []gemmCase{{m: 37, n: 300, k: 1024}, {m: 1024, n: 70, k: 60}, {m: 45, n: 1024, k: 60}, {m: 512, n: 33, k: 600}} {
+			for _, c := range []gemmCase{{m: 37, n: 300, k: 1024}, {m: 1024, n: 70, k: 60}, {m: 45, n: 1024, k: 60},
+				{m: 512, n: 33, k: 600}} {
 				c.transA, c.transB, c.alpha = trans[0], trans[1], 1
 				checkGemm(t, c.String(), threads(3), c.args(rng, onHeap))
 			}

@@ -144,7 +144,8 @@ func TestCrossEntropyOfLargeLogits(t *testing.T) {
 			gradient  []float64
 		}{
 			{x: []float32{-3e9, -3e9, -3e9}, loss: log(3), gradient: []float64{-2. / 3, 1. / 3, 1. / 3}},
-			{x: []float32{3e38, 3e38, 3e38}, smoothing: 0.3, loss: log(3), gradient: []float64{1./3 - 0.8, 1./3 - 0.1, 1./3 - 0.1}},
+			{x: []float32{3e38, 3e38, 3e38}, smoothing: 0.3, loss: log(3),
+				gradient: []float64{1./3 - 0.8, 1./3 - 0.1, 1./3 - 0.1}},
 			{x: []float32{2.5e9, 0, 1}, gradient: make([]float64, 3)},
 			{x: []float32{1e20, 0, 1}, gradient: make([]float64, 3)},
 			{x: []float32{3e38, -3e38, 2}, gradient: make([]float64, 3)},
@@ -155,7 +156,8 @@ func TestCrossEntropyOfLargeLogits(t *testing.T) {
 				t.Errorf("CrossEntropy(%v) = %v, want %v", c.x, got, c.loss)
 			}
 			g := slices.Clone(c.x)
-			if got := float64(CrossEntropyGradient(g, 0, c.smoothing, 1)); got != c.loss && !(math.Abs(got-c.loss) <= 1e-6*(1+c.loss)) {
+			got := float64(CrossEntropyGradient(g, 0, c.smoothing, 1))
+			if got != c.loss && !(math.Abs(got-c.loss) <= 1e-6*(1+c.loss)) {
 				t.Errorf("CrossEntropyGradient(%v) returns %v, want %v", c.x, got, c.loss)
 			}
 			for i, want := range c.gradient {
@@ -171,7 +173,8 @@ func TestCrossEntropyOfLargeLogits(t *testing.T) {
 // Blocks of logits whose references are exact and rounded follow each other.
 func TestCrossEntropyGradientChangesReference(t *testing.T) {
 	forEachISA(t, func(t *testing.T) {
-		for _, tops := range [][]float32{{-1e10, 5, 6}, {-1e10, -1e10 + 1024, 1e10}, {0, 1e10, 1e10}, {-2e7, -1e7, 2e7}, {1e9, 1e9 + 64, 0}} {
+		for _, tops := range [][]float32{{-1e10, 5, 6}, {-1e10, -1e10 + 1024, 1e10}, {0, 1e10, 1e10},
+			{-2e7, -1e7, 2e7}, {1e9, 1e9 + 64, 0}} {
 			x := make([]float32, 3*lossBlock)
 			for i := range x {
 				x[i] = tops[i/lossBlock] - float32(i%3)

@@ -9,14 +9,15 @@ import (
 //
 //	y[i,j] = (x[i,j] - mean[i]) * rstd[i] * gamma[j] + beta[j]
 //
-// where mean[i] is the mean of row i and rstd[i] is 1/sqrt(variance + eps),
-// with the variance that divides by cols, free of cancellation. mean and rstd, of length rows, are outputs for LayerNormBackward.
-// y may be x.
+// where mean[i] is the mean of row i and rstd[i] is 1/sqrt(variance + eps). The
+// variance divides by cols and is free of cancellation. mean and rstd, of length
+// rows, are outputs for LayerNormBackward. y may be x.
 func LayerNorm(y, mean, rstd, x, gamma, beta []float32, rows, cols int, eps float32) {
 	layerNorm(normalize, y, mean, rstd, x, gamma, beta, rows, cols, eps)
 }
 
-func layerNorm(normalize func(y, x, gamma, beta []float32, mean, rstd float32), y, mean, rstd, x, gamma, beta []float32, rows, cols int, eps float32) {
+func layerNorm(normalize func(y, x, gamma, beta []float32, mean, rstd float32),
+	y, mean, rstd, x, gamma, beta []float32, rows, cols int, eps float32) {
 	const op = "layer norm"
 	checkMatrix(op, rows, cols)
 	checkLen(op, "x", len(x), rows*cols)
@@ -65,7 +66,8 @@ func LayerNormBackward(dx, dgamma, dbeta, dy, x, gamma, mean, rstd []float32, ro
 	layerNormBackward(normalizeBackward, dx, dgamma, dbeta, dy, x, gamma, mean, rstd, rows, cols, accumulate)
 }
 
-func layerNormBackward(normalizeBackward func(dx, dy, x, gamma []float32, mean, rstd, meanG, meanGX float32, accumulate bool),
+func layerNormBackward(
+	normalizeBackward func(dx, dy, x, gamma []float32, mean, rstd, meanG, meanGX float32, accumulate bool),
 	dx, dgamma, dbeta, dy, x, gamma, mean, rstd []float32, rows, cols int, accumulate bool) {
 	const op = "layer norm backward"
 	checkMatrix(op, rows, cols)

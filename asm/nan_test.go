@@ -159,7 +159,8 @@ func TestNaNPropagates(t *testing.T) {
 			x := randomFloats(rand.New(rand.NewPCG(53, 54)), 300)
 			x[200] = nan
 			switch op.name {
-			case "Sum", "SumSquares", "Max", "LogSumExp", "CrossEntropy", "CrossEntropy smoothed", "CrossEntropyGradient", "Softmax":
+			case "Sum", "SumSquares", "Max", "LogSumExp", "CrossEntropy", "CrossEntropy smoothed",
+				"CrossEntropyGradient", "Softmax":
 				for k, out := range op.run([][]float32{x}) {
 					if out[0] == out[0] {
 						t.Errorf("%s loses NaN: output %d begins with %v", op.name, k, out[0])
@@ -181,7 +182,8 @@ func attentionOutputs(a *AttentionArgs, g *AttentionGradients) [][]float32 {
 // set those of the portable version.
 func TestAttentionNaN(t *testing.T) {
 	nan := float32(math.NaN())
-	segmented := attentionCase{queries: 70, keys: 300, width: 20, bias: []float32{1, 2, 0, -3}, qOffsets: []int32{0, 9, 70}, kOffsets: []int32{0, 40, 300}}
+	segmented := attentionCase{queries: 70, keys: 300, width: 20, bias: []float32{1, 2, 0, -3},
+		qOffsets: []int32{0, 9, 70}, kOffsets: []int32{0, 40, 300}}
 	cases := []attentionCase{
 		{queries: 8, keys: 8, width: 32}, {queries: 1, keys: 1, width: 1}, {queries: 70, keys: 300, width: 20},
 		{queries: 70, keys: 300, width: 20, dropout: 0.25}, segmented,
@@ -227,7 +229,8 @@ func TestAttentionNaNBehindMask(t *testing.T) {
 	forEachISA(t, func(t *testing.T) {
 		for _, c := range []attentionCase{
 			{queries: 150, keys: 150, width: 16, causal: true},
-			{queries: 150, keys: 150, width: 16, bias: []float32{0, negInf, negInf, 1}, qOffsets: []int32{0, 70, 150}, kOffsets: []int32{0, 60, 150}},
+			{queries: 150, keys: 150, width: 16, bias: []float32{0, negInf, negInf, 1},
+				qOffsets: []int32{0, 70, 150}, kOffsets: []int32{0, 60, 150}},
 		} {
 			sees := func(i, j int) bool {
 				if c.causal {

@@ -73,6 +73,8 @@ func TestPortableBits(t *testing.T) {
 		Gemm(Serial, g)
 		check(map[int]string{1: "Gemm of a row", 3: "Gemm of three rows", 37: "Gemm"}[m], g.C)
 	}
-	a, g := attentionCase{queries: 70, keys: 150, width: 20, bias: []float32{1, 2, 0, -3}, qOffsets: []int32{0, 9, 70}, kOffsets: []int32{0, 40, 150}, dropout: 0.1}.data(rng, onHeap)
+	c := attentionCase{queries: 70, keys: 150, width: 20, bias: []float32{1, 2, 0, -3}, dropout: 0.1,
+		qOffsets: []int32{0, 9, 70}, kOffsets: []int32{0, 40, 150}}
+	a, g := c.data(rng, onHeap)
 	check("Attention", slices.Concat(attentionOutputs(a, g)...))
 }

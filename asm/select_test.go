@@ -95,11 +95,12 @@ func TestAboveGuardPages(t *testing.T) {
 }
 
 func TestAbovePanics(t *testing.T) {
+	few := make([]uint64, 1)
 	for want, f := range map[string]func(){
-		"bits has 1 words, want 2 for 65 values":            func() { Above(make([]uint64, 1), make([]float32, 65), make([]float32, 1)) },
-		"2 thresholds for 3 values, want one or as many":    func() { Above(make([]uint64, 1), make([]float32, 3), make([]float32, 2)) },
-		"bits has 1 words, want 0 for 0 values":             func() { Above(make([]uint64, 1), nil, make([]float32, 1)) },
-		"above: 0 thresholds for 3 values, want one or as ": func() { Above(make([]uint64, 1), make([]float32, 3), nil) },
+		"bits has 1 words, want 2 for 65 values":            func() { Above(few, make([]float32, 65), make([]float32, 1)) },
+		"2 thresholds for 3 values, want one or as many":    func() { Above(few, make([]float32, 3), make([]float32, 2)) },
+		"bits has 1 words, want 0 for 0 values":             func() { Above(few, nil, make([]float32, 1)) },
+		"above: 0 thresholds for 3 values, want one or as ": func() { Above(few, make([]float32, 3), nil) },
 	} {
 		func() {
 			defer func() {

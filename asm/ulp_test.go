@@ -42,7 +42,7 @@ func ulps(got float32, want float64) float64 {
 
 // floatGrid returns every stride-th float32, both signs, infinities and NaN.
 func floatGrid(stride uint32) []float32 {
-	special := []float32{0, float32(math.Copysign(0, -1)), float32(math.Inf(1)), float32(math.Inf(-1)), float32(math.NaN()),
+	special := []float32{0, float32(math.Copysign(0, -1)), float32(math.Inf(1)), negInf, float32(math.NaN()),
 		math.MaxFloat32, -math.MaxFloat32, math.SmallestNonzeroFloat32, -math.SmallestNonzeroFloat32}
 	grid := special
 	for u := uint64(0); u < 1<<32; u += uint64(stride) {

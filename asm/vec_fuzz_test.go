@@ -45,7 +45,9 @@ func FuzzExp(f *testing.F) {
 				f     func(dst, x []float32)
 				ref   func(float64) float64
 				bound float64
-			}{{"exp", Exp, math.Exp, expULP}, {"erf", Erf, math.Erf, erfULP}, {"tanh", Tanh, math.Tanh, tanhULP}, {"GELU", GELU, refGELU, geluULP}} {
+			}{
+				{"exp", Exp, math.Exp, expULP}, {"erf", Erf, math.Erf, erfULP},
+				{"tanh", Tanh, math.Tanh, tanhULP}, {"GELU", GELU, refGELU, geluULP}} {
 				c.f(y, x)
 				for i, v := range x {
 					if want := c.ref(float64(v)); ulps(y[i], want) > c.bound {
@@ -127,7 +129,8 @@ func FuzzCrossEntropy(f *testing.F) {
 		forEachISA(t, func(t *testing.T) {
 			d := slices.Clone(logits)
 			for what, loss := range map[string]float32{
-				"loss": CrossEntropy(logits, target, smoothing), "loss with gradient": CrossEntropyGradient(d, target, smoothing, 1),
+				"loss":               CrossEntropy(logits, target, smoothing),
+				"loss with gradient": CrossEntropyGradient(d, target, smoothing, 1),
 			} {
 				if math.Abs(float64(loss)-want) > 2*eps*size {
 					t.Fatalf("%v: %s %v, want %v", Current(), what, loss, want)
@@ -183,7 +186,8 @@ func FuzzAdamW(f *testing.F) {
 				}
 				if differ(m[i], want[1][i], 4*eps*sizeM) || differ(v[i], want[2][i], 6*eps*float64(want[2][i])) ||
 					differ(p[i], want[0][i], 4*eps*math.Abs(float64(before[i]))+16*eps*update) {
-					t.Fatalf("%v: element %d: p, m, v = %v, %v, %v; portable %v, %v, %v", Current(), i, p[i], m[i], v[i], want[0][i], want[1][i], want[2][i])
+					t.Fatalf("%v: element %d: p, m, v = %v, %v, %v; portable %v, %v, %v",
+						Current(), i, p[i], m[i], v[i], want[0][i], want[1][i], want[2][i])
 				}
 			}
 		})

@@ -112,7 +112,8 @@ func testCrossEntropy(e *env, n int) {
 			if i == target {
 				want -= 1 - s
 			}
-			e.near(at("dlogits", n, i), d[i], float64(scale)*want, float64(scale)*eps*(p[i]*3*(size+math.Abs(float64(logits[i])))+2*s/float64(n)+math.Abs(want)*4+2*eps))
+			e.near(at("dlogits", n, i), d[i], float64(scale)*want, float64(scale)*eps*
+				(p[i]*3*(size+math.Abs(float64(logits[i])))+2*s/float64(n)+math.Abs(want)*4+2*eps))
 		}
 	}
 }
@@ -317,7 +318,8 @@ func TestSoftmaxSpecial(t *testing.T) {
 			}
 		}
 		for _, c := range []struct{ x, want float32 }{{inf, inf}, {nan, nan}, {-inf, -inf}} {
-			if got := float32(LogSumExp([]float32{1, c.x, 2}[1:2])); got != c.want && c.want == c.want || got == got && c.want != c.want {
+			got := float32(LogSumExp([]float32{1, c.x, 2}[1:2]))
+			if got != c.want && c.want == c.want || got == got && c.want != c.want {
 				t.Errorf("log-sum-exp of %v is %v", c.x, got)
 			}
 		}
