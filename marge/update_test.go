@@ -274,7 +274,8 @@ func TestUpdate(t *testing.T) {
 			for _, g := range got {
 				w := h.update(t, batches, g.LR)
 				if g.Targets != w.Targets || g.Evidence != w.Evidence {
-					t.Fatalf("step %d: %d targets, %d evidence documents, want %d and %d", g.Step, g.Targets, g.Evidence, w.Targets, w.Evidence)
+					t.Fatalf("step %d: %d targets, %d evidence documents, want %d and %d", g.Step, g.Targets, g.Evidence,
+						w.Targets, w.Evidence)
 				}
 				for name, pair := range map[string][2]float64{
 					"loss": {g.Loss, w.Loss}, "gradient norm": {g.GradNorm, w.GradNorm}, "divergence": {g.Distill, w.Distill},

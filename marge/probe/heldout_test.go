@@ -132,7 +132,8 @@ func TestNothingToMeasure(t *testing.T) {
 		want string
 	}{
 		{nil, HeldoutOptions{}, "there are none"},
-		{[]Document{doc("de", ""), doc("en", "")}, HeldoutOptions{}, "held-out documents: not evaluated: none of the 2 has a group"},
+		{[]Document{doc("de", ""), doc("en", "")}, HeldoutOptions{},
+			"held-out documents: not evaluated: none of the 2 has a group"},
 		{[]Document{doc("de", "1"), doc("de", "1"), doc("en", "2")}, HeldoutOptions{},
 			"no two of the 3 are translations"},
 		{translations[:2], HeldoutOptions{}, "all 2 are of one group"},
