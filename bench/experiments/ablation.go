@@ -177,7 +177,8 @@ func (e *env) tabulate(r *report, names []string, runs map[string][]*training) {
 }
 
 func (e *env) lossNote() string {
-	return fmt.Sprintf("Loss in nats per token of %d documents of each language from four documents in other languages.", e.targets)
+	return fmt.Sprintf("Loss in nats per token of %d documents of each language from four documents in "+
+		"other languages.", e.targets)
 }
 
 // short leaves out the figures by pairs of languages, which result.json of the

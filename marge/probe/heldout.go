@@ -165,8 +165,8 @@ func (h *Heldout) Retrieval(ctx context.Context, m *marge.Model) (plain, centere
 	if err != nil {
 		return nil, nil, fmt.Errorf("probe: %w", err)
 	}
-	if plain, err = eval.Retrieval(ctx, h.meta, eval.NewDense(m.Runner(), rows, m.Config.EmbeddingDim()),
-		nil); err == nil {
+	dense := eval.NewDense(m.Runner(), rows, m.Config.EmbeddingDim())
+	if plain, err = eval.Retrieval(ctx, h.meta, dense, nil); err == nil {
 		centered, err = h.centered(ctx, m, rows)
 	}
 	if err != nil {
