@@ -45,7 +45,8 @@ func AdamW(p, g, m, v []float32, a *AdamWParams) {
 	adamW(p, g, m, v, &c)
 }
 
-// adamWCoef is what the AdamW kernels read; they know the order of its fields.
+// adamWCoef are the coefficients of the AdamW kernels, which rely on the order of
+// the fields.
 type adamWCoef struct {
 	gradScale, beta1, grad1, beta2, grad2, decay, invSqrt2, eps, rate float32
 }

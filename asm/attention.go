@@ -75,11 +75,11 @@ func checkRows(op, name string, x []float32, rows, cols, ld int) {
 	}
 }
 
-// Queries are taken in blocks of about attentionQueries, which is rounded up to
-// whole panels of lanes; keys in tiles of about attentionKeys. The scores of a
-// block and a tile stay in the caches close by. They are stored transposed, a
-// row a key: so that a vector holds the scores of several queries, whose sums
-// and maxima need no steps between lanes. The matrix of all scores never exists.
+// Attention works on blocks of about attentionQueries queries, rounded up to whole
+// panels of lanes, and tiles of about attentionKeys keys. The scores of a block and
+// a tile fit in the first caches. They are stored transposed, with one row for each
+// key, so that a vector holds scores of several queries: their sums and maxima need
+// no operations across lanes. The matrix of all scores never exists.
 const (
 	attentionQueries = 48
 	attentionKeys    = 128
@@ -98,7 +98,7 @@ type attention struct {
 	// whole panels.
 	dk, dv            []float32
 	kBuf, vBuf        []float32
-	keyOffsets        []int32 // of the segments with a bias each
+	keyOffsets        []int32 // bounds of the key segments; each has its own bias
 	keyBounds         [2]int32
 	block             attentionBlock
 	scores, gradients []float32 // [keys of a tile, lanes]
@@ -109,20 +109,20 @@ type attention struct {
 type attentionBlock struct {
 	first, rows, lanes int
 	q, dout            []float32 // transposed: panels [Width, nr] of lanes
-	rowsQ, rowsDOut    []float32 // as k and v of attention
+	rowsQ, rowsDOut    []float32 // with rows of whole panels, like k and v
 	ldq, lddout        int
 	qBuf, doutBuf      []float32
 	rowsQBuf           []float32
 	rowsDOutBuf        []float32
-	out                []float32 // rows of whole panels: the output, backward the gradient of the queries before scaling
+	out                []float32 // rows of whole panels: the output; backward, the unscaled gradient of the queries
 	bias               []float32 // [key segments, lanes]
 	dbias              []float32 // [key segments, lanes]
 	last               []int32   // the last key that a lane sees
-	max, sum           []float32 // of the scores so far, of their exponentials; backward max is LSE, see normalise
-	inverse            []float32 // backward: what the exponentials relative to max are multiplied by
+	max, sum           []float32 // maximum of the scores so far, sum of their exponentials; backward: see normalise
+	inverse            []float32 // backward: factors that turn exp(score - max) into probabilities
 	normalised         bool      // backward: all of inverse are 1
-	factors            []float32 // of the output's rows; backward the row sums D
-	counters, keys     []uint32  // of the dropout
+	factors            []float32 // factors of the output's rows; backward, the row sums D
+	counters, keys     []uint32  // of dropoutHash
 }
 
 var attentions = sync.Pool{New: func() any { return new(attention) }}
@@ -146,9 +146,9 @@ func newAttention(a *AttentionArgs) *attention {
 	return t
 }
 
-// wholePanels returns x, or a copy in buf if its rows are not long enough for
-// the kernels to read whole panels, or lie so far apart, by a multiple of 1 KB,
-// that they share few sets of a cache.
+// wholePanels returns x if the kernels can read whole panels of its rows and the
+// rows are not a multiple of 1 KB apart, where they would share a few sets of the
+// cache. Otherwise it returns a copy in buf.
 func (t *attention) wholePanels(buf *[]float32, x []float32, ld, rows int) ([]float32, int) {
 	nr := t.kern.nr
 	if t.Width%nr == 0 && ld%256 != 0 {
@@ -169,7 +169,7 @@ func (t *attention) wholePanels(buf *[]float32, x []float32, ld, rows int) ([]fl
 // panels returns the width of rows of whole panels.
 func (t *attention) panels() int { return ceilDiv(t.Width, t.kern.nr) * t.kern.nr }
 
-// keySums makes buf a matrix for keyGradient to add to.
+// keySums prepares buf as a matrix to which keyGradient adds.
 func (t *attention) keySums(buf *[]float32) {
 	n := t.Keys * t.panels()
 	grow(buf, n)
@@ -194,8 +194,8 @@ func (t *attention) transposed(buf *[]float32, x []float32, ld int, b *attention
 	return dst
 }
 
-// blocks calls f with all blocks of queries. The last one has what is left, up
-// to half more than the others.
+// blocks calls f once for each block of queries. The last block has the remaining
+// queries, up to half more than the others.
 func (t *attention) blocks(f func(t *attention)) {
 	size := ceilDiv(attentionQueries, t.kern.nr) * t.kern.nr
 	n := max(1, (t.Queries+size/2-1)/size)
@@ -212,9 +212,8 @@ func (t *attention) blocks(f func(t *attention)) {
 	}
 }
 
-// fetch has what is written at the end of a block, and what is read at the start
-// of the next, come while the block is computed: short rows that lie far apart
-// are not foreseen by the processor.
+// fetch prefetches the rows that this block writes and the next one reads: the
+// processor does not prefetch short rows that lie far apart by itself.
 func (t *attention) fetch(b *attentionBlock) {
 	next := b.first + b.rows
 	rows := min(b.rows, t.Queries-next)
@@ -233,7 +232,7 @@ func (t *attention) fetch(b *attentionBlock) {
 	fetch(t.DQ, t.LDDQ, b.first, b.rows)
 }
 
-// begin sets what is known of a block's lanes.
+// begin sets the queries, the bias and the visible keys of the lanes of a block.
 func (t *attention) begin(b *attentionBlock) {
 	segs := len(t.keyOffsets) - 1
 	grow(&b.bias, segs*b.lanes)
@@ -265,7 +264,7 @@ func (t *attention) begin(b *attentionBlock) {
 	scale(b.q[:b.lanes*t.Width], t.Scale, b.q[:b.lanes*t.Width])
 }
 
-// attentionNoKey is behind every key.
+// attentionNoKey is greater than the index of any key.
 const attentionNoKey = 1 << 30
 
 // fillBias sets the bias of the lanes to key segment s.
@@ -280,7 +279,7 @@ func (t *attention) fillBias(bias []float32, s int) {
 	}
 }
 
-// tiles calls f with the tiles of keys that the block sees.
+// tiles calls f once for each tile of keys that the block sees.
 func (t *attention) tiles(f func(t *attention, k0, k1 int)) {
 	keys := t.visible(t.block.rows)
 	n := max(1, (keys+attentionKeys/4)/attentionKeys)
@@ -298,7 +297,7 @@ func (t *attention) visible(n int) int {
 	return t.Keys
 }
 
-// segments calls f with the rows of a tile that lie in each key segment.
+// segments calls f once for each key segment, with the rows of the tile in it.
 func (t *attention) segments(k0, k1 int, f func(t *attention, s, base, lo, rows int)) {
 	for s := range len(t.keyOffsets) - 1 {
 		lo, hi := max(k0, int(t.keyOffsets[s])), min(k1, int(t.keyOffsets[s+1]))
@@ -308,8 +307,8 @@ func (t *attention) segments(k0, k1 int, f func(t *attention, s, base, lo, rows 
 	}
 }
 
-// keyProduct computes dst = x * lanes^T for the keys k0 to k1 of x [Keys,
-// Width] and packed lanes, but for what no query sees.
+// keyProduct computes dst = x * lanes^T for the keys k0 to k1 of x [Keys, Width]
+// and packed lanes. It skips keys that no query sees.
 func (t *attention) keyProduct(dst, x []float32, ld int, lanes []float32, k0, k1 int) {
 	nr, b := t.kern.nr, &t.block
 	for p := 0; p < b.lanes; p += nr {
@@ -345,7 +344,7 @@ func (t *attention) queryProduct(dst, x, y []float32, ldy, k0, k1 int) {
 func (t *attention) keyGradient(dst, x, y []float32, ldy, k0, k1 int) {
 	kern, b, ldd := t.kern, &t.block, t.panels()
 	add := t.Causal || b.first > 0
-	seen := k1 // these are seen by all queries
+	seen := k1 // all queries see the keys before this one
 	if t.Causal {
 		seen = max(k0, min(k1, t.visible(1)))
 	}
@@ -371,7 +370,7 @@ func (t *attention) drop(x []float32, k0, k1 int) {
 	inv := float32(1 / (1 - float64(t.Dropout)))
 	threshold := uint32(float64(t.Dropout) * (1 << 32))
 	for k0 < k1 {
-		// The upper half of a counter selects a key: go as far as none changes.
+		// The upper half of a counter chooses the key of the hash: stop where one changes.
 		n := k1 - k0
 		upper, key := uint64(0), dropoutKey(t.Seed, 0)
 		for i := range b.lanes {
@@ -422,7 +421,7 @@ func (t *attention) forward() {
 	attentionScale(t.Out[b.first*t.LDOut:], t.LDOut, b.out, t.panels(), t.Width, b.factors[:b.rows])
 }
 
-// clearSums makes max and sum those of no key.
+// clearSums sets max and sum to their values before the first key.
 func (b *attentionBlock) clearSums() {
 	clear(b.sum[:b.lanes])
 	for i := range b.max[:b.lanes] {
@@ -444,9 +443,9 @@ func (t *attention) forwardTile(k0, k1 int) {
 	t.queryProduct(b.out, t.scores, t.v, t.ldv, k0, k1)
 }
 
-// weigh sets the scores to the exponentials of the keys k0 to k1, relative to
-// the greatest score so far, and adds them to the block's sums. It sets factors
-// to what earlier exponentials must be multiplied by, except at the first tile.
+// weigh sets scores to the exponentials of the scores of keys k0 to k1, relative to
+// the greatest score so far, and adds them to the block's sums. After the first tile
+// it sets factors, which rescale what was computed relative to an earlier maximum.
 func (t *attention) weigh(k0, k1 int) {
 	b := &t.block
 	grow(&t.scores, (k1-k0)*b.lanes)

@@ -1,6 +1,6 @@
-// What attention does with scores between its matrix products, for either
-// instruction set; attention_generic.go gives the loops. Scores are stored a
-// row a key, a lane a query. Kernels go down the rows, one or two vectors of
+// The operations of attention on scores between its matrix products, for either
+// instruction set; attention_generic.go has the loops. Scores have a row for each
+// key and a lane for each query. Kernels go down the rows, one or two vectors of
 // lanes at a time.
 //
 // AX is the lane, BX the number of lanes, CX the rows to go, SI the first row,
@@ -13,7 +13,7 @@
 
 #define HIDDEN V4 // per lane: the keys left to see, negative where hidden
 
-// How many keys from base the lanes at AX see, from the last ones at R12.
+// HIDDEN = the number of keys from base on that the lanes at AX see, less 1.
 #define KEYS_LEFT(base) \
 	VPBROADCASTD base, V3          \
 	VMOVUPS      (R12)(AX*4), V4   \
@@ -102,10 +102,11 @@ maxima:
 	JLT         lanes
 	RETURN
 
-// Sets V8 to the bias of the lanes at AX, GREATEST to m, HIDDEN to what they see
-// from base, V5 to their sums so far and DI to their first score. An m of -Inf
-// becomes the least finite number: scores of -Inf then give 0, and NaN stays NaN,
-// also where m is, as it is the last source of VMAXPS.
+// Sets V8 to the bias of the lanes at AX, GREATEST to m, HIDDEN to the keys that
+// they see from base on, V5 to their sums so far and DI to their first score. An m
+// of -Inf becomes the lowest finite number, so that scores of -Inf give 0 and a
+// score of NaN gives NaN. An m of NaN stays NaN because it is the last source of
+// VMAXPS.
 #define WEIGHT_LANES(base) \
 	KEYS_LEFT(base)                         \
 	VMOVUPS (R10)(AX*4), V8                 \
@@ -116,7 +117,7 @@ maxima:
 	VMOVUPS (DX)(AX*4), V5                  \
 	LEAQ    (SI)(AX*4), DI
 
-// Goes to hidden if any of the lanes does not see all of the CX rows.
+// Jumps to hidden if one of the lanes does not see all CX rows.
 #define IF_HIDDEN(hidden) \
 	LEAQ         -1(CX), R8     \
 	VMOVD        R8, X1         \
@@ -126,8 +127,9 @@ maxima:
 	TESTL        R8, R8         \
 	JNZ          hidden
 
-// Turns the scores at DI into weights, in V1. The bias is added first, as m was
-// found: so the greatest score gives 1 however large the numbers are.
+// Turns the scores at DI into weights, in V1. It adds the bias first, as
+// ATTENTION_MAX does, so that the greatest score gives 1 however large the numbers
+// are.
 #define WEIGHT \
 	VADDPS (DI), V8, V0       \
 	VSUBPS GREATEST, V0, V0   \
@@ -180,8 +182,9 @@ hidden:
 	JNZ     hidden
 	JMP     next
 
-// s[i*ld+j] = p, as ATTENTION_EXP with lse for m, dp[i*ld+j] = p * (dp[i*ld+j] -
-// delta[j]), and sum[j] += that; 0 where ATTENTION_EXP has 0.
+// s[i*ld+j] = p, as ATTENTION_EXP computes it with lse as m;
+// dp[i*ld+j] = p * (dp[i*ld+j] - delta[j]), and sum[j] += that. Both are 0 where
+// ATTENTION_EXP gives 0.
 TEXT ATTENTION_GRADIENT(SB), NOSPLIT, $0-192
 	MOVQ sum_base+0(FP), DX
 	MOVQ sum_len+8(FP), BX

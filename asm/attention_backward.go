@@ -11,8 +11,8 @@ type AttentionGradients struct {
 	DQ, DK, DV       []float32 // nil: not wanted
 	LDDOut           int
 	LDDQ, LDDK, LDDV int
-	// AddDQ, AddDK and AddDV tell which gradients are added to what DQ, DK and DV
-	// hold; the others replace it.
+	// AddDQ, AddDK and AddDV make the gradients add to DQ, DK and DV instead of
+	// replacing their contents.
 	AddDQ, AddDK, AddDV bool
 	DBias               []float32 // of the size of Bias, added to; nil: not wanted
 }
@@ -70,8 +70,7 @@ func AttentionBackward(a *AttentionArgs, g *AttentionGradients) {
 	}
 }
 
-// clearRows sets a gradient to which nothing is to be added, if it is wanted and
-// is not accumulated, to zero.
+// clearRows sets the rows of x to zero, unless x is nil or accumulated.
 func clearRows(x []float32, ld, rows, cols int, accumulate bool) {
 	if x == nil || accumulate {
 		return
@@ -106,14 +105,15 @@ func (t *attention) backward() {
 	}
 }
 
-// attentionExactLSE bounds the log-sum-exps, in absolute value, that the backward
-// pass takes as they are: rounding one to float32 changes the probabilities by up
-// to 4e-6 there, and by more beyond.
+// attentionExactLSE is the greatest absolute log-sum-exp that the backward pass
+// uses as it is. Rounding it to float32 changes probabilities by at most 4e-6; a
+// greater one would change them by more.
 const attentionExactLSE = 128
 
-// normalise sets max and inverse, of which exp(score - max) * inverse is a
-// probability: LSE and 1 or, where LSE is too large for its rounding not to
-// matter, the greatest score and 1 over the sum, found as in the forward pass.
+// normalise sets max and inverse so that exp(score - max) * inverse is a
+// probability. They are LSE and 1. For queries whose LSE is beyond attentionExactLSE
+// they are the greatest score and 1 over the sum, computed again as in the forward
+// pass.
 func (t *attention) normalise() {
 	b, lse := &t.block, t.LSE[t.block.first:t.block.first+t.block.rows]
 	far := func(lse float32) bool {
@@ -141,7 +141,7 @@ func (t *attention) normalise() {
 	}
 }
 
-// multiplyRows multiplies each of the first rows of x by y, a value a column.
+// multiplyRows multiplies each of the first rows of x elementwise by y.
 func multiplyRows(x []float32, rows int, y []float32) {
 	for ; rows > 0; rows-- {
 		mul(x[:len(y)], x[:len(y)], y)

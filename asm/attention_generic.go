@@ -2,8 +2,8 @@ package asm
 
 import "math"
 
-// The scores of a block of queries and a run of keys lie in rows, one a key,
-// with a lane a query. Row i is hidden from lane j where i > last[j]-base.
+// The scores of a block of queries and a run of keys have one row for each key and
+// one lane for each query. Row i is hidden from lane j where i > last[j]-base.
 
 // attentionMaxGeneric raises m[j] to the greatest score that lane j sees plus
 // bias[j], unless that bias is -Inf. An empty last hides nothing. Where a score is
@@ -42,8 +42,8 @@ func attentionExpGeneric(sum, s []float32, ld, rows int, bias, m []float32, last
 	}
 }
 
-// attentionGradientGeneric turns scores into p as attentionExpGeneric with lse
-// for m, and dp into p*(dp - delta[j]), which it adds to sum[j].
+// attentionGradientGeneric turns scores into p as attentionExpGeneric does with lse
+// as m. It turns dp into p*(dp - delta[j]) and adds that to sum[j].
 func attentionGradientGeneric(sum, s, dp []float32, ld, rows int, bias, lse, delta []float32, last []int32, base int) {
 	for j := range sum {
 		top := max(lse[j], -math.MaxFloat32)
@@ -60,8 +60,8 @@ func attentionGradientGeneric(sum, s, dp []float32, ld, rows int, bias, lse, del
 	}
 }
 
-// attentionDropoutGeneric drops where dropoutHash(counters[j]+i, keys[j]) is
-// below the threshold, and multiplies what is left by inv.
+// attentionDropoutGeneric sets x to 0 where dropoutHash(counters[j]+i, keys[j]) is
+// below the threshold, and multiplies the other elements by inv.
 func attentionDropoutGeneric(x []float32, ld, rows int, counters, keys []uint32, inv float32, threshold uint32) {
 	for i := range rows {
 		row := x[i*ld : i*ld+len(counters)]
@@ -91,8 +91,8 @@ func attentionCopyGeneric(dst []float32, ld int, x []float32, ldx, rows, width i
 	}
 }
 
-// attentionAddGeneric adds alpha times the rows of x to those of dst, or sets
-// those, without accumulate.
+// attentionAddGeneric sets the rows of dst to alpha times those of x, or adds to
+// them if accumulate is set.
 func attentionAddGeneric(dst []float32, ld int, x []float32, ldx, rows, width int, alpha float32, accumulate bool) {
 	for i := range rows {
 		for j, v := range x[i*ldx : i*ldx+width] {
@@ -112,8 +112,8 @@ func attentionDotsGeneric(dst, x []float32, ldx int, y []float32, ldy, width int
 	}
 }
 
-// attentionProductRowsGeneric computes c = a*b, or c + a*b, for a [rows, k] and
-// as many columns of b [k, ...] and c as a tile of GEMM has.
+// attentionProductRowsGeneric computes c = a*b, or c += a*b if add is set, for
+// a [rows, k]. b [k, ...] and c have as many columns as a tile of GEMM.
 func attentionProductRowsGeneric(c []float32, ldc int, a []float32, lda int, b []float32, ldb, k, rows int, add bool) {
 	attentionProduct(c, ldc, a, lda, 1, b, ldb, k, rows, add)
 }
@@ -125,8 +125,7 @@ func attentionProductColumnsGeneric(c []float32, ldc int, a []float32, lda int, 
 	attentionProduct(c, ldc, a, 1, lda, b, ldb, k, rows, add)
 }
 
-// attentionProduct is either, for rows of a that are ars apart and columns that
-// are acs apart.
+// attentionProduct computes both, from a with rows ars apart and columns acs apart.
 func attentionProduct(c []float32, ldc int, a []float32, ars, acs int, b []float32, ldb, k, rows int, add bool) {
 	kern, beta := &gemmGeneric, float32(0)
 	if add {

@@ -110,7 +110,7 @@
 // p = p*x + c with a constant in memory.
 #define FMADD_MEM(c, x, p) VFMADD213PS c, x, p
 
-// Constants are memory operands, but for those that must be registers.
+// Constants are memory operands, except those that must be registers.
 #define CONSTANT(i) ·vecConst+(32*i)(SB)
 #define C_LOG2E  CONSTANT(0)
 #define C_MAGIC  CONSTANT(1)
@@ -151,8 +151,8 @@
 	VMOVUPS ·vecExp8(SB), C_TABLE
 
 // p = (1+p) * 2**m for m, in eighths, in [-150, 103]; n holds 8*m in its low
-// bits; both are scratch. The table is 2**24 times too large, so that a
-// subnormal result is rounded once.
+// bits; both are scratch. The table contains a factor 2**24, so that a subnormal
+// result is rounded once.
 #define SCORE_SCALE(p, n, m) \
 	VPERMPS     C_TABLE, n, m \
 	VPSLLD      $20, n, n     \
@@ -222,8 +222,8 @@
 	VPERMPS     TAIL_TABLE(1), n, t \
 	VFMADD213PS t, d, r
 
-// p = (1+p) * 2**m, 2**24 times too large, which R(t) makes good; m and n as
-// in SCORE_SCALE.
+// p = (1+p) * 2**m * 2**24; the tables of R(t) contain the inverse factor. m and n
+// as in SCORE_SCALE.
 #define TAIL_SCALE(p, n, m) \
 	VPERMPS     ·vecExp8(SB), n, m \
 	VPSLLD      $20, n, n          \
@@ -275,8 +275,8 @@
 	HORNER(·vecGELU8+32(SB), n, d, p, q)  \
 	HORNER(·vecGELU8+0(SB), n, d, p, q)
 
-// Take the absolute values of the four vectors at SI; jump if GELU_NEAR does not
-// hold for one or if it is NaN, by the order of integers; r and s are scratch.
+// Take the absolute values of the four vectors at SI. Jump if one is beyond
+// GELU_NEAR or NaN, compared as integers; r and s are scratch.
 #define GELU_SIZES_JUMP(t, u, v, w, label, r, s) \
 	VANDPS    (SI)(AX*4), C_NEAR_ABS, t            \
 	VANDPS    VBYTES(SI)(AX*4), C_NEAR_ABS, u      \

@@ -5,7 +5,7 @@
 #define VBYTES 64 // bytes of a vector
 #define HBYTES 32 // bytes of half a vector
 
-// The processor's own prefetch is faster for GELU.
+// For GELU the processor's own prefetching is faster.
 #define GELU_FETCH(mem)
 
 #define V0 Z0
@@ -262,8 +262,8 @@
 	GELU_FINISH(x, t, p, p, y)
 #define GELU_NEAR(x, t, n, d, p, y) GELU_WIDE(x, t, n, d, p, y, y)
 
-// Take the absolute values of the four vectors at SI; jump if one is below
-// C_WIDE_LOW, or perhaps if it is NaN, by the order of integers.
+// Take the absolute values of the four vectors at SI. Jump if one is below
+// C_WIDE_LOW, and for some NaN, compared as integers.
 #define GELU_SIZES_JUMP(t, u, v, w, label, r, s) \
 	VMOVUPS  (SI)(AX*4), r                        \
 	VPMAXUD  VBYTES(SI)(AX*4), r, r               \

@@ -7,9 +7,9 @@ import "fmt"
 //
 //	y[j], rows[j] = x[i*ld+j], first+i
 //
-// Of signed zeros it takes the first, too. A NaN is greater than nothing and
-// nothing is greater than a NaN: one in the first row stays, others are passed
-// over. n must be positive, and y as long as rows.
+// Of zeros with different signs it takes the first. A NaN compares as neither
+// greater nor less: a NaN in the first row stays, others are ignored. n must be
+// positive, and y and rows must have the same length.
 func ColumnMax(y []float32, rows []int32, x []float32, n, ld int, first int32) {
 	checkLen("column max", "rows", len(rows), len(y))
 	if n < 1 || ld < len(y) || len(x) < (n-1)*ld+len(y) {

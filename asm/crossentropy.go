@@ -34,15 +34,15 @@ func smoothed(nll, mean float64, smoothing float32) float32 {
 	return float32(float64((1-s)*nll) + float64(s*mean))
 }
 
-// lossBlock is the length of the blocks of logits that CrossEntropyGradient
-// takes: while one's exponentials are computed, the next is fetched.
+// lossBlock is the length of the blocks of logits in CrossEntropyGradient. It
+// computes the exponentials of one block while the next is fetched.
 const lossBlock = 1024
 
-// lastBlock is the length of the blocks in which the gradient gets its scale.
+// lastBlock is the length of the blocks in which the gradient is scaled.
 const lastBlock = 4 * lossBlock
 
-// lossSlack is how much a logit may exceed the reference before what has been
-// computed is rescaled: exp(20) is 29 bits.
+// lossSlack is by how much a logit may exceed the reference before the earlier
+// exponentials are rescaled. exp(20) has 29 bits.
 const lossSlack = 20
 
 // lossReference is close to the greatest logit. The kernels compute

@@ -22,8 +22,8 @@ func Axpy(alpha float32, x, y []float32) {
 	axpy(alpha, x, y)
 }
 
-// AxpyFetch is [Axpy]. Meanwhile it fetches nextX and nextY, which have the same
-// length: rows that lie anywhere, for the next call.
+// AxpyFetch is [Axpy], and prefetches nextX and nextY, the operands of the next
+// call. They have the same length as x and y.
 func AxpyFetch(alpha float32, x, y, nextX, nextY []float32) {
 	checkLen("axpy", "x", len(x), len(y))
 	checkLen("axpy", "nextX", len(nextX), len(y))
@@ -38,8 +38,8 @@ func Scale(dst []float32, alpha float32, x []float32) {
 }
 
 // AddRows adds to dst, of length cols, the rows of the matrix x [rows, cols],
-// whose row i starts at x[i*ld]. The rows are added one after the other, so
-// that the result does not depend on the instruction set:
+// whose row i starts at x[i*ld]. It adds them one after the other, so that the
+// result does not depend on the instruction set:
 //
 //	for i := range rows {
 //		for j := range cols {

@@ -12,8 +12,7 @@ func Exp(dst, x []float32) {
 // sums are continued in float64. A block fits in the L1 cache twice.
 const sumBlock = 4096
 
-// powerBits is the binary logarithm of the factor by which powerSum is too
-// large.
+// powerBits is the binary logarithm of the factor that powerSum applies.
 const powerBits = 24
 
 // powerSumBlocks computes y[i] = 2**(scale*x[i] + shift + 24) and returns the

@@ -36,9 +36,10 @@
 //
 //	2**x = 2**m * (1 + B1*f + B2*f**2 + B3*f**3)
 //
-// where 2**m is an entry of a table and a power of 2, and the polynomial has a
-// relative error of 2.7e-8 (1.7e-9). The 24 bits are those of a subnormal
-// result, which then is rounded when it is divided by the sum.
+// where 2**m is an entry of a table times a power of 2. The polynomial has a
+// relative error of 2.7e-8 for eighths, 1.7e-9 for sixteenths. The factor 2**24
+// keeps results normal that are subnormal after the division by the sum: they are
+// rounded once.
 #define POWER(x, p, n, m) \
 	VMAXPS      x, C_DEEPEST, x \
 	VADDPS      C_EIGHTHS, x, n \
@@ -56,9 +57,9 @@
 //
 //	exp(x) = 2**m * (1 + r + X2*r**2 + X3*r**3)
 //
-// where 2**m is an entry of a table and a power of 2, and the polynomial has a
-// relative error of 2.5e-8 (1.6e-9). ln(2) is rounded to float32: that is an
-// error of 2.8e-9*x, a twentieth of what the rounding of x itself amounts to.
+// where 2**m is an entry of a table times a power of 2. The polynomial has a
+// relative error of 2.5e-8 for eighths, 1.6e-9 for sixteenths. Rounding ln(2) to
+// float32 adds an error of 2.8e-9*x, a twentieth of the rounding error of x itself.
 #define EXP_SCORE(x, p, n, m) \
 	VMAXPS      x, C_LOWEST, x      \
 	VMOVAPS     C_ROUND, n          \

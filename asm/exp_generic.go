@@ -40,13 +40,13 @@ func expGeneric(dst, x []float32) {
 	}
 }
 
-// The kernels from here on are for scores less their maximum or their
-// log-sum-exp, so that x is at most 70 (100 bits) where an exponential is asked
-// for; vectorised, they have an error below 1.2 + |x|/20 ULP.
+// The kernels from here on take scores less their maximum or their log-sum-exp, so
+// that x is at most 70 (100 bits). The vectorised versions have an error below
+// 1.2 + |x|/20 ULP.
 
 // powerSumGeneric computes y[i] = 2**(scale*x[i] + shift + 24) and returns the
-// sum. That is 2**24 times too large, so that what is subnormal after the
-// division by the sum is rounded once.
+// sum. The factor 2**24 keeps results normal that are subnormal after the division
+// by the sum: they are rounded once.
 func powerSumGeneric(y, x []float32, scale, shift float32) float32 {
 	var s float64
 	for i, v := range x {
@@ -60,8 +60,8 @@ func powerSumGeneric(y, x []float32, scale, shift float32) float32 {
 	return float32(s)
 }
 
-// powerSumMaxGeneric is powerSumGeneric; it also returns the greatest of
-// next, where a NaN does not count.
+// powerSumMaxGeneric is powerSumGeneric and also returns the greatest element of
+// next, ignoring NaN.
 func powerSumMaxGeneric(y, x, next []float32, scale, shift float32) (sum, greatest float32) {
 	greatest = negInf
 	for _, v := range next {

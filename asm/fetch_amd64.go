@@ -2,8 +2,8 @@
 
 package asm
 
-// fetchRows has the cache lines of rows of width values, which begin ld values
-// apart, come to the second-level cache. Meanwhile the caller goes on.
+// fetchRows prefetches rows of width values, which start ld values apart, into the
+// second-level cache. It does not wait for them.
 //
 //go:noescape
 func fetchRows(x []float32, ld, rows, width int)

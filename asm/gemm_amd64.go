@@ -25,8 +25,8 @@ import "github.com/klauspost/cpuid/v2"
 //		}
 //	}
 //
-// k and cols are at least 1; every row of b has the full width of the tile. A
-// tile fetches what gemmFetch says.
+// k and cols are at least 1, and every row of b has the full width of the tile. A
+// tile prefetches as gemmFetch says.
 
 //go:noescape
 func gemm1x32avx512(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int,
@@ -109,7 +109,7 @@ func gemm6x16avx2(c []float32, ldc int, a []float32, ars, acs int, b []float32, 
 	bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 
 // gemmPackCols8 transposes; count is a positive multiple of 8. Where rows is
-// less than 8, lanes rows to 7 are set as well, to anything.
+// less than 8, it also sets lanes rows to 7, to arbitrary values.
 //
 //	for k := range count {
 //		for i := range min(rows, 8) {
@@ -239,8 +239,8 @@ func gemmKernelsOf(isa ISA) *gemmKernels {
 	return &gemmGeneric
 }
 
-// gemmGroupAVX2 returns the panels of B of a group: 16 take 384 KiB, which a
-// second-level cache of 512 KiB cannot hold beside the rows of A.
+// gemmGroupAVX2 returns the number of panels of B in a group. 16 panels take 384
+// KiB, too much for a second-level cache of 512 KiB that also holds rows of A.
 func gemmGroupAVX2() int {
 	if gemmL2() >= 1<<20 {
 		return 16

@@ -25,7 +25,7 @@ GLOBL gemmMask<>(SB), RODATA|NOPTR, $64
 #define B     BX  // the current row of the panel of B
 #define BROW  R15 // bytes between rows of B
 #define K     CX
-#define STEPS R14 // left until the next lines are fetched
+#define STEPS R14 // steps until the next prefetch
 #define BIAS  AX
 #define B0    Y12
 #define B1    Y13
@@ -47,7 +47,7 @@ GLOBL gemmMask<>(SB), RODATA|NOPTR, $64
 	VXORPS c0, c0, c0 \
 	VXORPS c1, c1, c1
 
-// Fetches the row of C at AX, which is added to at the end.
+// Prefetches the row of C at AX, to which the kernel adds at the end.
 #define FETCHC(a, c0, c1) \
 	PREFETCHT0 (AX) \
 	PREFETCHT0 60(AX) \
@@ -97,9 +97,9 @@ GLOBL gemmMask<>(SB), RODATA|NOPTR, $64
 	ADDQ BROW, B \
 	DECQ COUNT
 
-// TILE is the body of a kernel; ROWS is one of ROWS1 to ROWS6. The lines for
-// later are fetched two at a time, every 12 steps: more would fill the queue of
-// cache misses and A would wait behind them.
+// TILE is the body of a kernel; ROWS is one of ROWS1 to ROWS6. It prefetches two
+// cache lines every 12 steps: more would fill the queue of cache misses, and loads
+// of A would wait.
 #define TILE(ROWS) \
 	MOVQ ldc+24(FP), LDC \
 	MOVQ acs+64(FP), ACOL \

@@ -17,7 +17,7 @@
 #define B     BX  // the current row of the panel of B
 #define BROW  R15 // bytes between rows of B
 #define K     CX
-#define STEPS R14 // left until the next lines are fetched
+#define STEPS R14 // steps until the next prefetch
 #define BIAS  AX
 #define B0    Z28
 #define B1    Z29
@@ -88,10 +88,10 @@
 	ADDQ BROW, B \
 	DECQ COUNT
 
-// TILE is the body of a kernel with n rows; ROWS is ROWSn. The first n steps
-// fetch a row of C each, which is added to at the end: all rows at once would
-// fill the queue of cache misses and A would wait behind them. For the same
-// reason the lines for later are fetched two at a time, every 12 steps.
+// TILE is the body of a kernel with n rows; ROWS is ROWSn. Each of the first n
+// steps prefetches a row of C, to which the kernel adds at the end: all rows at once
+// would fill the queue of cache misses, and loads of A would wait. For the same
+// reason it prefetches only two other cache lines every 12 steps.
 #define TILE(n, ROWS) \
 	MOVQ ldc+24(FP), LDC \
 	MOVQ acs+64(FP), ACOL \

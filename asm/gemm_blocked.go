@@ -11,15 +11,14 @@ import (
 type gemmTile func(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int,
 	bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 
-// gemmKernels is what GEMM needs of an instruction set.
+// gemmKernels are the kernels and sizes of one instruction set.
 type gemmKernels struct {
 	mr, nr int // rows and columns of the largest tile
-	// kc is the number of products that a tile sums up before it is added to C.
+	// kc is the number of products that a tile sums before it is added to C.
 	// It fixes the order of additions, so it does not depend on caches.
 	kc int
-	// group is the number of panels of B that a tile of rows is multiplied with
-	// before the next tile: they stay in the second-level cache, the rows of A
-	// in the first.
+	// A tile of rows is multiplied by this many panels of B before the next tile.
+	// The panels stay in the second-level cache, the rows of A in the first.
 	group int
 	tile  []gemmTile // by number of rows, 1 to mr
 
@@ -44,13 +43,13 @@ const gemmSlack = 16
 
 // gemmTask is one call of Gemm. Its parts are rectangles of C.
 //
-// Within a part the loops are, from the outside: slabs of B, if there are several
-// blocks of rows of A, blocks of rows of A, blocks of kc products, groups of
-// panels of B, tiles of mr rows, and panels of nr columns.
+// The loops within a part are, from the outermost: slabs of B (if A has several
+// blocks of rows), blocks of rows of A, blocks of kc products, groups of panels of
+// B, tiles of mr rows, and panels of nr columns.
 //
-// Parts that need the same panels of B pack them each for themselves: a line
-// that two processors read takes long to write again, and where each packs half,
-// each waits for the other.
+// Each part packs the panels of B that it needs, even if other parts need the same:
+// a cache line that two processors have read is slow to write, and parts that
+// shared the work would wait for each other.
 type gemmTask struct {
 	GemmArgs
 	kern    *gemmKernels
@@ -63,8 +62,8 @@ type gemmTask struct {
 	packA   bool
 	packB   bool
 	rows    int // of a block of A
-	// A slab of B, which all blocks of rows of A are multiplied with before the
-	// next, has slabBlocks blocks of products and slabCols columns.
+	// All blocks of rows of A are multiplied by one slab of B before the next. A
+	// slab has slabBlocks blocks of products and slabCols columns.
 	slabBlocks, slabCols int
 	work                 []gemmWork
 }
@@ -73,10 +72,10 @@ type gemmTask struct {
 type gemmWork struct {
 	a, b []float32   // packed rows of A, a group of panels of B or a slab
 	dots [16]float32 // products of the thin path
-	_    [64]byte    // no cache line in common with the next part
+	_    [64]byte    // the next part starts on another cache line
 }
 
-// gemmTasks keeps used tasks with their buffers, the last used on top.
+// gemmTasks keeps used tasks and their buffers; the last used is on top.
 var gemmTasks struct {
 	sync.Mutex
 	free []*gemmTask
@@ -100,9 +99,9 @@ func (t *gemmTask) release() {
 	gemmTasks.free = append(gemmTasks.free, t)
 }
 
-// grow makes buf at least n values long, on a cache line, and on large pages if
-// it is large: on small ones, which lie anywhere, it would push parts of itself
-// out of the second-level cache. Its contents are lost.
+// grow makes buf at least n values long and aligns it to a cache line. A large
+// buffer is on large pages: small pages are scattered in memory, and parts of the
+// buffer would evict each other from the second-level cache. The contents are lost.
 func grow(buf *[]float32, n int) {
 	if len(*buf) >= n {
 		return
@@ -118,8 +117,8 @@ func grow(buf *[]float32, n int) {
 	*buf = mem[off : off+n]
 }
 
-// gemmLargeBuffer is the number of values from which on a buffer is on large
-// pages: 128 KiB.
+// gemmLargeBuffer is the number of values of the smallest buffer on large pages:
+// 128 KiB.
 const gemmLargeBuffer = 1 << 15
 
 // span cuts n into parts of sizes that differ by at most 1 and returns the
@@ -180,7 +179,7 @@ func (t *gemmTask) Do(p int) {
 // gemmProblem holds the operands of one problem of the batch.
 type gemmProblem struct{ a, b, c, pre []float32 }
 
-// sums returns where the products are summed up.
+// sums returns the matrix in which the products are summed.
 func (p *gemmProblem) sums() []float32 {
 	if p.pre != nil {
 		return p.pre
@@ -196,11 +195,11 @@ func (t *gemmTask) problem(b int) gemmProblem {
 	return p
 }
 
-// depth returns how many products the largest block sums up.
+// depth returns the number of products of the largest block.
 func (t *gemmTask) depth() int { return ceilDiv(ceilDiv(t.K, 16), t.kblocks) * 16 }
 
-// block returns the products that block kb sums up. Bounds are multiples of 16,
-// which is what packing takes at a time.
+// block returns the range of products of block kb. The bounds are multiples of 16,
+// as packing handles 16 at a time.
 func (t *gemmTask) block(kb int) (k0, k1 int) {
 	k0, k1 = span(ceilDiv(t.K, 16), t.kblocks, kb)
 	return k0 * 16, min(k1*16, t.K)
@@ -215,7 +214,7 @@ func (t *gemmTask) activate(p gemmProblem, i0, i1, n0, n1 int) {
 	}
 }
 
-// noProducts computes C = act(beta*C + bias), which is left when K is 0.
+// noProducts computes C = act(beta*C + bias), the result for K = 0.
 func (t *gemmTask) noProducts() {
 	for b := range t.Batch {
 		p := gemmProblem{c: t.C[b*t.StrideC:]}

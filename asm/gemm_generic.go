@@ -47,8 +47,8 @@ func gemmTile2x4(c []float32, ldc int, a []float32, ars, acs int, b []float32, b
 	}
 }
 
-// gemmStoreRow ends columns j to j+4 of a row of a tile, as far as cols:
-// c = alpha*x + beta*c + bias.
+// gemmStoreRow computes c = alpha*x + beta*c + bias for columns j to min(j+4, cols)
+// of a row of a tile.
 func gemmStoreRow(c []float32, x *[4]float32, bias []float32, alpha, beta float32, j, cols int) {
 	for i, v := range x[:min(cols-j, 4)] {
 		v = float32(v * alpha)

@@ -1,6 +1,6 @@
 package asm
 
-// gemmSlab is columns n0 to n1 of B as far as blocks kb0 to kb1 go.
+// gemmSlab is columns n0 to n1 and blocks kb0 to kb1 of B.
 type gemmSlab struct{ n0, n1, kb0, kb1 int }
 
 // gemmStep is one step of multiplySlab: rows i0 to i1 of C, block kb of the
@@ -52,7 +52,7 @@ func (t *gemmTask) multiplySlab(w *gemmWork, p gemmProblem, r0, r1 int, slab gem
 	}
 }
 
-// atA returns A from row i of op(A) and product k on.
+// atA returns A, starting at row i of op(A) and product k.
 func (t *gemmTask) atA(a []float32, i, k int) []float32 {
 	if t.TransA {
 		return a[k*t.LDA+i:]
@@ -60,7 +60,7 @@ func (t *gemmTask) atA(a []float32, i, k int) []float32 {
 	return a[i*t.LDA+k:]
 }
 
-// atB returns B from product k and column j of op(B) on.
+// atB returns B, starting at product k and column j of op(B).
 func (t *gemmTask) atB(b []float32, k, j int) []float32 {
 	if t.TransB {
 		return b[j*t.LDB+k:]
@@ -68,9 +68,9 @@ func (t *gemmTask) atB(b []float32, k, j int) []float32 {
 	return b[k*t.LDB+j:]
 }
 
-// multiplyRows carries out a step, which has at most t.rows rows. While a tile of
-// A is multiplied the next is fetched, and at the end what comes next of B; if A
-// is packed, that is done before.
+// multiplyRows carries out a step of at most t.rows rows. While it multiplies a
+// tile of A it prefetches the next one, and at the end the next rows of B. If A is
+// packed, it packs first.
 func (t *gemmTask) multiplyRows(w *gemmWork, p gemmProblem, s *gemmStep) {
 	kern, i0, n1 := t.kern, s.i0, s.n1
 	k0, k1 := t.block(s.kb)
@@ -141,8 +141,8 @@ func (t *gemmTask) multiplyRows(w *gemmWork, p gemmProblem, s *gemmStep) {
 	}
 }
 
-// tile returns the bounds of a tile of n rows: all have mr rows but the last
-// two, which share what is left.
+// tile returns the bounds of a tile of n rows. Tiles have mr rows, except the last
+// two, which share the remaining rows evenly.
 func (t *gemmTask) tile(n, tile int) (from, to int) {
 	whole := max(ceilDiv(n, t.mr)-2, 0)
 	if tile < whole {
@@ -152,10 +152,10 @@ func (t *gemmTask) tile(n, tile int) (from, to int) {
 	return whole*t.mr + from, whole*t.mr + to
 }
 
-// gemmFetch says what a kernel brings to the second-level cache, beside its
-// work, for what is used next: every 12 products the cache lines of the values
-// at and at+pair, then of those slot further, and so on; from at+panel on while
-// it computes the next tile of the row. Nothing if at is nil.
+// gemmFetch tells a kernel what to prefetch into the second-level cache: after
+// every 12 products the cache lines of two values, first at and at+pair, then those
+// slot further, and so on. For the next tile of the row it starts at at+panel. A
+// nil at means nothing.
 type gemmFetch struct {
 	at                *float32
 	pair, slot, panel int
@@ -165,9 +165,9 @@ type gemmFetch struct {
 // of fetchStrip in a group of panels of 256 columns.
 const gemmStrip = 16
 
-// fetchStrip returns what a row of tiles fetches of x, of which width rows
-// (byRow) or columns are used next as far as depth products go. A strip is two
-// rows for every tile, or a line of columns; there is none beyond the width.
+// fetchStrip returns the prefetch plan of a row of tiles: a strip of x, of which
+// the next step uses width rows (byRow) or columns, for depth products. A strip is
+// two rows for every tile, or a cache line of columns. Beyond the width it is empty.
 func fetchStrip(x []float32, ld int, byRow bool, strip, width, tiles, depth int) gemmFetch {
 	first, at := strip*gemmStrip, strip*gemmStrip
 	fetch := gemmFetch{pair: ld, slot: 2 * ld, panel: ceilDiv(depth, 2*tiles) * 2 * ld}

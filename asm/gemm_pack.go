@@ -1,7 +1,7 @@
 package asm
 
-// place returns where in a packed slab the panel of B is that starts at column
-// j. The blocks lie one after the other, in each the panels one after the other.
+// place returns the offset in a packed slab of the panel of B that starts at
+// column j. A slab holds its blocks one after the other, each with its panels.
 func (t *gemmTask) place(s *gemmStep, k0, k1, j int) int {
 	nr := t.kern.nr
 	first, _ := t.block(s.kb0)
@@ -9,8 +9,8 @@ func (t *gemmTask) place(s *gemmStep, k0, k1, j int) int {
 	return (k0-first)*width + (j-s.n0)*(k1-k0)
 }
 
-// packGroup packs the panels of columns g0 to g1, or those that b does not hold
-// whole if it is multiplied where it lies.
+// packGroup packs the panels of columns g0 to g1. If B is multiplied in place, it
+// packs only panels that b does not hold whole.
 func (t *gemmTask) packGroup(dst, b []float32, k0, k1, g0, g1 int) {
 	nr := t.kern.nr
 	for j := g0; j < g1; j += nr {
@@ -41,9 +41,9 @@ func (t *gemmTask) packTiles(dst, a []float32, i0, i1, k0, k1 int) {
 	if whole := depth &^ 7; t.kern.split8 != nil && tiles > 2 {
 		first = tiles - 2
 		if (i1-i0)%mr == 0 && i1+2 <= t.M {
-			first = tiles // a row of A goes on behind the last
+			first = tiles // a row of A continues after the last
 		}
-		// What these write behind their tiles is written over below.
+		// These write beyond their tiles; the code below overwrites that.
 		for tile := 0; tile < first && whole < depth; tile++ {
 			from, to := t.tile(i1-i0, tile)
 			t.packRows(dst[from*depth+whole*mr:], a, i0+from, i0+to, k0+whole, k1)

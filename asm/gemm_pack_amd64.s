@@ -56,8 +56,8 @@ row: \
 	RET
 
 // SPLIT is the body of a kernel that packs 8 columns of tiles side by side;
-// ROWS copies them. Every row writes over what the one before it wrote behind
-// its tile, the last writes its tile only.
+// ROWS copies them. Each row overwrites what the row before wrote beyond its tile;
+// the last row writes its tile only.
 #define SPLIT(bytes, ROWS) \
 	MOVQ dst_base+0(FP), DST \
 	MOVQ pitch+24(FP), AX \
@@ -193,8 +193,8 @@ TEXT ·gemmCopyRows16(SB), NOSPLIT, $0-72
 TEXT ·gemmCopyRows32(SB), NOSPLIT, $0-72
 	COPYROWS(COPY8(0, Y0); COPY8(32, Y1); COPY8(64, Y2); COPY8(96, Y3))
 
-// LANES turns the lanes of four registers into 4 x 4 lanes and stores them as
-// the rows of dst that are four apart, from (DST) on, as far as K1 goes.
+// LANES transposes 4 x 4 lanes of four registers and stores them, under the mask
+// K1, as every fourth row of dst from (DST) on.
 #define LANES(t0, t1, t2, t3, u0, u1, u2, u3) \
 	VSHUFF32X4 $0x44, t1, t0, u0 \
 	VSHUFF32X4 $0x44, t3, t2, u1 \

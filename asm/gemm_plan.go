@@ -1,40 +1,40 @@
 package asm
 
-// Up to gemmDirectCols panels of columns, A^T is multiplied where it lies; up to
-// gemmDirectRows tiles of rows, so is B. Packing pays where it is used more.
+// A^T is multiplied in place for up to gemmDirectCols panels of columns, and B for
+// up to gemmDirectRows tiles of rows. Packing pays for operands that are used more.
 const (
 	gemmDirectCols = 16
 	gemmDirectRows = 2
-	// gemmLargeA is the number of values from which on a transposed A is packed.
+	// gemmLargeA is the number of values of the smallest transposed A to be packed.
 	gemmLargeA = 1 << 20
 )
 
-// B is multiplied where it lies if it has at most gemmSmallB values, or twice as
-// many in rows at most gemmNearRows values apart; from gemmManyRows rows of A on
-// only if its rows are at most half as far apart.
+// B is multiplied in place if it has at most gemmSmallB values, or twice as many
+// in rows at most gemmNearRows values apart. With gemmManyRows rows of A or more,
+// the rows of B may be only half as far apart.
 const (
 	gemmSmallB   = 1 << 18
 	gemmNearRows = 512
 	gemmManyRows = 1 << 9
 )
 
-// A^T is packed gemmRows rows at a time. From gemmManyTiles tiles of rows on it is
-// as many as take 3/8 of the second-level cache, where they stay beside a group
-// of panels of B: of fewer rows the pieces of A^T that lie side by side are short.
+// A^T is packed gemmRows rows at a time. With gemmManyTiles tiles of rows or more,
+// it is as many rows as take 3/8 of the second-level cache, beside a group of
+// panels of B: with fewer rows, the contiguous pieces of A^T are short.
 const (
 	gemmRows      = 4096
 	gemmManyTiles = 96
 )
 
-// gemmFetched is the largest number of values of A^T that are fetched before
-// they are packed: half of a second-level cache.
+// gemmFetched is the largest number of values of A^T that are prefetched before
+// packing: half of a second-level cache.
 const gemmFetched = 1 << 17
 
-// gemmPartWork is the number of multiplications that is worth a thread.
+// gemmPartWork is the smallest number of multiplications worth a thread.
 const gemmPartWork = 1 << 18
 
-// plan decides how t is blocked and divided. Nothing here changes the order of
-// additions: that depends on K and the kernels only.
+// plan decides how t is blocked and divided. It does not affect the order of
+// additions, which depends on K and the kernels only.
 func (t *gemmTask) plan(threads int) {
 	t.kern = gemmKernelsOf(isa)
 	k := t.kern
@@ -43,10 +43,10 @@ func (t *gemmTask) plan(threads int) {
 	t.thin = t.TransB && t.M <= gemmThinRows && t.K >= t.M*gemmThinDepth
 	t.mr = k.mr
 	if !t.TransA && t.LDA%1024 == 0 {
-		// The rows of a tile are read side by side and fall on the same cache
-		// lines, beside those of B and C: more than there is room for push each
-		// other out. With all but these, a quarter of the speed is lost at some
-		// addresses.
+		// The kernel reads the rows of a tile side by side. They map to the same
+		// sets of the cache as those of B and C, and evict each other if there are
+		// more than the ways of a set. Otherwise a quarter of the speed is lost at
+		// some addresses.
 		t.mr = min(k.mr, gemmWays()*3/4)
 	}
 	t.packA = t.packsA()
@@ -85,11 +85,11 @@ func (t *gemmTask) plan(threads int) {
 	t.buffers(packedA, packedB)
 }
 
-// slabs tells whether a part with that many rows packs slabs of B.
+// slabs reports whether a part with the given number of rows packs slabs of B.
 func (t *gemmTask) slabs(rows int) bool { return t.packB && rows > t.rows }
 
-// packsA tells whether A is packed, which is worth it for A^T alone, where the
-// products of a tile are LDA apart.
+// packsA reports whether A is packed. That pays only for A^T, where the products of
+// a tile are LDA apart.
 func (t *gemmTask) packsA() bool {
 	switch {
 	case !t.TransA:
@@ -99,25 +99,25 @@ func (t *gemmTask) packsA() bool {
 	case t.M <= t.mr:
 		return false
 	case t.N <= 2*t.kern.nr:
-		// The next tile does not come in time where its products fall on few
-		// cache lines.
+		// The next tile is not prefetched in time where its products map to a few
+		// sets of the cache.
 		return t.K >= 256 && t.LDA%512 == 0
 	}
 	if t.M*t.K >= gemmLargeA {
 		return true
 	}
-	// Narrow tiles use a part of each line. They lose the rest before the next
-	// tile comes to it where the lines fall on the same places of the first-level
-	// cache, or fill it together with a panel of B.
+	// Narrow tiles use a part of each cache line. The lines are evicted before the
+	// next tile uses the rest if they map to the same sets of the first-level cache,
+	// or fill it together with a panel of B.
 	narrow := t.mr <= 8
 	full := t.N > gemmDirectCols/2*t.kern.nr && t.depth()*(64+4*t.kern.nr) >= 4096*gemmWays()
 	return narrow && (t.LDA%512 == 0 || full)
 }
 
-// nearB tells whether B is multiplied as fast where it lies as when it is packed:
-// the processor fetches its rows in time, or it stays in the second-level cache.
-// Rows a multiple of 4 KiB apart push each other out of the first; those 2 KiB
-// apart lose 8% under 2,048 rows of A.
+// nearB reports whether B is multiplied as fast in place as packed: the processor
+// prefetches its rows in time, or B stays in the second-level cache. Rows a multiple
+// of 4 KiB apart evict each other from the first-level cache; rows 2 KiB apart cost
+// 8% with 2,048 rows of A.
 func (t *gemmTask) nearB() bool {
 	size := t.K * t.LDB
 	if t.LDB%1024 == 0 || t.M >= gemmManyRows && t.LDB > gemmNearRows/2 {
@@ -137,9 +137,9 @@ func (t *gemmTask) buffers(a, b int) {
 	}
 }
 
-// cut returns pm*pn = parts such that the slowest part has the least to do:
-// a row of a panel costs one unit, a row of A about 0.3, packing a panel of B
-// about 5, reading it 1.
+// cut returns pm and pn with pm*pn = parts that minimise the work of the slowest
+// part. A row of a panel costs 1 unit, a row of A about 0.3, packing a panel of B
+// about 5, and reading it 1.
 func (t *gemmTask) cut(parts int) (pm, pn int) {
 	best, panel := -1, 10
 	if t.packB {

@@ -1,9 +1,8 @@
 package asm
 
-// gemmThinRows is the largest number of rows of A that is multiplied with a
-// transposed B row by row, as dot products: B is read once, as it lies. Below
-// gemmThinDepth products for each row of A, the sums over the lanes cost more
-// than packing.
+// Up to gemmThinRows rows of A are multiplied by a transposed B row by row, as dot
+// products, which read B once and in order. With fewer than gemmThinDepth products
+// for each row of A, the sums over the lanes cost more than packing.
 const (
 	gemmThinRows  = 8
 	gemmThinDepth = 32
@@ -88,8 +87,8 @@ func (t *gemmTask) thinColumns(out *[16]float32, p gemmProblem, x []float32, ldx
 	}
 }
 
-// finish sets c = alpha*x + beta*c + bias for a piece of a row of C that
-// starts at column j.
+// finish sets c = alpha*x + beta*c + bias for a piece of a row of C, which starts
+// at column j.
 func (t *gemmTask) finish(c, x []float32, j int) {
 	if t.Alpha == 1 && t.Beta == 0 && t.Bias == nil {
 		copy(c, x)

@@ -44,10 +44,10 @@
 	VXORPS c, c, c \
 	VXORPS d, d, d
 
-// LOADF also fetches the next four rows, into the second-level cache for the
-// reason given in vec_loop_amd64.h: hardware does not foresee the change from one
-// short row to the next. Of rows of more than FETCHROWS bytes it fetches what is
-// FAR bytes ahead, since hardware stops at the end of every page.
+// LOADF also prefetches the next four rows into the second-level cache, for the
+// reason given in vec_loop_amd64.h: the hardware does not predict the change from
+// one short row to the next. In rows of more than FETCHROWS bytes it prefetches FAR
+// bytes ahead, since the hardware stops at the end of every page.
 #define FETCHROWS 16384
 #define FAR 4096
 

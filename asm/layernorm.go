@@ -35,9 +35,9 @@ func layerNorm(normalize func(y, x, gamma, beta []float32, mean, rstd float32),
 	}
 }
 
-// meanVariance returns the mean of x and its mean square less the square of the
-// mean. Where that cancels by more than half it takes the moments about the
-// mean in a second pass, which also corrects the mean.
+// meanVariance returns the mean and the variance of x. The variance is the mean
+// square less the square of the mean. If that cancels more than half, a second pass
+// computes the moments about the mean, and corrects the mean.
 func meanVariance(x []float32) (mean float32, variance float64) {
 	inv := 1 / float64(len(x))
 	s, q := moments(x, 0)
@@ -61,7 +61,7 @@ func meanVariance(x []float32) (mean float32, variance float64) {
 //	dbeta  += dy
 //
 // If accumulate is set, it adds to dx instead. dgamma, dbeta and dx may be nil
-// where they are not wanted. dx may be dy or x.
+// if they are not needed. dx may be dy or x.
 func LayerNormBackward(dx, dgamma, dbeta, dy, x, gamma, mean, rstd []float32, rows, cols int, accumulate bool) {
 	layerNormBackward(normalizeBackward, dx, dgamma, dbeta, dy, x, gamma, mean, rstd, rows, cols, accumulate)
 }

@@ -15,8 +15,8 @@ func Dot(x, y []float32) float32 {
 	return dot(x, y)
 }
 
-// argMaxBlock is the number of elements between which ArgMax compares maxima:
-// small enough to be in the L1 cache for the scan that finds the position.
+// argMaxBlock is the length of the blocks whose maxima ArgMax compares. A block
+// stays in the L1 cache for the scan that finds the position.
 const argMaxBlock = 2048
 
 // ArgMax returns the index of the first greatest element of x, or of the first

@@ -2,8 +2,8 @@
 
 package asm
 
-// The kernels do what aboveGeneric does for whole groups of 16 values, and
-// leave the bits of other values as they are.
+// The kernels compute aboveGeneric for whole groups of 16 values. They do not
+// change the bits of other values.
 
 //go:noescape
 func aboveAVX2(bits []uint64, x, t []float32)
@@ -12,7 +12,7 @@ func aboveAVX2(bits []uint64, x, t []float32)
 func aboveAVX512(bits []uint64, x, t []float32)
 
 func above(bits []uint64, x, t []float32) {
-	bits[len(bits)-1] = 0 // the kernels set its first bits alone
+	bits[len(bits)-1] = 0 // the kernels set only its first bits
 	switch isa {
 	case AVX512:
 		aboveAVX512(bits, x, t)

@@ -5,7 +5,7 @@ func aboveGeneric(bits []uint64, x, t []float32) {
 	aboveFrom(0, bits, x, t)
 }
 
-// aboveFrom sets the bits of the values from the given one on.
+// aboveFrom sets the bits of the values with index from and above.
 func aboveFrom(from int, bits []uint64, x, t []float32) {
 	threshold := t[0]
 	for i := from; i < len(x); i++ {

@@ -34,14 +34,15 @@ func inBits(x float32) float32 { return float32(float64(x) * math.Log2E) }
 // logOfPowers returns the logarithm of a sum that powerSum returned.
 func logOfPowers(sum float64) float64 { return math.Log(sum / (1 << powerBits)) }
 
-// exactBits bounds the scores, in bits, from which the kernels may subtract a
-// rounded reference: rounding moves it by no more than a bit. All powers contain
-// the same error then, and the division by their sum cancels it. Beyond, it could
-// move all powers out of the range of float32, so the greatest score is
-// subtracted first, in the units of the scores, where it is not rounded.
+// exactBits is the greatest score, in bits, for which the kernels subtract a rounded
+// reference. Rounding moves the reference by at most a bit. All powers then have the
+// same error, which the division by their sum cancels. For greater scores it could
+// move all powers out of the range of float32, so the greatest score is subtracted
+// first, in the units of the scores, where it is exact.
 const exactBits = 1 << 24
 
-// withinExactBits tells whether a score in bits may be rounded. NaN may not.
+// withinExactBits reports whether a score in bits is at most exactBits in absolute
+// value, and not NaN.
 func withinExactBits(m float32) bool { return m >= -exactBits && m <= exactBits }
 
 // softmaxTerms sets y to 2**24 times the exponentials of the scores less the
@@ -71,7 +72,7 @@ func softmaxTerms(y, x []float32, scale float32, bias []float32, offsets []int32
 	}
 	bit := math.Ln2
 	if scale != 0 {
-		bit = float64(scale) / float64(bits) // what m was multiplied by, with its rounding
+		bit = float64(scale) / float64(bits) // undoes the rounding of bits too
 	}
 	return float64(m) * bit, sum
 }
@@ -140,7 +141,7 @@ func logSumExp(x []float32) (greatest float32, log, total float64) {
 	return m, math.Log(s), total
 }
 
-// segmentation is the parts of a row that have a bias each.
+// segmentation divides a row into segments, each with its own bias.
 type segmentation struct {
 	n       int // number of segments
 	len     int // of the row

@@ -1,11 +1,11 @@
 package asm
 
 // The functions whose names end in Stream compute what those without it do, bit
-// for bit, and write the result past the caches where the processor can: to
-// memory that need not be read before it is overwritten. That pays for results
-// of more bytes than the caches hold, and costs where they are needed at once.
-// Rows that do not begin at a multiple of 64 bytes are written as usual. A call
-// ends when its results have left the processor, so it should not be short.
+// for bit, and write the result past the caches where the processor can, so that
+// memory is not read before it is overwritten. That pays for results larger than the
+// caches, and costs time if the result is needed at once. Rows that do not start at
+// a multiple of 64 bytes are written as usual. A call returns when its results have
+// left the processor, so it should not be short.
 
 // SoftmaxStream sets each row of y [rows, cols] to the [Softmax] of scale times
 // the row of x. It works in work, of length cols.

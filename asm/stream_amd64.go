@@ -7,8 +7,8 @@ import "unsafe"
 // storeFence orders streamed stores before all later ones.
 func storeFence()
 
-// wholeLines tells whether x begins at a multiple of 64 bytes, which streamed
-// stores need.
+// wholeLines reports whether x starts at a multiple of 64 bytes, as streamed stores
+// require.
 func wholeLines(x []float32) bool { return uintptr(unsafe.Pointer(unsafe.SliceData(x)))%64 == 0 }
 
 //go:noescape

@@ -55,7 +55,7 @@ done:
 	RETURN
 
 #ifdef AXPY_FETCH
-// for i := range y { y[i] += alpha * x[i] }, while nextX and nextY are fetched
+// for i := range y { y[i] += alpha * x[i] }, and prefetches nextX and nextY
 TEXT AXPY_FETCH(SB), NOSPLIT, $0-104
 	VBROADCASTSS alpha+0(FP), V8
 	MOVQ x_base+8(FP), SI
@@ -269,8 +269,8 @@ store:
 	VMOVSS X0, ret+32(FP)
 	RETURN
 
-// x at mem is greater than max: it becomes max, and row the present row, V8.
-// Of NaN and of two zeros, VMAXPS gives max.
+// If x at mem is greater than max, max becomes x and row the current row, V8. For
+// NaN and for two zeros, VMAXPS keeps max.
 #define COLUMN_GREATER(load, mem, max, row, x, t) \
 	load(mem, x)                             \
 	SELECT_LESS(max, x, V8, row, row, t)     \
@@ -278,14 +278,14 @@ store:
 
 #define LOAD_WHOLE(mem, v) VMOVUPS mem, v
 
-// At the first row, whose values are the greatest so far; R10 rows are left.
+// Starts at the first row, which has the greatest values so far, with R10 rows left.
 #define COLUMN_FIRST \
 	LEAQ    (SI)(AX*4), R11 \
 	MOVQ    n+72(FP), R10   \
 	VMOVAPS V9, V8
 
-// columnmax.go gives the loop. The maxima of some columns, and the rows that have
-// them, stay in registers while the rows pass by.
+// columnmax.go has the loop. The maxima of some columns, and their rows, stay in
+// registers while the kernel goes down the rows.
 TEXT COLUMN_MAX(SB), NOSPLIT, $0-92
 	MOVQ  y_base+0(FP), DI
 	MOVQ  y_len+8(FP), CX

@@ -1,5 +1,5 @@
-// Exponential and what is made of it: softmax, cross-entropy, GELU, erf, tanh.
-// For either instruction set.
+// The exponential and functions built on it: softmax, cross-entropy, GELU, erf,
+// tanh. For either instruction set.
 
 #include "exp_amd64.h"
 
@@ -91,8 +91,8 @@ loop:
 	VMOVSS  X0, greatest+84(FP)
 	RETURN
 
-// The same with the row before, as an array of whole lines that goes past the
-// caches:
+// The same, and the result of the row before, written past the caches to whole
+// cache lines:
 //
 // for i := range x {
 //	y[i] = inv * work[i]
@@ -166,9 +166,9 @@ done:
 //
 //	Phi(-t) = R(t) * exp(-t*t/2)
 //
-// R is a polynomial on each of the intervals of t that the exponent and the
-// upper bits of t+1 number. Then z = t*t, m = -z/(2*ln(2)) rounded to eighths or
-// sixteenths, u = z + m*2*ln(2), and
+// R is a polynomial on each of the intervals of t; the exponent and the upper bits
+// of t+1 are the number of the interval. Then z = t*t, m = -z/(2*ln(2)) rounded to
+// eighths or sixteenths, u = z + m*2*ln(2), and
 //
 //	exp(-z/2) = 2**m * (1 + Y1*u + Y2*u**2 + Y3*u**3)
 //
@@ -194,8 +194,8 @@ done:
 	VMULPS      u, p, p       \
 	TAIL_SCALE(p, n, m)
 
-// y = max(x, 0) - t*Phi(-t), in V0, from x in V0. The exponential takes into
-// account the rounding of t*t and of ln(2), which matter where it is small.
+// y = max(x, 0) - t*Phi(-t), in V0, from x in V0. The exponential corrects for the
+// rounding of t*t and of ln(2), which matters where it is small.
 #define GELU_FAR \
 	NORMAL_TAIL(V0, V1, V3, V5, V2, V4, V6) \
 	VMOVAPS     V5, V6             \
@@ -216,13 +216,14 @@ done:
 	VPERMPS     table, n, q \
 	VFMADD213PS q, d, p
 
-// GELU near 0, from t = abs(x), does without the exponential: it is
+// Near 0, GELU does not need the exponential. From t = abs(x) it is
 //
 //	max(x, 0) - t*P(d)**2, n = 2*t rounded, d = t - n/2
 //
-// where P is a polynomial for the root of Phi(-t) on each of 16 intervals that
-// the low bits of n number. A polynomial for Phi would need two degrees more, or
-// for the cube root one less, but the rounding of P counts three times then.
+// where P is a polynomial for the square root of Phi(-t) on each of 16 intervals,
+// whose number is in the low bits of n. A polynomial for Phi would need two degrees
+// more. One for the cube root would need one less, but three times its rounding
+// error would reach the result.
 // GELU_NEAR is for t <= C_NEAR_MAX or NaN, GELU_WIDE for x >= C_WIDE_LOW or NaN;
 // beyond C_WIDE_MAX, t*Phi(-t) vanishes beside a positive x. Both set y from x,
 // a register or in memory, and give the same; all others are scratch.
@@ -253,9 +254,9 @@ done:
 	GELU_WIDE(V7, V6, V1, V2, V3, V4, V5) \
 	SELECT_LESS(V7, C_WIDE_LOW, V0, V4, V0, V5)
 
-// The slope of GELU does without it too. x lies in one of the intervals about
-// the multiples of 1/INV that the low bits of n number, at d of its width from
-// there:
+// The slope of GELU does not need it either. x lies in one of the intervals around
+// the multiples of 1/INV. The low bits of n are the number of the interval, and d is
+// the distance from its centre in widths:
 //
 //	t = min(abs(x), MAX), n = t*INV rounded, d = t*INV - n
 //

@@ -1,13 +1,13 @@
 // Loops of the vector kernels, for either instruction set.
 
-// How far ahead of a load, in bytes, the line that comes then is fetched. What
-// comes from memory is fetched into the second-level cache: on its way to the
-// first, a line takes one of few miss buffers for as long as memory takes, and
-// the loads wait for one (Zen 4, softmax on one thread: twice the time).
+// How far ahead of a load, in bytes, a kernel prefetches. It prefetches into the
+// second-level cache: on its way to the first, a line would take one of a few miss
+// buffers for as long as memory takes, and loads would wait for a buffer (Zen 4,
+// softmax on one thread: twice the time).
 #define AHEAD 8192
 
-// One vector a turn. Between LOOP and TAIL: the body for the lanes at index AX;
-// between TAIL and RETURN: the same for the last CX < LANES, under the mask.
+// A loop over single vectors. Between LOOP and TAIL is the body for the lanes at
+// index AX; between TAIL and RETURN the same for the last CX < LANES, under the mask.
 #define LOOP \
 	XORL AX, AX         \
 	MOVQ CX, BX         \
@@ -28,7 +28,7 @@ tail: \
 	VZEROUPPER \
 	RET
 
-// A loop that does k vectors a turn, in front of LOOP_REST ... TAIL.
+// A loop over k vectors at a time, before LOOP_REST ... TAIL.
 #define UNROLLED(k) \
 	XORL AX, AX           \
 	MOVQ CX, BX           \

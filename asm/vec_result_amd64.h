@@ -1,5 +1,5 @@
-// Kernels in two versions, for either instruction set: STORE_RESULT is VMOVUPS,
-// or VMOVNTPS for results past the caches, which must be aligned to VBYTES.
+// Kernels in two versions, for either instruction set. STORE_RESULT is VMOVUPS, or
+// VMOVNTPS to write past the caches, which needs alignment to VBYTES.
 
 // for i := range dst { dst[i] = alpha * x[i] }
 TEXT SCALE(SB), NOSPLIT, $0-56
@@ -43,7 +43,7 @@ next:
 done:
 	RETURN
 
-wide: // four vectors, of which one at least is not near
+wide: // four vectors, of which at least one is not near
 	LEAQ    (4*LANES)(AX), R9
 wideLoop:
 	VMOVUPS (SI)(AX*4), V0

@@ -54,13 +54,12 @@ done:
 	VFMADD231PS offset(DX)(AX*4), x, y \
 	STORE_RESULT y, offset(DI)(AX*4)
 
-// How far ahead, in bytes, the gradient of layer norm fetches: dy in the first
-// pass over a row and x in the second, so that memory does not rest in either.
-// That takes 0.87 to 0.9 of the time of both in the second.
+// How far ahead, in bytes, the gradient of layer norm prefetches: dy in the first
+// pass over a row and x in the second, so that memory is busy in both. Prefetching
+// both in the second pass takes longer: this takes 0.87 to 0.9 of that time.
 #define NORMALIZE_AHEAD 6144
 
-// One vector of NORMALIZE_GRADIENT; the labels are for a dgamma or dbeta that
-// is not wanted.
+// One vector of NORMALIZE_GRADIENT; the labels skip a nil dgamma or dbeta.
 #define NORMALIZE_GRADIENT_STEP(offset, sumG, sumGX, noGamma, noBeta) \
 	PREFETCHT1 (offset+NORMALIZE_AHEAD)(DX)(AX*4) \
 	VMOVUPS     offset(DX)(AX*4), V0       \
@@ -186,7 +185,7 @@ store: \
 	VDIVPS       V14, V15, V15         \
 	VFMSUB213PS  V15, DECAY, V0
 
-// The processor's own prefetch does not keep up with four arrays.
+// The processor's own prefetching does not keep up with four arrays.
 #define ADAMW_FETCH(offset) \
 	PREFETCHT1 (offset+2048)(DI)(AX*4)  \
 	PREFETCHT1 (offset+2048)(SI)(AX*4)  \
