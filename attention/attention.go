@@ -1,6 +1,6 @@
 // Package attention holds multi-head attention over packed documents: within
-// each document, causal or not, and from target documents to evidence
-// documents with a relevance bias.
+// each document, causal or not, token by token with a cache of keys and values,
+// and from target documents to evidence documents with a relevance bias.
 package attention
 
 import (
