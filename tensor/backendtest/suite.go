@@ -28,7 +28,8 @@ var Float32 = Tolerance{
 
 // Run tests every method of a backend over edge sizes, and training on a tape:
 // against float64 references, on memory that holds NaN where it must not be read,
-// and twice, for equal bits. Each test opens its own backend.
+// and twice, for equal bits. Each test opens its own backend. With -short large
+// products are left out.
 func Run(t *testing.T, open func() (tensor.Backend, error), tol Tolerance) {
 	for _, test := range []struct {
 		name string
