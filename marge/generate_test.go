@@ -193,10 +193,12 @@ func TestGenerateErrors(t *testing.T) {
 	}
 	nan := math.NaN()
 	for want, o := range map[string]GenerateOptions{
-		"Beams is -1":                    {Beams: -1},
-		"MaxTokens is -5":                {MaxTokens: -5},
-		"LengthPenalty is NaN":           {LengthPenalty: nan},
-		"Relevance of document 0 is NaN": {Relevance: []float32{float32(nan)}},
+		"Beams is -1":                     {Beams: -1},
+		"MaxTokens is -5":                 {MaxTokens: -5},
+		"LengthPenalty is NaN":            {LengthPenalty: nan},
+		"Relevance of document 0 is NaN":  {Relevance: []float32{float32(nan)}},
+		"LengthPenalty is -Inf":           {LengthPenalty: math.Inf(-1)},
+		"Relevance of document 0 is -Inf": {Relevance: []float32{float32(math.Inf(-1))}},
 	} {
 		if _, err := m.GenerateTokens(ctx, [][]int32{{10}}, 5, o); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want one with %q", err, want)
