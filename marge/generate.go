@@ -35,7 +35,7 @@ func (o *GenerateOptions) check(documents int) error {
 	}
 	for i, f := range o.Relevance {
 		if d := float64(f); math.IsNaN(d) || math.IsInf(d, 0) {
-			return fmt.Errorf("Relevance of document %d is %v", i, f)
+			return fmt.Errorf("relevance of document %d is %v", i, f)
 		}
 	}
 	if math.IsNaN(o.LengthPenalty) || math.IsInf(o.LengthPenalty, 0) {

@@ -196,7 +196,7 @@ func TestGenerateErrors(t *testing.T) {
 		"Beams is -1":                     {Beams: -1},
 		"MaxTokens is -5":                 {MaxTokens: -5},
 		"LengthPenalty is NaN":            {LengthPenalty: nan},
-		"Relevance of document 0 is NaN":  {Relevance: []float32{float32(nan)}},
+		"relevance of document 0 is NaN":  {Relevance: []float32{float32(nan)}},
 		"LengthPenalty is -Inf":           {LengthPenalty: math.Inf(-1)},
 		"Relevance of document 0 is -Inf": {Relevance: []float32{float32(math.Inf(-1))}},
 	} {

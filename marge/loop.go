@@ -123,7 +123,7 @@ func (o *loopOptions) setDefaults(c Config) error {
 		o.OnWarning = func(err error) { log.Print(err) }
 	}
 	if o.Resume && o.Dir == "" {
-		return errors.New("Resume is set, but no directory is given: set Dir")
+		return errors.New("no directory is given: Resume needs Dir")
 	}
 	return errors.Join(
 		atLeast("Steps", o.Steps, 0), atLeast("TargetTokens", o.TargetTokens, 0), atLeast("Duration", o.Duration, 0),

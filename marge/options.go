@@ -200,10 +200,10 @@ func (o *PretrainOptions) setDefaults() error {
 		o.Links.Cross, o.Links.PerTarget = 5, true
 	}
 	if err := o.Links.Validate(); err != nil {
-		return fmt.Errorf("Links: %w", err)
+		return fmt.Errorf("option Links: %w", err)
 	}
 	if o.Links.PerTarget && math.Round(o.Links.Mono)+math.Round(o.Links.Cross) == 0 {
-		return fmt.Errorf("Links: Mono %v and Cross %v round to no link of a target; PerTarget takes whole numbers",
+		return fmt.Errorf("option Links: Mono %v and Cross %v round to no link of a target; PerTarget takes whole numbers",
 			o.Links.Mono, o.Links.Cross)
 	}
 	if o.CrossWeight == 0 && o.MonoWeight == 0 {

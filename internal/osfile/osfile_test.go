@@ -51,12 +51,12 @@ func put(t *testing.T, path, content string) {
 	}
 }
 
-var boom = errors.New("boom")
+var errBoom = errors.New("errBoom")
 
 // stops are the ways in which a callback ends without success.
 var stops = map[string]func() error{
-	"error":  func() error { return boom },
-	"panic":  func() error { panic(boom) },
+	"error":  func() error { return errBoom },
+	"panic":  func() error { panic(errBoom) },
 	"goexit": func() error { runtime.Goexit(); return nil },
 }
 
@@ -70,8 +70,8 @@ func interrupted(t *testing.T, how string, call func() error) {
 				t.Errorf("recovered %v", r)
 			}
 		}()
-		if err := call(); !errors.Is(err, boom) {
-			t.Errorf("error %v, want boom", err)
+		if err := call(); !errors.Is(err, errBoom) {
+			t.Errorf("error %v, want errBoom", err)
 		}
 	})
 	wg.Wait()
