@@ -198,7 +198,7 @@ func TestGenerateErrors(t *testing.T) {
 		"LengthPenalty is NaN":            {LengthPenalty: nan},
 		"relevance of document 0 is NaN":  {Relevance: []float32{float32(nan)}},
 		"LengthPenalty is -Inf":           {LengthPenalty: math.Inf(-1)},
-		"Relevance of document 0 is -Inf": {Relevance: []float32{float32(math.Inf(-1))}},
+		"relevance of document 0 is -Inf": {Relevance: []float32{float32(math.Inf(-1))}},
 	} {
 		if _, err := m.GenerateTokens(ctx, [][]int32{{10}}, 5, o); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want one with %q", err, want)
