@@ -140,7 +140,8 @@ func (t *threads) helpOnce(own int) {
 	var done int64
 	defer func() {
 		if v := recover(); v != nil {
-			t.failed.CompareAndSwap(nil, &v)
+			failure := v // on the heap, unlike v
+			t.failed.CompareAndSwap(nil, &failure)
 		}
 		t.lanes[own].done.Add(done)
 	}()
