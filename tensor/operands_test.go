@@ -156,3 +156,21 @@ func TestSegmentsThatDoNotFit(t *testing.T) {
 	tp.SegmentMean(x, []int32{0, 0, 4})
 	tp.LinearMax(x, w, []int32{0, 0, 4})
 }
+
+// Ids of rows that a table does not have are refused, the first behind its last
+// row as any other.
+func TestRowsOutside(t *testing.T) {
+	cpu := NewCPU(1)
+	defer cpu.Close()
+	tp := NewTape(cpu)
+	table, x := ramp(cpu, 4, 3), ramp(cpu, 2, 3)
+	for _, id := range []int32{4, 5, -1} {
+		ids := tp.Ints([]int32{3, id})
+		want := fmt.Sprintf("row %d of 4, at position 1", id)
+		mustPanic(t, want, func() { tp.Gather(table, ids, 1) })
+		mustPanic(t, want, func() { tp.AddGather(x, table, ids, 1) })
+		mustPanic(t, want, func() { cpu.ScatterAdd(table, x, ids, 1) })
+		mustPanic(t, want, func() { tp.CrossEntropy(x, table, ids, 0, 1) })
+	}
+	tp.Gather(table, tp.Ints([]int32{3, 0}), 1)
+}
