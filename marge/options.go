@@ -78,6 +78,8 @@ type PretrainOptions struct {
 	NullDocument     bool
 	// DistillWeight (0) is the weight in the loss of what g can learn from the
 	// decoder's attention: see distill.go. It teaches g with DetachRelevance too.
+	// The divergence of a batch is a mean over its targets and counts as often as
+	// the batch has predicted tokens.
 	DistillWeight float64
 
 	Seed uint64
