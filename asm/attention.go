@@ -5,6 +5,8 @@ import (
 	"math"
 	"slices"
 	"sync"
+
+	"github.com/marge-go/marge/internal/ceil"
 )
 
 // AttentionArgs describes one head of attention of Queries queries to Keys
@@ -167,7 +169,7 @@ func (t *attention) wholePanels(buf *[]float32, x []float32, ld, rows int) ([]fl
 }
 
 // panels returns the width of rows of whole panels.
-func (t *attention) panels() int { return ceilDiv(t.Width, t.kern.nr) * t.kern.nr }
+func (t *attention) panels() int { return ceil.Div(t.Width, t.kern.nr) * t.kern.nr }
 
 // keySums prepares buf as a matrix to which keyGradient adds.
 func (t *attention) keySums(buf *[]float32) {
@@ -197,7 +199,7 @@ func (t *attention) transposed(buf *[]float32, x []float32, ld int, b *attention
 // blocks calls f once for each block of queries. The last block has the remaining
 // queries, up to half more than the others.
 func (t *attention) blocks(f func(t *attention)) {
-	size := ceilDiv(attentionQueries, t.kern.nr) * t.kern.nr
+	size := ceil.Div(attentionQueries, t.kern.nr) * t.kern.nr
 	n := max(1, (t.Queries+size/2-1)/size)
 	for i := range n {
 		b := &t.block
@@ -205,7 +207,7 @@ func (t *attention) blocks(f func(t *attention)) {
 		if i == n-1 {
 			b.rows = t.Queries - b.first
 		}
-		b.lanes = ceilDiv(b.rows, t.kern.nr) * t.kern.nr
+		b.lanes = ceil.Div(b.rows, t.kern.nr) * t.kern.nr
 		t.begin(b)
 		t.fetch(b)
 		f(t)

@@ -4,6 +4,7 @@ import (
 	"sync"
 	"unsafe"
 
+	"github.com/marge-go/marge/internal/ceil"
 	"github.com/marge-go/marge/internal/pages"
 )
 
@@ -127,8 +128,6 @@ func span(n, parts, i int) (from, to int) {
 	return n * i / parts, n * (i + 1) / parts
 }
 
-func ceilDiv(a, b int) int { return (a + b - 1) / b }
-
 // Gemm computes g on the threads of run; nil means Serial. The result does not
 // depend on the number of threads. It panics if the shapes and slices of g do
 // not fit together.
@@ -169,7 +168,7 @@ func (t *gemmTask) Do(p int) {
 		}
 	default:
 		r0, r1 := span(t.M, t.pm, p%t.pm)
-		n0, n1 := span(ceilDiv(t.N, t.kern.nr), t.pn, p/t.pm)
+		n0, n1 := span(ceil.Div(t.N, t.kern.nr), t.pn, p/t.pm)
 		for b := range t.Batch {
 			t.multiply(w, t.problem(b), r0, r1, n0*t.kern.nr, min(n1*t.kern.nr, t.N))
 		}
@@ -196,12 +195,12 @@ func (t *gemmTask) problem(b int) gemmProblem {
 }
 
 // depth returns the number of products of the largest block.
-func (t *gemmTask) depth() int { return ceilDiv(ceilDiv(t.K, 16), t.kblocks) * 16 }
+func (t *gemmTask) depth() int { return ceil.Div(ceil.Div(t.K, 16), t.kblocks) * 16 }
 
 // block returns the range of products of block kb. The bounds are multiples of 16,
 // as packing handles 16 at a time.
 func (t *gemmTask) block(kb int) (k0, k1 int) {
-	k0, k1 = span(ceilDiv(t.K, 16), t.kblocks, kb)
+	k0, k1 = span(ceil.Div(t.K, 16), t.kblocks, kb)
 	return k0 * 16, min(k1*16, t.K)
 }
 

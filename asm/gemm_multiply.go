@@ -1,5 +1,7 @@
 package asm
 
+import "github.com/marge-go/marge/internal/ceil"
+
 // gemmSlab is columns n0 to n1 and blocks kb0 to kb1 of B.
 type gemmSlab struct{ n0, n1, kb0, kb1 int }
 
@@ -31,10 +33,10 @@ func (t *gemmTask) multiply(w *gemmWork, p gemmProblem, r0, r1, n0, n1 int) {
 
 // multiplySlab multiplies rows r0 to r1 of A with a slab.
 func (t *gemmTask) multiplySlab(w *gemmWork, p gemmProblem, r0, r1 int, slab gemmSlab) {
-	mr, rowBlocks := t.mr, ceilDiv(r1-r0, t.rows)
+	mr, rowBlocks := t.mr, ceil.Div(r1-r0, t.rows)
 	kept := t.slabs(r1 - r0)
 	for rb := range rowBlocks {
-		from, to := span(ceilDiv(r1-r0, mr), rowBlocks, rb)
+		from, to := span(ceil.Div(r1-r0, mr), rowBlocks, rb)
 		for kb := slab.kb0; kb < slab.kb1; kb++ {
 			s := gemmStep{gemmSlab: slab, kept: kept, i0: r0 + from*mr, i1: min(r0+to*mr, r1), kb: kb, packB: !kept || rb == 0}
 			if kb+1 < slab.kb1 {
@@ -75,7 +77,7 @@ func (t *gemmTask) multiplyRows(w *gemmWork, p gemmProblem, s *gemmStep) {
 	kern, i0, n1 := t.kern, s.i0, s.n1
 	k0, k1 := t.block(s.kb)
 	depth, last := k1-k0, s.kb == t.kblocks-1
-	tiles := ceilDiv(s.i1-i0, t.mr)
+	tiles := ceil.Div(s.i1-i0, t.mr)
 	sums := p.sums()
 	if t.packA {
 		t.packTiles(w.a, p.a, i0, s.i1, k0, k1)
@@ -111,7 +113,7 @@ func (t *gemmTask) multiplyRows(w *gemmWork, p gemmProblem, s *gemmStep) {
 				nextA = t.atA(p.a, i0+to, k0)
 			}
 			var fetch gemmFetch
-			width := ceilDiv(g1-g0, kern.nr)
+			width := ceil.Div(g1-g0, kern.nr)
 			switch strip := tile - max(tiles-gemmStrip, 0); {
 			case nextB != nil && strip >= 0:
 				fetch = fetchStrip(nextB, t.LDB, t.TransB, strip, kern.group*kern.nr, width, depth)
@@ -144,11 +146,11 @@ func (t *gemmTask) multiplyRows(w *gemmWork, p gemmProblem, s *gemmStep) {
 // tile returns the bounds of a tile of n rows. Tiles have mr rows, except the last
 // two, which share the remaining rows evenly.
 func (t *gemmTask) tile(n, tile int) (from, to int) {
-	whole := max(ceilDiv(n, t.mr)-2, 0)
+	whole := max(ceil.Div(n, t.mr)-2, 0)
 	if tile < whole {
 		return tile * t.mr, (tile + 1) * t.mr
 	}
-	from, to = span(n-whole*t.mr, min(ceilDiv(n, t.mr), 2), tile-whole)
+	from, to = span(n-whole*t.mr, min(ceil.Div(n, t.mr), 2), tile-whole)
 	return whole*t.mr + from, whole*t.mr + to
 }
 
@@ -170,7 +172,7 @@ const gemmStrip = 16
 // two rows for every tile, or a cache line of columns. Beyond the width it is empty.
 func fetchStrip(x []float32, ld int, byRow bool, strip, width, tiles, depth int) gemmFetch {
 	first, at := strip*gemmStrip, strip*gemmStrip
-	fetch := gemmFetch{pair: ld, slot: 2 * ld, panel: ceilDiv(depth, 2*tiles) * 2 * ld}
+	fetch := gemmFetch{pair: ld, slot: 2 * ld, panel: ceil.Div(depth, 2*tiles) * 2 * ld}
 	if byRow {
 		first, at = strip*2*tiles, strip*2*tiles*ld
 		fetch = gemmFetch{pair: tiles * ld, slot: gemmStrip, panel: ld}

@@ -1,11 +1,13 @@
 package asm
 
+import "github.com/marge-go/marge/internal/ceil"
+
 // place returns the offset in a packed slab of the panel of B that starts at
 // column j. A slab holds its blocks one after the other, each with its panels.
 func (t *gemmTask) place(s *gemmStep, k0, k1, j int) int {
 	nr := t.kern.nr
 	first, _ := t.block(s.kb0)
-	width := ceilDiv(s.n1-s.n0, nr) * nr
+	width := ceil.Div(s.n1-s.n0, nr) * nr
 	return (k0-first)*width + (j-s.n0)*(k1-k0)
 }
 
@@ -36,7 +38,7 @@ func (t *gemmTask) packPanel(dst, b []float32, k0, k1, j int) {
 
 // packTiles packs columns k0 to k1 of rows i0 to i1 of A^T, tile by tile.
 func (t *gemmTask) packTiles(dst, a []float32, i0, i1, k0, k1 int) {
-	mr, depth, tiles := t.mr, k1-k0, ceilDiv(i1-i0, t.mr)
+	mr, depth, tiles := t.mr, k1-k0, ceil.Div(i1-i0, t.mr)
 	first := 0
 	if whole := depth &^ 7; t.kern.split8 != nil && tiles > 2 {
 		first = tiles - 2

@@ -1,5 +1,7 @@
 package asm
 
+import "github.com/marge-go/marge/internal/ceil"
+
 // A^T is multiplied in place for up to gemmDirectCols panels of columns, and B for
 // up to gemmDirectRows tiles of rows. Packing pays for operands that are used more.
 const (
@@ -38,7 +40,7 @@ const gemmPartWork = 1 << 18
 func (t *gemmTask) plan(threads int) {
 	t.kern = gemmKernelsOf(isa)
 	k := t.kern
-	t.kblocks = ceilDiv(t.K, k.kc)
+	t.kblocks = ceil.Div(t.K, k.kc)
 	kc := t.depth()
 	t.thin = t.TransB && t.M <= gemmThinRows && t.K >= t.M*gemmThinDepth
 	t.mr = k.mr
@@ -72,11 +74,11 @@ func (t *gemmTask) plan(threads int) {
 	}
 	packedA, packedB := 0, kc*k.nr*k.group
 	if t.packA {
-		packedA = ceilDiv(t.rows, t.mr) * t.mr * kc
+		packedA = ceil.Div(t.rows, t.mr) * t.mr * kc
 	}
-	if t.slabs(ceilDiv(t.M, t.pm)) {
+	if t.slabs(ceil.Div(t.M, t.pm)) {
 		// Half of the third-level cache for the slabs, but no more than an eighth for one.
-		panels := ceilDiv(ceilDiv(t.N, k.nr), t.pn)
+		panels := ceil.Div(ceil.Div(t.N, k.nr), t.pn)
 		budget := max(gemmL3()/max(8, 2*t.parts)/4/(kc*k.nr), 1) // panels of one block
 		t.slabBlocks = min(t.kblocks, max(budget/min(panels, 64), 1))
 		t.slabCols = min(max(budget/t.slabBlocks, 1), panels) * k.nr
@@ -149,8 +151,8 @@ func (t *gemmTask) cut(parts int) (pm, pn int) {
 		if parts%m != 0 {
 			continue
 		}
-		rows := ceilDiv(t.M, m)
-		panels := ceilDiv(ceilDiv(t.N, t.kern.nr), parts/m)
+		rows := ceil.Div(t.M, m)
+		panels := ceil.Div(ceil.Div(t.N, t.kern.nr), parts/m)
 		if cost := 10*rows*panels + 3*rows + panel*panels; best < 0 || cost < best {
 			best, pm, pn = cost, m, parts/m
 		}

@@ -1,5 +1,7 @@
 package asm
 
+import "github.com/marge-go/marge/internal/ceil"
+
 // Up to gemmThinRows rows of A are multiplied by a transposed B row by row, as dot
 // products, which read B once and in order. With fewer than gemmThinDepth products
 // for each row of A, the sums over the lanes cost more than packing.
@@ -36,7 +38,7 @@ func (t *gemmTask) doThin(w *gemmWork, p int) {
 	if t.perPart {
 		b0, b1 = span(t.Batch, t.parts, p)
 	} else {
-		n0, n1 = span(ceilDiv(t.N, 4), t.parts, p)
+		n0, n1 = span(ceil.Div(t.N, 4), t.parts, p)
 		n0, n1 = n0*4, min(n1*4, t.N)
 	}
 	if n0 >= n1 {

@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+
+	"github.com/marge-go/marge/internal/ceil"
 )
 
 // nanOp is a kernel with its inputs, of which each in turn gets a NaN. run
@@ -95,7 +97,7 @@ var nanOps = []nanOp{
 		return in
 	}},
 	{"Above", 2, func(in [][]float32) [][]float32 {
-		bits := make([]uint64, ceilDiv(len(in[0]), 64))
+		bits := make([]uint64, ceil.Div(len(in[0]), 64))
 		Above(bits, in[0], in[1])
 		y := make([]float32, len(in[0]))
 		for i := range y {

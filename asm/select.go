@@ -1,5 +1,7 @@
 package asm
 
+import "github.com/marge-go/marge/internal/ceil"
+
 import "fmt"
 
 // Above sets bit i%64 of bits[i/64] where x[i] is greater than the threshold or
@@ -12,8 +14,8 @@ import "fmt"
 // that it keeps, and looks at the few that are better. It sees every NaN among them,
 // and a threshold of NaN lets everything pass.
 func Above(bits []uint64, x, t []float32) {
-	if len(bits) != ceilDiv(len(x), 64) {
-		panic(fmt.Sprintf("above: bits has %d words, want %d for %d values", len(bits), ceilDiv(len(x), 64), len(x)))
+	if len(bits) != ceil.Div(len(x), 64) {
+		panic(fmt.Sprintf("above: bits has %d words, want %d for %d values", len(bits), ceil.Div(len(x), 64), len(x)))
 	}
 	if len(t) != 1 && len(t) != len(x) {
 		panic(fmt.Sprintf("above: %d thresholds for %d values, want one or as many", len(t), len(x)))

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/marge-go/marge/asm"
+	"github.com/marge-go/marge/internal/isatest"
 	"github.com/marge-go/marge/nn"
 	"github.com/marge-go/marge/tensor"
 )
@@ -17,18 +17,6 @@ var (
 	backend = tensor.NewCPU(1)
 	negInf  = float32(math.Inf(-1))
 )
-
-// onEachISA runs a test on every instruction set of the machine.
-func onEachISA(t *testing.T, test func(t *testing.T)) {
-	was := asm.Current()
-	defer asm.Use(was)
-	for _, isa := range asm.Supported() {
-		if err := asm.Use(isa); err != nil {
-			t.Fatal(err)
-		}
-		t.Run(isa.String(), test)
-	}
-}
 
 // layer returns attention with random weights that keep the size of vectors.
 func layer(width, heads int) *MultiHead {
@@ -153,7 +141,7 @@ func compare(t *testing.T, got []float32, want matrix) {
 var packs = [][]int32{{0, 1}, {0, 3, 4, 9}, {0, 5, 5, 17}, {0, 70, 73, 203}}
 
 func TestSelf(t *testing.T) {
-	onEachISA(t, func(t *testing.T) {
+	isatest.Each(t, func(t *testing.T) {
 		for _, heads := range []int{1, 3} {
 			a := layer(24, heads)
 			for _, offsets := range packs {
@@ -175,7 +163,7 @@ func TestSelf(t *testing.T) {
 }
 
 func TestCross(t *testing.T) {
-	onEachISA(t, func(t *testing.T) {
+	isatest.Each(t, func(t *testing.T) {
 		for _, heads := range []int{1, 3} {
 			a := layer(24, heads)
 			for _, offsets := range packs {
@@ -200,7 +188,7 @@ func TestCross(t *testing.T) {
 
 // Changing one document changes its own rows and no bit of the others'.
 func TestDocumentsDoNotInfluenceEachOther(t *testing.T) {
-	onEachISA(t, func(t *testing.T) {
+	isatest.Each(t, func(t *testing.T) {
 		a := layer(32, 4)
 		offsets := []int32{0, 30, 101, 120}
 		x := random(6, 120, 32)
@@ -220,7 +208,7 @@ func TestDocumentsDoNotInfluenceEachOther(t *testing.T) {
 
 // Changing one token changes no bit of the rows before it, and all after it.
 func TestLaterTokensDoNotInfluenceEarlierOnes(t *testing.T) {
-	onEachISA(t, func(t *testing.T) {
+	isatest.Each(t, func(t *testing.T) {
 		a := layer(32, 4)
 		offsets := []int32{0, 100}
 		x := random(8, 100, 32)
@@ -241,7 +229,7 @@ func TestLaterTokensDoNotInfluenceEarlierOnes(t *testing.T) {
 
 // What a masked document says changes no bit of the output and of any gradient.
 func TestMaskedEvidenceIsIgnored(t *testing.T) {
-	onEachISA(t, func(t *testing.T) {
+	isatest.Each(t, func(t *testing.T) {
 		a := layer(32, 4)
 		offsets, zOffsets := []int32{0, 70, 80}, []int32{0, 9, 50, 61}
 		x := random(10, 80, 32)
@@ -293,7 +281,7 @@ func total(tp *tensor.Tape, y *tensor.Tensor) *tensor.Tensor {
 // Where there is no evidence, or none to be seen, the output is what Out makes
 // of zeros, its bias, and gradients are finite.
 func TestNoEvidence(t *testing.T) {
-	onEachISA(t, func(t *testing.T) {
+	isatest.Each(t, func(t *testing.T) {
 		a := layer(32, 4)
 		x := random(14, 5, 32)
 		x.SetRequiresGrad(true)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/marge-go/marge/internal/isatest"
 	"github.com/marge-go/marge/nn"
 	"github.com/marge-go/marge/tensor"
 	"github.com/marge-go/marge/tensor/backendtest"
@@ -112,7 +113,7 @@ func (d *decoding) search(check func(name string, got, want []float32)) {
 
 // Attention to a cache is attention to the whole sequences.
 func TestSelfCached(t *testing.T) {
-	onEachISA(t, func(t *testing.T) {
+	isatest.Each(t, func(t *testing.T) {
 		b := tensor.NewCPU(2)
 		defer b.Close()
 		d := newDecoding(b)

@@ -8,24 +8,12 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/marge-go/marge/asm"
+	"github.com/marge-go/marge/internal/isatest"
 	"github.com/marge-go/marge/tensor"
 )
 
 // roundoff is the largest relative error of one float32 operation.
 const roundoff = 1.0 / (1 << 24)
-
-// onEachISA runs a test on every instruction set of the machine.
-func onEachISA(t *testing.T, test func(t *testing.T)) {
-	was := asm.Current()
-	defer asm.Use(was)
-	for _, isa := range asm.Supported() {
-		if err := asm.Use(isa); err != nil {
-			t.Fatal(err)
-		}
-		t.Run(isa.String(), test)
-	}
-}
 
 // fill sets a parameter to random values and returns them in float64.
 func fill(t *tensor.Tensor, rng *rand.Rand) []float64 {
@@ -77,7 +65,7 @@ func compare(t *testing.T, got *tensor.Tensor, want []float64, bound func(i int)
 var sizes = []struct{ rows, in, out int }{{1, 1, 1}, {2, 3, 5}, {7, 16, 33}, {33, 70, 17}}
 
 func TestLinear(t *testing.T) {
-	onEachISA(t, func(t *testing.T) {
+	isatest.Each(t, func(t *testing.T) {
 		b := tensor.NewCPU(1)
 		rng := rand.New(rand.NewPCG(1, 0))
 		for _, s := range sizes {
@@ -97,7 +85,7 @@ func TestLinear(t *testing.T) {
 }
 
 func TestEmbedding(t *testing.T) {
-	onEachISA(t, func(t *testing.T) {
+	isatest.Each(t, func(t *testing.T) {
 		b := tensor.NewCPU(1)
 		e := NewEmbedding(b, 6, 5)
 		table := fill(e.Weight, rand.New(rand.NewPCG(2, 0)))
@@ -114,7 +102,7 @@ func TestEmbedding(t *testing.T) {
 }
 
 func TestLayerNorm(t *testing.T) {
-	onEachISA(t, func(t *testing.T) {
+	isatest.Each(t, func(t *testing.T) {
 		b := tensor.NewCPU(1)
 		rng := rand.New(rand.NewPCG(3, 0))
 		for _, s := range sizes {
@@ -150,7 +138,7 @@ func TestLayerNorm(t *testing.T) {
 }
 
 func TestFeedForward(t *testing.T) {
-	onEachISA(t, func(t *testing.T) {
+	isatest.Each(t, func(t *testing.T) {
 		b := tensor.NewCPU(1)
 		rng := rand.New(rand.NewPCG(4, 0))
 		for _, s := range sizes {

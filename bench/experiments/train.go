@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"github.com/marge-go/marge/bench"
+	"github.com/marge-go/marge/internal/jsonx"
 	"github.com/marge-go/marge/marge"
 	"github.com/marge-go/marge/marge/checkpoint"
 	"github.com/marge-go/marge/marge/corpus"
@@ -80,7 +80,7 @@ func (e *env) train(ctx context.Context, s settings, seed uint64) (*training, st
 	path := filepath.Join(dir, "result.json")
 	if data, err := os.ReadFile(path); err == nil {
 		r := &training{}
-		if err := json.Unmarshal(data, r); err != nil {
+		if err := jsonx.Unmarshal(data, r); err != nil {
 			return nil, "", fmt.Errorf("%s: %w", path, err)
 		}
 		return r, dir, nil

@@ -13,12 +13,12 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"os"
 
+	"github.com/marge-go/marge/internal/jsonx"
 	"github.com/marge-go/marge/internal/osfile"
 	"github.com/marge-go/marge/marge"
 	"github.com/marge-go/marge/nn/safetensors"
@@ -82,7 +82,7 @@ func readBatch(path string) (*marge.Batch, error) {
 		return nil, err
 	}
 	var b marge.Batch
-	if err := json.Unmarshal(data, &b); err != nil {
+	if err := jsonx.Unmarshal(data, &b); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return &b, nil

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/marge-go/marge/internal/jsonx"
 	"github.com/marge-go/marge/internal/osfile"
 )
 
@@ -45,7 +46,7 @@ func readManifest(path string) (m manifest, err error) {
 	if err != nil {
 		return m, err
 	}
-	if err := json.Unmarshal(data, &m); err != nil {
+	if err := jsonx.Unmarshal(data, &m); err != nil {
 		return m, fmt.Errorf("%s: %w", manifestName, err)
 	}
 	if m.Version != manifestVersion {

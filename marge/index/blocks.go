@@ -38,8 +38,6 @@ func (p *perThread[T]) put(t *T) {
 // bounds of part i.
 func span(n, parts, i int) (from, to int) { return n * i / parts, n * (i + 1) / parts }
 
-func ceilDiv(a, b int) int { return (a + b - 1) / b }
-
 // lanes is the number of values that asm.Above compares at once: rows are padded
 // to a multiple of it.
 const lanes = 16

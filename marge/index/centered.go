@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/marge-go/marge/asm"
+	"github.com/marge-go/marge/internal/ceil"
 	"github.com/marge-go/marge/marge/internal/parallel"
 	"github.com/marge-go/marge/marge/vectors"
 )
@@ -90,7 +91,7 @@ func newCentered(ctx context.Context, run asm.Runner, v *Sparse, l *linker) (*ce
 		}
 		x.c = append(x.c, make([]float32, n))
 	}
-	blocks := ceilDiv(n, blockColumns)
+	blocks := ceil.Div(n, blockColumns)
 	x.start, x.entryRow, x.entryValue = make([][]int32, blocks), make([][]uint16, blocks), make([][]float32, blocks)
 	err = parallel.Run(ctx, run, blocks, func(b int) {
 		for r := b * blockColumns; r < min((b+1)*blockColumns, n); r++ {

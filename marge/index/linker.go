@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/marge-go/marge/asm"
+	"github.com/marge-go/marge/internal/ceil"
 	"github.com/marge-go/marge/marge/internal/parallel"
 	"github.com/marge-go/marge/marge/vectors"
 )
@@ -155,7 +156,7 @@ func (l *linker) newThread() *linkThread {
 		scores:     make([]float32, rows*columns),
 		columns:    make([]float32, columns),
 		thresholds: make([]float32, columns),
-		above:      make([]uint64, ceilDiv(columns, 64)),
+		above:      make([]uint64, ceil.Div(columns, 64)),
 	}
 }
 
@@ -208,7 +209,7 @@ func (d *dense) gather(buf *[]float32, from, to int) []float32 {
 // and columns c0 to c1.
 func (l *linker) selectPairs(w *linkThread, r0, r1, c0, c1 int) {
 	n := c1 - c0
-	columns, thresholds, above := w.columns[:n], w.thresholds[:n], w.above[:ceilDiv(n, 64)]
+	columns, thresholds, above := w.columns[:n], w.thresholds[:n], w.above[:ceil.Div(n, 64)]
 	// The thresholds are those of a row of this language with these minima.
 	var lang int
 	var mono, cross float32

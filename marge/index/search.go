@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/marge-go/marge/asm"
+	"github.com/marge-go/marge/internal/ceil"
 	"github.com/marge-go/marge/internal/heap"
 )
 
@@ -62,10 +63,10 @@ type searcher struct {
 
 func newSearch(f *Flat, queries []float32, k int) *search {
 	s := &search{flat: f, queries: queries, n: len(queries) / f.dim, k: k}
-	s.blocks = ceilDiv(s.n, queryBlock)
-	perBlock := ceilDiv(s.n, s.blocks)
+	s.blocks = ceil.Div(s.n, queryBlock)
+	perBlock := ceil.Div(s.n, s.blocks)
 	segment := max(vectorBlock, searchWork/(perBlock*f.dim))
-	s.segments = ceilDiv(f.Len(), segment)
+	s.segments = ceil.Div(f.Len(), segment)
 	return s
 }
 
@@ -82,7 +83,7 @@ func (s *search) newSearcher() *searcher {
 		}
 	}
 	w.scores = make([]float32, vectorBlock*padded(min(s.n, queryBlock)))
-	w.above = make([]uint64, vectorBlock*ceilDiv(min(s.n, someQueries), 64))
+	w.above = make([]uint64, vectorBlock*ceil.Div(min(s.n, someQueries), 64))
 	return w
 }
 
@@ -101,7 +102,7 @@ func (s *search) part(part int) {
 	defer s.threads.put(w)
 	q0, q1 := span(s.n, s.blocks, part%s.blocks)
 	from, to := span(s.flat.Len(), s.segments, part/s.blocks)
-	blocks := ceilDiv(to-from, vectorBlock)
+	blocks := ceil.Div(to-from, vectorBlock)
 	for b := range blocks {
 		v0, v1 := span(to-from, blocks, b)
 		if n := q1 - q0; s.flat.dim >= deep && n > thinQueries && n <= someQueries {
@@ -124,7 +125,7 @@ func (s *search) rowsOfQueries(w *searcher, q0, q1, v0, v1 int) {
 	} else {
 		innerProducts(queries, vectors, dim, w.scores, n)
 	}
-	above := w.above[:ceilDiv(n, 64)]
+	above := w.above[:ceil.Div(n, 64)]
 	for q := q0; q < q1; q++ {
 		row := w.scores[(q-q0)*n : (q-q0+1)*n]
 		asm.Above(above, row, w.thresholds[q:q+1])
@@ -142,7 +143,7 @@ func (s *search) rowsOfQueries(w *searcher, q0, q1, v0, v1 int) {
 func (s *search) someQueries(w *searcher, q0, q1, v0, v1 int) {
 	dim, ld := s.flat.dim, padded(q1-q0)
 	innerProducts(s.flat.vectors[v0*dim:v1*dim], s.queries[q0*dim:q1*dim], dim, w.scores, ld)
-	words := ceilDiv(ld, 64)
+	words := ceil.Div(ld, 64)
 	above := w.above[:(v1-v0)*words]
 	for v := range v1 - v0 {
 		asm.Above(above[v*words:(v+1)*words], w.scores[v*ld:(v+1)*ld], w.thresholds[q0:q0+ld])

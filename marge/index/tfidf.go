@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/marge-go/marge/asm"
+	"github.com/marge-go/marge/internal/ceil"
 	"github.com/marge-go/marge/marge/internal/parallel"
 )
 
@@ -133,7 +134,7 @@ type countPart struct {
 func countRows(
 	ctx context.Context, run asm.Runner, docs [][]int32, features int, weigh func(columns []int32, values []float32),
 ) (*Sparse, error) {
-	parts := make([]countPart, ceilDiv(len(docs), countDocs))
+	parts := make([]countPart, ceil.Div(len(docs), countDocs))
 	var threads perThread[[]int32] // occurrences of each feature in a document
 	err := parallel.Run(ctx, run, len(parts), func(part int) {
 		counts := threads.take(func() *[]int32 { c := make([]int32, features); return &c })

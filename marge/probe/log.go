@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/marge-go/marge/internal/jsonx"
 	"github.com/marge-go/marge/internal/osfile"
 )
 
@@ -247,7 +248,7 @@ func readLines(path string, content []byte) ([]logLine, *DamageError) {
 			break
 		}
 		r := &Record{}
-		err := json.Unmarshal(text, r)
+		err := jsonx.Unmarshal(text, r)
 		if err == nil && r.Step < 1 {
 			err = fmt.Errorf("step %d is out of order", r.Step)
 		}

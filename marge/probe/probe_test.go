@@ -382,7 +382,7 @@ func TestLogDamaged(t *testing.T) {
 		steps []int
 		want  []string // parts of the error, one a damaged line
 	}{
-		{`{"step":1} nonsense {"step":3}`, []int{1, 3}, []string{"metrics.jsonl:2: invalid character"}},
+		{`{"step":1} nonsense {"step":3}`, []int{1, 3}, []string{"metrics.jsonl:2: jsontext: invalid character"}},
 		{`{"step":2} {"step":2}`, []int{2}, []string{"metrics.jsonl:2: step 2 is out of order"}},
 		{`{"loss":2} {"step":4}`, []int{4}, []string{"metrics.jsonl:1: step 0 is out of order"}},
 		{`{"step":1,"train":{"loss":""}}`, nil, []string{"metrics.jsonl:1: json"}},

@@ -7,25 +7,13 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/marge-go/marge/asm"
+	"github.com/marge-go/marge/internal/isatest"
 	"github.com/marge-go/marge/nn"
 	"github.com/marge-go/marge/tensor"
 )
 
 // roundoff is the largest relative error of one float32 operation.
 const roundoff = 1.0 / (1 << 24)
-
-// onEachISA runs a test on every instruction set of the machine.
-func onEachISA(t *testing.T, test func(t *testing.T)) {
-	was := asm.Current()
-	defer asm.Use(was)
-	for _, isa := range asm.Supported() {
-		if err := asm.Use(isa); err != nil {
-			t.Fatal(err)
-		}
-		t.Run(isa.String(), test)
-	}
-}
 
 // parameters returns a matrix, a vector and a scalar of random values.
 func parameters(seed uint64) []nn.Parameter {
@@ -121,7 +109,7 @@ func TestAdamW(t *testing.T) {
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			onEachISA(t, func(t *testing.T) {
+			isatest.Each(t, func(t *testing.T) {
 				params := parameters(1)
 				o := NewAdamW(params)
 				c.change(o)
@@ -209,7 +197,7 @@ func TestResume(t *testing.T) {
 			o.Step(0.01/float64(step), 0.75)
 		}
 	}
-	onEachISA(t, func(t *testing.T) {
+	isatest.Each(t, func(t *testing.T) {
 		straight := parameters(3)
 		run(straight, NewAdamW(straight), 1, 20)
 
@@ -387,7 +375,7 @@ func TestGradNorm(t *testing.T) {
 func TestGradNormNotFinite(t *testing.T) {
 	for _, bad := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
 		for _, name := range []string{"matrix", "vector", "scalar"} {
-			onEachISA(t, func(t *testing.T) {
+			isatest.Each(t, func(t *testing.T) {
 				params := parameters(1)
 				setGradients(params, 1)
 				at := slices.IndexFunc(params, func(p nn.Parameter) bool { return p.Name == name })
