@@ -29,6 +29,13 @@ type Backend interface {
 	// Download copies a contiguous float32 tensor to the host.
 	Download(dst []float32, src *Tensor)
 
+	// Map sets (adds) dst = e(in...), element by element, the inputs being broadcast to the shape of dst. All
+	// tensors can have any strides, but no two elements of dst the same place. dst can be an input.
+	Map(dst *Tensor, e *Expr, in []*Tensor, accumulate bool)
+	// Reduce sets (adds) each element of dst to the reduction of the elements of x that fall on it: dst has the rank
+	// of x, and size 1 where elements are put together. Any strides.
+	Reduce(dst *Tensor, op ReduceOp, x *Tensor, accumulate bool)
+
 	// Fill sets every element of a contiguous tensor.
 	Fill(dst *Tensor, value float32)
 	// Add sets dst = a + b, all contiguous.

@@ -57,8 +57,8 @@ func (tp *Tape) gradient(t *Tensor) (g *Tensor, accumulate bool) {
 		all := tp.sum(t.base)
 		g = tp.tensors.get()
 		*g = *all
-		g.rank, g.shape = t.rank, t.shape
-		// all is contiguous with the shape of base, as base is in all that Rows and Columns are taken of.
+		// The gradient has the layout of base, which is contiguous.
+		g.rank, g.shape, g.strides = t.rank, t.shape, t.strides
 		g.offset = all.offset + t.offset - t.base.offset
 		return g, true
 	}

@@ -56,7 +56,7 @@ func (tp *Tape) add(out, a, b *Tensor) *Tensor {
 	tp.backend.Add(out, a, b)
 	if tp.result(out, a, b) {
 		r := tp.push()
-		r.backward, r.out, r.in = addBackward, out, [4]*Tensor{a, b}
+		r.backward, r.out, r.in = addBackward, out, [MaxExprInputs]*Tensor{a, b}
 	}
 	return out
 }
@@ -82,7 +82,7 @@ func (tp *Tape) Scale(alpha float32, x *Tensor) *Tensor {
 	tp.backend.Scale(out, alpha, x)
 	if tp.result(out, x) {
 		r := tp.push()
-		r.backward, r.out, r.in, r.f = scaleBackward, out, [4]*Tensor{x}, alpha
+		r.backward, r.out, r.in, r.f = scaleBackward, out, [MaxExprInputs]*Tensor{x}, alpha
 	}
 	return out
 }
@@ -103,7 +103,7 @@ func (tp *Tape) MulScalar(x, s *Tensor) *Tensor {
 	tp.backend.MulScalar(out, x, s, false)
 	if tp.result(out, x, s) {
 		r := tp.push()
-		r.backward, r.out, r.in = mulScalarBackward, out, [4]*Tensor{x, s}
+		r.backward, r.out, r.in = mulScalarBackward, out, [MaxExprInputs]*Tensor{x, s}
 	}
 	return out
 }
@@ -126,7 +126,7 @@ func (tp *Tape) Dot(a, b *Tensor) *Tensor {
 	tp.backend.AddDot(out, a, b, false)
 	if tp.result(out, a, b) {
 		r := tp.push()
-		r.backward, r.out, r.in = dotBackward, out, [4]*Tensor{a, b}
+		r.backward, r.out, r.in = dotBackward, out, [MaxExprInputs]*Tensor{a, b}
 	}
 	return out
 }
@@ -146,7 +146,7 @@ func (tp *Tape) Linear(x, w, b *Tensor) *Tensor {
 	out.use = useTemporary
 	if tp.result(out, x, w, b) {
 		r := tp.push()
-		r.backward, r.out, r.in = linearBackward, out, [4]*Tensor{x, w, b}
+		r.backward, r.out, r.in = linearBackward, out, [MaxExprInputs]*Tensor{x, w, b}
 	}
 	return out
 }
@@ -161,7 +161,7 @@ func (tp *Tape) LinearGELU(x, w, b *Tensor) *Tensor {
 	out := tp.linear(x, w, b, &pre)
 	if tp.result(out, x, w, b) {
 		r := tp.push()
-		r.backward, r.out, r.in, r.saved[0] = linearGELUBackward, out, [4]*Tensor{x, w, b}, pre
+		r.backward, r.out, r.in, r.saved[0] = linearGELUBackward, out, [MaxExprInputs]*Tensor{x, w, b}, pre
 	}
 	return out
 }
@@ -198,7 +198,7 @@ func (tp *Tape) FeedForward(x, w1, b1, w2, b2 *Tensor) *Tensor {
 	tp.release(h)
 	if tp.result(out, x, w1, b1, w2, b2) {
 		r := tp.push()
-		r.backward, r.out, r.in, r.saved = feedForwardBackward, out, [4]*Tensor{x, w1, b1}, [3]*Tensor{pre, w2, b2}
+		r.backward, r.out, r.in, r.saved = feedForwardBackward, out, [MaxExprInputs]*Tensor{x, w1, b1}, [3]*Tensor{pre, w2, b2}
 	}
 	return out
 }
@@ -269,7 +269,7 @@ func (tp *Tape) MatMul(a, b *Tensor, transB bool) *Tensor {
 	tp.backend.Gemm(out, a, b, GemmOptions{TransB: transB, Alpha: 1})
 	if tp.result(out, a, b) {
 		r := tp.push()
-		r.backward, r.out, r.in, r.flag = matMulBackward, out, [4]*Tensor{a, b}, transB
+		r.backward, r.out, r.in, r.flag = matMulBackward, out, [MaxExprInputs]*Tensor{a, b}, transB
 	}
 	return out
 }
@@ -292,7 +292,7 @@ func (tp *Tape) GELU(x *Tensor) *Tensor {
 	tp.backend.GELU(out, x)
 	if tp.result(out, x) {
 		r := tp.push()
-		r.backward, r.out, r.in = geluBackward, out, [4]*Tensor{x}
+		r.backward, r.out, r.in = geluBackward, out, [MaxExprInputs]*Tensor{x}
 	}
 	return out
 }
@@ -316,7 +316,7 @@ func (tp *Tape) LayerNorm(x, gamma, beta *Tensor, eps float32) *Tensor {
 	tp.result(out, x, gamma, beta)
 	if tp.recording { // also without a gradient, for Recompute
 		r := tp.push()
-		r.backward, r.forward, r.out, r.in = layerNormBackward, layerNormForward, out, [4]*Tensor{x, gamma, beta}
+		r.backward, r.forward, r.out, r.in = layerNormBackward, layerNormForward, out, [MaxExprInputs]*Tensor{x, gamma, beta}
 		r.saved, r.f = [3]*Tensor{mean, rstd}, eps
 		out.record = len(tp.records)
 	}
@@ -351,7 +351,7 @@ func (tp *Tape) Dropout(x *Tensor, p float32) *Tensor {
 	tp.backend.Dropout(out, x, p, tp.seed, stream)
 	if tp.result(out, x) {
 		r := tp.push()
-		r.backward, r.out, r.in = dropoutBackward, out, [4]*Tensor{x}
+		r.backward, r.out, r.in = dropoutBackward, out, [MaxExprInputs]*Tensor{x}
 		r.f, r.seed, r.stream = p, tp.seed, stream
 	}
 	return out
@@ -371,7 +371,7 @@ func (tp *Tape) AddDropout(x, y *Tensor, p float32) *Tensor {
 	tp.overwritten(y, taken)
 	if tp.result(out, x, y) {
 		r := tp.push()
-		r.backward, r.out, r.in = addDropoutBackward, out, [4]*Tensor{y, x}
+		r.backward, r.out, r.in = addDropoutBackward, out, [MaxExprInputs]*Tensor{y, x}
 		r.f, r.seed, r.stream = p, tp.seed, stream
 	}
 	return out

@@ -37,7 +37,7 @@ func (tp *Tape) Attention(q, k, v, bias *Tensor, o AttentionOptions) *Tensor {
 	tp.backend.Attention(out, lse, q, k, v, bias, opt)
 	if tp.result(out, q, k, v, bias) {
 		r := tp.push()
-		r.backward, r.out, r.in = attentionBackward, out, [4]*Tensor{q, k, v, bias}
+		r.backward, r.out, r.in = attentionBackward, out, [MaxExprInputs]*Tensor{q, k, v, bias}
 		r.saved[0], r.attn = lse, opt
 	}
 	return out

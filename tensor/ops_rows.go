@@ -11,7 +11,7 @@ func (tp *Tape) Gather(table, rows *Tensor, scale float32) *Tensor {
 	tp.backend.Gather(out, table, rows, scale, false)
 	if tp.result(out, table) {
 		r := tp.push()
-		r.backward, r.out, r.in, r.f = gatherBackward, out, [4]*Tensor{table, rows}, scale
+		r.backward, r.out, r.in, r.f = gatherBackward, out, [MaxExprInputs]*Tensor{table, rows}, scale
 	}
 	return out
 }
@@ -31,7 +31,7 @@ func (tp *Tape) AddGather(x, table, rows *Tensor, scale float32) *Tensor {
 	tp.overwritten(x, taken)
 	if tp.result(out, x, table) {
 		r := tp.push()
-		r.backward, r.out, r.in, r.f = addGatherBackward, out, [4]*Tensor{table, rows, x}, scale
+		r.backward, r.out, r.in, r.f = addGatherBackward, out, [MaxExprInputs]*Tensor{table, rows, x}, scale
 	}
 	return out
 }
@@ -58,7 +58,7 @@ func (tp *Tape) SegmentMean(x *Tensor, offsets []int32) *Tensor {
 	tp.backend.SegmentMean(out, x, offsets)
 	if tp.result(out, x) {
 		r := tp.push()
-		r.backward, r.out, r.in, r.offsets = segmentMeanBackward, out, [4]*Tensor{x}, offsets
+		r.backward, r.out, r.in, r.offsets = segmentMeanBackward, out, [MaxExprInputs]*Tensor{x}, offsets
 	}
 	return out
 }
@@ -83,7 +83,7 @@ func (tp *Tape) LinearMax(x, w *Tensor, offsets []int32) *Tensor {
 	tp.release(products)
 	if tp.result(out, x, w) {
 		r := tp.push()
-		r.backward, r.out, r.in, r.saved[0] = linearMaxBackward, out, [4]*Tensor{x, w}, rows
+		r.backward, r.out, r.in, r.saved[0] = linearMaxBackward, out, [MaxExprInputs]*Tensor{x, w}, rows
 	}
 	return out
 }
@@ -102,7 +102,7 @@ func (tp *Tape) Normalize(x *Tensor) *Tensor {
 	tp.backend.Normalize(out, norm, x)
 	if tp.result(out, x) {
 		r := tp.push()
-		r.backward, r.out, r.in, r.saved[0] = normalizeBackward, out, [4]*Tensor{x}, norm
+		r.backward, r.out, r.in, r.saved[0] = normalizeBackward, out, [MaxExprInputs]*Tensor{x}, norm
 	}
 	return out
 }

@@ -22,7 +22,8 @@ type Tape struct {
 	attention  slab[AttentionOptions]
 	records    []record
 	early      []earlyGradient
-	generation uint32 // the number of Resets
+	operands   []*Tensor // of the backend's Map, used again and again
+	generation uint32    // the number of Resets
 	recording  bool
 	training   bool
 	spent      bool // Backward was called
@@ -36,7 +37,8 @@ type record struct {
 	backward func(tp *Tape, r *record)
 	forward  func(tp *Tape, r *record) // computes out again, or nil
 	out      *Tensor
-	in       [4]*Tensor
+	in       [MaxExprInputs]*Tensor
+	expr     *Expr
 	saved    [3]*Tensor
 	offsets  []int32
 	attn     *AttentionOptions

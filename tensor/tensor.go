@@ -53,7 +53,7 @@ func (d DType) Size() int {
 }
 
 // MaxRank is the largest number of dimensions of a tensor.
-const MaxRank = 4
+const MaxRank = 6
 
 // Storage is memory that a backend gave out. On the host exactly one of the
 // slices is set; a device backend keeps its handle in Device.
@@ -124,8 +124,8 @@ func FromInt32s(b Backend, data []int32, shape ...int) *Tensor {
 }
 
 func (t *Tensor) init(b Backend, dt DType, shape []int) {
-	if len(shape) == 0 || len(shape) > MaxRank {
-		panic(fmt.Sprintf("tensor: shape %v: want 1 to %d dimensions", slices.Clone(shape), MaxRank))
+	if len(shape) > MaxRank {
+		panic(fmt.Sprintf("tensor: shape %v: want at most %d dimensions", slices.Clone(shape), MaxRank))
 	}
 	t.backend, t.dtype, t.rank = b, dt, len(shape)
 	stride := 1
@@ -171,7 +171,7 @@ func (t *Tensor) Len() int {
 // Rows returns the product of all dimensions but the last.
 func (t *Tensor) Rows() int {
 	n := 1
-	for _, d := range t.shape[:t.rank-1] {
+	for _, d := range t.shape[:max(t.rank-1, 0)] {
 		n *= d
 	}
 	return n

@@ -116,6 +116,22 @@ func (b *OpaqueBackend) AdamWAll(calls []tensor.AdamWCall) {
 	}
 }
 
+// Map implements tensor.Backend.
+func (b *OpaqueBackend) Map(dst *tensor.Tensor, e *tensor.Expr, in []*tensor.Tensor, accumulate bool) {
+	b.launch("map")
+	inputs := make([]*tensor.Tensor, len(in))
+	for i, t := range in {
+		inputs[i] = host(t)
+	}
+	b.cpu.Map(host(dst), e, inputs, accumulate)
+}
+
+// Reduce implements tensor.Backend.
+func (b *OpaqueBackend) Reduce(dst *tensor.Tensor, op tensor.ReduceOp, x *tensor.Tensor, accumulate bool) {
+	b.launch("reduce")
+	b.cpu.Reduce(host(dst), op, host(x), accumulate)
+}
+
 // Fill implements tensor.Backend.
 func (b *OpaqueBackend) Fill(dst *tensor.Tensor, value float32) {
 	b.launch("fill")
