@@ -35,6 +35,9 @@ func (tp *Tape) backward() {
 			for _, in := range r.in {
 				tp.recompute(in)
 			}
+			for _, in := range r.list {
+				tp.recompute(in)
+			}
 			r.backward(tp, r)
 			tp.release(r.out.grad)
 			r.out.grad = nil

@@ -130,7 +130,7 @@ func compare(t *testing.T, what string, got []float32, want []float64, tol float
 }
 
 func TestGradients(t *testing.T) {
-	for _, c := range gradCases() {
+	for _, c := range append(gradCases(), gradCasesOfShapes()...) {
 		t.Run(c.name, func(t *testing.T) { c.run(t) })
 	}
 }

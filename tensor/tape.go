@@ -23,6 +23,7 @@ type Tape struct {
 	records    []record
 	early      []earlyGradient
 	operands   []*Tensor // of the backend's Map, used again and again
+	lists      []*Tensor // those of the records
 	generation uint32    // the number of Resets
 	recording  bool
 	training   bool
@@ -39,6 +40,8 @@ type record struct {
 	out      *Tensor
 	in       [MaxExprInputs]*Tensor
 	expr     *Expr
+	axis     int
+	list     []*Tensor // more inputs
 	saved    [3]*Tensor
 	offsets  []int32
 	attn     *AttentionOptions
@@ -106,6 +109,8 @@ func (tp *Tape) Reset(mode Mode, seed uint64) {
 	tp.attention.reset()
 	clear(tp.records)
 	tp.records = tp.records[:0]
+	clear(tp.lists)
+	tp.lists = tp.lists[:0]
 	tp.generation++
 	tp.recording, tp.training, tp.spent = mode != Inference, mode == Training, false
 	tp.seed, tp.streams = seed, 0
