@@ -160,6 +160,9 @@ func (a *reduceArgs) combine(n int) {
 // reduceOne reduces the elements first to last that fall on one result.
 func (a *reduceArgs) reduceOne(at, first, last int) float64 {
 	result := a.op.identity()
+	if first == last {
+		return result
+	}
 	p := a.reduced.seek(first)
 	stride := a.reduced.strides[a.reduced.rank-1][0]
 	for first < last {
@@ -183,6 +186,9 @@ func (a *reduceArgs) reduceOne(at, first, last int) float64 {
 func (a *reduceArgs) reduceColumns(values []float64, at, first, last int) {
 	for i := range values {
 		values[i] = a.op.identity()
+	}
+	if first == last {
+		return
 	}
 	p := a.reduced.seek(first)
 	var buffer [reduceBlock]float32

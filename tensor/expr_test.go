@@ -6,64 +6,6 @@ import (
 	"testing"
 )
 
-// eval computes an expression in float64, instruction by instruction.
-func (e *Expr) eval(in []float64) float64 {
-	var r [maxRegisters]float64
-	copy(r[:], in)
-	for _, c := range e.code {
-		a, b := r[c.A], r[c.B]
-		var y float64
-		switch c.Op {
-		case OpConst:
-			y = float64(c.Value)
-		case OpAdd:
-			y = a + b
-		case OpSub:
-			y = a - b
-		case OpMul:
-			y = a * b
-		case OpDiv:
-			y = a / b
-		case OpMax:
-			y = max(a, b)
-		case OpMin:
-			y = min(a, b)
-		case OpPow:
-			y = math.Pow(a, b)
-		case OpLess:
-			y = float64(truth(a < b))
-		case OpEqual:
-			y = float64(truth(a == b))
-		case OpNeg:
-			y = -a
-		case OpAbs:
-			y = math.Abs(a)
-		case OpSqrt:
-			y = math.Sqrt(a)
-		case OpExp:
-			y = math.Exp(a)
-		case OpLog:
-			y = math.Log(a)
-		case OpLog1p:
-			y = math.Log1p(a)
-		case OpTanh:
-			y = math.Tanh(a)
-		case OpErf:
-			y = math.Erf(a)
-		case OpSin:
-			y = math.Sin(a)
-		case OpCos:
-			y = math.Cos(a)
-		case OpWhere:
-			if y = b; a == 0 {
-				y = r[c.C]
-			}
-		}
-		r[c.To] = y
-	}
-	return r[e.result]
-}
-
 var allExprs = []*Expr{
 	exprSub, exprMul, exprDiv, exprPow, exprMaximum, exprMinimum, exprLess, exprEqual, exprNeg, exprAbs, exprExp, exprLog,
 	exprLog1p, exprSqrt, exprRsqrt, exprTanh, exprErf, exprSin, exprCos, exprSigmoid, exprReLU, exprSiLU, exprGELUTanh,
@@ -86,14 +28,14 @@ func TestExprGradients(t *testing.T) {
 				const h = 1e-6
 				x := in[i]
 				in[i] = x + h
-				high := e.eval(in)
+				high := e.Eval(in)
 				in[i] = x - h
-				low := e.eval(in)
+				low := e.Eval(in)
 				in[i] = x
 				want := (high - low) / (2 * h) * 0.7
 				got := 0.0
 				if g := e.gradients[i]; g != nil {
-					got = g.eval(append(in[:len(in):len(in)], 0.7))
+					got = g.Eval(append(in[:len(in):len(in)], 0.7))
 				}
 				if math.Abs(got-want) > 1e-7*max(1, math.Abs(want)) {
 					t.Errorf("%s%v: gradient by input %d is %v, by differences %v", e.name, in, i, got, want)
@@ -180,7 +122,7 @@ func TestMap(t *testing.T) {
 					for k, x := range in {
 						values[k] = x.at(index)
 					}
-					if w := e.eval(values); !(math.Abs(float64(got[i])-w) <= 2e-6*max(1, math.Abs(w))) {
+					if w := e.Eval(values); !(math.Abs(float64(got[i])-w) <= 2e-6*max(1, math.Abs(w))) {
 						t.Fatalf("%s of %v at %v: %v, want %v", e.name, in, index, got[i], w)
 					}
 					for k, x := range in {
@@ -191,7 +133,7 @@ func TestMap(t *testing.T) {
 									place += at * x.strides[d]
 								}
 							}
-							v := g.eval(append(values[:len(values):len(values)], float64(weights[i])))
+							v := g.Eval(append(values[:len(values):len(values)], float64(weights[i])))
 							want[k][place] += v
 							size[k][place] += math.Abs(v)
 						}

@@ -37,6 +37,8 @@ func Run(t *testing.T, open func() (tensor.Backend, error), tol Tolerance) {
 	}{
 		{"Memory", (*suite).memory},
 		{"Elements", (*suite).elements},
+		{"Map", (*suite).maps},
+		{"Reduce", (*suite).reductions},
 		{"Dropout", (*suite).dropout},
 		{"Sums", (*suite).sums},
 		{"Gemm", (*suite).gemm},
