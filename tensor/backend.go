@@ -53,7 +53,9 @@ type Backend interface {
 	// SumSquares returns the sum of the squares of a contiguous tensor, accumulated in float64.
 	SumSquares(x *Tensor) float64
 
-	// Gemm sets C = act(alpha*op(A)*op(B) + beta*C + bias).
+	// Gemm sets C = act(alpha*op(A)*op(B) + beta*C + bias) for the matrices of the last two dimensions. The others are
+	// broadcast, and can have any strides. Where C has size 1 in one of them, the products are summed over it. A bias or
+	// an activation is for matrices alone.
 	Gemm(c, a, b *Tensor, o GemmOptions)
 	// GELU sets dst = x*Phi(x), exact (erf) form.
 	GELU(dst, x *Tensor)

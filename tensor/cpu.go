@@ -73,14 +73,14 @@ func rowGrain(width int) int { return max(1, elementGrain/max(width, 1)) }
 // matrix returns the elements of a float32 matrix, from its first on, and the
 // distance between the starts of its rows, whose elements are adjacent.
 func matrix(t *Tensor) (data []float32, ld int) {
-	if t.rank != 2 || t.dtype != Float32 || t.strides[1] != 1 && t.shape[1] > 1 {
-		panic(fmt.Sprintf("tensor: %v with strides %v is no row-major matrix", t, t.Strides()))
+	if t.rank != 2 {
+		panic(fmt.Sprintf("tensor: %v is no matrix", t))
 	}
-	data = t.store.F32[t.offset:]
+	data, ld = matrices(t)
 	if t.shape[0] > 0 && t.shape[1] > 0 {
 		data = data[: (t.shape[0]-1)*t.strides[0]+t.shape[1] : (t.shape[0]-1)*t.strides[0]+t.shape[1]]
 	}
-	return data, max(t.strides[0], 1)
+	return data, ld
 }
 
 // floatsOrNil is Float32s for arguments that may be missing.
@@ -275,28 +275,4 @@ func (c *CPU) AdamW(p, g, m, v *Tensor, o AdamWOptions) {
 
 func adamW(a *adamArgs, lo, hi int) {
 	asm.AdamW(a.p[lo:hi], a.g[lo:hi], a.m[lo:hi], a.v[lo:hi], &a.params)
-}
-
-// Gemm implements Backend.
-func (c *CPU) Gemm(out, a, b *Tensor, o GemmOptions) {
-	c.pool.mustBeOpen()
-	g, _ := c.gemms.Get().(*asm.GemmArgs)
-	if g == nil {
-		g = new(asm.GemmArgs)
-	}
-	*g = asm.GemmArgs{TransA: o.TransA, TransB: o.TransB, Alpha: o.Alpha, Beta: o.Beta, Bias: floatsOrNil(o.Bias)}
-	g.M, g.N, g.K = out.shape[0], out.shape[1], a.shape[1]
-	if o.TransA {
-		g.K = a.shape[0]
-	}
-	g.A, g.LDA = matrix(a)
-	g.B, g.LDB = matrix(b)
-	g.C, g.LDC = matrix(out)
-	if o.GELU {
-		g.Activation = asm.GELUActivation
-		g.PreActivation = floatsOrNil(o.PreActivation)
-	}
-	asm.Gemm(c.pool, g)
-	*g = asm.GemmArgs{}
-	c.gemms.Put(g)
 }

@@ -179,7 +179,7 @@ func (tp *Tape) linear(x, w, b *Tensor, pre **Tensor) *Tensor {
 		o.PreActivation = *pre
 	}
 	out := tp.New(x.shape[0], w.shape[0])
-	tp.backend.Gemm(out, x, w, o)
+	tp.product(out, x, w, o)
 	return out
 }
 
@@ -236,51 +236,6 @@ func (tp *Tape) linearGradients(r *record, dy *Tensor) {
 func (tp *Tape) addRows(b, dy *Tensor) {
 	if g, accumulate := tp.gradient(b); g != nil {
 		tp.backend.AddRows(g, dy, accumulate)
-	}
-}
-
-// productGradient adds op(a) op(b) to the gradient of t.
-func (tp *Tape) productGradient(t, a, b *Tensor, transA, transB bool) {
-	g, accumulate := tp.gradient(t)
-	if g == nil {
-		return
-	}
-	o := GemmOptions{TransA: transA, TransB: transB, Alpha: 1}
-	if accumulate {
-		o.Beta = 1
-	}
-	tp.backend.Gemm(g, a, b, o)
-}
-
-// MatMul returns a b for a [m, k] and b [k, n], or a b^T for b [n, k] if
-// transB.
-func (tp *Tape) MatMul(a, b *Tensor, transB bool) *Tensor {
-	tp.read("matmul", a, b)
-	mustShape("matmul", "a", a, Float32, -1, -1)
-	mustShape("matmul", "b", b, Float32, -1, -1)
-	k, n := b.shape[0], b.shape[1]
-	if transB {
-		k, n = n, k
-	}
-	if a.shape[1] != k {
-		panic(fmt.Sprintf("matmul: inner dimensions differ: %v x %v (transB %v)", a, b, transB))
-	}
-	out := tp.New(a.shape[0], n)
-	tp.backend.Gemm(out, a, b, GemmOptions{TransB: transB, Alpha: 1})
-	if tp.result(out, a, b) {
-		r := tp.push()
-		r.backward, r.out, r.in, r.flag = matMulBackward, out, [MaxExprInputs]*Tensor{a, b}, transB
-	}
-	return out
-}
-
-func matMulBackward(tp *Tape, r *record) {
-	a, b, dy := r.in[0], r.in[1], r.out.grad
-	tp.productGradient(a, dy, b, false, !r.flag)
-	if r.flag {
-		tp.productGradient(b, dy, a, true, false)
-	} else {
-		tp.productGradient(b, a, dy, true, false)
 	}
 }
 

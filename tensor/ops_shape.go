@@ -81,8 +81,8 @@ func (tp *Tape) Slice(x *Tensor, axis, lo, hi int) *Tensor {
 		panic(fmt.Sprintf("slice: %d:%d of axis %d of %v", lo, hi, axis, x))
 	}
 	v := tp.view("slice", x, useViewed)
-	v.offset += lo * x.strides[axis]
 	v.shape[axis] = hi - lo
+	v.move(lo * x.strides[axis])
 	return v
 }
 
@@ -181,9 +181,17 @@ func (tp *Tape) Concat(axis int, parts ...*Tensor) *Tensor {
 func (tp *Tape) piece(t *Tensor, axis, at, n int) *Tensor {
 	v := tp.tensors.get()
 	*v = *t
-	v.offset += at * t.strides[axis]
 	v.shape[axis] = n
+	v.move(at * t.strides[axis])
 	return v
+}
+
+// move moves a view in memory, unless it is empty: its place could be beyond the
+// end.
+func (t *Tensor) move(by int) {
+	if t.Len() > 0 {
+		t.offset += by
+	}
 }
 
 func concatBackward(tp *Tape, r *record) {

@@ -190,8 +190,8 @@ func (tp *Tape) Columns(x *Tensor, lo, hi int) *Tensor {
 		panic(fmt.Sprintf("columns: %d:%d of %v", lo, hi, x))
 	}
 	v := tp.view("columns", x, useViewed)
-	v.offset += lo
 	v.shape[1] = hi - lo
+	v.move(lo)
 	return v
 }
 

@@ -94,3 +94,108 @@ func (s *suite) gemmCase(m, n, k int, transA, transB bool) {
 		})
 	}
 }
+
+// gemmBatches tests products of many matrices: broadcast, summed, and of views.
+func (s *suite) gemmBatches() {
+	for _, c := range []struct{ c, a, b []int }{
+		{[]int{3}, []int{3}, []int{3}},
+		{[]int{2, 3}, []int{2, 3}, nil},
+		{[]int{2, 3}, []int{3}, []int{2, 1}},
+		{[]int{1}, []int{4}, []int{4}},
+		{[]int{1, 3}, []int{2, 3}, []int{2, 3}},
+		{[]int{2, 1}, []int{2, 3}, []int{3}},
+		{[]int{1}, []int{0}, []int{0}},
+		{[]int{0}, []int{1}, []int{0}},
+		{nil, nil, nil},
+	} {
+		for _, size := range [][3]int{{1, 1, 1}, {5, 4, 3}, {1, 6, 7}, {6, 1, 9}, {4, 5, 0}, {33, 18, 20}} {
+			for trans := range 4 {
+				s.gemmBatch(c.c, c.a, c.b, size, trans&1 != 0, trans&2 != 0)
+			}
+		}
+	}
+}
+
+func (s *suite) gemmBatch(batchC, batchA, batchB []int, size [3]int, transA, transB bool) {
+	m, n, k := size[0], size[1], size[2]
+	// factor returns a tensor whose first two dimensions stand in memory the other way round.
+	factor := func(batch []int, rows, cols int, trans bool) (*tensor.Tensor, []float64) {
+		if trans {
+			rows, cols = cols, rows
+		}
+		shape := append(append([]int(nil), batch...), rows, cols)
+		if len(batch) < 2 {
+			return s.random(shape...)
+		}
+		shape[0], shape[1] = shape[1], shape[0]
+		x, values := s.random(shape...)
+		tp := tensor.NewTape(s.b)
+		x = tp.Transpose(x, 0, 1)
+		ordered := make([]float64, 0, len(values))
+		matrix := rows * cols
+		for i := range shape[1] {
+			for j := range shape[0] {
+				ordered = append(ordered, values[(j*shape[1]+i)*matrix:][:matrix]...)
+			}
+		}
+		return x, ordered
+	}
+	a, a64 := factor(batchA, m, k, transA)
+	b, b64 := factor(batchB, k, n, transB)
+	all := make([]int, max(len(batchA), len(batchB), len(batchC)))
+	for i := range all {
+		all[i] = 1
+	}
+	for _, batch := range [][]int{batchA, batchB} {
+		for i, size := range batch {
+			if size != 1 {
+				all[len(all)-len(batch)+i] = size
+			}
+		}
+	}
+	// number returns the number of the matrix of a batch at a position.
+	number := func(batch, index []int) int {
+		i := 0
+		for d, size := range batch {
+			i *= size
+			if size != 1 {
+				i += index[len(index)-len(batch)+d]
+			}
+		}
+		return i
+	}
+	products, count := 1, 1
+	for _, size := range all {
+		products *= size
+	}
+	for _, size := range batchC {
+		count *= size
+	}
+	want := make([]float64, count*m*n)
+	index := make([]int, len(all))
+	for i := range products {
+		for d := len(all) - 1; d >= 0; d-- {
+			index[d] = i % all[d]
+			i /= all[d]
+		}
+		x, y := a64[number(batchA, index)*m*k:][:m*k], b64[number(batchB, index)*k*n:][:k*n]
+		if transA {
+			x = transposed(x, k, m)
+		}
+		if transB {
+			y = transposed(y, n, k)
+		}
+		to := want[number(batchC, index)*m*n:]
+		for j, v := range reference.MatMul(x, y, m, k, n) {
+			to[j] += v
+		}
+	}
+	for _, beta := range []float32{0, 1} {
+		shape := append(append([]int(nil), batchC...), m, n)
+		o := output{shape: shape, want: want, tol: s.tol.Gemm, accumulate: beta == 1, size: length(a64) * length(b64)}
+		name := fmt.Sprintf("%v = %v x %v, transposed %v %v", shape, a, b, transA, transB)
+		s.check(name, []output{o}, func(out []*tensor.Tensor) {
+			s.b.Gemm(out[0], a, b, tensor.GemmOptions{TransA: transA, TransB: transB, Alpha: 1, Beta: beta})
+		})
+	}
+}

@@ -39,6 +39,9 @@ func (m *mutant) Gemm(c, a, b *tensor.Tensor, o tensor.GemmOptions) {
 	if m.has("gemm reads what it overwrites") && o.PreActivation == nil {
 		o.Beta = 1
 	}
+	if m.has("gemm sums batches once") && c.Shape()[0] == 1 {
+		o.Beta = 0
+	}
 	if m.has("gemm drops the bias") {
 		o.Bias = nil
 	}
@@ -128,6 +131,7 @@ func TestSuiteFindsFaults(t *testing.T) {
 		{"addrows always adds", (*suite).sums},
 		{"gemm reads what it overwrites", (*suite).gemm},
 		{"gemm drops the bias", (*suite).gemm},
+		{"gemm sums batches once", (*suite).gemmBatches},
 		{"gemm has other bits in the second call", (*suite).gemm},
 		{"dropout ignores streams", (*suite).dropout},
 		{"layernormbackward never adds", (*suite).layerNorm},

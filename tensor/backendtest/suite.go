@@ -42,6 +42,7 @@ func Run(t *testing.T, open func() (tensor.Backend, error), tol Tolerance) {
 		{"Dropout", (*suite).dropout},
 		{"Sums", (*suite).sums},
 		{"Gemm", (*suite).gemm},
+		{"GemmBatches", (*suite).gemmBatches},
 		{"LayerNorm", (*suite).layerNorm},
 		{"Gather", (*suite).gather},
 		{"Segments", (*suite).segments},
