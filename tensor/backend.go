@@ -36,6 +36,23 @@ type Backend interface {
 	// of x, and size 1 where elements are put together. Any strides.
 	Reduce(dst *Tensor, op ReduceOp, x *Tensor, accumulate bool)
 
+	// GatherAlong sets (adds) each element of dst to the element of x at its own position, but at index along an axis.
+	// dst has the shape of x in the other axes; the int32 index is broadcast to dst. Any strides. An index that x does
+	// not have is a panic.
+	GatherAlong(dst, x, index *Tensor, axis int, accumulate bool)
+	// ScatterAddAlong adds each element of src to the element of dst at its own position, but at index along an axis, in
+	// the order of src. The int32 index is broadcast to src. Any strides.
+	ScatterAddAlong(dst, src, index *Tensor, axis int)
+	// CumSum sets (adds) dst to the sums of the elements of x up to each along an axis or, if reverse, from each on,
+	// added up in float64. Any strides; dst can be x.
+	CumSum(dst, x *Tensor, axis int, reverse, accumulate bool)
+	// ArgReduce sets each element of the int32 tensor dst to the position, along the axis in which dst has size 1, of
+	// the first element that ReduceMax or ReduceMin takes, the first NaN if there is one. Any strides of x.
+	ArgReduce(dst *Tensor, op ReduceOp, x *Tensor)
+	// TopK sets values and the int32 tensor indices to the greatest elements along the last axis of x, which come first,
+	// and their positions: as many as values has. NaN is the greatest; of equals the first comes first. Any strides.
+	TopK(values, indices, x *Tensor)
+
 	// Fill sets every element of a contiguous tensor.
 	Fill(dst *Tensor, value float32)
 	// Add sets dst = a + b, all contiguous.

@@ -148,28 +148,13 @@ func (t *gemmBatch) nests(out, a, b *Tensor) {
 		if at := d - (rank - out.rank); at < 0 || out.shape[at] == 1 {
 			nest = &t.summed
 		}
-		if n == 1 {
-			continue
-		}
-		if last := nest.rank - 1; last >= 0 && nest.joins(last, n, &strides, 3) {
-			nest.size[last] *= n
-			nest.strides[last] = strides
-			continue
-		}
-		nest.size[nest.rank], nest.strides[nest.rank] = n, strides
-		nest.rank++
+		nest.add(n, &strides, 3)
 	}
 	for _, nest := range [2]*loopNest{&t.kept, &t.summed} {
 		if nest.rank == 0 {
 			*nest = oneElement()
 		}
 	}
-}
-
-// oneElement returns the nest of one element.
-func oneElement() (l loopNest) {
-	l.rank, l.size[0] = 1, 1
-	return l
 }
 
 // removeLast removes the innermost dimension.

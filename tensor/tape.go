@@ -40,7 +40,7 @@ type record struct {
 	out      *Tensor
 	in       [MaxExprInputs]*Tensor
 	expr     *Expr
-	axis     int
+	axis, n  int
 	list     []*Tensor // more inputs
 	saved    [3]*Tensor
 	offsets  []int32

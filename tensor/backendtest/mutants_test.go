@@ -74,6 +74,21 @@ func (m *mutant) Gather(dst, table, rows *tensor.Tensor, scale float32, accumula
 	m.CPU.Gather(dst, table, rows, scale, accumulate)
 }
 
+func (m *mutant) CumSum(dst, x *tensor.Tensor, axis int, reverse, accumulate bool) {
+	m.CPU.CumSum(dst, x, axis, reverse && !m.has("cumsum never reverse"), accumulate)
+}
+
+func (m *mutant) GatherAlong(dst, x, index *tensor.Tensor, axis int, accumulate bool) {
+	m.CPU.GatherAlong(dst, x, index, axis, accumulate && !m.has("gatheralong never adds"))
+}
+
+func (m *mutant) ArgReduce(dst *tensor.Tensor, op tensor.ReduceOp, x *tensor.Tensor) {
+	if m.has("argreduce is of the greatest") {
+		op = tensor.ReduceMax
+	}
+	m.CPU.ArgReduce(dst, op, x)
+}
+
 func (m *mutant) Attention(out, lse, q, k, v, bias *tensor.Tensor, o *tensor.AttentionOptions) {
 	changed := *o
 	if m.has("attention is never causal") {
@@ -136,6 +151,9 @@ func TestSuiteFindsFaults(t *testing.T) {
 		{"dropout ignores streams", (*suite).dropout},
 		{"layernormbackward never adds", (*suite).layerNorm},
 		{"gather takes any row", (*suite).gather},
+		{"cumsum never reverse", (*suite).along},
+		{"gatheralong never adds", (*suite).along},
+		{"argreduce is of the greatest", (*suite).order},
 		{"attention is never causal", (*suite).attention},
 		{"attentionbackward writes beside dk", (*suite).attentionGradients},
 		{"normalizebackward adds twice", (*suite).normalize},

@@ -132,6 +132,36 @@ func (b *OpaqueBackend) Reduce(dst *tensor.Tensor, op tensor.ReduceOp, x *tensor
 	b.cpu.Reduce(host(dst), op, host(x), accumulate)
 }
 
+// GatherAlong implements tensor.Backend.
+func (b *OpaqueBackend) GatherAlong(dst, x, index *tensor.Tensor, axis int, accumulate bool) {
+	b.launch("gatheralong")
+	b.cpu.GatherAlong(host(dst), host(x), host(index), axis, accumulate)
+}
+
+// ScatterAddAlong implements tensor.Backend.
+func (b *OpaqueBackend) ScatterAddAlong(dst, src, index *tensor.Tensor, axis int) {
+	b.launch("scatteraddalong")
+	b.cpu.ScatterAddAlong(host(dst), host(src), host(index), axis)
+}
+
+// CumSum implements tensor.Backend.
+func (b *OpaqueBackend) CumSum(dst, x *tensor.Tensor, axis int, reverse, accumulate bool) {
+	b.launch("cumsum")
+	b.cpu.CumSum(host(dst), host(x), axis, reverse, accumulate)
+}
+
+// ArgReduce implements tensor.Backend.
+func (b *OpaqueBackend) ArgReduce(dst *tensor.Tensor, op tensor.ReduceOp, x *tensor.Tensor) {
+	b.launch("argreduce")
+	b.cpu.ArgReduce(host(dst), op, host(x))
+}
+
+// TopK implements tensor.Backend.
+func (b *OpaqueBackend) TopK(values, indices, x *tensor.Tensor) {
+	b.launch("topk")
+	b.cpu.TopK(host(values), host(indices), host(x))
+}
+
 // Fill implements tensor.Backend.
 func (b *OpaqueBackend) Fill(dst *tensor.Tensor, value float32) {
 	b.launch("fill")

@@ -45,6 +45,8 @@ func Run(t *testing.T, open func() (tensor.Backend, error), tol Tolerance) {
 		{"GemmBatches", (*suite).gemmBatches},
 		{"LayerNorm", (*suite).layerNorm},
 		{"Gather", (*suite).gather},
+		{"Along", (*suite).along},
+		{"Order", (*suite).order},
 		{"Segments", (*suite).segments},
 		{"LinearMax", (*suite).linearMax},
 		{"Normalize", (*suite).normalize},
