@@ -119,6 +119,14 @@ type Backend interface {
 	// rows at a time.
 	CrossEntropy(loss, nll, dhidden, dtable, hidden, table, targets, logits *Tensor, smoothing, scale float32)
 
+	// CrossEntropyRows sets losses[i] to the loss of row i of logits [n, classes], whose rows may have gaps between them,
+	// for targets[i], as Tape.CrossEntropyLoss defines it, and counts[i] to the weight of targets[i]; both are 0 where
+	// it is ignore. weight may be nil.
+	CrossEntropyRows(losses, counts, logits, targets, weight *Tensor, smoothing float32, ignore int32)
+	// CrossEntropyRowsBackward sets (adds) dlogits[i] to dlosses[i] times the gradient of losses[i].
+	CrossEntropyRowsBackward(
+		dlogits, dlosses, logits, targets, weight *Tensor, smoothing float32, ignore int32, accumulate bool)
+
 	// AdamW updates parameter p and moments m, v with gradient g in one pass.
 	AdamW(p, g, m, v *Tensor, o AdamWOptions)
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -130,13 +131,13 @@ func compare(t *testing.T, what string, got []float32, want []float64, tol float
 }
 
 func TestGradients(t *testing.T) {
-	for _, c := range append(gradCases(), gradCasesOfShapes()...) {
+	for _, c := range slices.Concat(gradCases(), gradCasesOfShapes(), gradCasesOfIndex()) {
 		t.Run(c.name, func(t *testing.T) { c.run(t) })
 	}
 }
 
 func TestSameBitsForAnyNumberOfThreads(t *testing.T) {
-	for _, c := range append(gradCases(), largeCases()...) {
+	for _, c := range slices.Concat(gradCases(), gradCasesOfIndex(), largeCases(), largeCasesOfIndex()) {
 		t.Run(c.name, func(t *testing.T) {
 			want := bits(c.plain(1))
 			for _, threads := range []int{2, 5} {

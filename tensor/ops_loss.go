@@ -1,5 +1,7 @@
 package tensor
 
+import "fmt"
+
 // CrossEntropy returns scale times the sum over rows i of the negative
 // log-likelihood of targets[i] under softmax(hidden[i] table^T), for hidden
 // [n, d] and table [v, d], and the n summands without scale. With label
@@ -61,4 +63,125 @@ func crossEntropyBackward(tp *Tape, r *record) {
 			tp.release(saved)
 		}
 	}
+}
+
+var (
+	exprMSE = binaryExpr("mse", func(x, y Value) Value { d := x.Sub(y); return d.Mul(d) })
+	// exp of a negative number, so that nothing overflows.
+	exprBCEWithLogits = binaryExpr("bcewithlogits", func(x, target Value) Value {
+		return x.Max(Const(0)).Sub(x.Mul(target)).Add(x.Abs().Neg().Exp().Log1p())
+	})
+	// The logarithm of 1 instead of 0 gives 0*log(0) and its gradients without NaN.
+	exprKLDiv = binaryExpr("kldiv", func(x, target Value) Value {
+		log := target.Equal(Const(0)).Where(Const(1), target).Log()
+		return target.Mul(log.Sub(x))
+	})
+	exprKLDivLog = binaryExpr("kldiv", func(x, target Value) Value { return target.Exp().Mul(target.Sub(x)) })
+)
+
+// Reduction is how the losses of elements become one number.
+type Reduction uint8
+
+// The reductions of losses.
+const (
+	ReductionMean      Reduction = iota // the mean over all elements
+	ReductionSum                        // the sum
+	ReductionNone                       // the losses of the elements
+	ReductionBatchMean                  // the sum divided by the size of the first axis
+)
+
+// lossOf reduces the losses of elements.
+func (tp *Tape) lossOf(op string, loss *Tensor, r Reduction) *Tensor {
+	switch r {
+	case ReductionMean:
+		return tp.Mean(loss, false)
+	case ReductionSum:
+		return tp.Sum(loss, false)
+	case ReductionNone:
+		return loss
+	case ReductionBatchMean:
+		if loss.rank > 0 {
+			return tp.Scale(float32(1/float64(loss.shape[0])), tp.Sum(loss, false))
+		}
+	}
+	panic(fmt.Sprintf("%s: reduction %d of losses %v", op, r, loss))
+}
+
+// MSE returns the squared differences of x and y, which are broadcast.
+func (tp *Tape) MSE(x, y *Tensor, r Reduction) *Tensor {
+	return tp.lossOf("mse", tp.Map(exprMSE, x, y), r)
+}
+
+// BCEWithLogits returns the binary cross-entropies of probabilities Sigmoid(x) for
+// targets from 0 to 1: -target*log(p) - (1-target)*log(1-p), without overflow. The
+// shapes are broadcast.
+func (tp *Tape) BCEWithLogits(x, target *Tensor, r Reduction) *Tensor {
+	return tp.lossOf("bcewithlogits", tp.Map(exprBCEWithLogits, x, target), r)
+}
+
+// KLDiv returns target*(log(target) - x) for logarithms x of probabilities: summed
+// up, the Kullback-Leibler divergence of x from the target, 0 where the target is
+// 0. If logTarget is set, the target is given by its logarithms, too. As in
+// PyTorch, ReductionMean divides by the number of elements, and ReductionBatchMean
+// gives the divergence.
+func (tp *Tape) KLDiv(x, target *Tensor, logTarget bool, r Reduction) *Tensor {
+	e := exprKLDiv
+	if logTarget {
+		e = exprKLDivLog
+	}
+	return tp.lossOf("kldiv", tp.Map(e, x, target), r)
+}
+
+// CrossEntropyOptions are the settings of CrossEntropyLoss. The zero value is
+// PyTorch's default.
+type CrossEntropyOptions struct {
+	Weight      *Tensor // [classes], of the classes; nil: 1. It has no gradient.
+	IgnoreIndex *int32  // rows with this target do not count; nil: -100
+	Smoothing   float32 // of labels, from 0 to 1
+	Reduction   Reduction
+}
+
+// CrossEntropyLoss returns the cross-entropies of softmax(logits[i]) for targets[i],
+// for logits [n, classes] and int32 targets [n]. With weights w and smoothing s, row
+// i with target t has the loss
+//
+//	(1-s)*w[t]*nll(t) + s/classes * (sum over classes c of w[c]*nll(c))
+//
+// and ReductionMean divides the sum by the sum of all w[t], as PyTorch does. Rows
+// that are ignored have loss 0. A target that is no class is a panic. For the logits
+// of a vocabulary, CrossEntropy takes less memory.
+func (tp *Tape) CrossEntropyLoss(logits, targets *Tensor, o CrossEntropyOptions) *Tensor {
+	const op = "crossentropyloss"
+	tp.read(op, logits, targets, o.Weight)
+	mustShape(op, "logits", logits, Float32, -1, -1)
+	mustShape(op, "targets", targets, Int32, logits.shape[0])
+	if o.Weight != nil {
+		mustShape(op, "weight", o.Weight, Float32, logits.shape[1])
+	}
+	if !(o.Smoothing >= 0 && o.Smoothing <= 1) {
+		panic(fmt.Sprintf("%s: smoothing %v, want [0, 1]", op, o.Smoothing))
+	}
+	ignore := int32(-100)
+	if o.IgnoreIndex != nil {
+		ignore = *o.IgnoreIndex
+	}
+	if !logits.rowMajor() {
+		logits = tp.Contiguous(logits)
+	}
+	losses, counts := tp.New(logits.shape[0]), tp.New(logits.shape[0])
+	tp.backend.CrossEntropyRows(losses, counts, logits, targets, o.Weight, o.Smoothing, ignore)
+	if tp.result(losses, logits) {
+		r := tp.push()
+		r.backward, r.out, r.in = crossEntropyRowsBackward, losses, [MaxExprInputs]*Tensor{logits, targets, o.Weight}
+		r.f, r.n = o.Smoothing, int(ignore)
+	}
+	if o.Reduction == ReductionMean {
+		return tp.Div(tp.Sum(losses, false), tp.Sum(counts, false))
+	}
+	return tp.lossOf(op, losses, o.Reduction)
+}
+
+func crossEntropyRowsBackward(tp *Tape, r *record) {
+	g, accumulate := tp.gradient(r.in[0])
+	tp.backend.CrossEntropyRowsBackward(g, r.out.grad, r.in[0], r.in[1], r.in[2], r.f, int32(r.n), accumulate)
 }

@@ -3,6 +3,7 @@ package backendtest
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/marge-go/marge/tensor"
 	"github.com/marge-go/marge/tensor/internal/reference"
@@ -65,6 +66,85 @@ func crossEntropyGradients(
 		row[target] -= scale * (1 - smoothing)
 	}
 	return reference.MatMul(g, table, n, v, d), reference.MatMul(transposed(g, n, v), hidden, v, n, d)
+}
+
+func (s *suite) crossEntropyRows() {
+	const ignore = -7
+	for _, size := range [][2]int{{0, 3}, {1, 1}, {4, 2}, {9, 17}, {70, 300}} {
+		n, v := size[0], size[1]
+		logits, logits64 := s.wideRandom(n, v)
+		weight, weight64 := s.random(v)
+		ids := make([]int32, n)
+		for i := range ids {
+			if ids[i] = int32(s.rng.IntN(v)); i%4 == 3 {
+				ids[i] = ignore
+			}
+		}
+		targets := s.ints(ids...)
+		dlosses, dlosses64 := s.random(n)
+		for _, smoothing := range []float64{0, 0.3, 1} {
+			for _, weighted := range []bool{false, true} {
+				w, w64 := weight, weight64
+				if !weighted {
+					w, w64 = nil, reference.Each(weight64, func(float64) float64 { return 1 })
+				}
+				losses, counts, gradients := crossEntropyRows(logits64, w64, dlosses64, ids, ignore, float64(float32(smoothing)))
+				name := fmt.Sprintf("%dx%d logits, smoothing %v, weighted %v", n, v, smoothing, weighted)
+				s.check(name, []output{
+					{shape: []int{n}, want: losses, tol: s.tol.Other, size: length(w64)}, {shape: []int{n}, want: counts},
+				}, func(out []*tensor.Tensor) {
+					s.b.CrossEntropyRows(out[0], out[1], logits, targets, w, float32(smoothing), ignore)
+				})
+				for _, accumulate := range []bool{false, true} {
+					o := output{shape: size[:], want: gradients, tol: s.tol.Other, strided: true, accumulate: accumulate}
+					o.size = length(dlosses64) * length(w64)
+					s.check(name+", backward", []output{o}, func(out []*tensor.Tensor) {
+						s.b.CrossEntropyRowsBackward(
+							out[0], dlosses, logits, targets, w, float32(smoothing), ignore, accumulate)
+					})
+				}
+			}
+		}
+		if n > 0 {
+			bad := slices.Clone(ids)
+			bad[0] = int32(v)
+			s.mustPanic("a target behind the last", func() {
+				s.b.CrossEntropyRows(tensor.New(s.b, tensor.Float32, n), tensor.New(s.b, tensor.Float32, n), logits,
+					s.ints(bad...), nil, 0, ignore)
+			})
+		}
+	}
+}
+
+// crossEntropyRows returns losses, weights of the targets, and gradients.
+func crossEntropyRows(
+	logits, weight, dlosses []float64, targets []int32, ignore int32, smoothing float64,
+) (losses, counts, gradients []float64) {
+	v := len(weight)
+	losses, counts, gradients = make([]float64, len(targets)), make([]float64, len(targets)), make([]float64, len(logits))
+	for i, target := range targets {
+		if target == ignore {
+			continue
+		}
+		row := logits[i*v : (i+1)*v]
+		sum := 0.0
+		for _, l := range row {
+			sum += math.Exp(l)
+		}
+		counts[i] = weight[target]
+		for c, w := range weight {
+			share := smoothing / float64(v) * w // of the loss of class c
+			if c == int(target) {
+				share += (1 - smoothing) * w
+			}
+			losses[i] += share * (math.Log(sum) - row[c])
+			for j, l := range row {
+				gradients[i*v+j] += dlosses[i] * share * math.Exp(l) / sum
+			}
+			gradients[i*v+c] -= dlosses[i] * share
+		}
+	}
+	return losses, counts, gradients
 }
 
 func (s *suite) adamW() {

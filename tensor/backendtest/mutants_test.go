@@ -123,6 +123,15 @@ func (m *mutant) CrossEntropy(
 	}
 }
 
+func (m *mutant) CrossEntropyRows(
+	losses, counts, logits, targets, weight *tensor.Tensor, smoothing float32, ignore int32,
+) {
+	m.CPU.CrossEntropyRows(losses, counts, logits, targets, weight, smoothing, ignore)
+	if m.has("crossentropyrows counts ignored rows") {
+		m.CPU.Fill(counts, 1)
+	}
+}
+
 func (m *mutant) AdamW(p, g, mean, v *tensor.Tensor, o tensor.AdamWOptions) {
 	if m.has("adamw corrects no bias") {
 		o.Step = 1 << 20
@@ -158,6 +167,7 @@ func TestSuiteFindsFaults(t *testing.T) {
 		{"attentionbackward writes beside dk", (*suite).attentionGradients},
 		{"normalizebackward adds twice", (*suite).normalize},
 		{"crossentropy scales the losses of rows", (*suite).crossEntropy},
+		{"crossentropyrows counts ignored rows", (*suite).crossEntropyRows},
 		{"adamw corrects no bias", (*suite).adamW},
 		{"sumsquares in float32", (*suite).sums},
 		{"layernormbackward never adds", (*suite).training},

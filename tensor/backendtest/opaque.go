@@ -322,6 +322,23 @@ func (b *OpaqueBackend) CrossEntropy(
 		host(hidden), host(table), host(targets), host(logits), smoothing, scale)
 }
 
+// CrossEntropyRows implements tensor.Backend.
+func (b *OpaqueBackend) CrossEntropyRows(
+	losses, counts, logits, targets, weight *tensor.Tensor, smoothing float32, ignore int32,
+) {
+	b.launch("crossentropyrows")
+	b.cpu.CrossEntropyRows(host(losses), host(counts), host(logits), host(targets), host(weight), smoothing, ignore)
+}
+
+// CrossEntropyRowsBackward implements tensor.Backend.
+func (b *OpaqueBackend) CrossEntropyRowsBackward(
+	dlogits, dlosses, logits, targets, weight *tensor.Tensor, smoothing float32, ignore int32, accumulate bool,
+) {
+	b.launch("crossentropyrowsbackward")
+	b.cpu.CrossEntropyRowsBackward(host(dlogits), host(dlosses), host(logits), host(targets), host(weight),
+		smoothing, ignore, accumulate)
+}
+
 // AdamW implements tensor.Backend.
 func (b *OpaqueBackend) AdamW(p, g, m, v *tensor.Tensor, o tensor.AdamWOptions) {
 	b.launch("adamw")

@@ -53,6 +53,7 @@ func Run(t *testing.T, open func() (tensor.Backend, error), tol Tolerance) {
 		{"Attention", (*suite).attention},
 		{"AttentionGradients", (*suite).attentionGradients},
 		{"CrossEntropy", (*suite).crossEntropy},
+		{"CrossEntropyRows", (*suite).crossEntropyRows},
 		{"AdamW", (*suite).adamW},
 		{"Training", (*suite).training},
 	} {
