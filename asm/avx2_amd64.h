@@ -64,6 +64,11 @@
 	VCMPPS    $17, y, x, t \
 	VBLENDVPS t, a, b, dst
 
+// dst = x == y ? a : b; t is scratch.
+#define SELECT_EQUAL(x, y, a, b, dst, t) \
+	VCMPPS    $0, y, x, t \
+	VBLENDVPS t, a, b, dst
+
 // v = v, or other where x is NaN; t is scratch.
 #define IF_NAN(x, other, v, t) \
 	VCMPPS    $3, x, x, t     \
@@ -309,3 +314,32 @@
 	HORNER(·vecSlope8+64(SB), n, d, p, q)  \
 	HORNER(·vecSlope8+32(SB), n, d, p, q)  \
 	HORNER(·vecSlope8+0(SB), n, d, p, q)
+
+// Logarithms, see LOG_SPLIT.
+#define C_SQRT_HALF CONSTANT(68)
+#define C_TINY   Y9
+#define C_2P23   CONSTANT(70)
+#define C_23     CONSTANT(71)
+#define C_INF    Y10
+#define C_NEGINF CONSTANT(73)
+#define C_NAN    CONSTANT(74)
+#define C_LN2HI  CONSTANT(75)
+#define C_LN2LO  CONSTANT(76)
+#define C_L7     CONSTANT(84)
+#define C_LOG_HALF CONSTANT(26)
+#define LOG_CONSTS \
+	VMOVUPS CONSTANT(69), C_TINY \
+	VMOVUPS CONSTANT(72), C_INF
+
+// Sine and cosine, see TRIG_VALUE.
+#define C_TRIG_ABS CONSTANT(12)
+#define C_TRIG_MAX Y9
+#define C_TWO_PI CONSTANT(85)
+#define C_NPI1   CONSTANT(86)
+#define C_NPI2   CONSTANT(87)
+#define C_NPI3   CONSTANT(88)
+#define C_S3     CONSTANT(92)
+#define C_T3     CONSTANT(96)
+#define C_NHALF  CONSTANT(21)
+#define C_BIT    CONSTANT(45)
+#define TRIG_CONSTS VMOVUPS CONSTANT(97), C_TRIG_MAX

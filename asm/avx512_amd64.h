@@ -61,6 +61,11 @@
 	VCMPPS    $17, y, x, K2 \
 	VBLENDMPS a, b, K2, dst
 
+// dst = x == y ? a : b
+#define SELECT_EQUAL(x, y, a, b, dst, t) \
+	VCMPPS    $0, y, x, K2 \
+	VBLENDMPS a, b, K2, dst
+
 // v = v, or other where x is NaN
 #define IF_NAN(x, other, v, t) \
 	VCMPPS    $3, x, x, K2 \
@@ -301,3 +306,54 @@
 	HORNER(Z22, n, d, p, q) \
 	HORNER(Z21, n, d, p, q) \
 	HORNER(Z20, n, d, p, q)
+
+// Logarithms, see LOG_SPLIT.
+#define C_SQRT_HALF Z16
+#define C_TINY   Z17
+#define C_2P23   Z18
+#define C_23     Z19
+#define C_INF    Z20
+#define C_NEGINF Z21
+#define C_NAN    Z22
+#define C_LN2HI  Z23
+#define C_LN2LO  Z24
+#define C_L7     Z26
+#define C_LOG_HALF Z27
+#define LOG_CONSTS \
+	VBROADCASTSS CONSTANT(68), C_SQRT_HALF \
+	VBROADCASTSS CONSTANT(69), C_TINY      \
+	VBROADCASTSS CONSTANT(70), C_2P23      \
+	VBROADCASTSS CONSTANT(71), C_23        \
+	VBROADCASTSS CONSTANT(72), C_INF       \
+	VBROADCASTSS CONSTANT(73), C_NEGINF    \
+	VBROADCASTSS CONSTANT(74), C_NAN       \
+	VBROADCASTSS CONSTANT(75), C_LN2HI     \
+	VBROADCASTSS CONSTANT(76), C_LN2LO     \
+	VBROADCASTSS CONSTANT(84), C_L7        \
+	VBROADCASTSS CONSTANT(26), C_LOG_HALF  \
+	VBROADCASTSS CONSTANT(9), C_ONE
+
+// Sine and cosine, see TRIG_VALUE.
+#define C_TRIG_ABS Z16
+#define C_TRIG_MAX Z18
+#define C_TWO_PI Z19
+#define C_NPI1   Z20
+#define C_NPI2   Z21
+#define C_NPI3   Z22
+#define C_S3     Z23
+#define C_T3     Z24
+#define C_NHALF  Z26
+#define C_BIT    Z27
+#define TRIG_CONSTS \
+	VBROADCASTSS CONSTANT(12), C_TRIG_ABS \
+	VBROADCASTSS CONSTANT(1), C_MAGIC     \
+	VBROADCASTSS CONSTANT(97), C_TRIG_MAX \
+	VBROADCASTSS CONSTANT(85), C_TWO_PI   \
+	VBROADCASTSS CONSTANT(86), C_NPI1     \
+	VBROADCASTSS CONSTANT(87), C_NPI2     \
+	VBROADCASTSS CONSTANT(88), C_NPI3     \
+	VBROADCASTSS CONSTANT(92), C_S3       \
+	VBROADCASTSS CONSTANT(96), C_T3       \
+	VBROADCASTSS CONSTANT(21), C_NHALF    \
+	VBROADCASTSS CONSTANT(45), C_BIT      \
+	VBROADCASTSS CONSTANT(9), C_ONE

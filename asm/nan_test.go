@@ -41,7 +41,15 @@ var nanOps = []nanOp{
 		FromBF16(dst, half)
 	}),
 	{"Add", 2, func(in [][]float32) [][]float32 { Add(in[0], in[0], in[1]); return in }},
-	{"Mul", 2, func(in [][]float32) [][]float32 { mul(in[0], in[0], in[1]); return in }},
+	{"Mul", 2, func(in [][]float32) [][]float32 { Mul(in[0], in[0], in[1]); return in }},
+	{"Sub", 2, func(in [][]float32) [][]float32 { Sub(in[0], in[0], in[1]); return in }},
+	{"Div", 2, func(in [][]float32) [][]float32 { Div(in[0], in[0], in[1]); return in }},
+	{"Maximum", 2, func(in [][]float32) [][]float32 { Maximum(in[0], in[0], in[1]); return in }},
+	{"Minimum", 2, func(in [][]float32) [][]float32 { Minimum(in[0], in[0], in[1]); return in }},
+	{"Less", 2, func(in [][]float32) [][]float32 { Less(in[0], in[0], in[1]); return in }},
+	{"Equal", 2, func(in [][]float32) [][]float32 { Equal(in[0], in[0], in[1]); return in }},
+	{"Where", 3, func(in [][]float32) [][]float32 { Where(in[0], in[0], in[1], in[2]); return in }},
+	each("Abs", Abs), each("Sqrt", Sqrt), each("Log", Log), each("Log1p", Log1p), each("Sin", Sin), each("Cos", Cos),
 	{"Axpy", 2, func(in [][]float32) [][]float32 { Axpy(0.5, in[0], in[1]); return in }},
 	{"AxpyFetch", 2, func(in [][]float32) [][]float32 { AxpyFetch(0.5, in[0], in[1], in[0], in[1]); return in }},
 	{"AddRows", 2, func(in [][]float32) [][]float32 {
@@ -53,6 +61,8 @@ var nanOps = []nanOp{
 	reduction("SumSquares", 1, func(in [][]float32) float64 { return SumSquares(in[0]) }),
 	reduction("Dot", 2, func(in [][]float32) float64 { return float64(Dot(in[0], in[1])) }),
 	reduction("Max", 1, func(in [][]float32) float64 { return float64(maxScaled(in[0], 1)) }),
+	reduction("MaxElement", 1, func(in [][]float32) float64 { return float64(MaxElement(in[0])) }),
+	reduction("MinElement", 1, func(in [][]float32) float64 { return float64(MinElement(in[0])) }),
 	reduction("ArgMax", 1, func(in [][]float32) float64 { return float64(ArgMax(in[0])) }),
 	reduction("LogSumExp", 1, func(in [][]float32) float64 { return LogSumExp(in[0]) }),
 	reduction("CrossEntropy", 1, func(in [][]float32) float64 { return float64(CrossEntropy(in[0], 0, 0)) }),
@@ -161,7 +171,7 @@ func TestNaNPropagates(t *testing.T) {
 			x := randomFloats(rand.New(rand.NewPCG(53, 54)), 300)
 			x[200] = nan
 			switch op.name {
-			case "Sum", "SumSquares", "Max", "LogSumExp", "CrossEntropy", "CrossEntropy smoothed",
+			case "Sum", "SumSquares", "Max", "MaxElement", "MinElement", "LogSumExp", "CrossEntropy", "CrossEntropy smoothed",
 				"CrossEntropyGradient", "Softmax":
 				for k, out := range op.run([][]float32{x}) {
 					if out[0] == out[0] {

@@ -26,6 +26,23 @@
 #define TANH ·tanhAVX2
 #include "vec_exp_amd64.h"
 
+#define SUB ·subAVX2
+#define DIV ·divAVX2
+#define MAXIMUM ·maximumAVX2
+#define MINIMUM ·minimumAVX2
+#define LESS ·lessAVX2
+#define EQUAL ·equalAVX2
+#define WHERE ·whereAVX2
+#define ABS ·absAVX2
+#define SQRT ·sqrtAVX2
+#include "vec_arith_amd64.h"
+
+#define LOG ·logAVX2
+#define LOG1P ·log1pAVX2
+#define SIN ·sinAVX2
+#define COS ·cosAVX2
+#include "vec_log_amd64.h"
+
 #define MOMENTS ·momentsAVX2
 #define NORMALIZE_GRADIENT ·normalizeGradientAVX2
 #define ADAMW ·adamWAVX2

@@ -25,6 +25,23 @@
 #define TANH ·tanhAVX512
 #include "vec_exp_amd64.h"
 
+#define SUB ·subAVX512
+#define DIV ·divAVX512
+#define MAXIMUM ·maximumAVX512
+#define MINIMUM ·minimumAVX512
+#define LESS ·lessAVX512
+#define EQUAL ·equalAVX512
+#define WHERE ·whereAVX512
+#define ABS ·absAVX512
+#define SQRT ·sqrtAVX512
+#include "vec_arith_amd64.h"
+
+#define LOG ·logAVX512
+#define LOG1P ·log1pAVX512
+#define SIN ·sinAVX512
+#define COS ·cosAVX512
+#include "vec_log_amd64.h"
+
 #define MOMENTS ·momentsAVX512
 #define NORMALIZE_GRADIENT ·normalizeGradientAVX512
 #define ADAMW ·adamWAVX512

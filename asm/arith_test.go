@@ -1,0 +1,132 @@
+package asm
+
+import (
+	"math"
+	"testing"
+)
+
+// arithmetic are the tests of the operations of arith.go.
+var arithmetic = []operation{
+	binaryTest("Sub", Sub, func(a, b float64) float64 { return float64(float32(a - b)) }),
+	binaryTest("Mul", Mul, func(a, b float64) float64 { return float64(float32(a * b)) }),
+	binaryTest("Div", Div, func(a, b float64) float64 { return float64(float32(a / b)) }),
+	binaryTest("Maximum", Maximum, func(a, b float64) float64 { return max(a, b) }),
+	binaryTest("Minimum", Minimum, func(a, b float64) float64 { return min(a, b) }),
+	binaryTest("Less", Less, func(a, b float64) float64 { return one(a < b) }),
+	binaryTest("Equal", Equal, func(a, b float64) float64 { return one(a == b) }),
+	{"Where", func(e *env, n int) {
+		mask, a, b, dst := e.special(n), e.normal(n, 0, 1), e.normal(n, 0, 1), e.place(n)
+		Where(dst, mask, a, b)
+		for i := range dst {
+			want := a[i]
+			if mask[i] == 0 {
+				want = b[i]
+			}
+			e.near(at("choice", n, i), dst[i], float64(want), 0)
+		}
+		Where(mask, mask, a, b)
+		for i := range dst {
+			e.near(at("in place", n, i), mask[i], float64(dst[i]), 0)
+		}
+	}},
+	unaryTest("Abs", Abs, math.Abs, 0),
+	unaryTest("Sqrt", Sqrt, math.Sqrt, 0.5),
+	unaryTest("Log", Log, math.Log, logULP),
+	unaryTest("Log1p", Log1p, math.Log1p, log1pULP),
+	unaryTest("Sin", Sin, math.Sin, trigULP),
+	unaryTest("Cos", Cos, math.Cos, trigULP),
+	{"Extremes", func(e *env, n int) {
+		x := e.normal(n, 0, 1)
+		least, greatest := math.Inf(1), math.Inf(-1)
+		for _, v := range x {
+			least, greatest = min(least, float64(v)), max(greatest, float64(v))
+		}
+		e.near(at("least", n, 0), MinElement(x), least, 0)
+		e.near(at("greatest", n, 0), MaxElement(x), greatest, 0)
+	}},
+}
+
+func one(b bool) float64 { return float64(oneIf(b)) }
+
+// special returns n values, every third of which is one at which comparisons
+// differ, of which there are as many pairs as the length allows.
+func (e *env) special(n int) []float32 {
+	values := []float32{0, float32(math.Copysign(0, -1)), float32(math.NaN()), float32(math.Inf(1)), negInf, 1,
+		math.SmallestNonzeroFloat32, math.MaxFloat32, 1 << 17, 1e9}
+	x := e.normal(n, 0, 1)
+	for i := range x {
+		if i%3 == 0 {
+			x[i] = values[e.rng.IntN(len(values))]
+		}
+	}
+	return x
+}
+
+func binaryTest(name string, f func(dst, a, b []float32), ref func(a, b float64) float64) operation {
+	return operation{name, func(e *env, n int) {
+		for range 4 {
+			a, b, dst := e.special(n), e.special(n), e.place(n)
+			for i := range b {
+				if e.rng.IntN(4) == 0 {
+					b[i] = a[i]
+				}
+			}
+			f(dst, a, b)
+			for i := range dst {
+				e.near(at(name, n, i), dst[i], ref(float64(a[i]), float64(b[i])), 0)
+			}
+			a0 := e.put(a)
+			f(a, a, b)
+			f(b, a0, b)
+			for i := range dst {
+				e.near(at(name+" in the place of a", n, i), a[i], float64(dst[i]), 0)
+				e.near(at(name+" in the place of b", n, i), b[i], float64(dst[i]), 0)
+			}
+		}
+	}}
+}
+
+func unaryTest(name string, f func(dst, x []float32), ref func(float64) float64, bound float64) operation {
+	return operation{name, func(e *env, n int) {
+		e.function(n, f, ref, bound)
+		x, dst := e.special(n), e.place(n)
+		f(dst, x)
+		for i, v := range x {
+			if u := ulps(dst[i], ref(float64(v))); u > bound {
+				e.t.Fatalf("%s: %v of %v, want %v: %.2f ULP", at(name, n, i), dst[i], v, ref(float64(v)), u)
+			}
+		}
+	}}
+}
+
+// Any bits: arithmetic and comparisons give what the portable version gives.
+func FuzzArithmetic(f *testing.F) {
+	seedFloats(f, func(data []byte) { f.Add(data) })
+	f.Fuzz(func(t *testing.T, data []byte) {
+		x := floatsOf(data)
+		n := len(x) / 2
+		a, b := x[:n], x[n:2*n]
+		got, want := make([]float32, n), make([]float32, n)
+		forEachISA(t, func(t *testing.T) {
+			for _, c := range []struct {
+				name        string
+				f, portable func(dst, a, b []float32)
+			}{
+				{"sub", Sub, subGeneric}, {"mul", Mul, mulGeneric}, {"div", Div, divGeneric},
+				{"maximum", Maximum, maximumGeneric}, {"minimum", Minimum, minimumGeneric},
+				{"less", Less, lessGeneric}, {"equal", Equal, equalGeneric},
+				{"abs", func(dst, a, _ []float32) { Abs(dst, a) }, func(dst, a, _ []float32) { absGeneric(dst, a) }},
+				{"where", func(dst, a, b []float32) { Where(dst, a, b, a) },
+					func(dst, a, b []float32) { whereGeneric(dst, a, b, a) }},
+			} {
+				c.f(got, a, b)
+				c.portable(want, a, b)
+				for i := range got {
+					if got[i] != want[i] && (got[i] == got[i] || want[i] == want[i]) {
+						t.Fatalf("%v: %s of %v and %v is %v, portable %v", Current(), c.name, a[i], b[i], got[i], want[i])
+					}
+				}
+			}
+		})
+	})
+}
