@@ -95,3 +95,15 @@ func LayerNormBackwardStream(dx, dgamma, dbeta, dy, x, gamma, mean, rstd []float
 	layerNormBackward(normalizeBackwardStream, dx, dgamma, dbeta, dy, x, gamma, mean, rstd, rows, cols, false)
 	storeFence()
 }
+
+// CopyStream copies x to dst with streamed stores, whose order only StreamFence
+// determines: other threads see them after it.
+func CopyStream(dst, x []float32) {
+	checkLen("copy", "x", len(x), len(dst))
+	head := min(toWholeLine(dst), len(dst))
+	copy(dst[:head], x)
+	scaleStream(dst[head:], 1, x[head:])
+}
+
+// StreamFence orders the stores of CopyStream before all later ones.
+func StreamFence() { storeFence() }

@@ -11,6 +11,9 @@ func storeFence()
 // require.
 func wholeLines(x []float32) bool { return uintptr(unsafe.Pointer(unsafe.SliceData(x)))%64 == 0 }
 
+// toWholeLine returns the number of elements before the first that starts a line.
+func toWholeLine(x []float32) int { return int(-uintptr(unsafe.Pointer(unsafe.SliceData(x)))/4) & 15 }
+
 //go:noescape
 func scaleStreamAVX2(dst []float32, alpha float32, x []float32)
 

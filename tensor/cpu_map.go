@@ -3,204 +3,328 @@ package tensor
 import (
 	"fmt"
 	"sync"
+	"unsafe"
 
 	"github.com/marge-go/marge/asm"
 )
 
-// mapBlock is how many elements an expression is computed for at a time: its
-// registers stay in the first-level cache.
-const mapBlock = 512
-
-// loopNest are the dimensions that operands of an operation are walked through,
-// the outermost first, with the distance between neighbours in each operand.
-// Dimensions of size 1 are left out, and those that all operands walk through
-// without a jump are one.
-type loopNest struct {
-	rank    int
-	size    [MaxRank]int
-	strides [MaxRank][MaxExprInputs + 2]int
-}
-
-// newLoopNest returns the dimensions of shape for operands that are broadcast to
-// it.
-func newLoopNest(shape []int, operands ...*Tensor) (l loopNest) {
-	for d, n := range shape {
-		if n == 1 {
-			continue
-		}
-		var strides [MaxExprInputs + 2]int
-		for k, t := range operands {
-			if at := d - (len(shape) - t.rank); at >= 0 && t.shape[at] != 1 {
-				if t.shape[at] != n {
-					panic(fmt.Sprintf("tensor: %v is not broadcast to %v", t, shape))
-				}
-				strides[k] = t.strides[at]
-			}
-		}
-		if last := l.rank - 1; last >= 0 && l.joins(last, n, &strides, len(operands)) {
-			l.size[last] *= n
-			l.strides[last] = strides
-			continue
-		}
-		l.size[l.rank], l.strides[l.rank] = n, strides
-		l.rank++
-	}
-	if l.rank == 0 {
-		l.rank, l.size[0] = 1, 1
-	}
-	return l
-}
-
-// joins reports whether dimension d and a following one of size n are one for
-// all operands.
-func (l *loopNest) joins(d, n int, strides *[MaxExprInputs + 2]int, operands int) bool {
-	for k := range operands {
-		if l.strides[d][k] != n*strides[k] {
-			return false
-		}
-	}
-	return true
-}
-
-// len returns the number of elements.
-func (l *loopNest) len() int {
-	n := 1
-	for _, size := range l.size[:l.rank] {
-		n *= size
-	}
-	return n
-}
-
-// position is a place in a loop nest.
-type position struct {
-	index [MaxRank]int
-	at    [MaxExprInputs + 2]int // of the operands
-}
-
-// seek returns the position of element i.
-func (l *loopNest) seek(i int) (p position) {
-	for d := l.rank - 1; d >= 0; d-- {
-		p.index[d] = i % l.size[d]
-		i /= l.size[d]
-		for k := range p.at {
-			p.at[k] += p.index[d] * l.strides[d][k]
-		}
-	}
-	return p
-}
-
-// run returns how many elements follow in the innermost dimension, at most n.
-func (l *loopNest) run(p *position, n int) int {
-	return min(n, l.size[l.rank-1]-p.index[l.rank-1])
-}
-
-// advance goes n elements further, which do not exceed run.
-func (l *loopNest) advance(p *position, n int) {
-	d := l.rank - 1
-	p.index[d] += n
-	for k := range p.at {
-		p.at[k] += n * l.strides[d][k]
-	}
-	for ; d > 0 && p.index[d] == l.size[d]; d-- {
-		p.index[d] = 0
-		p.index[d-1]++
-		for k := range p.at {
-			p.at[k] += l.strides[d-1][k] - l.size[d]*l.strides[d][k]
-		}
-	}
-}
-
-// mapArgs are the arguments of a Map. Operand 0 of the nest is dst, the inputs
-// follow.
+// mapArgs are a Map, a task of the pool whose parts are grain elements, or a tile.
+// Operand 0 of the nest is dst, the inputs follow.
 type mapArgs struct {
 	nest       loopNest
-	code       []Instruction
-	registers  int
+	constants  []Instruction
+	code       []Instruction // without the constants
 	result     uint8
+	registers  int
 	inputs     int
 	operands   [MaxExprInputs + 1][]float32
 	accumulate bool
+	stream     bool                // the result bypasses the caches
+	short      bool                // the innermost dimension is: several rows of it are computed together
+	fixed      [MaxExprInputs]bool // inputs that are one number
+
+	slot   [maxRegisters]int8 // of each register in the scratch memory; -1: the operand itself
+	slots  int
+	out    int // slot of the result; -1: dst itself
+	block  int // elements that are computed at a time
+	n      int // elements
+	grain  int
+	tiles  [2]int // tiles along the two innermost dimensions; 0: no tiles
+	tile   [2]int // elements of a tile along them
+	length int    // elements of a slot
 }
 
-var maps spans[mapArgs]
+const (
+	// mapBlock bounds the elements that an expression is computed for at a time, and
+	// mapScratch the memory for its registers, which stays in the second-level cache.
+	mapBlock   = 4096
+	mapScratch = (maxRegisters + 1) * tileCols * 16
+	// Tiles of operands that are transposed have up to 64 rows of 64 elements.
+	tileRows, tileCols = 64, 64
+	// Rows of fewer elements than shortRow are copied together.
+	shortRow = 128
+	// A dimension with fewer elements than minTile is not worth tiles.
+	minTile = 8
+)
+
+var (
+	// maps holds the Maps that are not running.
+	maps = sync.Pool{New: func() any { return new(mapArgs) }}
+	// mapScratches holds the registers that no part uses.
+	mapScratches = sync.Pool{New: func() any { return new([mapScratch]float32) }}
+)
 
 // Map implements Backend.
 func (c *CPU) Map(dst *Tensor, e *Expr, in []*Tensor, accumulate bool) {
 	if len(in) != e.inputs {
 		panic(fmt.Sprintf("map: %d inputs of %s, want %d", len(in), e.name, e.inputs))
 	}
+	c.pool.mustBeOpen()
+	a := maps.Get().(*mapArgs)
+	if a.plan(dst, e, in, accumulate); a.n > 0 {
+		if parts := a.parts(); parts == 1 {
+			a.Do(0)
+		} else {
+			c.pool.Run(parts, a)
+		}
+	}
+	clear(a.operands[:])
+	maps.Put(a)
+}
+
+// plan decides how a Map is computed.
+func (a *mapArgs) plan(dst *Tensor, e *Expr, in []*Tensor, accumulate bool) {
 	var all [MaxExprInputs + 1]*Tensor
 	all[0] = dst
 	copy(all[1:], in)
-	a := mapArgs{accumulate: accumulate, inputs: e.inputs}
-	a.nest = newLoopNest(dst.Shape(), all[:1+len(in)]...)
-	a.code, a.registers, a.result = e.Code()
+	a.nest.init(dst.Shape(), all[:1+len(in)])
+	a.n = a.nest.len()
+	if a.n == 0 {
+		return
+	}
+	a.nest.innermost(0)
+	a.accumulate, a.inputs, a.registers = accumulate, e.inputs, e.registers
+	a.code, a.constants, a.result = e.code, nil, e.result
+	for len(a.code) > 0 && a.code[0].Op == OpConst {
+		a.constants, a.code = e.code[:len(a.constants)+1], a.code[1:]
+	}
 	for k, t := range all[:1+len(in)] {
 		a.operands[k] = t.store.F32[t.offset:]
 	}
-	maps.run(c.pool, a.nest.len(), elementGrain, a, mapPart)
+	inner := a.nest.rank - 1
+	adjacent := a.nest.strides[inner][0] == 1 || a.nest.size[inner] == 1
+	a.stream = adjacent && !accumulate && a.n >= streamed && a.nest.size[inner] >= 1024
+	for _, x := range a.operands[1 : 1+a.inputs] {
+		a.stream = a.stream && unsafe.SliceData(x) != unsafe.SliceData(a.operands[0])
+	}
+	tiled := adjacent && a.planTiles()
+	a.short = !tiled && a.nest.rank > 1 && a.nest.size[inner] < shortRow
+	// Registers whose memory is not an operand's have a slot.
+	a.slots = 0
+	place := func(register int, direct bool) {
+		a.slot[register] = -1
+		if !direct {
+			a.slot[register] = int8(a.slots)
+			a.slots++
+		}
+	}
+	for k := range e.inputs {
+		a.fixed[k] = a.nest.fixed(k + 1)
+	}
+	for k := range e.registers {
+		place(k, k < a.inputs && !tiled && !a.short && a.nest.strides[inner][k+1] == 1)
+	}
+	a.out = -1
+	copies := len(a.code) == 0 && (a.slot[a.result] >= 0 || a.stream) // stored from where it is
+	if !copies && (tiled || a.short || a.stream || accumulate || !adjacent) {
+		a.out = a.slots
+		a.slots++
+	}
+	a.layOut(tiled)
 }
 
-// mapRegisters are the registers of a part of a Map.
-type mapRegisters [maxRegisters + 1][mapBlock]float32
-
-func mapPart(a *mapArgs, lo, hi int) {
-	registers := mapScratch.Get().(*mapRegisters)
-	defer mapScratch.Put(registers)
-	p := a.nest.seek(lo)
+// planTiles reports whether an input is adjacent not along the innermost dimension
+// but along another one, which becomes the second.
+func (a *mapArgs) planTiles() bool {
 	inner := a.nest.rank - 1
-	for lo < hi {
-		// A block has as much of the innermost dimension as there is or, where that is
-		// little, several rows of it, which are copied together.
-		n := a.nest.run(&p, min(mapBlock, hi-lo))
-		direct := n == hi-lo || n >= mapBlock/4
-		start := p
-		if !direct {
-			n = min(mapBlock, hi-lo)
+	for k := 1; k <= a.inputs && a.nest.size[inner] >= minTile; k++ {
+		if stride := a.nest.strides[inner][k]; stride == 0 || stride == 1 {
+			continue
 		}
-		var values [maxRegisters][]float32
-		for k := range a.inputs {
-			if direct && a.nest.strides[inner][k+1] == 1 {
-				values[k] = a.operands[k+1][p.at[k+1] : p.at[k+1]+n]
-			} else {
-				values[k] = registers[k][:n]
+		for d := range inner {
+			if a.nest.strides[d][k] == 1 && a.nest.size[d] >= minTile {
+				a.nest.move(d, inner-1)
+				return true
 			}
 		}
-		for k := a.inputs; k < a.registers; k++ {
-			values[k] = registers[k][:n]
+	}
+	return false
+}
+
+// layOut divides the elements into parts and the scratch memory into slots.
+func (a *mapArgs) layOut(tiled bool) {
+	a.tiles = [2]int{}
+	a.grain = elementGrain
+	if a.stream {
+		a.grain *= 4 // a part ends by waiting for its stores
+	}
+	if tiled {
+		inner := a.nest.rank - 1
+		rows := min(tileRows, max(16, mapScratch/tileCols/max(a.slots, 1)&^15))
+		a.tile = [2]int{min(rows, a.nest.size[inner-1]), min(tileCols, a.nest.size[inner])}
+		for i := range a.tiles {
+			a.tiles[i] = (a.nest.size[inner-1+i] + a.tile[i] - 1) / a.tile[i]
 		}
-		// Inputs that are not adjacent are copied.
+		a.length = a.tile[0] * a.tile[1]
+		return
+	}
+	a.block = a.grain
+	if a.slots > 0 {
+		a.block = min(mapBlock, mapScratch/a.slots&^63)
+	}
+	a.block = min(a.block, a.n)
+	a.length = (a.block + 15) &^ 15
+}
+
+// tileParts is how many tiles are a part.
+const tileParts = 4
+
+func (a *mapArgs) tileCount() int {
+	inner := a.nest.rank - 1
+	return a.n / (a.nest.size[inner-1] * a.nest.size[inner]) * a.tiles[0] * a.tiles[1]
+}
+
+func (a *mapArgs) parts() int {
+	if a.tiles[0] > 0 {
+		return (a.tileCount() + tileParts - 1) / tileParts
+	}
+	return (a.n + a.grain - 1) / a.grain
+}
+
+// Do carries out a part.
+func (a *mapArgs) Do(part int) {
+	var memory []float32
+	if a.slots > 0 {
+		scratch := mapScratches.Get().(*[mapScratch]float32)
+		defer mapScratches.Put(scratch)
+		memory = scratch[:]
+		for i := range a.constants {
+			fillFloats(a.slice(memory, int(a.slot[a.constants[i].To]), a.length), a.constants[i].Value)
+		}
+		for k := range a.inputs {
+			if a.fixed[k] {
+				fillFloats(a.slice(memory, int(a.slot[k]), a.length), a.operands[k+1][0])
+			}
+		}
+	}
+	if a.tiles[0] > 0 {
+		for i := part * tileParts; i < min((part+1)*tileParts, a.tileCount()); i++ {
+			a.doTile(memory, i)
+		}
+	} else {
+		a.doElements(memory, part*a.grain, min((part+1)*a.grain, a.n))
+	}
+	if a.stream {
+		asm.StreamFence()
+	}
+}
+
+// slice returns the first n elements of a slot.
+func (a *mapArgs) slice(memory []float32, slot, n int) []float32 {
+	return memory[slot*a.length:][:n]
+}
+
+// doElements computes the elements lo to hi.
+func (a *mapArgs) doElements(memory []float32, lo, hi int) {
+	inner := a.nest.rank - 1
+	var p position
+	a.nest.seek(&p, lo)
+	var values [maxRegisters][]float32
+	for lo < hi {
+		n := min(a.block, hi-lo)
+		if !a.short {
+			n = a.nest.run(&p, n)
+		}
+		for k := range a.registers {
+			if slot := a.slot[k]; slot >= 0 {
+				values[k] = a.slice(memory, int(slot), n)
+			} else {
+				values[k] = a.operands[k+1][p.at[k+1]:][:n]
+			}
+		}
+		start := p
 		for done := 0; done < n; {
 			m := a.nest.run(&p, n-done)
 			for k := range a.inputs {
-				stride := a.nest.strides[inner][k+1]
-				if direct && stride == 1 {
-					continue
+				if a.slot[k] >= 0 && !a.fixed[k] {
+					gatherStrided(values[k][done:done+m], a.operands[k+1][p.at[k+1]:], a.nest.strides[inner][k+1])
 				}
-				gatherStrided(values[k][done:done+m], a.operands[k+1][p.at[k+1]:], stride)
 			}
 			done += m
 			a.nest.advance(&p, m)
 		}
-		whole := direct && a.nest.strides[inner][0] == 1
-		out := registers[maxRegisters][:n]
-		if whole && !a.accumulate {
-			out = a.operands[0][start.at[0] : start.at[0]+n]
+		a.finish(memory, &values, &start, n)
+		lo += n
+	}
+}
+
+// doTile computes a tile: rows along the second dimension, whose elements are
+// adjacent in dst and along the first in what is transposed.
+func (a *mapArgs) doTile(memory []float32, i int) {
+	inner := a.nest.rank - 1
+	first := [2]int{i / a.tiles[1] % a.tiles[0] * a.tile[0], i % a.tiles[1] * a.tile[1]}
+	rows := min(a.tile[0], a.nest.size[inner-1]-first[0])
+	cols := min(a.tile[1], a.nest.size[inner]-first[1])
+	i /= a.tiles[0] * a.tiles[1]
+	at := [MaxExprInputs + 1]int{}
+	for k := range at {
+		at[k] = first[0]*a.nest.strides[inner-1][k] + first[1]*a.nest.strides[inner][k]
+	}
+	for d := inner - 2; d >= 0; d-- {
+		for k := range at {
+			at[k] += i % a.nest.size[d] * a.nest.strides[d][k]
 		}
-		evaluate(a.code, a.result, &values, out)
+		i /= a.nest.size[d]
+	}
+	n := rows * cols
+	var values [maxRegisters][]float32
+	for k := range a.registers {
+		values[k] = a.slice(memory, int(a.slot[k]), n)
+	}
+	for k := range a.inputs {
+		src, along, across := a.operands[k+1][at[k+1]:], a.nest.strides[inner-1][k+1], a.nest.strides[inner][k+1]
 		switch {
-		case whole && a.accumulate:
-			y := a.operands[0][start.at[0] : start.at[0]+n]
-			asm.Add(y, y, out)
-		case !whole:
-			for done := 0; done < n; {
-				m := a.nest.run(&start, n-done)
-				scatterStrided(a.operands[0][start.at[0]:], out[done:done+m], a.nest.strides[inner][0], a.accumulate)
-				done += m
-				a.nest.advance(&start, m)
+		case a.fixed[k]:
+		case along == 1 && across >= rows:
+			asm.Transpose(values[k], cols, src, across, cols, rows)
+		default:
+			for r := range rows {
+				gatherStrided(values[k][r*cols:][:cols], src[r*along:], across)
 			}
 		}
-		lo += n
+	}
+	out := values[a.result]
+	if a.out >= 0 {
+		out = a.slice(memory, a.out, n)
+		evaluate(a.code, a.result, &values, out)
+	}
+	for r := range rows {
+		a.store(a.operands[0][at[0]+r*a.nest.strides[inner-1][0]:], out[r*cols:][:cols], 1)
+	}
+}
+
+// finish computes the expression of n elements that are in registers and stores
+// them from p on.
+func (a *mapArgs) finish(memory []float32, values *[maxRegisters][]float32, p *position, n int) {
+	inner := a.nest.rank - 1
+	out := values[a.result]
+	switch {
+	case a.out >= 0:
+		out = a.slice(memory, a.out, n)
+		evaluate(a.code, a.result, values, out)
+	case len(a.code) > 0 || a.slot[a.result] < 0 && !a.stream:
+		evaluate(a.code, a.result, values, a.operands[0][p.at[0]:][:n])
+		return
+	}
+	for done := 0; done < n; {
+		m := a.nest.run(p, n-done)
+		a.store(a.operands[0][p.at[0]:], out[done:done+m], a.nest.strides[inner][0])
+		done += m
+		a.nest.advance(p, m)
+	}
+}
+
+// store writes (adds) a run of results.
+func (a *mapArgs) store(dst, src []float32, stride int) {
+	switch {
+	case a.stream:
+		asm.CopyStream(dst[:len(src)], src)
+	case stride != 1:
+		scatterStrided(dst, src, stride, a.accumulate)
+	case a.accumulate:
+		asm.Add(dst[:len(src)], dst[:len(src)], src)
+	default:
+		copy(dst, src)
 	}
 }
 
@@ -210,10 +334,7 @@ func gatherStrided(dst, src []float32, stride int) {
 	case 1:
 		copy(dst, src)
 	case 0:
-		v := src[0]
-		for i := range dst {
-			dst[i] = v
-		}
+		fillFloats(dst, src[0])
 	default:
 		for i := range dst {
 			dst[i] = src[i*stride]
@@ -230,6 +351,3 @@ func scatterStrided(dst, src []float32, stride int, accumulate bool) {
 		dst[i*stride] = v
 	}
 }
-
-// mapScratch holds the registers that no part uses.
-var mapScratch = sync.Pool{New: func() any { return new(mapRegisters) }}

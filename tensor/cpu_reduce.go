@@ -52,8 +52,9 @@ func (c *CPU) Reduce(dst *Tensor, op ReduceOp, x *Tensor, accumulate bool) {
 	k.shape, r.shape = keptShape, reducedShape
 	a := reduceArgs{
 		op: op, accumulate: accumulate, dst: dst.store.F32[dst.offset:], x: x.store.F32[x.offset:],
-		kept: newLoopNest(k.Shape(), dst, &k), reduced: newLoopNest(r.Shape(), &r),
 	}
+	a.kept.init(k.Shape(), []*Tensor{dst, &k})
+	a.reduced.init(r.Shape(), []*Tensor{&r})
 	n, m := a.kept.len(), a.reduced.len()
 	if n == 0 {
 		return
@@ -110,7 +111,8 @@ func reduceParts(a *reduceArgs, lo, hi int) {
 		first, last := chunk*a.chunk, min((chunk+1)*a.chunk, m)
 		var buffer [reduceBlock]float64
 		values := buffer[:to-from]
-		p := a.kept.seek(from)
+		var p position
+		a.kept.seek(&p, from)
 		for done := 0; done < len(values); {
 			run := a.kept.run(&p, len(values)-done)
 			v := values[done : done+run]
@@ -146,7 +148,8 @@ func (a *reduceArgs) store(at int, values []float64) {
 
 // combine joins the chunks of n results.
 func (a *reduceArgs) combine(n int) {
-	p := a.kept.seek(0)
+	var p position
+	a.kept.seek(&p, 0)
 	for i := range n {
 		v := a.op.identity()
 		for at := i; at < len(a.partial); at += n {
@@ -160,10 +163,8 @@ func (a *reduceArgs) combine(n int) {
 // reduceOne reduces the elements first to last that fall on one result.
 func (a *reduceArgs) reduceOne(at, first, last int) float64 {
 	result := a.op.identity()
-	if first == last {
-		return result
-	}
-	p := a.reduced.seek(first)
+	var p position
+	a.reduced.seek(&p, first)
 	stride := a.reduced.strides[a.reduced.rank-1][0]
 	for first < last {
 		n := a.reduced.run(&p, last-first)
@@ -187,10 +188,8 @@ func (a *reduceArgs) reduceColumns(values []float64, at, first, last int) {
 	for i := range values {
 		values[i] = a.op.identity()
 	}
-	if first == last {
-		return
-	}
-	p := a.reduced.seek(first)
+	var p position
+	a.reduced.seek(&p, first)
 	var buffer [reduceBlock]float32
 	sum := buffer[:len(values)]
 	rows := 0

@@ -22,7 +22,8 @@ type Expr struct {
 
 // Instruction is a step of an expression for backends: register To becomes Op of
 // registers A, B and C, as many as Op has operands, or Value if Op is OpConst.
-// The inputs are in the first registers; no instruction writes to them.
+// The inputs are in the first registers; no instruction writes to them. The
+// constants are the first instructions; no other writes to their registers.
 type Instruction struct {
 	Op          ExprOp
 	To, A, B, C uint8
@@ -271,25 +272,37 @@ func (b *exprBuilder) compile(result Value) *Expr {
 	for i := range b.n {
 		register[i] = uint8(i)
 	}
+	newRegister := func() uint8 {
+		if e.registers == maxRegisters {
+			panic(fmt.Sprintf("expression %s needs more than %d registers", b.name, maxRegisters))
+		}
+		e.registers++
+		return uint8(e.registers - 1)
+	}
+	constant := func(v int) bool { return v >= b.n && b.nodes[v-b.n].op == OpConst }
+	// Constants come first and keep their registers, so that a backend can set them
+	// once for many elements.
+	for k, n := range b.nodes {
+		if n.op == OpConst && last[b.n+k] >= 0 {
+			register[b.n+k] = newRegister()
+			e.code = append(e.code, Instruction{Op: OpConst, To: register[b.n+k], Value: n.value})
+		}
+	}
 	var free []uint8
 	for k, n := range b.nodes {
-		if last[b.n+k] < 0 {
+		if last[b.n+k] < 0 || n.op == OpConst {
 			continue
 		}
 		// An operand's register may take the result: instructions go element by element.
 		var operands [3]uint8
 		for i, v := range n.in[:n.op.operands()] {
 			operands[i] = register[v]
-			if v >= b.n && last[v] == k && !slices.Contains(free, register[v]) {
+			if v >= b.n && last[v] == k && !constant(v) && !slices.Contains(free, register[v]) {
 				free = append(free, register[v])
 			}
 		}
 		if len(free) == 0 {
-			if e.registers == maxRegisters {
-				panic(fmt.Sprintf("expression %s needs more than %d registers", b.name, maxRegisters))
-			}
-			free = append(free, uint8(e.registers))
-			e.registers++
+			free = append(free, newRegister())
 		}
 		to := free[len(free)-1]
 		free = free[:len(free)-1]

@@ -60,3 +60,10 @@ func (e *Expr) Eval(in []float64) float64 {
 	}
 	return r[e.result]
 }
+
+func truth(b bool) float32 {
+	if b {
+		return 1
+	}
+	return 0
+}
