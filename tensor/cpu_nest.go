@@ -20,7 +20,7 @@ func (l *loopNest) init(shape []int, operands []*Tensor) {
 		if n == 1 {
 			continue
 		}
-		strides := &l.strides[l.rank]
+		var strides [MaxExprInputs + 1]int
 		for k, t := range operands {
 			strides[k] = 0
 			if at := d - (len(shape) - t.rank); at >= 0 && t.shape[at] != 1 {
@@ -30,14 +30,24 @@ func (l *loopNest) init(shape []int, operands []*Tensor) {
 				strides[k] = t.strides[at]
 			}
 		}
-		if last := l.rank - 1; last >= 0 && l.joins(last, n, strides) {
-			l.size[last] *= n
-			l.strides[last] = *strides
-			continue
-		}
-		l.size[l.rank] = n
-		l.rank++
+		l.add(n, &strides)
 	}
+	l.finish()
+}
+
+// add adds a dimension further inside.
+func (l *loopNest) add(n int, strides *[MaxExprInputs + 1]int) {
+	if last := l.rank - 1; last >= 0 && l.joins(last, n, strides) {
+		l.size[last] *= n
+		l.strides[last] = *strides
+		return
+	}
+	l.size[l.rank], l.strides[l.rank] = n, *strides
+	l.rank++
+}
+
+// finish gives a nest without dimensions one of size 1.
+func (l *loopNest) finish() {
 	if l.rank == 0 {
 		l.rank, l.size[0], l.strides[0] = 1, 1, [MaxExprInputs + 1]int{}
 	}

@@ -3,12 +3,14 @@ package tensor
 import (
 	"fmt"
 	"math"
+	"sync"
 
 	"github.com/marge-go/marge/asm"
 )
 
-// reduceArgs are the arguments of a Reduce. Every part makes a block of adjacent
-// elements of dst, kept, from a chunk of the elements that fall on each.
+// reduceArgs are a Reduce, a task of the pool. Every part makes a block of elements
+// of dst, kept, from a chunk of the elements that fall on each. How the work is
+// divided depends on sizes alone, so that results do not depend on the threads.
 type reduceArgs struct {
 	op         ReduceOp
 	kept       loopNest // of dst and x
@@ -16,10 +18,12 @@ type reduceArgs struct {
 	dst, x     []float32
 	accumulate bool
 	columns    bool // the elements of a block are adjacent in x
+	n, m       int  // elements of dst, and of x for each
 	block      int  // elements of dst in a part
 	blocks     int
-	chunk      int       // elements of x for each of dst in a part
-	partial    []float64 // of each chunk, all of dst; nil if there is one chunk
+	chunk      int // elements of x for each of dst in a part
+	chunks     int
+	partial    []float64 // of each chunk, all of dst, if there are several
 }
 
 const (
@@ -27,57 +31,78 @@ const (
 	reduceBlock = 512
 	// reduceRows is how many rows are added in float32 before float64 takes over.
 	reduceRows = 16
+	// Columns of up to reduceNarrow adjacent elements are reduced several rows at once.
+	reduceNarrow = reduceBlock / 4
+	// Rows of fewer elements than reduceShort are added up without a kernel.
+	reduceShort = 16
 )
 
-var reductions spans[reduceArgs]
+// reductions holds the Reduces that are not running.
+var reductions = sync.Pool{New: func() any { return new(reduceArgs) }}
 
-// Reduce implements Backend. How the work is divided depends on sizes alone, so
-// that the result does not depend on the threads.
+// Reduce implements Backend.
 func (c *CPU) Reduce(dst *Tensor, op ReduceOp, x *Tensor, accumulate bool) {
 	if dst.rank != x.rank {
 		panic(fmt.Sprintf("reduce: %v to %v", x, dst))
 	}
-	var keptShape, reducedShape [MaxRank]int
+	c.pool.mustBeOpen()
+	a := reductions.Get().(*reduceArgs)
+	a.op, a.accumulate = op, accumulate
+	a.dst, a.x = dst.store.F32[dst.offset:], x.store.F32[x.offset:]
+	a.plan(dst, x)
+	if parts := a.blocks * a.chunks; parts == 1 {
+		a.Do(0)
+	} else if parts > 1 {
+		c.pool.Run(parts, a)
+	}
+	if a.chunks > 1 {
+		a.combine()
+	}
+	a.dst, a.x = nil, nil
+	reductions.Put(a)
+}
+
+// plan divides the work.
+func (a *reduceArgs) plan(dst, x *Tensor) {
+	a.kept.rank, a.kept.operands = 0, 2
+	a.reduced.rank, a.reduced.operands = 0, 1
 	for d, n := range x.shape[:x.rank] {
 		switch dst.shape[d] {
 		case n:
-			keptShape[d], reducedShape[d] = n, 1
+			if n != 1 {
+				a.kept.add(n, &[MaxExprInputs + 1]int{dst.strides[d], x.strides[d]})
+			}
 		case 1:
-			keptShape[d], reducedShape[d] = 1, n
+			a.reduced.add(n, &[MaxExprInputs + 1]int{x.strides[d]})
 		default:
 			panic(fmt.Sprintf("reduce: %v to %v", x, dst))
 		}
 	}
-	k, r := *x, *x
-	k.shape, r.shape = keptShape, reducedShape
-	a := reduceArgs{
-		op: op, accumulate: accumulate, dst: dst.store.F32[dst.offset:], x: x.store.F32[x.offset:],
-	}
-	a.kept.init(k.Shape(), []*Tensor{dst, &k})
-	a.reduced.init(r.Shape(), []*Tensor{&r})
-	n, m := a.kept.len(), a.reduced.len()
-	if n == 0 {
-		return
-	}
-	a.columns = a.kept.strides[a.kept.rank-1][1] == 1 && a.kept.size[a.kept.rank-1] > 1
-	a.block = max(1, min(reduceBlock, elementGrain/max(m, 1)))
+	a.kept.finish()
+	a.reduced.finish()
+	a.kept.innermost(1)
+	a.reduced.innermost(0)
+	a.n, a.m = a.kept.len(), a.reduced.len()
+	inner := a.kept.rank - 1
+	a.columns = a.kept.strides[inner][1] == 1 && a.kept.size[inner] > 1
+	a.block = max(1, min(reduceBlock, elementGrain/max(a.m, 1)))
 	if a.columns {
 		a.block = reduceBlock
 	}
-	a.blocks = (n + a.block - 1) / a.block
-	a.chunk = m
+	a.blocks = (a.n + a.block - 1) / a.block
+	a.chunk, a.chunks = max(a.m, 1), 1
+	if a.n == 0 {
+		return
+	}
 	// Few results of many elements: several chunks for each.
-	if chunks := min(64, n*m/(4*elementGrain)/a.blocks); chunks > 1 && n <= 4096 {
-		a.chunk = (m + chunks - 1) / chunks
-		a.partial = make([]float64, (m+a.chunk-1)/a.chunk*n)
-	}
-	parts := 1
-	if m > 0 {
-		parts = (m + a.chunk - 1) / a.chunk
-	}
-	reductions.run(c.pool, a.blocks*parts, 1, a, reduceParts)
-	if a.partial != nil {
-		a.combine(n)
+	if chunks := min(64, a.n*a.m/(4*elementGrain)/a.blocks); chunks > 1 && a.n <= 4096 {
+		a.chunk = (a.m + chunks - 1) / chunks
+		a.chunks = (a.m + a.chunk - 1) / a.chunk
+		if size := a.chunks * a.n; cap(a.partial) < size {
+			a.partial = make([]float64, size)
+		} else {
+			a.partial = a.partial[:size]
+		}
 	}
 }
 
@@ -92,49 +117,55 @@ func (op ReduceOp) identity() float64 {
 	return 0
 }
 
-// join puts two elements together.
-func (op ReduceOp) join(a, b float64) float64 {
+// join puts the elements of b together with those of a, at the same places.
+func (op ReduceOp) join(a, b []float64) {
+	b = b[:len(a)]
 	switch op {
+	case ReduceSum:
+		for i := range a {
+			a[i] += b[i]
+		}
 	case ReduceMax:
-		return max(a, b)
+		for i := range a {
+			a[i] = max(a[i], b[i])
+		}
 	case ReduceMin:
-		return min(a, b)
-	}
-	return a + b
-}
-
-func reduceParts(a *reduceArgs, lo, hi int) {
-	for part := lo; part < hi; part++ {
-		block, chunk := part%a.blocks, part/a.blocks
-		n, m := a.kept.len(), a.reduced.len()
-		from, to := block*a.block, min((block+1)*a.block, n)
-		first, last := chunk*a.chunk, min((chunk+1)*a.chunk, m)
-		var buffer [reduceBlock]float64
-		values := buffer[:to-from]
-		var p position
-		a.kept.seek(&p, from)
-		for done := 0; done < len(values); {
-			run := a.kept.run(&p, len(values)-done)
-			v := values[done : done+run]
-			if a.columns {
-				a.reduceColumns(v, p.at[1], first, last)
-			} else {
-				for i := range v {
-					v[i] = a.reduceOne(p.at[1]+i*a.kept.strides[a.kept.rank-1][1], first, last)
-				}
-			}
-			if a.partial != nil {
-				copy(a.partial[chunk*n+from+done:], v)
-			} else {
-				a.store(p.at[0], v)
-			}
-			done += run
-			a.kept.advance(&p, run)
+		for i := range a {
+			a[i] = min(a[i], b[i])
 		}
 	}
 }
 
-// store writes results to adjacent elements of the innermost dimension of dst.
+// Do carries out a part.
+func (a *reduceArgs) Do(part int) {
+	block, chunk := part%a.blocks, part/a.blocks
+	from, to := block*a.block, min((block+1)*a.block, a.n)
+	first, last := chunk*a.chunk, min((chunk+1)*a.chunk, a.m)
+	var buffer [reduceBlock]float64
+	values := buffer[:to-from]
+	var p position
+	a.kept.seek(&p, from)
+	for done := 0; done < len(values); {
+		run := a.kept.run(&p, len(values)-done)
+		v := values[done : done+run]
+		if a.columns {
+			a.reduceColumns(v, p.at[1], first, last)
+		} else {
+			for i := range v {
+				v[i] = a.reduceOne(p.at[1]+i*a.kept.strides[a.kept.rank-1][1], first, last)
+			}
+		}
+		if a.chunks > 1 {
+			copy(a.partial[chunk*a.n+from+done:], v)
+		} else {
+			a.store(p.at[0], v)
+		}
+		done += run
+		a.kept.advance(&p, run)
+	}
+}
+
+// store writes results to the innermost dimension of dst.
 func (a *reduceArgs) store(at int, values []float64) {
 	stride := a.kept.strides[a.kept.rank-1][0]
 	for i, v := range values {
@@ -146,38 +177,66 @@ func (a *reduceArgs) store(at int, values []float64) {
 	}
 }
 
-// combine joins the chunks of n results.
-func (a *reduceArgs) combine(n int) {
+// combine joins the chunks.
+func (a *reduceArgs) combine() {
+	all := a.partial[:a.n]
+	for rest := a.partial[a.n:]; len(rest) > 0; rest = rest[a.n:] {
+		a.op.join(all, rest)
+	}
 	var p position
 	a.kept.seek(&p, 0)
-	for i := range n {
-		v := a.op.identity()
-		for at := i; at < len(a.partial); at += n {
-			v = a.op.join(v, a.partial[at])
-		}
-		a.store(p.at[0], []float64{v})
-		a.kept.advance(&p, 1)
+	for len(all) > 0 {
+		run := a.kept.run(&p, len(all))
+		a.store(p.at[0], all[:run])
+		a.kept.advance(&p, run)
+		all = all[run:]
 	}
 }
 
 // reduceOne reduces the elements first to last that fall on one result.
 func (a *reduceArgs) reduceOne(at, first, last int) float64 {
-	result := a.op.identity()
+	stride := a.reduced.strides[a.reduced.rank-1][0]
+	if a.reduced.rank == 1 {
+		return a.op.reduceRun(a.x[at+first*stride:], last-first, stride)
+	}
+	result := [1]float64{a.op.identity()}
 	var p position
 	a.reduced.seek(&p, first)
-	stride := a.reduced.strides[a.reduced.rank-1][0]
 	for first < last {
 		n := a.reduced.run(&p, last-first)
-		x := a.x[at+p.at[0]:]
-		if stride == 1 && a.op == ReduceSum {
-			result += asm.Sum(x[:n])
-		} else {
-			for i := range n {
-				result = a.op.join(result, float64(x[i*stride]))
-			}
-		}
+		a.op.join(result[:], []float64{a.op.reduceRun(a.x[at+p.at[0]:], n, stride)})
 		first += n
 		a.reduced.advance(&p, n)
+	}
+	return result[0]
+}
+
+// reduceRun reduces n elements of x that are stride apart.
+func (op ReduceOp) reduceRun(x []float32, n, stride int) float64 {
+	if stride == 1 && n >= reduceShort {
+		switch x = x[:n]; op {
+		case ReduceSum:
+			return asm.Sum(x)
+		case ReduceMax:
+			return float64(asm.MaxElement(x))
+		default:
+			return float64(asm.MinElement(x))
+		}
+	}
+	result := op.identity()
+	switch op {
+	case ReduceSum:
+		for i := range n {
+			result += float64(x[i*stride])
+		}
+	case ReduceMax:
+		for i := range n {
+			result = max(result, float64(x[i*stride]))
+		}
+	case ReduceMin:
+		for i := range n {
+			result = min(result, float64(x[i*stride]))
+		}
 	}
 	return result
 }
@@ -190,34 +249,76 @@ func (a *reduceArgs) reduceColumns(values []float64, at, first, last int) {
 	}
 	var p position
 	a.reduced.seek(&p, first)
+	stride := a.reduced.strides[a.reduced.rank-1][0]
+	for first < last {
+		rows := a.reduced.run(&p, last-first)
+		x := a.x[at+p.at[0]:]
+		if wide := reduceBlock / len(values); stride == len(values) && len(values) <= reduceNarrow && rows >= 2*wide {
+			// Rows that follow each other without a gap are one row.
+			var buffer [reduceBlock]float64
+			wider := buffer[:wide*len(values)]
+			for i := range wider {
+				wider[i] = a.op.identity()
+			}
+			whole := rows / wide
+			a.op.reduceRows(wider, x, whole, len(wider))
+			for ; len(wider) > 0; wider = wider[len(values):] {
+				a.op.join(values, wider[:len(values)])
+			}
+			if rest := rows - whole*wide; rest > 0 {
+				a.op.reduceRows(values, x[whole*wide*stride:], rest, stride)
+			}
+		} else {
+			a.op.reduceRows(values, x, rows, stride)
+		}
+		first += rows
+		a.reduced.advance(&p, rows)
+	}
+}
+
+// reduceRows joins rows of x that are stride apart to values.
+func (op ReduceOp) reduceRows(values []float64, x []float32, rows, stride int) {
 	var buffer [reduceBlock]float32
-	sum := buffer[:len(values)]
-	rows := 0
-	flush := func() {
-		for i, v := range sum {
-			values[i] += float64(v)
-		}
-		rows = 0
-	}
-	for ; first < last; first++ {
-		x := a.x[at+p.at[0]:][:len(values)]
-		switch {
-		case a.op != ReduceSum:
-			for i, v := range x {
-				values[i] = a.op.join(values[i], float64(v))
+	all := buffer[:len(values)]
+	for rows > 0 {
+		n := rows
+		copy(all, x)
+		switch op {
+		case ReduceSum:
+			if n = min(n, reduceRows); n > 1 {
+				asm.AddRows(all, x[stride:], n-1, len(all), stride)
 			}
-		case rows == 0:
-			copy(sum, x)
-			rows = 1
-		default:
-			asm.Add(sum, sum, x)
-			if rows++; rows == reduceRows {
-				flush()
+		case ReduceMax:
+			for i := 1; i < n; i++ {
+				asm.Maximum(all, all, x[i*stride:][:len(all)])
+			}
+		case ReduceMin:
+			for i := 1; i < n; i++ {
+				asm.Minimum(all, all, x[i*stride:][:len(all)])
 			}
 		}
-		a.reduced.advance(&p, 1)
+		op.joinFloats(values, all)
+		if rows -= n; rows > 0 {
+			x = x[n*stride:]
+		}
 	}
-	if rows > 0 {
-		flush()
+}
+
+// joinFloats is join for float32.
+func (op ReduceOp) joinFloats(a []float64, b []float32) {
+	b = b[:len(a)]
+	switch op {
+	case ReduceSum:
+		for i := range a {
+			a[i] += float64(b[i])
+		}
+	case ReduceMax:
+		for i := range a {
+			a[i] = max(a[i], float64(b[i]))
+		}
+	case ReduceMin:
+		for i := range a {
+			a[i] = min(a[i], float64(b[i]))
+		}
 	}
 }
