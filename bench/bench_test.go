@@ -12,6 +12,7 @@ func BenchmarkGEMM(b *testing.B)      { section(b, "gemm") }
 func BenchmarkVector(b *testing.B)    { section(b, "vector") }
 func BenchmarkAttention(b *testing.B) { section(b, "attention") }
 func BenchmarkStep(b *testing.B)      { section(b, "step") }
+func BenchmarkOps(b *testing.B)       { section(b, "ops") }
 func BenchmarkTopK(b *testing.B)      { section(b, "topk") }
 
 var ceiling, bandwidth = cached(Ceiling), cached(Bandwidth)

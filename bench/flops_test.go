@@ -55,6 +55,9 @@ func TestWorkloadsRun(t *testing.T) {
 			if w.Flops > 4e9 || w.Op == "step" && w.Kind != "tiny" {
 				continue
 			}
+			if w.Group == "ops" {
+				w.M = 512
+			}
 			if section == "vector" {
 				w.M = 64
 				if w.Op == "cross_entropy" {

@@ -8,13 +8,13 @@ import (
 
 // Spec tells what to compute, in the form that peers receive as JSON.
 type Spec struct {
-	// Op is gemm, attention, step, topk or a vector operation: softmax,
+	// Op is gemm, attention, step, topk, ops or a vector operation: softmax,
 	// layernorm, layernorm_backward, gelu, gelu_backward, cross_entropy, adamw,
 	// embedding_gradient.
 	Op string `json:"op"`
 	// Kind is the transposition of a gemm (nt: B is stored N x K; nn; tn: A is
 	// stored K x M), self, causal or biased for attention, and the size of the
-	// model for a step.
+	// model for a step, and the operation of ops.
 	Kind string `json:"kind,omitempty"`
 	// M, N, K and Batch are the sizes of a gemm. A vector operation has M rows
 	// of N values (an embedding gradient adds M rows to a table of K rows).
@@ -42,7 +42,7 @@ type Workload struct {
 }
 
 // Sections are the names that Workloads takes.
-var Sections = []string{"gemm", "vector", "attention", "step", "topk"}
+var Sections = []string{"gemm", "vector", "attention", "step", "topk", "ops"}
 
 // Workloads returns the workloads of a section.
 func Workloads(section string) []Workload {
@@ -57,6 +57,8 @@ func Workloads(section string) []Workload {
 		return stepWorkloads()
 	case "topk":
 		return topKWorkloads()
+	case "ops":
+		return opsWorkloads()
 	}
 	panic(fmt.Sprintf("bench: no section %q", section))
 }
@@ -75,6 +77,8 @@ func (w *Workload) Start(threads int) (run, stop func(), err error) {
 		return run, func() { cpu.Close() }, err
 	case "topk":
 		run, stop = startTopK(&w.Spec, threads)
+	case "ops":
+		run, stop = startOps(&w.Spec, threads)
 	default:
 		run, stop = startVector(&w.Spec, threads)
 	}

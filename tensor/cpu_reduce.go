@@ -196,7 +196,7 @@ func (a *reduceArgs) combine() {
 // reduceOne reduces the elements first to last that fall on one result.
 func (a *reduceArgs) reduceOne(at, first, last int) float64 {
 	stride := a.reduced.strides[a.reduced.rank-1][0]
-	if a.reduced.rank == 1 {
+	if a.reduced.rank == 1 && first < last {
 		return a.op.reduceRun(a.x[at+first*stride:], last-first, stride)
 	}
 	result := [1]float64{a.op.identity()}

@@ -46,6 +46,29 @@ func goals(b *strings.Builder, section string, rows []row) {
 				return share(r)
 			}))
 		}
+	case "ops":
+		small := func(r *row) bool { return r.Group == "small" }
+		for threads := 1; threads <= 2; threads++ {
+			goal(fmt.Sprintf("share of copy bandwidth, threads %d", threads), 0.85, pick(rows, func(r *row) float64 {
+				if r.threads != threads || small(r) {
+					return 0
+				}
+				return share(r)
+			}))
+		}
+		ratios := func(want bool) []float64 {
+			return pick(rows, func(r *row) float64 {
+				if small(r) != want {
+					return 0
+				}
+				return r.ratio("PyTorch")
+			})
+		}
+		goal("ratio to PyTorch", 1, ratios(false))
+		if mean, _, n := geometric(ratios(false)); n > 0 {
+			fmt.Fprintf(b, "| geometric mean of these >= 1.20 | %.2f |\n", mean)
+		}
+		goal("ratio to PyTorch on small tensors", 5, ratios(true))
 	case "attention":
 		goal("ratio to PyTorch", 1.3, pick(rows, func(r *row) float64 { return r.ratio("PyTorch") }))
 	case "step":

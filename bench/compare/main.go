@@ -147,12 +147,12 @@ func measureSection(section string, all []*side, o *options) string {
 	case "gemm":
 		seconds = 0.02
 	}
-	if o.quick || section != "vector" && section != "topk" {
+	if o.quick || section != "vector" && section != "topk" && section != "ops" {
 		rounds = 3
 	}
 	var rows []row
 	u := unitOf(section)
-	if section != "vector" {
+	if section != "vector" && section != "ops" {
 		u.most = patient(u.most)
 	}
 	l := startLoad(all)

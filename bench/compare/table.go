@@ -31,7 +31,7 @@ type unit struct {
 
 func unitOf(section string) unit {
 	switch section {
-	case "vector":
+	case "vector", "ops":
 		return unit{"GB/s", func(w *bench.Workload) float64 { return w.Bytes / 1e9 }, "of copy", "copy %.0f GB/s",
 			bench.Bandwidth, median}
 	case "step":
@@ -119,7 +119,7 @@ func render(section string, rows []row, all []*side, others float64) string {
 // share is our rate as a share of the ceiling or of the bandwidth.
 func (r *row) share(section string) float64 {
 	amount := r.Flops
-	if section == "vector" {
+	if section == "vector" || section == "ops" {
 		amount = r.Bytes
 	}
 	return amount / r.figures[ours].seconds / r.limit

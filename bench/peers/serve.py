@@ -228,6 +228,62 @@ class Torch(Peer):
         table, x, ids = self.tensor(k, n), self.tensor(m, n), self.torch.arange(m) * 7919 % k
         return lambda: table.index_add_(0, ids, x)
 
+    def ops(self, kind, m, n, batch, **_):
+        """Single operations as a program writes them: results are in new memory, which the allocator keeps."""
+        torch, x = self.torch, self.tensor(m, n)
+
+        def binary(f, *shape):
+            other = self.tensor(*shape)
+            return lambda: f(x, other)
+
+        match kind:
+            case "sub" | "mul" | "div" | "maximum":
+                do = binary(getattr(torch, kind), m, n)
+            case "where":
+                mask, y = self.tensor(m, n) > 0, self.tensor(m, n)
+                do = lambda: torch.where(mask, x, y)
+            case "mul_row":
+                do = binary(torch.mul, n)
+            case "mul_column":
+                do = binary(torch.mul, m, 1)
+            case "mul_transposed":
+                other = self.tensor(n, m)
+                do = lambda: x * other.T
+            case "neg" | "abs" | "sqrt" | "exp" | "log" | "tanh" | "sin" | "relu" | "sigmoid":
+                f = getattr(torch, kind)
+                do = lambda: f(x)
+            case "sum":
+                do = lambda: x.sum()
+            case "sum_rows":
+                do = lambda: x.sum(1)
+            case "sum_columns":
+                do = lambda: x.sum(0)
+            case "max_rows":
+                do = lambda: x.amax(1)
+            case "max_columns":
+                do = lambda: x.amax(0)
+            case "sum_inner":
+                narrow = self.tensor(m * n // 16, 16)
+                do = lambda: narrow.sum(1)
+            case "softmax":
+                do = lambda: torch.softmax(x, 1)
+            case "softmax_columns":
+                do = lambda: torch.softmax(x, 0)
+            case "transpose":
+                do = lambda: x.T.contiguous()
+            case "permute_heads":
+                heads = self.tensor(m // 512, 512, 16, n // 16)
+                do = lambda: heads.permute(0, 2, 1, 3).contiguous()
+            case "permute_images":
+                images = self.tensor(m // 64, 64, 32, n // 32)
+                do = lambda: images.permute(0, 2, 3, 1).contiguous()
+
+        def run():
+            for _ in range(batch):
+                do()
+
+        return run
+
     def attention(self, kind, m, n, k, batch):
         """Forward and backward, from queries as a linear layer leaves them, [documents, tokens, heads * width]."""
         documents, tokens = (4, n // 4) if kind == "biased" else (batch, n)
