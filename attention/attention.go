@@ -5,6 +5,7 @@ package attention
 
 import (
 	"math"
+	"math/rand/v2"
 
 	"github.com/marge-go/marge/nn"
 	"github.com/marge-go/marge/tensor"
@@ -20,11 +21,12 @@ type MultiHead struct {
 	Dropout      float32 // of the attention weights
 }
 
-// NewMultiHead returns attention of the given width, all zeros.
-func NewMultiHead(b tensor.Backend, width, heads int) *MultiHead {
+// NewMultiHead returns attention of the given width, its projections made by
+// nn.NewLinear: zeros if rng is nil.
+func NewMultiHead(b tensor.Backend, width, heads int, rng *rand.Rand) *MultiHead {
 	return &MultiHead{
-		Q: nn.NewLinear(b, width, width), K: nn.NewLinear(b, width, width),
-		V: nn.NewLinear(b, width, width), Out: nn.NewLinear(b, width, width),
+		Q: nn.NewLinear(b, width, width, rng), K: nn.NewLinear(b, width, width, rng),
+		V: nn.NewLinear(b, width, width, rng), Out: nn.NewLinear(b, width, width, rng),
 		Heads: heads,
 	}
 }

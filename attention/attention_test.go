@@ -20,7 +20,7 @@ var (
 
 // layer returns attention with random weights that keep the size of vectors.
 func layer(width, heads int) *MultiHead {
-	a := NewMultiHead(backend, width, heads)
+	a := NewMultiHead(backend, width, heads, nil)
 	rng := rand.New(rand.NewPCG(1, 0))
 	for _, p := range a.Parameters(nil, "") {
 		nn.Normal(p.Tensor, rng, 1/math.Sqrt(float64(width)))
@@ -395,7 +395,7 @@ func TestMemory(t *testing.T) {
 func TestParameters(t *testing.T) {
 	var got []string
 	before := []nn.Parameter{{Name: "before", Tensor: random(1, 1)}}
-	for _, p := range NewMultiHead(backend, 6, 2).Parameters(before, "p.") {
+	for _, p := range NewMultiHead(backend, 6, 2, nil).Parameters(before, "p.") {
 		got = append(got, fmt.Sprint(p.Name, p.Shape()))
 	}
 	want := "before[1] p.q_proj.weight[6 6] p.q_proj.bias[6] p.k_proj.weight[6 6] p.k_proj.bias[6] " +
@@ -408,7 +408,7 @@ func TestParameters(t *testing.T) {
 func TestPanics(t *testing.T) {
 	self := func(heads, width int, end int32) func(tp *tensor.Tape) {
 		return func(tp *tensor.Tape) {
-			NewMultiHead(backend, 6, heads).Self(tp, random(1, 3, width), []int32{0, end}, true)
+			NewMultiHead(backend, 6, heads, nil).Self(tp, random(1, 3, width), []int32{0, end}, true)
 		}
 	}
 	for name, c := range map[string]struct {
@@ -419,7 +419,7 @@ func TestPanics(t *testing.T) {
 		"width":   {self(2, 5, 3), []string{"[6 6]", "5"}},
 		"offsets": {self(2, 6, 4), []string{"offsets", "3"}},
 		"bias": {func(tp *tensor.Tape) {
-			a := NewMultiHead(backend, 6, 2)
+			a := NewMultiHead(backend, 6, 2, nil)
 			z := a.Project(tp, random(1, 3, 6), []int32{0, 1, 3})
 			a.Cross(tp, random(1, 3, 6), []int32{0, 3}, z, random(1, 2, 1))
 		}, []string{"bias", "[2 1]", "[1 2]"}},

@@ -30,7 +30,7 @@ const (
 )
 
 func newDecoding(b tensor.Backend) *decoding {
-	a := NewMultiHead(b, decodingWidth, decodingHeads)
+	a := NewMultiHead(b, decodingWidth, decodingHeads, nil)
 	rng := rand.New(rand.NewPCG(1, 2))
 	for _, p := range a.Parameters(nil, "") {
 		nn.Normal(p.Tensor, rng, 0.3)
@@ -156,7 +156,7 @@ func TestCachePanics(t *testing.T) {
 	b := tensor.NewCPU(1)
 	defer b.Close()
 	x := tensor.New(b, tensor.Float32, 3, 8)
-	a := NewMultiHead(b, 8, 2)
+	a := NewMultiHead(b, 8, 2, nil)
 	tp := tensor.NewTape(b)
 	cache := func() *Cache { return NewCache(b, 2, 4, 8) }
 	for _, c := range []struct {

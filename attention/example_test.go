@@ -14,7 +14,7 @@ import (
 // hidden from the target.
 func ExampleMultiHead_Cross() {
 	cpu := tensor.NewCPU(0)
-	a := attention.NewMultiHead(cpu, 2, 1)
+	a := attention.NewMultiHead(cpu, 2, 1, nil)
 	nn.AddIdentity(a.V.Weight, 1)
 	nn.AddIdentity(a.Out.Weight, 1)
 
@@ -38,7 +38,7 @@ func ExampleMultiHead_Cross() {
 // itself and the one before it in its document, in equal parts.
 func ExampleMultiHead_Self() {
 	cpu := tensor.NewCPU(0)
-	a := attention.NewMultiHead(cpu, 2, 1)
+	a := attention.NewMultiHead(cpu, 2, 1, nil)
 	nn.AddIdentity(a.V.Weight, 1)
 	nn.AddIdentity(a.Out.Weight, 1)
 
@@ -57,7 +57,7 @@ func ExampleMultiHead_Self() {
 // Tokens are decoded one by one, with the keys and values of those before them in a cache.
 func ExampleMultiHead_SelfCached() {
 	cpu := tensor.NewCPU(0)
-	layer := attention.NewMultiHead(cpu, 8, 2)
+	layer := attention.NewMultiHead(cpu, 8, 2, nil)
 	cache := attention.NewCache(cpu, 2, 16, 8) // two hypotheses of up to 16 tokens
 	tape := tensor.NewTape(cpu)
 	for range 3 {

@@ -130,9 +130,9 @@ func build(c Config) (*Model, error) {
 		}
 		c.Backend = b
 	}
-	m := &Model{Config: c, backend: b, shared: nn.NewEmbedding(b, c.VocabSize, c.DModel), beta: nn.NewParameter(b, 1)}
+	m := &Model{Config: c, backend: b, shared: nn.NewEmbedding(b, c.VocabSize, c.DModel, nil), beta: nn.NewParameter(b, 1)}
 	newEmbedder := func() embedder {
-		return embedder{nn.NewEmbedding(b, c.MaxPositionEmbeddings, c.DModel), nn.NewLayerNorm(b, c.DModel)}
+		return embedder{nn.NewEmbedding(b, c.MaxPositionEmbeddings, c.DModel, nil), nn.NewLayerNorm(b, c.DModel)}
 	}
 	m.encoder = encoder{embedder: newEmbedder(), norm: nn.NewLayerNorm(b, c.DModel),
 		retrievalNorm: nn.NewLayerNorm(b, c.EmbeddingDim())}
@@ -227,8 +227,8 @@ type encoderLayer struct {
 
 func newEncoderLayer(c *Config, ffn, heads int) *encoderLayer {
 	l := &encoderLayer{
-		attn: attention.NewMultiHead(c.Backend, c.DModel, heads), attnNorm: nn.NewLayerNorm(c.Backend, c.DModel),
-		ffn: nn.NewFeedForward(c.Backend, c.DModel, ffn), ffnNorm: nn.NewLayerNorm(c.Backend, c.DModel),
+		attn: attention.NewMultiHead(c.Backend, c.DModel, heads, nil), attnNorm: nn.NewLayerNorm(c.Backend, c.DModel),
+		ffn: nn.NewFeedForward(c.Backend, c.DModel, ffn, nil), ffnNorm: nn.NewLayerNorm(c.Backend, c.DModel),
 		dropout: c.Dropout,
 	}
 	l.attn.Dropout = c.AttentionDropout
@@ -272,7 +272,7 @@ type decoderLayer struct {
 func newDecoderLayer(c *Config) *decoderLayer {
 	l := &decoderLayer{
 		encoderLayer: *newEncoderLayer(c, c.DecoderFFNDim, c.DecoderAttentionHeads),
-		cross:        attention.NewMultiHead(c.Backend, c.DModel, c.DecoderAttentionHeads),
+		cross:        attention.NewMultiHead(c.Backend, c.DModel, c.DecoderAttentionHeads, nil),
 		crossNorm:    nn.NewLayerNorm(c.Backend, c.DModel),
 	}
 	l.cross.Dropout = c.AttentionDropout

@@ -10,7 +10,7 @@ import (
 
 func ExampleLinear() {
 	cpu := tensor.NewCPU(0)
-	l := nn.NewLinear(cpu, 3, 2)
+	l := nn.NewLinear(cpu, 3, 2, nil)
 	l.Weight.SetFloat32s([]float32{
 		1, 0, 0,
 		0, 1, 1,
@@ -42,7 +42,7 @@ func (b *block) Parameters(list []nn.Parameter, prefix string) []nn.Parameter {
 // Parameters gives the names that tensors have in checkpoints.
 func ExampleLayer() {
 	cpu := tensor.NewCPU(0)
-	b := &block{nn.NewLayerNorm(cpu, 4), nn.NewFeedForward(cpu, 4, 16)}
+	b := &block{nn.NewLayerNorm(cpu, 4), nn.NewFeedForward(cpu, 4, 16, nil)}
 	params := b.Parameters(nil, "encoder.layers.0.")
 	rng := rand.New(rand.NewPCG(1, 0))
 	for _, p := range params {

@@ -1,6 +1,12 @@
 package nn
 
-import "github.com/marge-go/marge/tensor"
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+
+	"github.com/marge-go/marge/tensor"
+)
 
 // Linear is y = x W^T + b.
 type Linear struct {
@@ -8,9 +14,24 @@ type Linear struct {
 	Bias   *tensor.Tensor // [out], or nil
 }
 
-// NewLinear returns a Linear with a bias, all zeros.
-func NewLinear(b tensor.Backend, in, out int) *Linear {
-	return &Linear{Weight: NewParameter(b, out, in), Bias: NewParameter(b, out)}
+// NewLinear returns a Linear with weights and biases drawn uniformly between
+// -1/sqrt(in) and 1/sqrt(in), or zeros if rng is nil. For a layer without a bias
+// set Bias to nil afterwards.
+func NewLinear(b tensor.Backend, in, out int, rng *rand.Rand) *Linear {
+	l := &Linear{Weight: NewParameter(b, out, in), Bias: NewParameter(b, out)}
+	if rng != nil && in > 0 {
+		bound := 1 / math.Sqrt(float64(in))
+		Uniform(l.Weight, rng, bound)
+		Uniform(l.Bias, rng, bound)
+	}
+	return l
+}
+
+// newProjection returns a Linear without a bias.
+func newProjection(b tensor.Backend, in, out int, rng *rand.Rand) *Linear {
+	l := NewLinear(b, in, out, rng)
+	l.Bias = nil
+	return l
 }
 
 // Forward returns [n, out] for x [n, in].
@@ -30,17 +51,47 @@ func (l *Linear) Parameters(list []Parameter, prefix string) []Parameter {
 // Embedding is a table of vectors, one for each id.
 type Embedding struct {
 	Weight *tensor.Tensor // [ids, width]
+
+	kept *tensor.Tensor // [ids, 1]: 0 for the padding, 1 for others; nil without padding
 }
 
-// NewEmbedding returns an Embedding of zeros.
-func NewEmbedding(b tensor.Backend, ids, width int) *Embedding {
-	return &Embedding{Weight: NewParameter(b, ids, width)}
+// NewEmbedding returns an Embedding drawn from the standard normal distribution,
+// or of zeros if rng is nil.
+func NewEmbedding(b tensor.Backend, ids, width int, rng *rand.Rand) *Embedding {
+	e := &Embedding{Weight: NewParameter(b, ids, width)}
+	if rng != nil {
+		Normal(e.Weight, rng, 1)
+	}
+	return e
+}
+
+// SetPadding makes id that of padding: its vector becomes zero and gets no
+// gradient.
+func (e *Embedding) SetPadding(id int) {
+	ids, width := e.Weight.Dim(0), e.Weight.Dim(1)
+	if id < 0 || id >= ids {
+		panic(fmt.Sprintf("nn: padding %d of an embedding of %d ids", id, ids))
+	}
+	values, kept := make([]float32, ids*width), make([]float32, ids)
+	e.Weight.CopyTo(values)
+	clear(values[id*width : (id+1)*width])
+	e.Weight.SetFloat32s(values)
+	for i := range kept {
+		if i != id {
+			kept[i] = 1
+		}
+	}
+	e.kept = tensor.FromFloat32s(e.Weight.Backend(), kept, ids, 1)
 }
 
 // Forward returns scale times the rows of the table that ids [n] names:
 // [n, width].
 func (e *Embedding) Forward(tp *tensor.Tape, ids *tensor.Tensor, scale float32) *tensor.Tensor {
-	return tp.Gather(e.Weight, ids, scale)
+	x := tp.Gather(e.Weight, ids, scale)
+	if e.kept == nil {
+		return x
+	}
+	return tp.Where(tp.Gather(e.kept, ids, 1), x, tp.Detach(x))
 }
 
 // Parameters implements Layer: weight.
@@ -82,9 +133,10 @@ type FeedForward struct {
 	Dropout  float32 // after GELU
 }
 
-// NewFeedForward returns a FeedForward with hidden width ffn, all zeros.
-func NewFeedForward(b tensor.Backend, width, ffn int) *FeedForward {
-	return &FeedForward{FC1: NewLinear(b, width, ffn), FC2: NewLinear(b, ffn, width)}
+// NewFeedForward returns a FeedForward with hidden width ffn, its layers made by
+// NewLinear.
+func NewFeedForward(b tensor.Backend, width, ffn int, rng *rand.Rand) *FeedForward {
+	return &FeedForward{FC1: NewLinear(b, width, ffn, rng), FC2: NewLinear(b, ffn, width, rng)}
 }
 
 // Forward returns [n, width] for x [n, width].

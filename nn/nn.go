@@ -1,15 +1,12 @@
 // Package nn holds the layers of neural networks, on top of package tensor.
 //
 // A layer is a struct of parameters with a Forward method that takes the tape
-// to run on. Weights have PyTorch's orientation, [out, in].
+// to run on. Weights have PyTorch's orientation, [out, in]. Constructors draw the
+// weights as PyTorch's layers of the same name do, from a generator of random
+// numbers; without one, nil, weights are zeros, for models that set them all.
 package nn
 
-import (
-	"fmt"
-	"math/rand/v2"
-
-	"github.com/marge-go/marge/tensor"
-)
+import "github.com/marge-go/marge/tensor"
 
 // Parameter is a trainable tensor and its name in checkpoints.
 type Parameter struct {
@@ -22,6 +19,12 @@ type Layer interface {
 	// Parameters appends the layer's parameters to list, with prefix before
 	// their names, in a fixed order.
 	Parameters(list []Parameter, prefix string) []Parameter
+}
+
+// Module is a layer of one input and one output, such as those of Sequential.
+type Module interface {
+	Layer
+	Forward(tp *tensor.Tape, x *tensor.Tensor) *tensor.Tensor
 }
 
 // NewParameter returns a parameter of zeros.
@@ -45,30 +48,4 @@ func ZeroGrad(params []Parameter) {
 	for _, p := range params {
 		p.ZeroGrad()
 	}
-}
-
-// Constant sets all elements of t.
-func Constant(t *tensor.Tensor, value float32) { t.Backend().Fill(t, value) }
-
-// Normal draws the elements of t from a normal distribution with mean 0.
-func Normal(t *tensor.Tensor, rng *rand.Rand, std float64) {
-	values := make([]float32, t.Len())
-	for i := range values {
-		values[i] = float32(rng.NormFloat64() * std)
-	}
-	t.SetFloat32s(values)
-}
-
-// AddIdentity adds gain times the identity to a square matrix.
-func AddIdentity(t *tensor.Tensor, gain float32) {
-	n := t.Dim(0)
-	if len(t.Shape()) != 2 || t.Dim(1) != n {
-		panic(fmt.Sprintf("nn: AddIdentity to %v, want a square matrix", t))
-	}
-	values := make([]float32, n*n)
-	t.CopyTo(values)
-	for i := range n {
-		values[i*n+i] += gain
-	}
-	t.SetFloat32s(values)
 }

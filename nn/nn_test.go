@@ -69,7 +69,7 @@ func TestLinear(t *testing.T) {
 		b := tensor.NewCPU(1)
 		rng := rand.New(rand.NewPCG(1, 0))
 		for _, s := range sizes {
-			l := NewLinear(b, s.in, s.out)
+			l := NewLinear(b, s.in, s.out, nil)
 			w, bias := fill(l.Weight, rng), fill(l.Bias, rng)
 			x := tensor.New(b, tensor.Float32, s.rows, s.in)
 			want, size := linear(fill(x, rng), w, bias, s.in, s.out)
@@ -87,7 +87,7 @@ func TestLinear(t *testing.T) {
 func TestEmbedding(t *testing.T) {
 	isatest.Each(t, func(t *testing.T) {
 		b := tensor.NewCPU(1)
-		e := NewEmbedding(b, 6, 5)
+		e := NewEmbedding(b, 6, 5, nil)
 		table := fill(e.Weight, rand.New(rand.NewPCG(2, 0)))
 		ids := []int32{5, 0, 2, 2, 5}
 		var want []float64
@@ -142,7 +142,7 @@ func TestFeedForward(t *testing.T) {
 		b := tensor.NewCPU(1)
 		rng := rand.New(rand.NewPCG(4, 0))
 		for _, s := range sizes {
-			f := NewFeedForward(b, s.in, s.out)
+			f := NewFeedForward(b, s.in, s.out, nil)
 			w1, b1 := fill(f.FC1.Weight, rng), fill(f.FC1.Bias, rng)
 			w2, b2 := fill(f.FC2.Weight, rng), fill(f.FC2.Bias, rng)
 			x := tensor.New(b, tensor.Float32, s.rows, s.in)
@@ -171,7 +171,7 @@ func TestFeedForward(t *testing.T) {
 
 func TestFeedForwardDropout(t *testing.T) {
 	b := tensor.NewCPU(1)
-	f := NewFeedForward(b, 1, 1000)
+	f := NewFeedForward(b, 1, 1000, nil)
 	Constant(f.FC1.Bias, 1) // hidden values are all GELU(1)
 	Constant(f.FC2.Weight, 1)
 	f.Dropout = 0.25
@@ -203,11 +203,17 @@ func TestParameters(t *testing.T) {
 		layer Layer
 		want  string
 	}{
-		{NewLinear(b, 3, 2), "p.weight[2 3] p.bias[2]"},
+		{NewLinear(b, 3, 2, nil), "p.weight[2 3] p.bias[2]"},
 		{&Linear{Weight: NewParameter(b, 2, 3)}, "p.weight[2 3]"},
-		{NewEmbedding(b, 7, 4), "p.weight[7 4]"},
+		{NewEmbedding(b, 7, 4, nil), "p.weight[7 4]"},
 		{NewLayerNorm(b, 4), "p.weight[4] p.bias[4]"},
-		{NewFeedForward(b, 2, 5), "p.fc1.weight[5 2] p.fc1.bias[5] p.fc2.weight[2 5] p.fc2.bias[2]"},
+		{NewRMSNorm(b, 4, 1e-6), "p.weight[4]"},
+		{NewSwiGLU(b, 2, 5, nil), "p.gate_proj.weight[5 2] p.up_proj.weight[5 2] p.down_proj.weight[2 5]"},
+		{Sequential{NewRMSNorm(b, 2, 1e-6), Dropout(0.5), NewLinear(b, 2, 3, nil)},
+			"p.0.weight[2] p.2.weight[3 2] p.2.bias[3]"},
+		{NewGRU(b, 3, 2, 1, nil),
+			"p.weight_ih_l0[6 3] p.weight_hh_l0[6 2] p.bias_ih_l0[6] p.bias_hh_l0[6]"},
+		{NewFeedForward(b, 2, 5, nil), "p.fc1.weight[5 2] p.fc1.bias[5] p.fc2.weight[2 5] p.fc2.bias[2]"},
 	} {
 		before := Parameter{"before", NewParameter(b, 1)}
 		list := c.layer.Parameters([]Parameter{before}, "p.")
@@ -229,7 +235,7 @@ func TestParameters(t *testing.T) {
 
 func TestCount(t *testing.T) {
 	b := tensor.NewCPU(1)
-	if n := Count(NewFeedForward(b, 3, 5).Parameters(nil, "")); n != 3*5+5+5*3+3 {
+	if n := Count(NewFeedForward(b, 3, 5, nil).Parameters(nil, "")); n != 3*5+5+5*3+3 {
 		t.Errorf("%d values, want 38", n)
 	}
 	if n := Count(nil); n != 0 {
@@ -239,7 +245,7 @@ func TestCount(t *testing.T) {
 
 func TestZeroGrad(t *testing.T) {
 	b := tensor.NewCPU(1)
-	l := NewLinear(b, 3, 1)
+	l := NewLinear(b, 3, 1, nil)
 	params := l.Parameters(nil, "")
 	x := tensor.FromFloat32s(b, []float32{1, 2, 4}, 1, 3)
 	tp := tensor.NewTape(b)
@@ -325,13 +331,13 @@ func TestPanics(t *testing.T) {
 		{"AddIdentity of a wide matrix", identity(2, 3), []string{"AddIdentity", "[2 3]", "square"}},
 		{"AddIdentity of a vector", identity(3), []string{"AddIdentity", "[3]", "square"}},
 		{"AddIdentity of a stack", identity(2, 2, 2), []string{"AddIdentity", "[2 2 2]", "square"}},
-		{"Linear of other width", func(tp *tensor.Tape) { NewLinear(b, 5, 2).Forward(tp, x) },
+		{"Linear of other width", func(tp *tensor.Tape) { NewLinear(b, 5, 2, nil).Forward(tp, x) },
 			[]string{"linear", "[2 5]", "3"}},
 		{"LayerNorm of other width", func(tp *tensor.Tape) { NewLayerNorm(b, 4).Forward(tp, x) },
 			[]string{"layernorm", "[4]", "[3]"}},
-		{"Embedding of floats", func(tp *tensor.Tape) { NewEmbedding(b, 4, 3).Forward(tp, x, 1) },
+		{"Embedding of floats", func(tp *tensor.Tape) { NewEmbedding(b, 4, 3, nil).Forward(tp, x, 1) },
 			[]string{"gather", "int32"}},
-		{"FeedForward of other width", func(tp *tensor.Tape) { NewFeedForward(b, 4, 8).Forward(tp, x) },
+		{"FeedForward of other width", func(tp *tensor.Tape) { NewFeedForward(b, 4, 8, nil).Forward(tp, x) },
 			[]string{"linear", "[8 4]", "3"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -349,4 +355,49 @@ func TestPanics(t *testing.T) {
 			c.call(tensor.NewTape(b))
 		})
 	}
+}
+
+func TestSequential(t *testing.T) {
+	b := tensor.NewCPU(1)
+	l := NewLinear(b, 2, 2, nil)
+	AddIdentity(l.Weight, 2)
+	Constant(l.Bias, 1)
+	s := Sequential{l, Dropout(0.5), Func((*tensor.Tape).ReLU)}
+	tp := tensor.NewTape(b)
+	x := tp.Floats([]float32{1, -1}, 1, 2)
+	if y := s.Forward(tp, x); !slices.Equal(y.Float32s(), []float32{3, 0}) {
+		t.Errorf("%v, want 3 and 0", y.Float32s())
+	}
+	tp.Reset(tensor.Training, 1)
+	x = tp.Floats(make([]float32, 2000), 1000, 2)
+	kept := 0
+	for _, v := range s.Forward(tp, x).Float32s() {
+		if v == 2 { // 1, scaled
+			kept++
+		} else if v != 0 {
+			t.Fatalf("%v after dropout, want 0 or 2", v)
+		}
+	}
+	if math.Abs(float64(kept)-1000) > 5*math.Sqrt(500) { // 5 standard deviations
+		t.Errorf("%d of 2000 values were kept, want about half", kept)
+	}
+}
+
+// The vector of padding is zero whatever it was.
+func TestPadding(t *testing.T) {
+	b := tensor.NewCPU(1)
+	e := NewEmbedding(b, 3, 2, rand.New(rand.NewPCG(1, 0)))
+	e.SetPadding(1)
+	tp := tensor.NewTape(b)
+	y := e.Forward(tp, tp.Ints([]int32{1, 0}), 2).Float32s()
+	w := e.Weight.Float32s()
+	if !slices.Equal(y, []float32{0, 0, 2 * w[0], 2 * w[1]}) || w[0] == 0 {
+		t.Errorf("%v of the table %v", y, w)
+	}
+	defer func() {
+		if got, _ := recover().(string); !strings.Contains(got, "padding 3 of an embedding of 3 ids") {
+			t.Errorf("panic %q", got)
+		}
+	}()
+	e.SetPadding(3)
 }

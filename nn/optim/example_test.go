@@ -12,7 +12,7 @@ import (
 // A training loop: fit y = 3x - 2.
 func Example() {
 	cpu := tensor.NewCPU(0)
-	model := nn.NewLinear(cpu, 1, 1)
+	model := nn.NewLinear(cpu, 1, 1, nil)
 	params := model.Parameters(nil, "")
 	opt := optim.NewAdamW(params)
 	opt.WeightDecay = 0

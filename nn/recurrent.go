@@ -1,0 +1,98 @@
+package nn
+
+import (
+	"math/rand/v2"
+
+	"github.com/marge-go/marge/tensor"
+)
+
+var (
+	lstmCell = tensor.NewExpr("lstm cell", 4, func(in []tensor.Value) tensor.Value {
+		return sigmoid(in[1]).Mul(in[3]).Add(sigmoid(in[0]).Mul(in[2].Tanh()))
+	})
+	lstmOutput = tensor.NewExpr("lstm output", 2, func(in []tensor.Value) tensor.Value {
+		return sigmoid(in[0]).Mul(in[1].Tanh())
+	})
+	// Of the sums for the reset and the update gate, x and h times the weights of the
+	// new state, and the state h.
+	gruCell = tensor.NewExpr("gru cell", 5, func(in []tensor.Value) tensor.Value {
+		update := sigmoid(in[1])
+		candidate := in[2].Add(sigmoid(in[0]).Mul(in[3])).Tanh()
+		return candidate.Add(update.Mul(in[4].Sub(candidate)))
+	})
+	sum = tensor.NewExpr("sum", 2, func(in []tensor.Value) tensor.Value { return in[0].Add(in[1]) })
+)
+
+// LSTM is a recurrent network of long short-term memory (Hochreiter and
+// Schmidhuber 1997), of one layer or several. Gates are in PyTorch's order: input,
+// forget, cell, output.
+type LSTM struct{ recurrence }
+
+// LSTMState is the state of a layer of an LSTM after documents, or before.
+type LSTMState struct {
+	H, C *tensor.Tensor // [documents, hidden]: output and cell
+}
+
+// NewLSTM returns an LSTM with all weights drawn uniformly between
+// -1/sqrt(hidden) and 1/sqrt(hidden), or zeros if rng is nil.
+func NewLSTM(b tensor.Backend, in, hidden, layers int, rng *rand.Rand) *LSTM {
+	return &LSTM{newRecurrence(b, in, hidden, layers, 4, rng)}
+}
+
+// Forward returns the outputs y [n, hidden] of the last layer for packed documents
+// x [n, in], document i being the rows offsets[i]:offsets[i+1], and the states of
+// each layer after the last row of each document. initial has the states before
+// the first row, nil standing for zeros.
+func (l *LSTM) Forward(
+	tp *tensor.Tape, x *tensor.Tensor, offsets []int32, initial []LSTMState,
+) (y *tensor.Tensor, final []LSTMState) {
+	var before [][]*tensor.Tensor
+	for _, s := range initial {
+		before = append(before, []*tensor.Tensor{s.H, s.C})
+	}
+	y, after := l.forward(tp, x, offsets, before, 2, l.step)
+	for _, s := range after {
+		final = append(final, LSTMState{s[0], s[1]})
+	}
+	return y, final
+}
+
+func (l *LSTM) step(tp *tensor.Tape, layer int, x *tensor.Tensor, states []*tensor.Tensor) []*tensor.Tensor {
+	gates := tp.AddInto(tp.Linear(states[0], l.WeightHH[layer], l.BiasHH[layer]), x)
+	gate := func(i int) *tensor.Tensor { return tp.Columns(gates, i*l.hidden, (i+1)*l.hidden) }
+	c := tp.Map(lstmCell, gate(0), gate(1), gate(2), states[1])
+	return []*tensor.Tensor{tp.Map(lstmOutput, gate(3), c), c}
+}
+
+// GRU is a gated recurrent network (Cho et al. 2014), of one layer or several, with
+// PyTorch's formula and order of gates: reset, update, new.
+type GRU struct{ recurrence }
+
+// NewGRU returns a GRU with weights as NewLSTM draws them.
+func NewGRU(b tensor.Backend, in, hidden, layers int, rng *rand.Rand) *GRU {
+	return &GRU{newRecurrence(b, in, hidden, layers, 3, rng)}
+}
+
+// Forward returns outputs and states [documents, hidden] as LSTM.Forward does.
+func (g *GRU) Forward(
+	tp *tensor.Tape, x *tensor.Tensor, offsets []int32, initial []*tensor.Tensor,
+) (y *tensor.Tensor, final []*tensor.Tensor) {
+	var before [][]*tensor.Tensor
+	for _, h := range initial {
+		before = append(before, []*tensor.Tensor{h})
+	}
+	y, after := g.forward(tp, x, offsets, before, 1, g.step)
+	for _, s := range after {
+		final = append(final, s[0])
+	}
+	return y, final
+}
+
+func (g *GRU) step(tp *tensor.Tape, layer int, x *tensor.Tensor, states []*tensor.Tensor) []*tensor.Tensor {
+	h := states[0]
+	hidden := tp.Linear(h, g.WeightHH[layer], g.BiasHH[layer])
+	n := g.hidden
+	gates := tp.Map(sum, tp.Columns(x, 0, 2*n), tp.Columns(hidden, 0, 2*n))
+	return []*tensor.Tensor{tp.Map(gruCell, tp.Columns(gates, 0, n), tp.Columns(gates, n, 2*n),
+		tp.Columns(x, 2*n, 3*n), tp.Columns(hidden, 2*n, 3*n), h)}
+}
