@@ -65,7 +65,7 @@ type loopOptions struct {
 	TargetTokens          int64
 	Duration              time.Duration
 	LearningRate          float64
-	LRScale               func(parameter string) float32 // nil: 1
+	Groups                []optim.Group // parameters with learning rates of their own
 	WarmupSteps           int
 	WeightDecay, ClipNorm float64
 	Accumulate, Replicas  int
@@ -167,9 +167,9 @@ type loop struct {
 const recentLosses = 100
 
 func newLoop(m *Model, o *loopOptions, phases ...phase) *loop {
-	l := &loop{o: o, m: m, phases: phases, opt: optim.NewAdamW(m.params), tape: tensor.NewTape(m.backend)}
+	l := &loop{o: o, m: m, phases: phases, opt: optim.NewAdamW(m.params, o.Groups...), tape: tensor.NewTape(m.backend)}
 	l.sum.params = m.params
-	l.opt.WeightDecay, l.opt.LRScale = float32(max(o.WeightDecay, 0)), o.LRScale
+	l.opt.WeightDecay = float32(max(o.WeightDecay, 0))
 	return l
 }
 

@@ -7,6 +7,7 @@ import (
 	"math"
 
 	"github.com/marge-go/marge/marge/corpus"
+	"github.com/marge-go/marge/nn/optim"
 	"github.com/marge-go/marge/tensor"
 )
 
@@ -63,7 +64,7 @@ func newPretraining(m *Model, store *corpus.Store, o PretrainOptions) (*loop, *r
 	links := &retrieved{m: m, o: &o, store: store, languages: languages}
 	lo.settings = lo.record(o.record())
 	lo.settings["corpus"], lo.settings["tokenizer"] = store.Fingerprint(), m.Tokenizer.Fingerprint()
-	lo.LRScale = learningRates(m, &o)
+	lo.Groups = learningRates(m, &o)
 	if o.OnStep != nil {
 		lo.OnStep = func(metrics Metrics) error {
 			metrics.Index = links.indexes
@@ -112,21 +113,16 @@ func checkCorpus(m *Model, store *corpus.Store) (languages []int32, err error) {
 	return languages, nil
 }
 
-// learningRates returns the factor of each parameter's learning rate.
-func learningRates(m *Model, o *PretrainOptions) func(parameter string) float32 {
-	own := map[string]bool{}
+// learningRates returns the parameters that have learning rates of their own.
+func learningRates(m *Model, o *PretrainOptions) []optim.Group {
+	group := func(rate float64, names ...string) optim.Group {
+		return optim.Group{Names: names, Rate: rate, Frozen: rate <= 0}
+	}
+	var own []string
 	for _, p := range m.retrievalParameters() {
-		own[p.Name] = true
+		own = append(own, p.Name)
 	}
-	return func(parameter string) float32 {
-		switch {
-		case parameter == "beta":
-			return float32(max(o.BetaLearningRate, 0))
-		case own[parameter]:
-			return float32(max(o.GLearningRate, 0))
-		}
-		return 1
-	}
+	return []optim.Group{group(o.BetaLearningRate, "beta"), group(o.GLearningRate, own...)}
 }
 
 // reconstruction is MARGE's objective (section 2.3): the negative

@@ -1,21 +1,21 @@
-"""Makes nn/testdata/layers.safetensors: layers of PyTorch on random weights, with values and gradients.
+"""Makes the files that layers and optimisers are compared with: what PyTorch computes for the same weights.
 
-    layers_golden.py [FILE]
+    layers_golden.py
 
-For each layer the file has its inputs and weights, the output `LAYER.y`, the weights `LAYER.dy` of a sum of the output,
+For each layer, nn/testdata/layers.safetensors has its inputs and weights, the output `LAYER.y`, the weights `LAYER.dy` of a sum of the output,
 and the gradient `LAYER.grad.NAME` of that sum by each input and weight. All is computed in float64 and rounded.
-Sequences are packed: `LAYER.offsets` says where each document begins.
+Sequences are packed: `LAYER.offsets` says where each document begins. nn/optim/testdata/optimizers.safetensors has a
+matrix before and after a few updates, and the gradients of these.
 """
 
 import os
-import sys
 
 import torch
 from safetensors.torch import save_file
 from torch import nn
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-FILE = os.path.join(os.path.dirname(os.path.dirname(HERE)), "nn", "testdata", "layers.safetensors")
+ROOT = os.path.dirname(os.path.dirname(HERE))
 
 out = {}
 
@@ -81,7 +81,25 @@ def recurrent(name, m, lengths, width, states):
     out[f"{name}.offsets"] = torch.tensor([sum(lengths[:i]) for i in range(len(lengths) + 1)], dtype=torch.int32)
 
 
-def main():
+def optimizer(name, make):
+    p = random(5, 7)
+    out[f"{name}.before"] = p.detach().float().clone()
+    grads = torch.randn(4, 5, 7).float()
+    optimizer = make([p])
+    for g in grads:
+        p.grad = g.double()
+        optimizer.step()
+    out[f"{name}.gradients"], out[f"{name}.after"] = grads, p.detach().float()
+
+
+def save(*path):
+    file = os.path.join(ROOT, *path)
+    os.makedirs(os.path.dirname(file), exist_ok=True)
+    save_file(out, file)
+    out.clear()
+
+
+def layers():
     torch.manual_seed(1)
     simple("linear", nn.Linear(5, 3), random(4, 5))
     simple("layernorm", nn.LayerNorm(6), random(3, 6))
@@ -96,8 +114,17 @@ def main():
     lengths = [2, 5, 0, 1, 5, 3]
     recurrent("lstm", nn.LSTM(4, 5, num_layers=2, batch_first=True), lengths, 4, 2)
     recurrent("gru", nn.GRU(4, 5, num_layers=2, batch_first=True), lengths, 4, 1)
-    save_file(out, sys.argv[1] if len(sys.argv) > 1 else FILE)
+    save("nn", "testdata", "layers.safetensors")
+
+
+def optimizers():
+    optimizer("adamw", lambda p: torch.optim.AdamW(p, lr=0.1, betas=(0.9, 0.95), eps=1e-4, weight_decay=0.2))
+    optimizer("sgd", lambda p: torch.optim.SGD(p, lr=0.1, weight_decay=0.2))
+    optimizer("momentum", lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.75, weight_decay=0.2))
+    optimizer("nesterov", lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.75, weight_decay=0.2, nesterov=True))
+    save("nn", "optim", "testdata", "optimizers.safetensors")
 
 
 if __name__ == "__main__":
-    main()
+    layers()
+    optimizers()

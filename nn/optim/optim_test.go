@@ -66,8 +66,11 @@ func (r *reference) step(o *AdamW, params []nn.Parameter, t int, lr, gradScale f
 		if len(p.Shape()) > 1 {
 			decay = float64(o.WeightDecay)
 		}
-		if o.LRScale != nil {
-			rate *= float64(o.LRScale(p.Name))
+		if g := o.groups[i]; g != nil && g.Frozen {
+			continue
+		} else if g != nil {
+			rate *= g.Rate
+			decay = max(g.WeightDecay, 0)
 		}
 		for j, g := range widen(p.Grad().Float32s()) {
 			g *= gradScale
@@ -86,47 +89,41 @@ func TestAdamW(t *testing.T) {
 		name      string
 		gradScale float32
 		change    func(o *AdamW)
+		groups    []Group
 	}{
-		{"defaults", 1, func(*AdamW) {}},
-		{"heavy weight decay", 1, func(o *AdamW) { o.WeightDecay = 0.5 }},
-		{"clipped gradient, large eps", 0.125, func(o *AdamW) { o.Eps = 0.25 }},
-		{"other betas", 1, func(o *AdamW) { o.Beta1, o.Beta2 = 0.5, 0.75 }},
-		{"learning rate of the scalar", 1, func(o *AdamW) {
-			o.LRScale = func(name string) float32 {
-				if name == "scalar" {
-					return 8
-				}
-				return 1
-			}
+		{"defaults", 1, func(*AdamW) {}, nil},
+		{"heavy weight decay", 1, func(o *AdamW) { o.WeightDecay = 0.5 }, nil},
+		{"clipped gradient, large eps", 0.125, func(o *AdamW) { o.Eps = 0.25 }, nil},
+		{"other betas", 1, func(o *AdamW) { o.Beta1, o.Beta2 = 0.5, 0.75 }, nil},
+		{"groups", 1, func(o *AdamW) {}, []Group{
+			{Names: []string{"s*r"}, Rate: 8, WeightDecay: 0.5},
+			{Names: []string{"*"}, Rate: 2, WeightDecay: -1}, // the scalar is in the first
 		}},
-		{"frozen matrix", 1, func(o *AdamW) {
-			o.LRScale = func(name string) float32 {
-				if name == "matrix" {
-					return 0
-				}
-				return 1
-			}
-		}},
+		{"frozen matrix", 1, func(o *AdamW) {}, []Group{{Names: []string{"matrix"}, Frozen: true}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			isatest.Each(t, func(t *testing.T) {
 				params := parameters(1)
-				o := NewAdamW(params)
+				o := NewAdamW(params, c.groups...)
 				c.change(o)
 				r := newReference(params)
 				for step := 1; step <= 12; step++ {
 					setGradients(params, step)
 					r.step(o, params, step, lr, float64(c.gradScale))
 					o.Step(lr, c.gradScale)
-					if want := []int32{int32(step), int32(step), int32(step)}; !slices.Equal(o.Steps(), want) {
+					want := []int32{int32(step), int32(step), int32(step)}
+					if o.groups[0] != nil && o.groups[0].Frozen {
+						want[0] = 0
+					}
+					if !slices.Equal(o.Steps(), want) {
 						t.Fatalf("steps %v, want %v", o.Steps(), want)
 					}
 					for i, p := range params {
 						for j, got := range widen(p.Float32s()) {
 							// A step rounds p three times, and its update, at most about lr, some 16 times.
 							rate := lr
-							if o.LRScale != nil {
-								rate *= float64(o.LRScale(p.Name))
+							if g := o.groups[i]; g != nil {
+								rate *= g.Rate
 							}
 							bound := float64(step) * roundoff * (3*(math.Abs(r.p[i][j])+rate) + 16*rate)
 							if d := math.Abs(got - r.p[i][j]); !(d <= bound) {

@@ -8,7 +8,7 @@ import (
 // The settings of a new optimiser are those that its documentation gives.
 func TestDefaults(t *testing.T) {
 	o := NewAdamW(nil)
-	if o.Beta1 != 0.9 || o.Beta2 != 0.98 || o.Eps != 1e-6 || o.WeightDecay != 0.01 || o.LRScale != nil {
+	if o.Beta1 != 0.9 || o.Beta2 != 0.98 || o.Eps != 1e-6 || o.WeightDecay != 0.01 {
 		t.Errorf("beta1 %v, beta2 %v, eps %v, weight decay %v", o.Beta1, o.Beta2, o.Eps, o.WeightDecay)
 	}
 }
