@@ -23,7 +23,7 @@ type Cache struct {
 // memory to reorder them into.
 type buffer struct{ rows, next *tensor.Tensor }
 
-// NewCache returns a cache for attention of the given width, of up to the given
+// NewCache returns a cache for keys and values of the given width, of up to the given
 // number of sequences and, as capacity, of tokens in each. All sequences are
 // there and empty.
 func NewCache(b tensor.Backend, sequences, capacity, width int) *Cache {
@@ -62,14 +62,7 @@ func (c *Cache) Lengths() []int32 { return slices.Clone(c.lengths) }
 // Append adds keys and values k and v [n, width] to the ends of the sequences:
 // the rows offsets[i]:offsets[i+1] to sequence i. It panics if they do not fit.
 func (c *Cache) Append(tp *tensor.Tape, k, v *tensor.Tensor, offsets []int32) {
-	if len(offsets) != len(c.lengths)+1 {
-		panic(fmt.Sprintf("attention: new tokens of %d sequences in a cache of %d", len(offsets)-1, len(c.lengths)))
-	}
-	for i, length := range c.lengths {
-		if n := offsets[i+1] - offsets[i]; n < 0 || int(length+n) > c.capacity {
-			panic(fmt.Sprintf("attention: %d more tokens in sequence %d, which has %d of %d", n, i, length, c.capacity))
-		}
-	}
+	c.mustFit(offsets)
 	for _, x := range []*tensor.Tensor{k, v} {
 		if len(x.Shape()) != 2 || x.Dim(1) != c.width || x.Dim(0) != int(offsets[len(offsets)-1]) {
 			panic(fmt.Sprintf("attention: %v appended to a cache of width %d by offsets %v", x, c.width, offsets))
@@ -84,6 +77,18 @@ func (c *Cache) Append(tp *tensor.Tape, k, v *tensor.Tensor, offsets []int32) {
 		copyRows(tp, c.keys.rows, to, k, int(offsets[i]), n)
 		copyRows(tp, c.values.rows, to, v, int(offsets[i]), n)
 		c.lengths[i] += int32(n)
+	}
+}
+
+// mustFit panics unless there is room for new tokens by offsets.
+func (c *Cache) mustFit(offsets []int32) {
+	if len(offsets) != len(c.lengths)+1 {
+		panic(fmt.Sprintf("attention: new tokens of %d sequences in a cache of %d", len(offsets)-1, len(c.lengths)))
+	}
+	for i, length := range c.lengths {
+		if n := offsets[i+1] - offsets[i]; n < 0 || int(length+n) > c.capacity {
+			panic(fmt.Sprintf("attention: %d more tokens in sequence %d, which has %d of %d", n, i, length, c.capacity))
+		}
 	}
 }
 
@@ -126,9 +131,11 @@ func copyRows(tp *tensor.Tape, dst *tensor.Tensor, to int, src *tensor.Tensor, f
 // rounding, the result is what Self returns for the last rows of the whole
 // sequences. The tape must not record.
 func (a *MultiHead) SelfCached(tp *tensor.Tape, x *tensor.Tensor, offsets []int32, c *Cache) *tensor.Tensor {
-	c.Append(tp, a.K.Forward(tp, x), a.V.Forward(tp, x), offsets)
+	c.mustFit(offsets)
+	rotate := a.rotation(tp, offsets, c.lengths)
+	c.Append(tp, rotate(a.K.Forward(tp, x)), a.V.Forward(tp, x), offsets)
 	rows := int(c.offsets[len(c.offsets)-1])
-	return a.attend(tp, x, tp.Rows(c.keys.rows, 0, rows), tp.Rows(c.values.rows, 0, rows), nil, tensor.AttentionOptions{
-		QOffsets: offsets, KOffsets: c.offsets, KLengths: c.lengths, Causal: true,
-	})
+	keys, values := tp.Rows(c.keys.rows, 0, rows), tp.Rows(c.values.rows, 0, rows)
+	o := tensor.AttentionOptions{QOffsets: offsets, KOffsets: c.offsets, KLengths: c.lengths, Causal: true}
+	return a.attend(tp, rotate(a.Q.Forward(tp, x)), keys, values, nil, o)
 }

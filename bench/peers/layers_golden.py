@@ -2,10 +2,12 @@
 
     layers_golden.py
 
-For each layer, nn/testdata/layers.safetensors has its inputs and weights, the output `LAYER.y`, the weights `LAYER.dy` of a sum of the output,
-and the gradient `LAYER.grad.NAME` of that sum by each input and weight. All is computed in float64 and rounded.
-Sequences are packed: `LAYER.offsets` says where each document begins. nn/optim/testdata/optimizers.safetensors has a
-matrix before and after a few updates, and the gradients of these.
+For each layer, nn/testdata/layers.safetensors has its inputs and weights, the output `LAYER.y`, the weights `LAYER.dy`
+of a sum of the output, and the gradient `LAYER.grad.NAME` of that sum by each input and weight. All is computed in
+float64 and rounded. Sequences are packed: `LAYER.offsets` says where each document begins.
+
+attention/testdata/attention.safetensors has kinds of self-attention and of Transformer blocks in the same form, and
+nn/optim/testdata/optimizers.safetensors a matrix before and after a few updates, with the gradients of these.
 """
 
 import os
@@ -99,6 +101,90 @@ def save(*path):
     out.clear()
 
 
+def rotate(x, interleaved):
+    """Rotary positions of x [length, heads, width]."""
+    length, _, width = x.shape
+    frequencies = 10000.0 ** (-torch.arange(0, width, 2, dtype=torch.float64) / width)
+    angles = torch.outer(torch.arange(length).double(), frequencies)[:, None]
+    turn = torch.polar(torch.ones_like(angles), angles)
+    if interleaved:
+        pairs = torch.view_as_complex(x.unflatten(2, (-1, 2)).contiguous())
+        return torch.view_as_real(pairs * turn).flatten(2)
+    pairs = torch.complex(x[..., : width // 2], x[..., width // 2 :]) * turn
+    return torch.cat([pairs.real, pairs.imag], dim=2)
+
+
+class Attention(nn.Module):
+    def __init__(self, width, heads, kv_heads=None, bias=True, rotary=None, window=0, causal=True):
+        super().__init__()
+        self.heads, self.kv_heads = heads, kv_heads or heads
+        self.rotary, self.window, self.causal = rotary, window, causal
+        self.q_proj = nn.Linear(width, width, bias)
+        self.k_proj = nn.Linear(width, width // heads * self.kv_heads, bias)
+        self.v_proj = nn.Linear(width, width // heads * self.kv_heads, bias)
+        self.out_proj = nn.Linear(width, width, bias)
+
+    def forward(self, x):
+        q = self.q_proj(x).unflatten(1, (self.heads, -1))
+        k, v = (p(x).unflatten(1, (self.kv_heads, -1)) for p in (self.k_proj, self.v_proj))
+        if self.rotary:
+            q, k = (rotate(t, self.rotary == "interleaved") for t in (q, k))
+        mask = torch.ones(len(x), len(x), dtype=torch.bool)
+        if self.causal:
+            mask = mask.tril()
+        if self.window:
+            mask = mask.triu(1 - self.window)
+        y = nn.functional.scaled_dot_product_attention(
+            *(t.transpose(0, 1)[None] for t in (q, k, v)), attn_mask=mask, enable_gqa=True
+        )
+        return self.out_proj(y[0].transpose(0, 1).flatten(1))
+
+
+class Block(nn.Module):
+    def __init__(self, width, hidden, attention, norm, mlp, post):
+        super().__init__()
+        self.norm1, self.self_attn, self.norm2, self.mlp, self.post = norm(width), attention, norm(width), mlp, post
+
+    def forward(self, x):
+        if self.post:
+            x = self.norm1(x + self.self_attn(x))
+            return self.norm2(x + self.mlp(x))
+        x = x + self.self_attn(self.norm1(x))
+        return x + self.mlp(self.norm2(x))
+
+
+class FeedForward(nn.Module):
+    def __init__(self, width, hidden):
+        super().__init__()
+        self.fc1, self.fc2 = nn.Linear(width, hidden), nn.Linear(hidden, width)
+
+    def forward(self, x):
+        return self.fc2(nn.functional.gelu(self.fc1(x)))
+
+
+def packed(name, m, lengths, width):
+    weights = module(m)
+    x = random(sum(lengths), width)
+    record(name, {"x": x}, weights, torch.cat([m(part) for part in x.split(lengths)]))
+    out[f"{name}.offsets"] = torch.tensor([sum(lengths[:i]) for i in range(len(lengths) + 1)], dtype=torch.int32)
+    return x
+
+
+def check_block(block, x):
+    """The blocks with LayerNorm and GELU are PyTorch's own."""
+    a, f = block.self_attn, block.mlp
+    theirs = nn.TransformerEncoderLayer(
+        x.shape[1], a.heads, f.fc1.out_features, 0, "gelu", norm_first=not block.post, batch_first=True
+    ).double()
+    state = {"self_attn.out_proj.weight": a.out_proj.weight, "self_attn.out_proj.bias": a.out_proj.bias}
+    for part in ("weight", "bias"):
+        state[f"self_attn.in_proj_{part}"] = torch.cat([getattr(p, part) for p in (a.q_proj, a.k_proj, a.v_proj)])
+        for name, layer in (("linear1", f.fc1), ("linear2", f.fc2), ("norm1", block.norm1), ("norm2", block.norm2)):
+            state[f"{name}.{part}"] = getattr(layer, part)
+    theirs.load_state_dict(state)
+    torch.testing.assert_close(theirs(x[None])[0], block(x))
+
+
 def layers():
     torch.manual_seed(1)
     simple("linear", nn.Linear(5, 3), random(4, 5))
@@ -125,6 +211,22 @@ def optimizers():
     save("nn", "optim", "testdata", "optimizers.safetensors")
 
 
+def attentions():
+    lengths = [3, 0, 7, 1]
+    packed("half", Attention(12, 3, rotary="half"), lengths, 12)
+    packed("interleaved", Attention(12, 3, rotary="interleaved", causal=False), lengths, 12)
+    packed("grouped", Attention(16, 4, 2, rotary="half"), lengths, 16)
+    packed("window", Attention(12, 3, window=3), [3, 0, 70, 1], 12)
+    for name, post in ("pre", False), ("post", True):
+        block = Block(12, 7, Attention(12, 3, causal=False), nn.LayerNorm, FeedForward(12, 7), post)
+        x = packed(name, block, lengths, 12)
+        check_block(block, x)
+    attention = Attention(12, 6, 2, bias=False, rotary="half", window=4)
+    packed("llama", Block(12, 7, attention, lambda n: nn.RMSNorm(n, eps=1e-5), SwiGLU(12, 7), False), lengths, 12)
+    save("attention", "testdata", "attention.safetensors")
+
+
 if __name__ == "__main__":
     layers()
     optimizers()
+    attentions()

@@ -1,0 +1,89 @@
+package attention
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/marge-go/marge/tensor"
+)
+
+// RotaryPairs says which columns of a head rotary positions rotate together. Models
+// whose weights were trained with one do not work with the other.
+type RotaryPairs int
+
+// The conventions there are, for a head of width w.
+const (
+	HalfSplit   RotaryPairs = iota // columns i and i+w/2: GPT-NeoX, Llama in Hugging Face's checkpoints
+	Interleaved                    // columns 2i and 2i+1: RoFormer, GPT-J, Llama in Meta's checkpoints
+)
+
+// Rotary gives attention the positions of tokens: it rotates pair i of the columns
+// of queries and keys at position p by the angle p*base^(-2i/w), w being the width
+// of a head (Su et al. 2021, arXiv:2104.09864, eq. 34). The scores then depend on
+// the distances between tokens.
+type Rotary struct {
+	pairs    RotaryPairs
+	cos, sin *tensor.Tensor // [positions, w/2]
+}
+
+// NewRotary returns the rotations of positions 0 to positions-1 for heads of the
+// given even width; the usual base is 10,000.
+func NewRotary(b tensor.Backend, pairs RotaryPairs, width, positions int, base float64) *Rotary {
+	if width < 2 || width%2 != 0 || positions < 1 {
+		panic(fmt.Sprintf("attention: rotary positions of %d tokens for heads of width %d", positions, width))
+	}
+	half := width / 2
+	cos, sin := make([]float32, 0, positions*half), make([]float32, 0, positions*half)
+	for p := range positions {
+		for i := range half {
+			s, c := math.Sincos(float64(p) * math.Pow(base, -float64(i)/float64(half)))
+			cos, sin = append(cos, float32(c)), append(sin, float32(s))
+		}
+	}
+	return &Rotary{
+		pairs: pairs, cos: tensor.FromFloat32s(b, cos, positions, half), sin: tensor.FromFloat32s(b, sin, positions, half),
+	}
+}
+
+// Of the first and the second column of a pair, and cosine and sine of the angle.
+var (
+	rotateFirst = tensor.NewExpr("rotary", 4, func(in []tensor.Value) tensor.Value {
+		return in[0].Mul(in[2]).Sub(in[1].Mul(in[3]))
+	})
+	rotateSecond = tensor.NewExpr("rotary", 4, func(in []tensor.Value) tensor.Value {
+		return in[1].Mul(in[2]).Add(in[0].Mul(in[3]))
+	})
+)
+
+// Apply returns x [n, heads*w] with the columns of every head rotated by the
+// positions of the n rows.
+func (r *Rotary) Apply(tp *tensor.Tape, x *tensor.Tensor, positions []int32) *tensor.Tensor {
+	cos, sin := r.at(tp, positions)
+	return r.rotate(tp, x, cos, sin)
+}
+
+// at returns cosines and sines [n, 1, w/2] of positions.
+func (r *Rotary) at(tp *tensor.Tape, positions []int32) (cos, sin *tensor.Tensor) {
+	for _, p := range positions {
+		if p < 0 || int(p) >= r.cos.Dim(0) {
+			panic(fmt.Sprintf("attention: a token at position %d of %d rotary positions", p, r.cos.Dim(0)))
+		}
+	}
+	rows := tp.Ints(positions)
+	return tp.Unsqueeze(tp.Gather(r.cos, rows, 1), 1), tp.Unsqueeze(tp.Gather(r.sin, rows, 1), 1)
+}
+
+func (r *Rotary) rotate(tp *tensor.Tape, x, cos, sin *tensor.Tensor) *tensor.Tensor {
+	n, width, half := x.Dim(0), x.Dim(1), r.cos.Dim(1)
+	if width%(2*half) != 0 || n != cos.Dim(0) {
+		panic(fmt.Sprintf("attention: rotary positions of %d rows and heads of width %d for %v", cos.Dim(0), 2*half, x))
+	}
+	axis, shape := 2, []int{n, width / (2 * half), 2, half}
+	if r.pairs == Interleaved {
+		axis, shape = 3, []int{n, width / (2 * half), half, 2}
+	}
+	split := tp.Reshape(x, shape...)
+	a, b := tp.Squeeze(tp.Slice(split, axis, 0, 1), axis), tp.Squeeze(tp.Slice(split, axis, 1, 2), axis)
+	rotated := tp.Stack(axis, tp.Map(rotateFirst, a, b, cos, sin), tp.Map(rotateSecond, a, b, cos, sin))
+	return tp.Reshape(rotated, n, width)
+}
