@@ -9,27 +9,6 @@ import (
 	"github.com/marge-go/marge/asm"
 )
 
-// add appends a dimension of size n, through which operands walk with the given
-// strides.
-func (l *loopNest) add(n int, strides *[MaxExprInputs + 2]int, operands int) {
-	if n == 1 {
-		return
-	}
-	if last := l.rank - 1; last >= 0 && l.joins(last, n, strides, operands) {
-		l.size[last] *= n
-		l.strides[last] = *strides
-		return
-	}
-	l.size[l.rank], l.strides[l.rank] = n, *strides
-	l.rank++
-}
-
-// oneElement returns the nest of one element.
-func oneElement() (l loopNest) {
-	l.rank, l.size[0] = 1, 1
-	return l
-}
-
 // alongArgs are the arguments of an operation along an axis. A line is all
 // elements along it at one position of the other axes.
 type alongArgs struct {
@@ -52,8 +31,9 @@ var alongs spans[alongArgs]
 // the last ones may be nil, are broadcast to it in the other axes.
 func newAlong(shape []int, axis int, operands [3]*Tensor) alongArgs {
 	a := alongArgs{n: shape[axis]}
+	a.lines.operands = len(operands)
 	for d, n := range shape {
-		var strides [MaxExprInputs + 2]int
+		var strides [MaxExprInputs + 1]int
 		for k, t := range operands {
 			switch {
 			case t == nil:
@@ -65,13 +45,11 @@ func newAlong(shape []int, axis int, operands [3]*Tensor) alongArgs {
 		}
 		if d == axis {
 			copy(a.strides[:], strides[:3])
-		} else {
-			a.lines.add(n, &strides, len(operands))
+		} else if n != 1 {
+			a.lines.add(n, &strides)
 		}
 	}
-	if a.lines.rank == 0 {
-		a.lines = oneElement()
-	}
+	a.lines.finish()
 	return a
 }
 
@@ -107,8 +85,10 @@ func mustIndex(op string, index *Tensor, n int) {
 		mustRows(op, ids[:index.Len()], n)
 		return
 	}
-	l := newLoopNest(index.Shape(), index)
-	p := l.seek(0)
+	var l loopNest
+	var p position
+	l.init(index.Shape(), []*Tensor{index})
+	l.seek(&p, 0)
 	for i := range l.len() {
 		if id := ids[p.at[0]]; id < 0 || int(id) >= n {
 			panic(fmt.Sprintf("%s: row %d of %d, at position %d", op, id, n, i))
@@ -145,7 +125,8 @@ func gatherAlong(a *alongArgs, lo, hi int) {
 		to := min(from+a.block, a.lines.len())
 		rows := a.adjacent()
 		s := &a.lines.strides[a.lines.rank-1]
-		p := a.lines.seek(from)
+		var p position
+		a.lines.seek(&p, from)
 		for from < to {
 			n := a.lines.run(&p, to-from)
 			if rows {
@@ -196,7 +177,8 @@ func (c *CPU) ScatterAddAlong(dst, src, index *Tensor, axis int) {
 func scatterAddAlong(a *alongArgs, lo, hi int) {
 	rows := a.adjacent()
 	s := &a.lines.strides[a.lines.rank-1]
-	p := a.lines.seek(lo)
+	var p position
+	a.lines.seek(&p, lo)
 	for lo < hi {
 		n := a.lines.run(&p, hi-lo)
 		if rows {
@@ -230,7 +212,8 @@ func (c *CPU) CumSum(dst, x *Tensor, axis int, reverse, accumulate bool) {
 
 func cumSum(a *alongArgs, lo, hi int) {
 	s := &a.lines.strides[a.lines.rank-1]
-	p := a.lines.seek(lo)
+	var p position
+	a.lines.seek(&p, lo)
 	width := 1 // lines side by side
 	if a.adjacent() {
 		width = alongLines
@@ -289,7 +272,8 @@ func (c *CPU) ArgReduce(dst *Tensor, op ReduceOp, x *Tensor) {
 // argReduce goes through lines side by side if they are adjacent in memory.
 func argReduce(a *alongArgs, lo, hi int) {
 	s := &a.lines.strides[a.lines.rank-1]
-	p := a.lines.seek(lo)
+	var p position
+	a.lines.seek(&p, lo)
 	width := 1
 	if s[1] == 1 {
 		width = alongLines
@@ -351,7 +335,8 @@ func topK(a *alongArgs, lo, hi int) {
 	buffer := topKKeys.Get().(*[]uint64)
 	*buffer = slices.Grow((*buffer)[:0], a.chunk)
 	keys := (*buffer)[:a.chunk]
-	p := a.lines.seek(lo)
+	var p position
+	a.lines.seek(&p, lo)
 	for ; lo < hi; lo++ {
 		n := a.lines.run(&p, 1)
 		x := a.x[p.at[1]:]

@@ -80,7 +80,8 @@ func (c *CPU) gemmBatches(g *asm.GemmArgs, out, a, b *Tensor) {
 	t := gemmBatch{c: c, args: *g}
 	t.nests(out, a, b)
 	if t.summed.len() == 0 { // sums of no products
-		t.args.K, t.summed = 0, oneElement()
+		t.args.K, t.summed.rank = 0, 0
+		t.summed.finish()
 	}
 	t.mergeRows()
 	t.mergeSums()
@@ -104,13 +105,14 @@ func gemmPart(t *gemmBatch, lo, hi int) { t.run(asm.Serial, lo, hi) }
 // run computes the products lo to hi.
 func (t *gemmBatch) run(r asm.Runner, lo, hi int) {
 	g := t.c.gemmArgs()
-	p := t.kept.seek(lo)
+	var p, q position
+	t.kept.seek(&p, lo)
 	inner := &t.kept.strides[t.kept.rank-1]
 	for lo < hi {
 		n := t.kept.run(&p, hi-lo)
 		*g = t.args
 		g.Batch, g.StrideC, g.StrideA, g.StrideB = n, inner[0], inner[1], inner[2]
-		q := t.summed.seek(0)
+		t.summed.seek(&q, 0)
 		for i := range t.summed.len() {
 			g.C = t.args.C[p.at[0]:]
 			if g.K > 0 {
@@ -130,10 +132,11 @@ func (t *gemmBatch) run(r asm.Runner, lo, hi int) {
 
 // nests sets the dimensions of the batch.
 func (t *gemmBatch) nests(out, a, b *Tensor) {
+	t.kept.operands, t.summed.operands = 3, 3
 	rank := max(out.rank, a.rank, b.rank)
 	for d := range rank - 2 {
 		n := 1
-		var strides [MaxExprInputs + 2]int
+		var strides [MaxExprInputs + 1]int
 		for k, x := range [3]*Tensor{out, a, b} {
 			at := d - (rank - x.rank)
 			if at < 0 || x.shape[at] == 1 {
@@ -148,20 +151,18 @@ func (t *gemmBatch) nests(out, a, b *Tensor) {
 		if at := d - (rank - out.rank); at < 0 || out.shape[at] == 1 {
 			nest = &t.summed
 		}
-		nest.add(n, &strides, 3)
-	}
-	for _, nest := range [2]*loopNest{&t.kept, &t.summed} {
-		if nest.rank == 0 {
-			*nest = oneElement()
+		if n != 1 {
+			nest.add(n, &strides)
 		}
 	}
+	t.kept.finish()
+	t.summed.finish()
 }
 
 // removeLast removes the innermost dimension.
 func (l *loopNest) removeLast() {
-	if l.rank--; l.rank == 0 {
-		*l = oneElement()
-	}
+	l.rank--
+	l.finish()
 }
 
 // mergeRows makes products by one B that follow each other one product of more

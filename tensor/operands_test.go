@@ -97,6 +97,9 @@ func TestOperandsThatDoNotFit(t *testing.T) {
 					if anyWidth && len(shape) == len(c.operands[i]) {
 						continue
 					}
+					if name == "matmul" && len(shape) == 3 {
+						continue // a batch
+					}
 					in := c.make(tp, cpu)
 					in[i] = ramp(cpu, shape...)
 					mustPanic(t, name+": ", func() { c.run(tp, in) })

@@ -6,12 +6,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/marge-go/marge/internal/isatest"
 	"github.com/marge-go/marge/nn"
 )
 
 func TestLion(t *testing.T) {
 	const lr = 1.0 / 64
-	onEachISA(t, func(t *testing.T) {
+	isatest.Each(t, func(t *testing.T) {
 		params := parameters(1)
 		o := NewLion(params, Group{Names: []string{"vector"}, Rate: 0.5})
 		o.WeightDecay = 0.25
