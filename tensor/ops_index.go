@@ -6,10 +6,10 @@ import (
 )
 
 var (
-	// Of x and the bounds.
+	// Of x and the bounds. NaN times 0 is NaN, with the gradient 0.
 	exprClamp = NewExpr("clamp", 3, func(in []Value) Value {
 		x, low, high := in[0], in[1], in[2]
-		return x.Less(low).Where(low, high.Less(x).Where(high, x))
+		return low.Less(x).Where(x.Less(high).Where(x, high), x.Equal(x).Where(low, x.Mul(Const(0))))
 	})
 	// Of x, and the numbers of rows and columns, of rows with the diagonal added.
 	exprTril = NewExpr("tril", 3, func(in []Value) Value { return in[1].Less(in[2]).Where(Const(0), in[0]) })
@@ -202,7 +202,7 @@ func (tp *Tape) MaskedFill(x, mask *Tensor, value float32) *Tensor {
 }
 
 // Clamp returns x limited to low and high; an infinite bound is none. The gradient
-// is 1 from low to high, the bounds included, and 0 elsewhere.
+// is 1 between the bounds, and 0 at them and beyond, as in PyTorch 2.15.
 func (tp *Tape) Clamp(x *Tensor, low, high float32) *Tensor {
 	if !(low <= high) {
 		panic(fmt.Sprintf("clamp: from %v to %v", low, high))

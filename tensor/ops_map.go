@@ -24,7 +24,7 @@ var (
 	exprSin      = unaryExpr("sin", Value.Sin)
 	exprCos      = unaryExpr("cos", Value.Cos)
 	exprSigmoid  = unaryExpr("sigmoid", sigmoid)
-	exprReLU     = unaryExpr("relu", func(x Value) Value { return Const(0).Less(x).Where(x, Const(0).Mul(x)) })
+	exprReLU     = unaryExpr("relu", relu)
 	exprSiLU     = unaryExpr("silu", func(x Value) Value { return x.Mul(sigmoid(x)) })
 	exprGELUTanh = unaryExpr("gelutanh", geluTanh)
 	// exp of the smaller number, so that nothing overflows.
@@ -38,6 +38,11 @@ func unaryExpr(name string, f func(x Value) Value) *Expr {
 
 func binaryExpr(name string, f func(a, b Value) Value) *Expr {
 	return NewExpr(name, 2, func(in []Value) Value { return f(in[0], in[1]) })
+}
+
+// relu passes NaN on.
+func relu(x Value) Value {
+	return Const(0).Less(x).Where(x, x.Equal(x).Where(Const(0), x))
 }
 
 // sigmoid is 1/(1 + exp(-x)), by tanh, which does not overflow.

@@ -110,11 +110,12 @@ func (tp *Tape) Mean(x *Tensor, keep bool, axes ...int) *Tensor {
 
 // Variance returns the variances over axes, of which the sums of squares are
 // divided by n - correction: 1 for the unbiased estimate, 0 for that of the
-// elements alone.
+// elements alone. With too few elements they are NaN.
 func (tp *Tape) Variance(x *Tensor, correction int, keep bool, axes ...int) *Tensor {
 	difference := tp.Sub(x, tp.Mean(x, true, axes...))
 	sum := tp.Sum(tp.Map(exprSquare, difference), keep, axes...)
-	return tp.Scale(float32(1/(float64(x.Len())/float64(sum.Len())-float64(correction))), sum)
+	n := float64(x.Len()) / float64(sum.Len())
+	return tp.Scale(float32(1/max(n-float64(correction), 0)), sum)
 }
 
 // Norm returns the Euclidean norms over axes.
