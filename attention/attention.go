@@ -1,7 +1,7 @@
-// Package attention holds multi-head attention over packed documents, and blocks
-// of Transformers made of it: within
-// each document, causal or not, token by token with a cache of keys and values,
-// and from target documents to evidence documents with a relevance bias.
+// Package attention holds multi-head attention over packed documents: within each
+// document, causal or not, token by token with a cache of keys and values, and
+// from target documents to evidence documents with a relevance bias. It has rotary
+// positions, grouped-query heads, sliding windows, and the blocks of Transformers.
 package attention
 
 import (
