@@ -314,7 +314,7 @@ func (c *CPU) TopK(values, indices, x *Tensor) {
 		return
 	}
 	axis := x.rank - 1
-	if values.rank != x.rank || indices.rank != x.rank || values.shape != indices.shape ||
+	if values.rank != x.rank || !slices.Equal(values.Shape(), indices.Shape()) ||
 		values.shape[axis] > x.shape[axis] || x.shape[axis] > math.MaxInt32 {
 		panic(fmt.Sprintf("topk: %v and %v of %v", values, indices, x))
 	}

@@ -1,6 +1,9 @@
 package tensor
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Map returns an expression of tensors, element by element. Shapes are broadcast
 // as NumPy does: aligned at the last dimension, dimensions of size 1 and missing
@@ -44,7 +47,7 @@ func broadcastShape(out *Tensor, op string, in []*Tensor) {
 			case *at == 1:
 				*at = n
 			case n != 1 && n != *at:
-				panic(fmt.Sprintf("%s: %v do not broadcast", op, in))
+				panic(fmt.Sprintf("%s: %v do not broadcast", op, slices.Clone(in)))
 			}
 		}
 	}

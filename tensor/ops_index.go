@@ -98,8 +98,8 @@ func (tp *Tape) scatterAdd(op string, x *Tensor, axis int, index, src *Tensor) *
 	tp.read(op, x, index, src)
 	axis = x.axis(op, axis)
 	shape := x.shape
-	shape[axis] = src.shape[axis]
-	if src.rank != x.rank || src.shape != shape || src.dtype != Float32 {
+	shape[axis] = src.shape[axis] // or anything, if src has another rank
+	if !slices.Equal(src.Shape(), shape[:x.rank]) || src.dtype != Float32 {
 		panic(fmt.Sprintf("%s: %v to %v along axis %d", op, src, x, axis))
 	}
 	mustIndexed(op, index, src.Shape(), x)

@@ -261,6 +261,19 @@ func FuzzIndexing(f *testing.F) {
 	f.Fuzz(func(t *testing.T, seed uint64) { checkLinear(t, tp, seed) })
 }
 
+// The sizes of axes that a view dropped do not count.
+func TestScatterAddOfSqueezed(t *testing.T) {
+	b := NewCPU(1)
+	defer b.Close()
+	tp := NewTape(b)
+	x := tp.Squeeze(tp.Floats([]float32{1, 2, 3}, 1, 3), 0)
+	y := tp.IndexAdd(x, 0, tp.Ints([]int32{2}), tp.Slice(x, 0, 0, 1))
+	y = tp.IndexAdd(y, 0, tp.Ints([]int32{0, 1, 2}), x)
+	if want := []float32{2, 4, 7}; !slices.Equal(y.Float32s(), want) {
+		t.Errorf("%v, want %v", y.Float32s(), want)
+	}
+}
+
 // before reports whether x comes before y: NaN first, then the greater.
 func before(x, y float64) bool { return x > y || x != x && y == y }
 
@@ -430,5 +443,37 @@ func TestIndexingPanics(t *testing.T) {
 		"onehot: float32[3 4], want int32":   func() { tp.OneHot(x, 3) },
 	} {
 		mustPanic(t, want, f)
+	}
+}
+
+// Products, indexing and losses allocate nothing once the tape has its memory.
+func TestIndexingAllocatesNothing(t *testing.T) {
+	b := NewCPU(1)
+	defer b.Close()
+	tp := NewTape(b)
+	x := FromFloat32s(b, make([]float32, 4*6*10), 4, 6, 10)
+	w := FromFloat32s(b, make([]float32, 60), 6, 10)
+	x.SetRequiresGrad(true)
+	w.SetRequiresGrad(true)
+	rows, targets := FromInt32s(b, []int32{1, 5, 1}, 3), FromInt32s(b, make([]int32, 24), 24)
+	first := FromInt32s(b, []int32{0, 1, 0}, 3)
+	step := func() {
+		x.ZeroGrad()
+		w.ZeroGrad()
+		tp.Reset(Gradient, 0)
+		y := tp.MatMul(tp.Transpose(x, 1, 2), w, false)            // [4, 10, 10]
+		y = tp.MatMul(tp.Tril(y, 0), tp.Transpose(w, 0, 1), false) // [4, 10, 6]
+		y = tp.IndexSelect(tp.CumSum(y, 1), 2, rows)
+		y = tp.Clamp(tp.Pad(tp.IndexAdd(y, 2, first, y), 1, 1, 1, 2), -1, 1)
+		values, _ := tp.TopK(y, 2)
+		tp.ArgMax(y, 1, false)
+		loss := tp.CrossEntropyLoss(tp.Reshape(values, 24, 4), targets, CrossEntropyOptions{Smoothing: 0.1})
+		tp.Backward(tp.Sub(loss, tp.BCEWithLogits(values, values, ReductionSum)))
+	}
+	for range 3 {
+		step()
+	}
+	if n := testing.AllocsPerRun(10, step); n > 0 {
+		t.Errorf("%v allocations", n)
 	}
 }

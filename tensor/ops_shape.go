@@ -26,7 +26,7 @@ func (tp *Tape) Reshape(x *Tensor, shape ...int) *Tensor {
 		sizes[unknown] = x.Len() / n
 		n *= sizes[unknown]
 	}
-	if n != x.Len() || slices.Min(append(slices.Clone(sizes[:len(shape)]), 0)) < 0 {
+	if n != x.Len() || min(sizes[0], sizes[1], sizes[2], sizes[3], sizes[4], sizes[5]) < 0 {
 		panic(fmt.Sprintf("reshape: %v to %v", x, slices.Clone(shape)))
 	}
 	x = tp.Contiguous(x)
