@@ -214,31 +214,57 @@ func cumSum(a *alongArgs, lo, hi int) {
 	s := &a.lines.strides[a.lines.rank-1]
 	var p position
 	a.lines.seek(&p, lo)
-	width := 1 // lines side by side
-	if a.adjacent() {
-		width = alongLines
-	}
-	var buffer [alongLines]float64
+	rows := a.adjacent()
 	for lo < hi {
-		n := a.lines.run(&p, min(hi-lo, width))
-		sums := buffer[:n]
-		clear(sums)
-		for i := range a.n {
-			if a.reverse {
-				i = a.n - 1 - i
-			}
-			y, x := a.dst[p.at[0]+i*a.strides[0]:], a.x[p.at[1]+i*a.strides[1]:]
-			for j := range sums {
-				sums[j] += float64(x[j*s[1]])
-				v := sums[j]
-				if a.accumulate {
-					v += float64(y[j*s[0]])
-				}
-				y[j*s[0]] = float32(v)
+		n := a.lines.run(&p, min(hi-lo, alongLines))
+		if rows {
+			a.cumSumRows(p.at[0], p.at[1], n)
+		} else {
+			for j := range n {
+				a.cumSumLine(p.at[0]+j*s[0], p.at[1]+j*s[1])
 			}
 		}
 		lo += n
 		a.lines.advance(&p, n)
+	}
+}
+
+// cumSumRows adds up n adjacent lines side by side.
+func (a *alongArgs) cumSumRows(dst, x, n int) {
+	var buffer [alongLines]float64
+	sums := buffer[:n]
+	for i := range a.n {
+		if a.reverse {
+			i = a.n - 1 - i
+		}
+		y, x := a.dst[dst+i*a.strides[0]:][:n], a.x[x+i*a.strides[1]:][:n]
+		for j, v := range x {
+			sums[j] += float64(v)
+			v := sums[j]
+			if a.accumulate {
+				v += float64(y[j])
+			}
+			y[j] = float32(v)
+		}
+	}
+}
+
+func (a *alongArgs) cumSumLine(dst, x int) {
+	stepDst, stepX := a.strides[0], a.strides[1]
+	if a.reverse {
+		dst, x = dst+(a.n-1)*stepDst, x+(a.n-1)*stepX
+		stepDst, stepX = -stepDst, -stepX
+	}
+	sum := 0.0
+	for range a.n {
+		sum += float64(a.x[x])
+		v := sum
+		if a.accumulate {
+			v += float64(a.dst[dst])
+		}
+		a.dst[dst] = float32(v)
+		dst += stepDst
+		x += stepX
 	}
 }
 
@@ -274,29 +300,50 @@ func argReduce(a *alongArgs, lo, hi int) {
 	s := &a.lines.strides[a.lines.rank-1]
 	var p position
 	a.lines.seek(&p, lo)
-	width := 1
-	if s[1] == 1 {
-		width = alongLines
-	}
-	var values [alongLines]float32
-	var rows [alongLines]int32
+	rows := s[1] == 1 && a.lines.size[a.lines.rank-1] > 1
 	for lo < hi {
-		n := a.lines.run(&p, min(hi-lo, width))
-		best, at := values[:n], rows[:n]
-		for i := range a.n {
-			x := a.x[p.at[1]+i*a.strides[1]:]
-			for j := range best {
-				if v := x[j*s[1]]; i == 0 || a.op.better(v, best[j]) {
-					best[j], at[j] = v, int32(i)
-				}
+		n := a.lines.run(&p, min(hi-lo, alongLines))
+		if rows {
+			a.argRows(p.at[1], p.at[2], s[2], n)
+		} else {
+			for j := range n {
+				a.ids[p.at[2]+j*s[2]] = a.argLine(p.at[1] + j*s[1])
 			}
-		}
-		for j, i := range at {
-			a.ids[p.at[2]+j*s[2]] = i
 		}
 		lo += n
 		a.lines.advance(&p, n)
 	}
+}
+
+// argRows goes through n adjacent lines, whose results are stride apart.
+func (a *alongArgs) argRows(x, id, stride, n int) {
+	var values [alongLines]float32
+	var rows [alongLines]int32
+	best, at := values[:n], rows[:n]
+	copy(best, a.x[x:])
+	for i := 1; i < a.n; i++ {
+		for j, v := range a.x[x+i*a.strides[1]:][:n] {
+			if a.op.better(v, best[j]) {
+				best[j], at[j] = v, int32(i)
+			}
+		}
+	}
+	for j, i := range at {
+		a.ids[id+j*stride] = i
+	}
+}
+
+func (a *alongArgs) argLine(x int) int32 {
+	if a.op == ReduceMax && a.strides[1] == 1 {
+		return int32(asm.ArgMax(a.x[x:][:a.n]))
+	}
+	at, best := 0, a.x[x]
+	for i := 1; i < a.n; i++ {
+		if v := a.x[x+i*a.strides[1]]; a.op.better(v, best) {
+			at, best = i, v
+		}
+	}
+	return int32(at)
 }
 
 // better reports whether v is to be taken instead of best, which comes before it.

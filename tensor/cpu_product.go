@@ -183,7 +183,7 @@ func (t *gemmBatch) mergeRows() {
 		}
 		follows := s[1] == g.M*lda && lda >= g.K
 		if g.TransA {
-			follows = s[1] == g.M && (g.K <= 1 || lda >= g.M*n)
+			follows = s[1] == g.M
 		}
 		if !follows || s[0] != g.M*ldc || ldc < g.N {
 			return
