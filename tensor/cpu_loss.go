@@ -60,7 +60,7 @@ func crossEntropyRows(a *lossArgs, lo, hi int) {
 		nll := float64(asm.CrossEntropy(logits, int(target), 0))
 		own, loss := a.weight[target], 0.0
 		if a.smoothing < 1 {
-			loss = (1 - float64(a.smoothing)) * float64(own) * nll
+			loss = float64((1 - float64(a.smoothing)) * float64(own) * nll)
 		}
 		if a.smoothing > 0 {
 			sum := float64(a.total * nll) // of weight*nll
@@ -123,7 +123,7 @@ func (a *lossArgs) rowGradient(logits []float32, target int, scale float32) {
 	}
 	s := float64(a.smoothing)
 	uniform := float64(s/float64(a.width)) * float64(scale)
-	all := float64((1-s)*float64(a.weight[target]))*float64(scale) + float64(uniform*a.total)
+	all := float64((1-s)*float64(a.weight[target])*float64(scale)) + float64(uniform*a.total)
 	asm.CrossEntropyGradient(logits, target, 0, float32(all))
 	if s == 0 {
 		return

@@ -261,6 +261,24 @@ func FuzzIndexing(f *testing.F) {
 	f.Fuzz(func(t *testing.T, seed uint64) { checkLinear(t, tp, seed) })
 }
 
+// What is repeated never has the gradient 0.
+func TestRepeatNever(t *testing.T) {
+	b := NewCPU(1)
+	defer b.Close()
+	tp := NewTape(b)
+	tp.Poison()
+	x := FromFloat32s(b, []float32{1, 2, 3, 4}, 2, 2)
+	x.SetRequiresGrad(true)
+	for range 2 { // the second time memory is poisoned
+		x.ZeroGrad()
+		tp.Reset(Gradient, 0)
+		tp.Backward(tp.Sum(tp.Repeat(tp.Scale(2, x), 0, 3), false))
+		if g := x.Grad().Float32s(); !slices.Equal(g, make([]float32, 4)) {
+			t.Errorf("gradient %v, want zeros", g)
+		}
+	}
+}
+
 // The sizes of axes that a view dropped do not count.
 func TestScatterAddOfSqueezed(t *testing.T) {
 	b := NewCPU(1)
