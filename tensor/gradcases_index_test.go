@@ -1,6 +1,10 @@
 package tensor
 
-import "math"
+import (
+	"math"
+
+	"github.com/marge-go/marge/tensor/internal/reference"
+)
 
 // gradCasesOfIndex are products, indexing and losses.
 func gradCasesOfIndex() []gradCase {
@@ -127,7 +131,9 @@ func gradCasesOfIndex() []gradCase {
 		crossEntropy("mean", nil, CrossEntropyOptions{}),
 		crossEntropy("weights, smoothing, mean", weights, CrossEntropyOptions{Smoothing: 0.2, IgnoreIndex: &ignore}),
 		crossEntropy("weights, none", weights, CrossEntropyOptions{Reduction: ReductionNone}),
-		crossEntropy("smoothing, sum", nil, CrossEntropyOptions{Smoothing: 0.2, IgnoreIndex: &ignore, Reduction: ReductionSum}),
+		crossEntropy("smoothing, sum", nil, CrossEntropyOptions{
+			Smoothing: 0.2, IgnoreIndex: &ignore, Reduction: ReductionSum,
+		}),
 		{name: "mse, broadcast", shapes: [][]int{{3, 4}, {4}},
 			op: func(tp *Tape, in []*Tensor) *Tensor { return tp.MSE(in[0], in[1], ReductionMean) },
 			ref: func(in [][]float64) []float64 {
@@ -154,7 +160,7 @@ func gradCasesOfIndex() []gradCase {
 				return tp.KLDiv(in[0], tp.Exp(in[1]), false, ReductionNone)
 			},
 			ref: func(in [][]float64) []float64 {
-				return array{[]int{12}, in[1]}.zip(array{[]int{12}, in[0]}, func(t, x float64) float64 { return math.Exp(t) * (t - x) }).data
+				return reference.Zip(in[1], in[0], func(t, x float64) float64 { return math.Exp(t) * (t - x) })
 			}},
 		{name: "kl divergence of logarithms", shapes: [][]int{{3, 4}, {3, 4}},
 			op: func(tp *Tape, in []*Tensor) *Tensor { return tp.KLDiv(in[0], in[1], true, ReductionMean) },

@@ -24,7 +24,8 @@ func (tp *Tape) CrossEntropy(hidden, table, targets *Tensor, smoothing, scale fl
 			dtable = tp.earlyGradient(table)
 		}
 		r := tp.push()
-		r.backward, r.out, r.in, r.saved = crossEntropyBackward, loss, [MaxExprInputs]*Tensor{hidden, table}, [3]*Tensor{dhidden, dtable}
+		r.backward, r.out, r.in = crossEntropyBackward, loss, [MaxExprInputs]*Tensor{hidden, table}
+		r.saved = [3]*Tensor{dhidden, dtable}
 	}
 	n, v := hidden.shape[0], table.shape[0]
 	logits := tp.New(logitsRows(n, v), v)

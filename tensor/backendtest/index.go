@@ -133,7 +133,8 @@ func (s *suite) strided(transposed bool) {
 	for i, id := range ids {
 		want[i] = x64[int(id)*cols+i%cols]
 	}
-	s.check("gatheralong of views", []output{{shape: []int{m, cols}, want: want, strided: true}}, func(out []*tensor.Tensor) {
+	o := output{shape: []int{m, cols}, want: want, strided: true}
+	s.check("gatheralong of views", []output{o}, func(out []*tensor.Tensor) {
 		s.b.GatherAlong(part(out[0]), part(x), part(index), axis, false)
 	})
 	src, src64 := s.wideRandom(m, cols)
@@ -141,7 +142,8 @@ func (s *suite) strided(transposed bool) {
 	for i, id := range ids {
 		sums[int(id)*cols+i%cols] += src64[i]
 	}
-	o := output{shape: []int{rows, cols}, want: sums, accumulate: true, strided: true, tol: s.tol.Other, size: length(src64)}
+	o = output{shape: []int{rows, cols}, want: sums, accumulate: true, strided: true, tol: s.tol.Other}
+	o.size = length(src64)
 	s.check("scatteraddalong of views", []output{o}, func(out []*tensor.Tensor) {
 		s.b.ScatterAddAlong(part(out[0]), part(src), part(index), axis)
 	})
