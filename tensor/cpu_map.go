@@ -21,6 +21,7 @@ type mapArgs struct {
 	accumulate bool
 	stream     bool                // the result bypasses the caches
 	short      bool                // the innermost dimension is: several rows of it are computed together
+	runs       bool                // of elements that are copied
 	fixed      [MaxExprInputs]bool // inputs that are one number
 
 	slot   [maxRegisters]int8 // of each register in the scratch memory; -1: the operand itself
@@ -36,11 +37,13 @@ type mapArgs struct {
 
 const (
 	// mapBlock bounds the elements that an expression is computed for at a time, and
-	// mapScratch the memory for its registers, which stays in the second-level cache.
+	// mapCache those of all operands and registers together, which stay in the
+	// first-level cache. mapScratch is the memory for registers.
 	mapBlock   = 4096
-	mapScratch = (maxRegisters + 1) * tileCols * 16
-	// Tiles of operands that are transposed have up to 64 rows of 64 elements.
-	tileRows, tileCols = 64, 64
+	mapCache   = 3072
+	mapScratch = (maxRegisters + 1) * tileRows * tileCols
+	// Tiles of operands that are transposed: a line of memory of each of many rows.
+	tileRows, tileCols = 16, 256
 	// Rows of fewer elements than shortRow are copied together.
 	shortRow = 128
 	// A dimension with fewer elements than minTile is not worth tiles.
@@ -93,30 +96,35 @@ func (a *mapArgs) plan(dst *Tensor, e *Expr, in []*Tensor, accumulate bool) {
 	}
 	inner := a.nest.rank - 1
 	adjacent := a.nest.strides[inner][0] == 1 || a.nest.size[inner] == 1
-	a.stream = adjacent && !accumulate && a.n >= streamed && a.nest.size[inner] >= 1024
+	a.stream = adjacent && !accumulate && a.n >= streamed && (a.nest.size[inner] >= 1024 || a.nest.size[inner]%16 == 0 && len(e.code) == 0)
 	for _, x := range a.operands[1 : 1+a.inputs] {
 		a.stream = a.stream && unsafe.SliceData(x) != unsafe.SliceData(a.operands[0])
 	}
 	tiled := adjacent && a.planTiles()
-	a.short = !tiled && a.nest.rank > 1 && a.nest.size[inner] < shortRow
+	a.runs = len(e.code) == 0 && !accumulate && !tiled && a.nest.strides[inner][0] == 1 &&
+		a.nest.strides[inner][a.result+1] == 1
+	if a.runs && a.stream {
+		a.nest.sortOuter(int(a.result) + 1)
+	}
+	a.short = !tiled && !a.runs && a.nest.rank > 1 && a.nest.size[inner] < shortRow
 	// Registers whose memory is not an operand's have a slot.
 	a.slots = 0
-	place := func(register int, direct bool) {
-		a.slot[register] = -1
-		if !direct {
-			a.slot[register] = int8(a.slots)
+	direct := func(operand int) bool {
+		return !tiled && a.nest.strides[inner][operand] == 1 && (!a.short || a.nest.contiguous(operand))
+	}
+	for k := range e.registers {
+		a.slot[k] = -1
+		if k < a.inputs {
+			a.fixed[k] = a.nest.fixed(k + 1)
+		}
+		if k >= a.inputs || !direct(k+1) {
+			a.slot[k] = int8(a.slots)
 			a.slots++
 		}
 	}
-	for k := range e.inputs {
-		a.fixed[k] = a.nest.fixed(k + 1)
-	}
-	for k := range e.registers {
-		place(k, k < a.inputs && !tiled && !a.short && a.nest.strides[inner][k+1] == 1)
-	}
 	a.out = -1
 	copies := len(a.code) == 0 && (a.slot[a.result] >= 0 || a.stream) // stored from where it is
-	if !copies && (tiled || a.short || a.stream || accumulate || !adjacent) {
+	if !copies && !a.runs && (a.stream || accumulate || !direct(0) && a.n > 1) {
 		a.out = a.slots
 		a.slots++
 	}
@@ -150,8 +158,7 @@ func (a *mapArgs) layOut(tiled bool) {
 	}
 	if tiled {
 		inner := a.nest.rank - 1
-		rows := min(tileRows, max(16, mapScratch/tileCols/max(a.slots, 1)&^15))
-		a.tile = [2]int{min(rows, a.nest.size[inner-1]), min(tileCols, a.nest.size[inner])}
+		a.tile = [2]int{min(tileRows, a.nest.size[inner-1]), min(tileCols, a.nest.size[inner])}
 		for i := range a.tiles {
 			a.tiles[i] = (a.nest.size[inner-1+i] + a.tile[i] - 1) / a.tile[i]
 		}
@@ -160,7 +167,7 @@ func (a *mapArgs) layOut(tiled bool) {
 	}
 	a.block = a.grain
 	if a.slots > 0 {
-		a.block = min(mapBlock, mapScratch/a.slots&^63)
+		a.block = min(mapBlock, max(256, mapCache/(a.slots+a.inputs+1)&^63))
 	}
 	a.block = min(a.block, a.n)
 	a.length = (a.block + 15) &^ 15
@@ -220,6 +227,10 @@ func (a *mapArgs) doElements(memory []float32, lo, hi int) {
 	var p position
 	a.nest.seek(&p, lo)
 	var values [maxRegisters][]float32
+	if a.runs {
+		a.copyRuns(&p, hi-lo)
+		return
+	}
 	for lo < hi {
 		n := min(a.block, hi-lo)
 		if !a.short {
@@ -248,11 +259,28 @@ func (a *mapArgs) doElements(memory []float32, lo, hi int) {
 	}
 }
 
+// copyRuns copies n elements from p on, of which those along the innermost
+// dimension are adjacent.
+func (a *mapArgs) copyRuns(p *position, n int) {
+	dst, src := a.operands[0], a.operands[a.result+1]
+	for n > 0 {
+		m := a.nest.run(p, n)
+		to, from := dst[p.at[0]:][:m], src[p.at[a.result+1]:][:m]
+		if a.stream {
+			asm.CopyStream(to, from)
+		} else {
+			copy(to, from)
+		}
+		n -= m
+		a.nest.advance(p, m)
+	}
+}
+
 // doTile computes a tile: rows along the second dimension, whose elements are
 // adjacent in dst and along the first in what is transposed.
 func (a *mapArgs) doTile(memory []float32, i int) {
 	inner := a.nest.rank - 1
-	first := [2]int{i / a.tiles[1] % a.tiles[0] * a.tile[0], i % a.tiles[1] * a.tile[1]}
+	first := [2]int{i % a.tiles[0] * a.tile[0], i / a.tiles[0] % a.tiles[1] * a.tile[1]}
 	rows := min(a.tile[0], a.nest.size[inner-1]-first[0])
 	cols := min(a.tile[1], a.nest.size[inner]-first[1])
 	i /= a.tiles[0] * a.tiles[1]

@@ -83,6 +83,19 @@ func (l *loopNest) fixed(k int) bool {
 	return true
 }
 
+// contiguous reports whether an operand's elements are adjacent in the order of the
+// nest.
+func (l *loopNest) contiguous(k int) bool {
+	n := 1
+	for d := l.rank - 1; d >= 0; d-- {
+		if l.strides[d][k] != n && l.size[d] != 1 {
+			return false
+		}
+		n *= l.size[d]
+	}
+	return true
+}
+
 // innermost makes the dimension along which operand k is adjacent the innermost
 // one, if there is such a dimension.
 func (l *loopNest) innermost(k int) {
@@ -92,6 +105,18 @@ func (l *loopNest) innermost(k int) {
 			l.move(d, inner)
 			return
 		}
+	}
+}
+
+// sortOuter orders all dimensions but the innermost by how far apart neighbours of
+// operand k are, so that a walk goes through its memory in order.
+func (l *loopNest) sortOuter(k int) {
+	for d := l.rank - 3; d >= 0; d-- {
+		to := d
+		for to < l.rank-2 && l.strides[d][k] < l.strides[to+1][k] {
+			to++
+		}
+		l.move(d, to)
 	}
 }
 

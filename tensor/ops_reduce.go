@@ -176,12 +176,16 @@ func (tp *Tape) shift(x *Tensor, axes []int) *Tensor {
 func (tp *Tape) Softmax(x *Tensor, axis int) *Tensor {
 	tp.read("softmax", x)
 	axis = x.axis("softmax", axis)
-	shift := tp.shift(x, []int{axis})
 	out := tp.New(x.Shape()...)
-	tp.mapInto(out, exprExpSub, false, x, shift)
-	tp.backend.Reduce(shift, ReduceSum, out, false)
-	tp.mapInto(out, exprDiv, false, out, shift)
-	tp.release(shift)
+	if b, ok := tp.backend.(rowSoftmax); ok && axis == x.rank-1 && x.Contiguous() && x.Len() > 0 {
+		b.SoftmaxRows(out, x)
+	} else {
+		shift := tp.shift(x, []int{axis})
+		tp.mapInto(out, exprExpSub, false, x, shift)
+		tp.backend.Reduce(shift, ReduceSum, out, false)
+		tp.mapInto(out, exprDiv, false, out, shift)
+		tp.release(shift)
+	}
 	if tp.result(out, x) {
 		r := tp.push()
 		r.backward, r.out, r.in, r.axis = softmaxBackward, out, [MaxExprInputs]*Tensor{x}, axis
@@ -191,11 +195,15 @@ func (tp *Tape) Softmax(x *Tensor, axis int) *Tensor {
 
 func softmaxBackward(tp *Tape, r *record) {
 	y, dy := r.out, r.out.grad
+	g, accumulate := tp.gradient(r.in[0])
+	if b, ok := tp.backend.(rowSoftmax); ok && r.axis == y.rank-1 && y.Len() > 0 && g.Contiguous() {
+		b.SoftmaxRowsBackward(g, dy, y, accumulate)
+		return
+	}
 	product := tp.New(y.Shape()...)
 	tp.mapInto(product, exprMul, false, y, dy)
 	sum := tp.reduce("softmax", ReduceSum, product, []int{r.axis})
 	tp.release(product)
-	g, accumulate := tp.gradient(r.in[0])
 	tp.mapInto(g, exprSoftmaxGradient, accumulate, y, dy, sum)
 	tp.release(sum)
 }
