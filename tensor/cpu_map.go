@@ -23,6 +23,8 @@ type mapArgs struct {
 	short      bool                // the innermost dimension is: several rows of it are computed together
 	runs       bool                // of elements that are copied
 	fixed      [MaxExprInputs]bool // inputs that are one number
+	rows       [MaxExprInputs]bool // inputs of short rows that are all the same one
+	gathers    int                 // inputs that are copied for every block
 
 	slot   [maxRegisters]int8 // of each register in the scratch memory; -1: the operand itself
 	slots  int
@@ -112,14 +114,20 @@ func (a *mapArgs) plan(dst *Tensor, e *Expr, in []*Tensor, accumulate bool) {
 	direct := func(operand int) bool {
 		return !tiled && a.nest.strides[inner][operand] == 1 && (!a.short || a.nest.contiguous(operand))
 	}
+	a.gathers = 0
 	for k := range e.registers {
 		a.slot[k] = -1
+		if k < a.inputs && direct(k+1) {
+			continue
+		}
+		a.slot[k] = int8(a.slots)
+		a.slots++
 		if k < a.inputs {
 			a.fixed[k] = a.nest.fixed(k + 1)
-		}
-		if k >= a.inputs || !direct(k+1) {
-			a.slot[k] = int8(a.slots)
-			a.slots++
+			a.rows[k] = a.short && a.nest.rank == 2 && a.nest.strides[0][k+1] == 0 && a.nest.strides[1][k+1] == 1
+			if !a.fixed[k] && !a.rows[k] {
+				a.gathers++
+			}
 		}
 	}
 	a.out = -1
@@ -169,6 +177,10 @@ func (a *mapArgs) layOut(tiled bool) {
 	if a.slots > 0 {
 		a.block = min(mapBlock, max(256, mapCache/(a.slots+a.inputs+1)&^63))
 	}
+	if a.short { // blocks begin at the same place of a row
+		size := a.nest.size[a.nest.rank-1]
+		a.block -= a.block % size
+	}
 	a.block = min(a.block, a.n)
 	a.length = (a.block + 15) &^ 15
 }
@@ -199,7 +211,7 @@ func (a *mapArgs) Do(part int) {
 			fillFloats(a.slice(memory, int(a.slot[a.constants[i].To]), a.length), a.constants[i].Value)
 		}
 		for k := range a.inputs {
-			if a.fixed[k] {
+			if a.slot[k] >= 0 && a.fixed[k] {
 				fillFloats(a.slice(memory, int(a.slot[k]), a.length), a.operands[k+1][0])
 			}
 		}
@@ -223,14 +235,19 @@ func (a *mapArgs) slice(memory []float32, slot, n int) []float32 {
 
 // doElements computes the elements lo to hi.
 func (a *mapArgs) doElements(memory []float32, lo, hi int) {
-	inner := a.nest.rank - 1
 	var p position
 	a.nest.seek(&p, lo)
-	var values [maxRegisters][]float32
 	if a.runs {
 		a.copyRuns(&p, hi-lo)
 		return
 	}
+	inner := a.nest.rank - 1
+	for k := range a.inputs {
+		if a.slot[k] >= 0 && a.rows[k] {
+			repeatRow(a.slice(memory, int(a.slot[k]), a.length), a.operands[k+1][:a.nest.size[inner]], p.index[inner])
+		}
+	}
+	var values [maxRegisters][]float32
 	for lo < hi {
 		n := min(a.block, hi-lo)
 		if !a.short {
@@ -245,9 +262,13 @@ func (a *mapArgs) doElements(memory []float32, lo, hi int) {
 		}
 		start := p
 		for done := 0; done < n; {
+			if a.short && a.gathers == 0 {
+				a.nest.seek(&p, lo+n)
+				break
+			}
 			m := a.nest.run(&p, n-done)
 			for k := range a.inputs {
-				if a.slot[k] >= 0 && !a.fixed[k] {
+				if a.slot[k] >= 0 && !a.fixed[k] && !a.rows[k] {
 					gatherStrided(values[k][done:done+m], a.operands[k+1][p.at[k+1]:], a.nest.strides[inner][k+1])
 				}
 			}
@@ -353,6 +374,15 @@ func (a *mapArgs) store(dst, src []float32, stride int) {
 		asm.Add(dst[:len(src)], dst[:len(src)], src)
 	default:
 		copy(dst, src)
+	}
+}
+
+// repeatRow sets dst to the elements of row from first on, over and over.
+func repeatRow(dst, row []float32, first int) {
+	n := copy(dst, row[first:])
+	n += copy(dst[n:], row[:first])
+	for ; n < len(dst); n *= 2 {
+		copy(dst[n:], dst[:n])
 	}
 }
 

@@ -122,6 +122,9 @@ func (l *loopNest) sortOuter(k int) {
 
 // move puts dimension d at the place to, further inside.
 func (l *loopNest) move(d, to int) {
+	if d == to {
+		return
+	}
 	size, strides := l.size[d], l.strides[d]
 	copy(l.size[d:to], l.size[d+1:to+1])
 	copy(l.strides[d:to], l.strides[d+1:to+1])

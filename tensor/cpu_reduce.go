@@ -18,6 +18,7 @@ type reduceArgs struct {
 	dst, x     []float32
 	accumulate bool
 	columns    bool // the elements of a block are adjacent in x
+	short      bool // the few elements that fall on one of dst are adjacent in x
 	n, m       int  // elements of dst, and of x for each
 	block      int  // elements of dst in a part
 	blocks     int
@@ -33,8 +34,10 @@ const (
 	reduceRows = 16
 	// Columns of up to reduceNarrow adjacent elements are reduced several rows at once.
 	reduceNarrow = reduceBlock / 4
-	// Rows of fewer elements than reduceShort are added up without a kernel.
-	reduceShort = 16
+	// Rows of fewer elements than reduceShort are transposed, to be reduced as columns.
+	reduceShort = 64
+	// Rows of fewer elements than reduceFew are not worth a kernel.
+	reduceFew = 16
 )
 
 // reductions holds the Reduces that are not running.
@@ -85,6 +88,8 @@ func (a *reduceArgs) plan(dst, x *Tensor) {
 	a.n, a.m = a.kept.len(), a.reduced.len()
 	inner := a.kept.rank - 1
 	a.columns = a.kept.strides[inner][1] == 1 && a.kept.size[inner] > 1
+	a.short = a.reduced.rank == 1 && a.reduced.strides[0][0] == 1 && a.m >= minTile && a.m < reduceShort &&
+		a.kept.size[inner] >= minTile && a.kept.strides[inner][1] >= a.m
 	a.block = max(1, min(reduceBlock, elementGrain/max(a.m, 1)))
 	if a.columns {
 		a.block = reduceBlock
@@ -150,6 +155,8 @@ func (a *reduceArgs) Do(part int) {
 		v := values[done : done+run]
 		if a.columns {
 			a.reduceColumns(v, p.at[1], first, last)
+		} else if a.short {
+			a.reduceShort(v, p.at[1], first, last)
 		} else {
 			for i := range v {
 				v[i] = a.reduceOne(p.at[1]+i*a.kept.strides[a.kept.rank-1][1], first, last)
@@ -211,9 +218,25 @@ func (a *reduceArgs) reduceOne(at, first, last int) float64 {
 	return result[0]
 }
 
+// reduceShort reduces the elements first to last that fall on each of some results.
+func (a *reduceArgs) reduceShort(values []float64, at, first, last int) {
+	scratch := mapScratches.Get().(*[mapScratch]float32)
+	defer mapScratches.Put(scratch)
+	for i := range values {
+		values[i] = a.op.identity()
+	}
+	stride := a.kept.strides[a.kept.rank-1][1]
+	for len(values) > 0 {
+		n := min(len(values), tileCols)
+		asm.Transpose(scratch[:], tileCols, a.x[at+first:], stride, n, last-first)
+		a.op.reduceRows(values[:n], scratch[:], last-first, tileCols)
+		values, at = values[n:], at+n*stride
+	}
+}
+
 // reduceRun reduces n elements of x that are stride apart.
 func (op ReduceOp) reduceRun(x []float32, n, stride int) float64 {
-	if stride == 1 && n >= reduceShort {
+	if stride == 1 && n >= reduceFew {
 		switch x = x[:n]; op {
 		case ReduceSum:
 			return asm.Sum(x)
