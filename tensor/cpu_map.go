@@ -42,7 +42,7 @@ const (
 	// mapCache those of all operands and registers together, which stay in the
 	// first-level cache. mapScratch is the memory for registers.
 	mapBlock   = 4096
-	mapCache   = 3072
+	mapCache   = 4096
 	mapScratch = (maxRegisters + 1) * tileRows * tileCols
 	// Tiles of operands that are transposed: a line of memory of each of many rows.
 	tileRows, tileCols = 16, 256
@@ -98,7 +98,9 @@ func (a *mapArgs) plan(dst *Tensor, e *Expr, in []*Tensor, accumulate bool) {
 	}
 	inner := a.nest.rank - 1
 	adjacent := a.nest.strides[inner][0] == 1 || a.nest.size[inner] == 1
-	a.stream = adjacent && !accumulate && a.n >= streamed && (a.nest.size[inner] >= 1024 || a.nest.size[inner]%16 == 0 && len(e.code) == 0)
+	// Stores past the caches need whole lines.
+	lines := a.nest.size[inner] >= 1024 || a.nest.size[inner]%16 == 0 && len(e.code) == 0
+	a.stream = adjacent && !accumulate && a.n >= streamed && lines
 	for _, x := range a.operands[1 : 1+a.inputs] {
 		a.stream = a.stream && unsafe.SliceData(x) != unsafe.SliceData(a.operands[0])
 	}

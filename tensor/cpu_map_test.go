@@ -57,7 +57,8 @@ func TestMapViews(t *testing.T) {
 	for _, threads := range []int{1, 3} {
 		rng := rand.New(rand.NewPCG(11, 12))
 		b := NewCPU(threads)
-		for _, shape := range [][]int{{1}, {5}, {129, 70}, {64, 64}, {8, 7}, {7, 8}, {200, 3}, {3, 200}, {17, 65, 9}, {2, 130, 3, 66},
+		for _, shape := range [][]int{{1}, {5}, {129, 70}, {64, 64}, {8, 7}, {7, 8}, {200, 3},
+			{3, 200}, {17, 65, 9}, {2, 130, 3, 66},
 			{40, 1, 41}, {1, 300, 300}, {6, 5, 4, 3, 2, 2}, {70000, 2}, {2, 70000}, {4100, 9}, {0, 4}} {
 			for _, e := range []*Expr{exprTestCopy, exprTestSum, exprTestOne, exprAbs} {
 				for _, accumulate := range []bool{false, true} {

@@ -12,7 +12,8 @@ import (
 func TestReduceViews(t *testing.T) {
 	backends := []*CPU{NewCPU(1), NewCPU(3)}
 	rng := rand.New(rand.NewPCG(21, 22))
-	for _, shape := range [][]int{{1}, {5}, {129, 70}, {8, 7}, {7, 8}, {200, 3}, {3, 200}, {17, 65, 9}, {40, 1, 41}, {6, 5, 4, 3, 2, 2},
+	for _, shape := range [][]int{{1}, {5}, {129, 70}, {8, 7}, {7, 8}, {200, 3},
+		{3, 200}, {17, 65, 9}, {40, 1, 41}, {6, 5, 4, 3, 2, 2},
 		{70000, 2}, {2, 70000}, {4100, 9}, {9, 4100}, {900, 700}, {500000}, {30000, 16}, {0, 4}, {4, 0}} {
 		for axes := range 1 << len(shape) {
 			if len(shape) > 4 && rng.IntN(8) != 0 {

@@ -24,7 +24,7 @@ var (
 	exprSin      = unaryExpr("sin", Value.Sin)
 	exprCos      = unaryExpr("cos", Value.Cos)
 	exprSigmoid  = unaryExpr("sigmoid", sigmoid)
-	exprReLU     = unaryExpr("relu", relu)
+	exprReLU     = relu()
 	exprSiLU     = unaryExpr("silu", func(x Value) Value { return x.Mul(sigmoid(x)) })
 	exprGELUTanh = unaryExpr("gelutanh", geluTanh)
 	// exp of the smaller number, so that nothing overflows.
@@ -40,9 +40,14 @@ func binaryExpr(name string, f func(a, b Value) Value) *Expr {
 	return NewExpr(name, 2, func(in []Value) Value { return f(in[0], in[1]) })
 }
 
-// relu passes NaN on.
-func relu(x Value) Value {
-	return Const(0).Less(x).Where(x, x.Equal(x).Where(Const(0), x))
+// relu is max(x, 0), which passes NaN on. Its gradient, as PyTorch's, is that of the
+// result but where x <= 0: derived, it would be half of it at 0.
+func relu() *Expr {
+	e := unaryExpr("relu", func(x Value) Value { return x.Max(Const(0)) })
+	e.gradients[0] = binaryExpr("relu gradient", func(x, dy Value) Value {
+		return x.Max(Const(0)).Equal(Const(0)).Where(Const(0), dy)
+	})
+	return e
 }
 
 // sigmoid is 1/(1 + exp(-x)), by tanh, which does not overflow.
