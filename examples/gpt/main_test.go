@@ -60,7 +60,8 @@ func TestRun(t *testing.T) {
 	if err := os.WriteFile(o.corpus, []byte("short"), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if err := run(&strings.Builder{}, o); err == nil || !strings.Contains(err.Error(), "5 characters, want more than 160") {
+	err := run(&strings.Builder{}, o)
+	if err == nil || !strings.Contains(err.Error(), "5 characters, want more than 160") {
 		t.Errorf("error %v of a short text", err)
 	}
 }
