@@ -30,7 +30,7 @@ func accuracies(t *testing.T, o options) (linear, network float64) {
 
 // The network learns what no linear model can.
 func TestGenerated(t *testing.T) {
-	linear, network := accuracies(t, options{epochs: 5, width: 16, seed: 1})
+	linear, network := accuracies(t, options{epochs: 12, width: 16, seed: 1})
 	if network < 95 || linear > 70 {
 		t.Errorf("the linear model has %v%%, the network %v%%", linear, network)
 	}
@@ -53,7 +53,7 @@ func TestFile(t *testing.T) {
 	if err := os.WriteFile(path, []byte(lines.String()), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if linear, network := accuracies(t, options{data: path, epochs: 10, width: 16, seed: 1}); linear < 90 || network < 90 {
+	if linear, network := accuracies(t, options{data: path, epochs: 30, width: 16, seed: 1}); linear < 90 || network < 90 {
 		t.Errorf("the linear model has %v%%, the network %v%%", linear, network)
 	}
 }
