@@ -18,8 +18,8 @@ const windowBlock = 64
 
 // windowed is causal attention by the options o, in which each query sees the last
 // window keys up to its own. The kernel of tensor.Attention has no window, so the
-// scores of each head are a matrix product, block by block of queries: for n tokens
-// it takes time and, on a recording tape, memory for n*window numbers a head.
+// scores are matrix products, block by block of queries: for n tokens it takes time
+// and, on a recording tape, memory for about 2*n*window numbers a head.
 func windowed(tp *tensor.Tape, q, k, v *tensor.Tensor, o tensor.AttentionOptions, window int) *tensor.Tensor {
 	var blocks []*tensor.Tensor
 	size := max(window, windowBlock)
@@ -61,13 +61,11 @@ func windowed(tp *tensor.Tape, q, k, v *tensor.Tensor, o tensor.AttentionOptions
 type blockOf struct{ q, k, v, seen, hidden, positions, scale *tensor.Tensor }
 
 func (b *blockOf) attend(tp *tensor.Tape, o *tensor.AttentionOptions) *tensor.Tensor {
-	width := b.q.Dim(1) / o.Heads
-	heads := make([]*tensor.Tensor, o.Heads)
-	for h := range heads {
-		head := func(x *tensor.Tensor) *tensor.Tensor { return tp.Columns(x, h*width, (h+1)*width) }
-		scores := tp.Map(masked, tp.MatMul(head(b.q), head(b.k), true), b.seen, b.hidden, b.positions, b.scale)
-		weights := tp.Dropout(tp.Softmax(scores, -1), o.Dropout)
-		heads[h] = tp.MatMul(weights, head(b.v), false)
+	n, d := b.q.Dim(0), b.q.Dim(1)
+	heads := func(x *tensor.Tensor) *tensor.Tensor { // [heads, rows, width of a head]
+		return tp.Transpose(tp.Reshape(x, x.Dim(0), o.Heads, d/o.Heads), 0, 1)
 	}
-	return tp.Concat(1, heads...)
+	scores := tp.Map(masked, tp.MatMul(heads(b.q), heads(b.k), true), b.seen, b.hidden, b.positions, b.scale)
+	weights := tp.Dropout(tp.Softmax(scores, -1), o.Dropout)
+	return tp.Reshape(tp.Transpose(tp.MatMul(weights, heads(b.v), false), 0, 1), n, d)
 }
