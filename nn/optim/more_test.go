@@ -2,12 +2,15 @@ package optim
 
 import (
 	"math"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/marge-go/marge/internal/isatest"
 	"github.com/marge-go/marge/nn"
+	"github.com/marge-go/marge/tensor"
+	"github.com/marge-go/marge/tensor/backendtest"
 )
 
 func TestLion(t *testing.T) {
@@ -206,5 +209,43 @@ func TestSchedules(t *testing.T) {
 		if got := c.s.LR(c.step); math.Abs(got-c.want) > 1e-12 {
 			t.Errorf("%#v: rate at step %d is %v, want %v", c.s, c.step, got, c.want)
 		}
+	}
+}
+
+// Updates have the same bits on a device.
+func TestOnADevice(t *testing.T) {
+	cpu := tensor.NewCPU(1)
+	defer cpu.Close()
+	device := backendtest.Opaque(tensor.NewCPU(1))
+	defer device.Close()
+	run := func(b tensor.Backend) (all []float32) {
+		for _, create := range []func(params []nn.Parameter) Optimizer{
+			func(params []nn.Parameter) Optimizer { return NewAdamW(params) },
+			func(params []nn.Parameter) Optimizer { return NewLion(params) },
+			func(params []nn.Parameter) Optimizer {
+				o := NewSGD(params)
+				o.Momentum, o.Nesterov, o.WeightDecay = 0.9, true, 0.1
+				return o
+			},
+		} {
+			params := []nn.Parameter{{Name: "p", Tensor: nn.NewParameter(b, 5, 7)}}
+			nn.Normal(params[0].Tensor, rand.New(rand.NewPCG(1, 0)), 1)
+			o, average := create(params), NewEMA(params, 0.5)
+			for step := range 3 {
+				setGradients(params, step)
+				o.Step(0.01, 0.5)
+				average.Update()
+			}
+			average.Swap()
+			for _, p := range append(params, append(o.State(), average.State()...)...) {
+				values := make([]float32, p.Len())
+				p.CopyTo(values)
+				all = append(all, values...)
+			}
+		}
+		return all
+	}
+	if !slices.Equal(run(device), run(cpu)) {
+		t.Error("a device gives other bits")
 	}
 }
