@@ -3,6 +3,7 @@ package attention_test
 import (
 	"fmt"
 	"math"
+	"math/rand/v2"
 
 	"github.com/marge-go/marge/attention"
 	"github.com/marge-go/marge/nn"
@@ -68,4 +69,25 @@ func ExampleMultiHead_SelfCached() {
 	cache.Reorder(tape, []int32{1, 1}) // both continue the second
 	fmt.Println(cache.Lengths())
 	// Output: [3 3]
+}
+
+// A layer of a small Llama: it reads a document, or goes on token by token.
+func ExampleTransformerBlock() {
+	cpu := tensor.NewCPU(0)
+	block := attention.NewTransformerBlock(cpu, attention.BlockOptions{
+		Width: 32, Heads: 4, KVHeads: 2, Hidden: 64, Causal: true,
+		Rotary:  attention.NewRotary(cpu, attention.HalfSplit, 8, 128, 10000),
+		RMSNorm: true, SwiGLU: true, NoBias: true,
+	}, rand.New(rand.NewPCG(1, 0)))
+	tape := tensor.NewTape(cpu)
+	x := tensor.New(cpu, tensor.Float32, 5, 32)
+	nn.Normal(x, rand.New(rand.NewPCG(2, 0)), 1)
+	whole := block.Forward(tape, x, []int32{0, 5})
+
+	cache := attention.NewCache(cpu, 1, 128, 16) // the width of two heads
+	block.ForwardCached(tape, tape.Rows(x, 0, 4), []int32{0, 4}, cache)
+	last := block.ForwardCached(tape, tape.Rows(x, 4, 5), []int32{0, 1}, cache)
+	difference := tape.Sub(tape.Rows(whole, 4, 5), last)
+	fmt.Println(cache.Lengths(), tape.Norm(difference, false).Float32s()[0] < 1e-5)
+	// Output: [5] true
 }

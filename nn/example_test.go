@@ -2,9 +2,12 @@ package nn_test
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/marge-go/marge/nn"
+	"github.com/marge-go/marge/nn/optim"
 	"github.com/marge-go/marge/tensor"
 )
 
@@ -65,4 +68,71 @@ func ExampleLayer() {
 	// encoder.layers.0.fc2.bias [4]
 	// 156 values
 	// float32[1 4]
+}
+
+// A network learns the exclusive or of two numbers.
+func ExampleSequential() {
+	cpu := tensor.NewCPU(0)
+	rng := rand.New(rand.NewPCG(1, 0))
+	net := nn.Sequential{nn.NewLinear(cpu, 2, 8, rng), nn.Func((*tensor.Tape).Tanh), nn.NewLinear(cpu, 8, 1, rng)}
+	params := net.Parameters(nil, "")
+	opt := optim.NewAdamW(params)
+	tape := tensor.NewTape(cpu)
+	forward := func() *tensor.Tensor {
+		return net.Forward(tape, tape.Floats([]float32{0, 0, 0, 1, 1, 0, 1, 1}, 4, 2))
+	}
+	for step := range uint64(300) {
+		nn.ZeroGrad(params)
+		tape.Reset(tensor.Training, step)
+		off := tape.Sub(forward(), tape.Floats([]float32{0, 1, 1, 0}, 4, 1))
+		tape.Backward(tape.Mean(tape.Mul(off, off), false))
+		opt.Step(0.05, 1)
+	}
+	tape.Reset(tensor.Inference, 0)
+	for _, y := range forward().Float32s() {
+		fmt.Printf("%.1f ", math.Abs(float64(y)))
+	}
+	// Output: 0.0 1.0 1.0 0.0
+}
+
+// Two documents of two and of three rows in one matrix; the second goes on from
+// where it was.
+func ExampleLSTM() {
+	cpu := tensor.NewCPU(0)
+	lstm := nn.NewLSTM(cpu, 4, 8, 2, rand.New(rand.NewPCG(1, 0))) // of width 8, two layers
+	tape := tensor.NewTape(cpu)
+	x := tape.Floats(make([]float32, 5*4), 5, 4)
+	y, state := lstm.Forward(tape, x, []int32{0, 2, 5}, nil)
+	fmt.Println(y.Shape(), len(state), state[1].H.Shape())
+
+	y, _ = lstm.Forward(tape, tape.Floats(make([]float32, 4), 1, 4), []int32{0, 0, 1}, state)
+	fmt.Println(y.Shape())
+	// Output:
+	// [5 8] 2 [2 8]
+	// [1 8]
+}
+
+// The feed-forward network of Llama, with the normalisation before it.
+func ExampleSwiGLU() {
+	cpu := tensor.NewCPU(0)
+	net := nn.Sequential{nn.NewRMSNorm(cpu, 4, 1e-5), nn.NewSwiGLU(cpu, 4, 16, rand.New(rand.NewPCG(1, 0)))}
+	for _, p := range net.Parameters(nil, "") {
+		fmt.Println(p.Name, p.Shape())
+	}
+	// Output:
+	// 0.weight [4]
+	// 1.gate_proj.weight [16 4]
+	// 1.up_proj.weight [16 4]
+	// 1.down_proj.weight [4 16]
+}
+
+// Weights of a layer are drawn again in another way.
+func ExampleXavierUniform() {
+	cpu := tensor.NewCPU(0)
+	rng := rand.New(rand.NewPCG(1, 0))
+	l := nn.NewLinear(cpu, 100, 200, rng)
+	nn.XavierUniform(l.Weight, rng, 1)
+	nn.Constant(l.Bias, 0)
+	fmt.Printf("all below %.2f: %v\n", math.Sqrt(6./300), slices.Max(l.Weight.Float32s()) < 0.1415)
+	// Output: all below 0.14: true
 }

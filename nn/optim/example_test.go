@@ -53,3 +53,58 @@ func ExampleLinearDecay() {
 	//  550 5.00e-04
 	// 1000 0.00e+00
 }
+
+// The embeddings are frozen, and the new head learns ten times faster than the rest.
+func ExampleGroup() {
+	cpu := tensor.NewCPU(0)
+	params := nn.NewEmbedding(cpu, 10, 4, nil).Parameters(nil, "embed.")
+	params = nn.NewLinear(cpu, 4, 4, nil).Parameters(params, "body.")
+	params = nn.NewLinear(cpu, 4, 2, nil).Parameters(params, "head.")
+	opt := optim.NewAdamW(params,
+		optim.Group{Names: []string{"embed.*"}, Frozen: true},
+		optim.Group{Names: []string{"head.*"}, Rate: 10},
+	)
+	for _, p := range params {
+		nn.Constant(p.Grad(), 1)
+	}
+	opt.Step(0.01, 1)
+	for _, p := range params {
+		fmt.Printf("%s %.2f\n", p.Name, p.Float32s()[0])
+	}
+	// Output:
+	// embed.weight 0.00
+	// body.weight -0.01
+	// body.bias -0.01
+	// head.weight -0.10
+	// head.bias -0.10
+}
+
+// The average of a parameter that grows follows it.
+func ExampleEMA() {
+	cpu := tensor.NewCPU(0)
+	p := nn.NewParameter(cpu, 1)
+	average := optim.NewEMA([]nn.Parameter{{Name: "p", Tensor: p}}, 0.5)
+	for i := range 4 {
+		nn.Constant(p, float32(i+1))
+		average.Update()
+	}
+	average.Swap() // to evaluate the average
+	fmt.Println(p.Float32s())
+	average.Swap() // to go on
+	fmt.Println(p.Float32s())
+	// Output:
+	// [3.0625]
+	// [4]
+}
+
+func ExampleCosineDecay() {
+	s := optim.CosineDecay{Peak: 1e-3, Floor: 1e-4, Warmup: 100, Total: 1100}
+	for _, step := range []int{50, 100, 600, 1100} {
+		fmt.Printf("%4d %.2e\n", step, s.LR(step))
+	}
+	// Output:
+	//   50 5.00e-04
+	//  100 1.00e-03
+	//  600 5.50e-04
+	// 1100 1.00e-04
+}
