@@ -69,7 +69,7 @@ func (a *MultiHead) rotation(tp *tensor.Tape, offsets, starts []int32) func(x *t
 	if a.Rotary == nil {
 		return func(x *tensor.Tensor) *tensor.Tensor { return x }
 	}
-	var positions []int32
+	positions := make([]int32, 0, offsets[len(offsets)-1])
 	for i := range len(offsets) - 1 {
 		start := int32(0)
 		if starts != nil {

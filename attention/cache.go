@@ -40,6 +40,12 @@ func NewCache(b tensor.Backend, sequences, capacity, width int) *Cache {
 	return c
 }
 
+// NewCache returns a cache for the keys and values of the attention, see the
+// function NewCache.
+func (a *MultiHead) NewCache(sequences, capacity int) *Cache {
+	return NewCache(a.K.Weight.Backend(), sequences, capacity, a.K.Weight.Dim(0))
+}
+
 // Reset makes the cache one of the given number of sequences without tokens.
 func (c *Cache) Reset(sequences int) {
 	if sequences < 0 || sequences > c.most {

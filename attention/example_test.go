@@ -84,7 +84,7 @@ func ExampleTransformerBlock() {
 	nn.Normal(x, rand.New(rand.NewPCG(2, 0)), 1)
 	whole := block.Forward(tape, x, []int32{0, 5})
 
-	cache := attention.NewCache(cpu, 1, 128, 16) // the width of two heads
+	cache := block.Attention.NewCache(1, 128)
 	block.ForwardCached(tape, tape.Rows(x, 0, 4), []int32{0, 4}, cache)
 	last := block.ForwardCached(tape, tape.Rows(x, 4, 5), []int32{0, 1}, cache)
 	difference := tape.Sub(tape.Rows(whole, 4, 5), last)

@@ -138,16 +138,13 @@ func TestForwardCached(t *testing.T) {
 		t.Run(fmt.Sprint(o.KVHeads, o.Window), func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(1, 0))
 			block := NewTransformerBlock(b, o, rng)
-			lengths, kv := [2]int{11, 7}, 16
-			if o.KVHeads > 0 {
-				kv = 4 * o.KVHeads
-			}
+			lengths := [2]int{11, 7}
 			x := tensor.New(b, tensor.Float32, 18, 16)
 			nn.Normal(x, rng, 1)
 			tp := tensor.NewTape(b)
 			tp.Poison()
 			want := values(block.Forward(tp, x, []int32{0, 11, 18}))
-			cache := NewCache(b, 2, 12, kv)
+			cache := block.Attention.NewCache(2, 12)
 			at := [2]int{}
 			for _, n := range [][2]int{{4, 1}, {1, 1}, {0, 2}, {5, 1}, {1, 2}} {
 				tp.Reset(tensor.Inference, 0)

@@ -212,8 +212,8 @@ func (m *gpt) validate(tp *tensor.Tape, text []int32, o options) (mean float64) 
 func (m *gpt) sample(tp *tensor.Tape, vocabulary []rune, o options, rng *rand.Rand) string {
 	const temperature = 0.8
 	var caches []*attention.Cache
-	for range m.blocks {
-		caches = append(caches, attention.NewCache(tp.Backend(), 1, o.context, o.width/o.heads*o.kvHeads))
+	for _, block := range m.blocks {
+		caches = append(caches, block.Attention.NewCache(1, o.context))
 	}
 	var text strings.Builder
 	newline, _ := slices.BinarySearch(vocabulary, '\n')

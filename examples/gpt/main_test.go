@@ -74,8 +74,8 @@ func TestCaches(t *testing.T) {
 	ids := []int32{3, 1, 4, 1, 5, 8, 2, 6}
 	want := slices.Clone(m.forward(tp, ids, []int32{0, int32(len(ids))}, nil).Float32s())
 	var caches []*attention.Cache
-	for range m.blocks {
-		caches = append(caches, attention.NewCache(b, 1, small.context, 8))
+	for _, block := range m.blocks {
+		caches = append(caches, block.Attention.NewCache(1, small.context))
 	}
 	for i, id := range ids {
 		tp.Reset(tensor.Inference, 0)
