@@ -62,7 +62,7 @@ func NewSwiGLU(b tensor.Backend, width, ffn int, rng *rand.Rand) *SwiGLU {
 	}
 }
 
-// Forward returns [n, width] for x [n, width].
+// Forward returns [..., width] for x [..., width].
 func (s *SwiGLU) Forward(tp *tensor.Tape, x *tensor.Tensor) *tensor.Tensor {
 	h := tp.Map(gate, s.Gate.Forward(tp, x), s.Up.Forward(tp, x))
 	return s.Down.Forward(tp, tp.Dropout(h, s.Dropout))

@@ -4,9 +4,30 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/marge-go/marge/tensor"
 )
+
+// matrix returns x [..., d] as a matrix [n, d]: x itself if it is one.
+func matrix(tp *tensor.Tape, x *tensor.Tensor) *tensor.Tensor {
+	if len(x.Shape()) == 2 {
+		return x
+	}
+	return tp.Reshape(x, x.Rows(), x.Dim(-1))
+}
+
+// unflatten returns y [n, d], made of a matrix of x, with the leading dimensions
+// of x.
+func unflatten(tp *tensor.Tape, y *tensor.Tensor, leading []int) *tensor.Tensor {
+	if len(leading) == 1 {
+		return y
+	}
+	return tp.Reshape(y, append(slices.Clone(leading), y.Dim(1))...)
+}
+
+// leading returns all dimensions of x but the last.
+func leading(x *tensor.Tensor) []int { return x.Shape()[:len(x.Shape())-1] }
 
 // Linear is y = x W^T + b.
 type Linear struct {
@@ -34,9 +55,9 @@ func newProjection(b tensor.Backend, in, out int, rng *rand.Rand) *Linear {
 	return l
 }
 
-// Forward returns [n, out] for x [n, in].
+// Forward returns [..., out] for x [..., in].
 func (l *Linear) Forward(tp *tensor.Tape, x *tensor.Tensor) *tensor.Tensor {
-	return tp.Linear(x, l.Weight, l.Bias)
+	return unflatten(tp, tp.Linear(matrix(tp, x), l.Weight, l.Bias), leading(x))
 }
 
 // Parameters implements Layer: weight, bias.
@@ -84,14 +105,18 @@ func (e *Embedding) SetPadding(id int) {
 	e.kept = tensor.FromFloat32s(e.Weight.Backend(), kept, ids, 1)
 }
 
-// Forward returns scale times the rows of the table that ids [n] names:
-// [n, width].
+// Forward returns scale times the rows of the table that ids [...] names:
+// [..., width].
 func (e *Embedding) Forward(tp *tensor.Tape, ids *tensor.Tensor, scale float32) *tensor.Tensor {
-	x := tp.Gather(e.Weight, ids, scale)
-	if e.kept == nil {
-		return x
+	shape := ids.Shape()
+	if len(shape) != 1 {
+		ids = tp.Reshape(ids, ids.Len())
 	}
-	return tp.Where(tp.Gather(e.kept, ids, 1), x, tp.Detach(x))
+	x := tp.Gather(e.Weight, ids, scale)
+	if e.kept != nil {
+		x = tp.Where(tp.Gather(e.kept, ids, 1), x, tp.Detach(x))
+	}
+	return unflatten(tp, x, shape)
 }
 
 // Parameters implements Layer: weight.
@@ -116,9 +141,9 @@ func NewLayerNorm(b tensor.Backend, width int) *LayerNorm {
 	return l
 }
 
-// Forward returns [n, width] for x [n, width].
+// Forward returns [..., width] for x [..., width].
 func (l *LayerNorm) Forward(tp *tensor.Tape, x *tensor.Tensor) *tensor.Tensor {
-	return tp.LayerNorm(x, l.Weight, l.Bias, LayerNormEps)
+	return unflatten(tp, tp.LayerNorm(matrix(tp, x), l.Weight, l.Bias, LayerNormEps), leading(x))
 }
 
 // Parameters implements Layer: weight, bias.
@@ -139,13 +164,15 @@ func NewFeedForward(b tensor.Backend, width, ffn int, rng *rand.Rand) *FeedForwa
 	return &FeedForward{FC1: NewLinear(b, width, ffn, rng), FC2: NewLinear(b, ffn, width, rng)}
 }
 
-// Forward returns [n, width] for x [n, width].
+// Forward returns [..., width] for x [..., width].
 func (f *FeedForward) Forward(tp *tensor.Tape, x *tensor.Tensor) *tensor.Tensor {
+	rows := matrix(tp, x)
 	if f.Dropout == 0 {
-		return tp.FeedForward(x, f.FC1.Weight, f.FC1.Bias, f.FC2.Weight, f.FC2.Bias)
+		y := tp.FeedForward(rows, f.FC1.Weight, f.FC1.Bias, f.FC2.Weight, f.FC2.Bias)
+		return unflatten(tp, y, leading(x))
 	}
-	h := tp.LinearGELU(x, f.FC1.Weight, f.FC1.Bias)
-	return f.FC2.Forward(tp, tp.Dropout(h, f.Dropout))
+	h := tp.LinearGELU(rows, f.FC1.Weight, f.FC1.Bias)
+	return unflatten(tp, f.FC2.Forward(tp, tp.Dropout(h, f.Dropout)), leading(x))
 }
 
 // Parameters implements Layer: fc1, fc2.

@@ -401,3 +401,37 @@ func TestPadding(t *testing.T) {
 	}()
 	e.SetPadding(3)
 }
+
+// Layers take more dimensions than two, or one.
+func TestLeadingDimensions(t *testing.T) {
+	b := tensor.NewCPU(1)
+	rng := rand.New(rand.NewPCG(1, 0))
+	dropping := NewFeedForward(b, 4, 6, rng)
+	dropping.Dropout = 0.5
+	tp := tensor.NewTape(b)
+	x := tensor.New(b, tensor.Float32, 2, 3, 4)
+	Normal(x, rng, 1)
+	for _, m := range []Module{NewLinear(b, 4, 5, rng), NewLayerNorm(b, 4), NewRMSNorm(b, 4, 1e-6),
+		NewSwiGLU(b, 4, 6, rng), NewFeedForward(b, 4, 6, rng), dropping} {
+		want := m.Forward(tp, tp.Reshape(x, 6, 4))
+		got := m.Forward(tp, x)
+		if !slices.Equal(got.Shape(), []int{2, 3, want.Dim(1)}) || !slices.Equal(got.Float32s(), want.Float32s()) {
+			t.Errorf("%T of %v is %v, want the values of %v", m, x, got, want)
+		}
+		one := m.Forward(tp, tp.Reshape(tp.Rows(x, 0, 1), 3, 4))
+		row := m.Forward(tp, tp.Reshape(tp.Rows(tp.Reshape(x, 6, 4), 2, 3), 4))
+		if !slices.Equal(row.Shape(), []int{want.Dim(1)}) || row.Float32s()[0] != one.Float32s()[2*want.Dim(1)] {
+			t.Errorf("%T of one row is %v", m, row)
+		}
+		if none := m.Forward(tp, tp.New(2, 0, 4)); !slices.Equal(none.Shape(), []int{2, 0, want.Dim(1)}) {
+			t.Errorf("%T of no rows is %v", m, none)
+		}
+	}
+	e := NewEmbedding(b, 9, 4, rng)
+	e.SetPadding(1)
+	ids := tensor.FromInt32s(b, []int32{3, 1, 4, 8, 0, 2}, 3, 2)
+	got, want := e.Forward(tp, ids, 1), e.Forward(tp, tp.Ints(ids.Int32s()), 1)
+	if !slices.Equal(got.Shape(), []int{3, 2, 4}) || !slices.Equal(got.Float32s(), want.Float32s()) {
+		t.Errorf("the embedding of %v is %v", ids, got)
+	}
+}

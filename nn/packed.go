@@ -118,6 +118,13 @@ func (r *recurrence) forward(
 	if initial != nil && len(initial) != len(r.WeightIH) {
 		panic(fmt.Sprintf("nn: states of %d layers for %d", len(initial), len(r.WeightIH)))
 	}
+	for _, layer := range initial {
+		for _, state := range layer {
+			if want := []int{len(offsets) - 1, r.hidden}; !slices.Equal(state.Shape(), want) {
+				panic(fmt.Sprintf("nn: a state of a recurrent network is %v, want %v", state, want))
+			}
+		}
+	}
 	s := newSteps(offsets)
 	order, places := tp.Ints(s.order), tp.Ints(s.places)
 	y = tp.Gather(x, tp.Ints(s.rows), 1)

@@ -65,7 +65,11 @@ func TestRecurrentPanics(t *testing.T) {
 	for want, f := range map[string]func(){
 		"recurrent network do not rise from 0 to 4": func() { l.Forward(tp, x, []int32{0, 3}, nil) },
 		"states of 1 layers for 2":                  func() { l.Forward(tp, x, []int32{0, 4}, make([]LSTMState, 1)) },
-		"input width 3, width 0, 2 layers":          func() { NewGRU(b, 3, 0, 2, nil) },
+		"state of a recurrent network is float32[1 4], want [2 4]": func() {
+			s := LSTMState{tp.New(2, 4), tp.New(1, 4)}
+			l.Forward(tp, x, []int32{0, 1, 4}, []LSTMState{s, s})
+		},
+		"input width 3, width 0, 2 layers": func() { NewGRU(b, 3, 0, 2, nil) },
 	} {
 		t.Run(want, func(t *testing.T) {
 			defer func() {

@@ -87,6 +87,14 @@ func TestCaches(t *testing.T) {
 	}
 }
 
+// Without a file the text is generated news, a document a line.
+func TestText(t *testing.T) {
+	text, err := (&options{}).text()
+	if err != nil || strings.Count(text, "\n") != 4000 || !strings.HasSuffix(text, "\n") {
+		t.Errorf("error %v, %d lines", err, strings.Count(text, "\n"))
+	}
+}
+
 func TestDraw(t *testing.T) {
 	for _, c := range []struct {
 		u    float64
