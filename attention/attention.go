@@ -112,10 +112,10 @@ func (a *MultiHead) attend(tp *tensor.Tape, q, k, v, bias *tensor.Tensor, o tens
 	o.Heads, o.Dropout = a.Heads, a.Dropout
 	o.Scale = float32(1 / math.Sqrt(float64(q.Dim(1)/a.Heads)))
 	k, v = a.repeat(tp, k), a.repeat(tp, v)
-	if a.Window > 0 && bias == nil && longest(&o) > a.Window {
-		return a.Out.Forward(tp, windowed(tp, q, k, v, o, a.Window))
+	if a.Window == 0 || bias != nil || longest(&o) <= a.Window {
+		return a.Out.Forward(tp, tp.Attention(q, k, v, bias, o))
 	}
-	return a.Out.Forward(tp, tp.Attention(q, k, v, bias, o))
+	return a.Out.Forward(tp, windowed(tp, q, k, v, o, a.Window))
 }
 
 // repeat returns keys or values with every head as often as heads of queries share

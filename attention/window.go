@@ -19,8 +19,12 @@ const windowBlock = 64
 // windowed is causal attention by the options o, in which each query sees the last
 // window keys up to its own. The kernel of tensor.Attention has no window, so the
 // scores are matrix products, block by block of queries: for n tokens it takes time
-// and, on a recording tape, memory for about 2*n*window numbers a head.
+// and, on a recording tape, memory for about 2*n*window numbers a head. Single
+// queries, as in generation, take the kernel.
 func windowed(tp *tensor.Tape, q, k, v *tensor.Tensor, o tensor.AttentionOptions, window int) *tensor.Tensor {
+	if single(o.QOffsets) {
+		return tp.Attention(q, k, v, nil, lastKeys(o, window))
+	}
 	var blocks []*tensor.Tensor
 	size := max(window, windowBlock)
 	scale := tp.Floats([]float32{o.Scale}, 1)
@@ -55,6 +59,35 @@ func windowed(tp *tensor.Tape, q, k, v *tensor.Tensor, o tensor.AttentionOptions
 		return tp.New(q.Shape()...)
 	}
 	return tp.Concat(0, blocks...)
+}
+
+// single reports whether no segment has more than one row.
+func single(offsets []int32) bool {
+	for i := range len(offsets) - 1 {
+		if offsets[i+1]-offsets[i] > 1 {
+			return false
+		}
+	}
+	return true
+}
+
+// lastKeys returns the options of attention to the last window keys of each
+// segment: the keys before them become a segment without queries.
+func lastKeys(o tensor.AttentionOptions, window int) tensor.AttentionOptions {
+	split := o
+	split.QOffsets, split.KOffsets, split.KLengths = []int32{0}, []int32{0}, nil
+	for i := range len(o.QOffsets) - 1 {
+		lo, hi := o.KOffsets[i], o.KOffsets[i+1]
+		keys := hi - lo
+		if o.KLengths != nil {
+			keys = o.KLengths[i]
+		}
+		hidden := max(0, keys-int32(window))
+		split.QOffsets = append(split.QOffsets, o.QOffsets[i], o.QOffsets[i+1])
+		split.KOffsets = append(split.KOffsets, lo+hidden, hi)
+		split.KLengths = append(split.KLengths, hidden, keys-hidden)
+	}
+	return split
 }
 
 // blockOf is a block of queries, and the keys and values that they may see.
