@@ -112,11 +112,19 @@ func (tp *Tape) pass(t *Tensor, r *record, dy *Tensor) {
 			return
 		}
 	}
-	if g, accumulate := tp.gradient(t); g == nil {
-		return
-	} else if accumulate {
-		tp.backend.Axpy(1, dy, g)
-	} else {
-		tp.backend.Scale(g, 1, dy)
+	if g, accumulate := tp.gradient(t); g != nil {
+		tp.copyInto(g, accumulate, dy)
+	}
+}
+
+// copyInto sets (adds) dst = x, of equal shapes and any strides.
+func (tp *Tape) copyInto(dst *Tensor, accumulate bool, x *Tensor) {
+	switch {
+	case !dst.Contiguous() || !x.Contiguous():
+		tp.mapInto(dst, exprCopy, accumulate, x)
+	case accumulate:
+		tp.backend.Axpy(1, x, dst)
+	default:
+		tp.backend.Scale(dst, 1, x)
 	}
 }

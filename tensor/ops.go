@@ -5,11 +5,16 @@ import (
 	"math"
 )
 
-// Add returns a + b; the shapes must be equal.
+var exprAdd = binaryExpr("add", func(a, b Value) Value { return a.Add(b) })
+
+// Add returns a + b. Shapes are broadcast as Map does.
 func (tp *Tape) Add(a, b *Tensor) *Tensor {
-	mustEqualShapes("add", a, b)
 	tp.read("add", a, b)
-	return tp.add(tp.New(a.Shape()...), a, b)
+	out := tp.tensor()
+	tp.operands = append(tp.operands[:0], a, b)
+	broadcastShape(out, "add", tp.operands)
+	out.store, out.offset = tp.floats.alloc(out.Len())
+	return tp.add(out, a, b)
 }
 
 // AddInto returns a + b, in the memory of a if a is a result of Linear,
@@ -53,7 +58,11 @@ func (tp *Tape) overwritten(a *Tensor, taken bool) {
 
 // add sets out, which may have the memory of a.
 func (tp *Tape) add(out, a, b *Tensor) *Tensor {
-	tp.backend.Add(out, a, b)
+	if equalShapes(a, b) && a.Contiguous() && b.Contiguous() {
+		tp.backend.Add(out, a, b)
+	} else {
+		tp.mapInto(out, exprAdd, false, a, b)
+	}
 	if tp.result(out, a, b) {
 		r := tp.push()
 		r.backward, r.out, r.in = addBackward, out, [MaxExprInputs]*Tensor{a, b}
@@ -63,21 +72,31 @@ func (tp *Tape) add(out, a, b *Tensor) *Tensor {
 
 // mustEqualShapes panics unless a and b have the same shape.
 func mustEqualShapes(op string, a, b *Tensor) {
-	if a.rank != b.rank || a.shape != b.shape {
+	if !equalShapes(a, b) {
 		panic(fmt.Sprintf("%s: %v and %v", op, a, b))
 	}
 }
 
+func equalShapes(a, b *Tensor) bool { return a.rank == b.rank && a.shape == b.shape }
+
 func addBackward(tp *Tape, r *record) {
-	dy := r.out.grad
-	for _, in := range r.in[:2] {
-		tp.pass(in, r, dy)
+	a, b, dy := r.in[0], r.in[1], r.out.grad
+	if b.base != nil && !b.whole {
+		a, b = b, a // dy may become the gradient of b, of which a may be a view
+	}
+	for _, in := range [2]*Tensor{a, b} {
+		if equalShapes(in, r.out) {
+			tp.pass(in, r, dy)
+		} else if g, accumulate := tp.gradient(in); g != nil && g.Len() > 0 {
+			tp.backend.Reduce(tp.aligned(g, r.out), ReduceSum, dy, accumulate)
+		}
 	}
 }
 
 // Scale returns alpha * x.
 func (tp *Tape) Scale(alpha float32, x *Tensor) *Tensor {
 	tp.read("scale", x)
+	x = tp.dense(x)
 	out := tp.New(x.Shape()...)
 	tp.backend.Scale(out, alpha, x)
 	if tp.result(out, x) {
@@ -98,7 +117,10 @@ func scaleBackward(tp *Tape, r *record) {
 // MulScalar returns s[0] * x for a tensor s of one element, trainable or not.
 func (tp *Tape) MulScalar(x, s *Tensor) *Tensor {
 	tp.read("mulscalar", x, s)
-	mustShape("mulscalar", "s", s, Float32, 1)
+	if s.Len() != 1 || s.dtype != Float32 {
+		panic(fmt.Sprintf("mulscalar: s is %v, want one float32", s))
+	}
+	x = tp.dense(x)
 	out := tp.New(x.Shape()...)
 	tp.backend.MulScalar(out, x, s, false)
 	if tp.result(out, x, s) {
@@ -122,6 +144,7 @@ func mulScalarBackward(tp *Tape, r *record) {
 func (tp *Tape) Dot(a, b *Tensor) *Tensor {
 	mustEqualShapes("dot", a, b)
 	tp.read("dot", a, b)
+	a, b = tp.dense(a), tp.dense(b)
 	out := tp.New(1)
 	tp.backend.AddDot(out, a, b, false)
 	if tp.result(out, a, b) {
@@ -139,9 +162,12 @@ func dotBackward(tp *Tape, r *record) {
 	}
 }
 
-// Linear returns x W^T + b for x [n, in], W [out, in] and b [out] or nil.
+// Linear returns x W^T + b [..., out] for x [..., in], W [out, in] and b [out] or
+// nil.
 func (tp *Tape) Linear(x, w, b *Tensor) *Tensor {
 	tp.read("linear", x, w, b)
+	mustFitLinear("linear", x, w, b)
+	x, b = tp.features(x), tp.dense(b)
 	out := tp.linear(x, w, b, nil)
 	out.use = useTemporary
 	if tp.result(out, x, w, b) {
@@ -154,9 +180,11 @@ func (tp *Tape) Linear(x, w, b *Tensor) *Tensor {
 // LinearGELU returns GELU(x W^T + b), as Linear followed by GELU, in one pass.
 func (tp *Tape) LinearGELU(x, w, b *Tensor) *Tensor {
 	tp.read("lineargelu", x, w, b)
+	mustFitLinear("lineargelu", x, w, b)
+	x, b = tp.features(x), tp.dense(b)
 	var pre *Tensor
 	if tp.recording {
-		pre = tp.New(x.shape[0], w.shape[0])
+		pre = tp.New(x.Rows(), w.shape[0])
 	}
 	out := tp.linear(x, w, b, &pre)
 	if tp.result(out, x, w, b) {
@@ -166,31 +194,42 @@ func (tp *Tape) LinearGELU(x, w, b *Tensor) *Tensor {
 	return out
 }
 
+// mustFitLinear panics unless the operands are x [..., in], w [out, in] and b [out]
+// or nil.
+func mustFitLinear(op string, x, w, b *Tensor) {
+	mustFeatures(op, "x", x)
+	mustShape(op, "weight", w, Float32, -1, x.shape[x.rank-1])
+	if b != nil {
+		mustShape(op, "bias", b, Float32, w.shape[0])
+	}
+}
+
 // linear computes x W^T + b, with GELU if pre is not nil. If *pre is not nil,
 // it receives the value before GELU.
 func (tp *Tape) linear(x, w, b *Tensor, pre **Tensor) *Tensor {
-	mustShape("linear", "x", x, Float32, -1, -1)
-	mustShape("linear", "weight", w, Float32, -1, x.shape[1])
 	o := GemmOptions{TransB: true, Alpha: 1, Bias: b, GELU: pre != nil}
-	if b != nil {
-		mustShape("linear", "bias", b, Float32, w.shape[0])
-	}
 	if pre != nil {
 		o.PreActivation = *pre
 	}
-	out := tp.New(x.shape[0], w.shape[0])
-	tp.product(out, x, w, o)
+	out := tp.newRows(x, w.shape[0])
+	tp.product(tp.matrix(out), tp.matrix(x), w, o)
 	return out
 }
 
-// FeedForward returns GELU(x W1^T + b1) W2^T + b2 for x [n, in], W1 [ffn, in],
+// FeedForward returns GELU(x W1^T + b1) W2^T + b2 for x [..., in], W1 [ffn, in],
 // b1 [ffn], W2 [out, ffn] and b2 [out]. The value after GELU is not kept for the
 // backward pass, which computes it again from the value before.
 func (tp *Tape) FeedForward(x, w1, b1, w2, b2 *Tensor) *Tensor {
 	tp.read("feedforward", x, w1, b1, w2, b2)
+	mustFitLinear("feedforward", x, w1, b1)
+	mustShape("feedforward", "second weight", w2, Float32, -1, w1.shape[0])
+	if b2 != nil {
+		mustShape("feedforward", "second bias", b2, Float32, w2.shape[0])
+	}
+	x, b1, b2 = tp.features(x), tp.dense(b1), tp.dense(b2)
 	var pre *Tensor
 	if tp.recording {
-		pre = tp.New(x.shape[0], w1.shape[0])
+		pre = tp.New(x.Rows(), w1.shape[0])
 	}
 	h := tp.linear(x, w1, b1, &pre)
 	out := tp.linear(h, w2, b2, nil)
@@ -204,12 +243,12 @@ func (tp *Tape) FeedForward(x, w1, b1, w2, b2 *Tensor) *Tensor {
 }
 
 func feedForwardBackward(tp *Tape, r *record) {
-	dy, pre, w2, b2 := r.out.grad, r.saved[0], r.saved[1], r.saved[2]
+	dy, pre, w2, b2 := tp.matrix(r.out.grad), r.saved[0], r.saved[1], r.saved[2]
 	h := tp.New(pre.Shape()...)
 	tp.backend.GELU(h, pre)
 	tp.productGradient(w2, dy, h, true, false)
 	tp.addRows(b2, dy)
-	tp.backend.Gemm(h, dy, w2, GemmOptions{Alpha: 1})
+	tp.product(h, dy, w2, GemmOptions{Alpha: 1})
 	tp.backend.GELUBackward(h, h, pre, false)
 	tp.linearGradients(r, h)
 	tp.release(h)
@@ -220,15 +259,18 @@ func linearBackward(tp *Tape, r *record) { tp.linearGradients(r, r.out.grad) }
 
 func linearGELUBackward(tp *Tape, r *record) {
 	// Nothing else reads the gradient of the output: overwrite it.
-	dy := r.out.grad
+	dy := tp.matrix(r.out.grad)
 	tp.backend.GELUBackward(dy, dy, r.saved[0], false)
 	tp.linearGradients(r, dy)
 }
 
 func (tp *Tape) linearGradients(r *record, dy *Tensor) {
 	x, w, b := r.in[0], r.in[1], r.in[2]
-	tp.productGradient(x, dy, w, false, false)
-	tp.productGradient(w, dy, x, true, false)
+	dy = tp.matrix(dy)
+	if g, accumulate := tp.gradient(x); g != nil {
+		tp.addProduct(tp.matrix(g), dy, w, GemmOptions{Alpha: 1}, accumulate)
+	}
+	tp.productGradient(w, dy, tp.matrix(x), true, false)
 	tp.addRows(b, dy)
 }
 
@@ -243,6 +285,7 @@ func (tp *Tape) addRows(b, dy *Tensor) {
 // exact form, by erf).
 func (tp *Tape) GELU(x *Tensor) *Tensor {
 	tp.read("gelu", x)
+	x = tp.dense(x)
 	out := tp.New(x.Shape()...)
 	tp.backend.GELU(out, x)
 	if tp.result(out, x) {
@@ -258,15 +301,16 @@ func geluBackward(tp *Tape, r *record) {
 }
 
 // LayerNorm returns (x - mean)/sqrt(var + eps)*gamma + beta for every row of
-// x [n, d]; var is the biased variance.
+// x [..., d], the elements of the last dimension; var is the biased variance.
 func (tp *Tape) LayerNorm(x, gamma, beta *Tensor, eps float32) *Tensor {
 	tp.read("layernorm", x, gamma, beta)
-	mustShape("layernorm", "x", x, Float32, -1, -1)
-	mustShape("layernorm", "gamma", gamma, Float32, x.shape[1])
-	mustShape("layernorm", "beta", beta, Float32, x.shape[1])
+	mustFeatures("layernorm", "x", x)
+	mustShape("layernorm", "gamma", gamma, Float32, x.shape[x.rank-1])
+	mustShape("layernorm", "beta", beta, Float32, x.shape[x.rank-1])
+	x, gamma, beta = tp.dense(x), tp.dense(gamma), tp.dense(beta)
 	out := tp.New(x.Shape()...)
-	mean, rstd := tp.New(x.shape[0]), tp.New(x.shape[0])
-	tp.backend.LayerNorm(out, mean, rstd, x, gamma, beta, eps)
+	mean, rstd := tp.New(x.Rows()), tp.New(x.Rows())
+	tp.backend.LayerNorm(tp.matrix(out), mean, rstd, tp.matrix(x), gamma, beta, eps)
 	out.use = useComputable
 	tp.result(out, x, gamma, beta)
 	if tp.recording { // also without a gradient, for Recompute
@@ -279,7 +323,7 @@ func (tp *Tape) LayerNorm(x, gamma, beta *Tensor, eps float32) *Tensor {
 }
 
 func layerNormForward(tp *Tape, r *record) {
-	tp.backend.LayerNorm(r.out, r.saved[0], r.saved[1], r.in[0], r.in[1], r.in[2], r.f)
+	tp.backend.LayerNorm(tp.matrix(r.out), r.saved[0], r.saved[1], tp.matrix(r.in[0]), r.in[1], r.in[2], r.f)
 }
 
 func layerNormBackward(tp *Tape, r *record) {
@@ -287,8 +331,8 @@ func layerNormBackward(tp *Tape, r *record) {
 	dgamma, addGamma := tp.gradient(gamma)
 	dbeta, addBeta := tp.gradient(beta)
 	dx, addX := tp.gradient(x)
-	tp.backend.LayerNormBackward(dx, dgamma, dbeta, r.out.grad, x, gamma, r.saved[0], r.saved[1],
-		[3]bool{addX, addGamma, addBeta})
+	tp.backend.LayerNormBackward(tp.matrix(dx), dgamma, dbeta, tp.matrix(r.out.grad), tp.matrix(x), gamma,
+		r.saved[0], r.saved[1], [3]bool{addX, addGamma, addBeta})
 }
 
 // Dropout zeroes each element with probability p and multiplies the others by
@@ -300,6 +344,7 @@ func (tp *Tape) Dropout(x *Tensor, p float32) *Tensor {
 		return tp.alias("dropout", x)
 	}
 	tp.read("dropout", x)
+	x = tp.dense(x)
 	out := tp.New(x.Shape()...)
 	out.use = useTemporary
 	stream := tp.stream(uint64(out.Len()))
@@ -321,9 +366,11 @@ func (tp *Tape) AddDropout(x, y *Tensor, p float32) *Tensor {
 	mustEqualShapes("adddropout", x, y)
 	tp.read("adddropout", x)
 	out, taken := tp.inPlace("adddropout", y)
+	given := y
+	x, y = tp.dense(x), tp.dense(y)
 	stream := tp.stream(uint64(out.Len()))
 	tp.backend.AddDropout(out, x, y, p, tp.seed, stream)
-	tp.overwritten(y, taken)
+	tp.overwritten(given, taken)
 	if tp.result(out, x, y) {
 		r := tp.push()
 		r.backward, r.out, r.in = addDropoutBackward, out, [MaxExprInputs]*Tensor{y, x}

@@ -26,6 +26,7 @@ func (tp *Tape) Attention(q, k, v, bias *Tensor, o AttentionOptions) *Tensor {
 	} else {
 		o.mustFit()
 	}
+	q, k, v, bias = tp.rows(q), tp.rows(k), tp.rows(v), tp.dense(bias)
 	opt := tp.attention.get()
 	*opt = o
 	if !tp.training {
@@ -34,7 +35,7 @@ func (tp *Tape) Attention(q, k, v, bias *Tensor, o AttentionOptions) *Tensor {
 		opt.Seed, opt.Stream = tp.seed, tp.stream(uint64(o.Heads)*uint64(q.shape[0])*uint64(k.shape[0]))
 	}
 	out, lse := tp.New(q.Shape()...), tp.New(o.Heads, q.shape[0])
-	tp.backend.Attention(out, lse, q, k, v, bias, opt)
+	tp.backend.Attention(out, lse, tp.matrix(q), tp.matrix(k), tp.matrix(v), bias, opt)
 	if tp.result(out, q, k, v, bias) {
 		r := tp.push()
 		r.backward, r.out, r.in = attentionBackward, out, [MaxExprInputs]*Tensor{q, k, v, bias}
@@ -79,8 +80,8 @@ func attentionBackward(tp *Tape, r *record) {
 	dk, addK := tp.gradient(k)
 	dv, addV := tp.gradient(v)
 	dbias, addBias := tp.gradient(bias)
-	tp.backend.AttentionBackward(dq, dk, dv, dbias, r.out.grad, r.out, r.saved[0], q, k, v, bias, r.attn,
-		[4]bool{addQ, addK, addV, addBias})
+	tp.backend.AttentionBackward(tp.matrix(dq), tp.matrix(dk), tp.matrix(dv), dbias, r.out.grad, r.out, r.saved[0],
+		tp.matrix(q), tp.matrix(k), tp.matrix(v), bias, r.attn, [4]bool{addQ, addK, addV, addBias})
 }
 
 // mustOffsets panics unless offsets rise from 0 to n.

@@ -16,6 +16,7 @@ func (tp *Tape) CrossEntropy(hidden, table, targets *Tensor, smoothing, scale fl
 	mustShape("crossentropy", "hidden", hidden, Float32, -1, -1)
 	mustShape("crossentropy", "table", table, Float32, -1, hidden.shape[1])
 	mustShape("crossentropy", "targets", targets, Int32, hidden.shape[0])
+	hidden, table, targets = tp.dense(hidden), tp.dense(table), tp.dense(targets)
 	loss, nll = tp.New(1), tp.New(hidden.shape[0])
 	var dhidden, dtable *Tensor
 	if tp.result(loss, hidden, table) {

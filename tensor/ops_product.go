@@ -67,14 +67,18 @@ func (tp *Tape) productGradient(t, a, b *Tensor, transA, transB bool) {
 	if g == nil {
 		return
 	}
-	o := GemmOptions{TransA: transA, TransB: transB, Alpha: 1}
-	if accumulate {
-		o.Beta = 1
-	}
 	if rank := max(a.rank, b.rank); rank > g.rank {
 		v := *g
 		v.rank = rank
 		g = tp.aligned(g, &v)
+	}
+	tp.addProduct(g, a, b, GemmOptions{TransA: transA, TransB: transB, Alpha: 1}, accumulate)
+}
+
+// addProduct sets (adds) g to a product.
+func (tp *Tape) addProduct(g, a, b *Tensor, o GemmOptions, accumulate bool) {
+	if accumulate {
+		o.Beta = 1
 	}
 	tp.product(g, a, b, o)
 }

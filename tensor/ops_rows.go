@@ -6,6 +6,7 @@ func (tp *Tape) Gather(table, rows *Tensor, scale float32) *Tensor {
 	tp.read("gather", table, rows)
 	mustShape("gather", "table", table, Float32, -1, -1)
 	mustShape("gather", "rows", rows, Int32, -1)
+	table, rows = tp.dense(table), tp.dense(rows)
 	out := tp.New(rows.shape[0], table.shape[1])
 	out.use = useTemporary
 	tp.backend.Gather(out, table, rows, scale, false)
@@ -23,9 +24,10 @@ func (tp *Tape) AddGather(x, table, rows *Tensor, scale float32) *Tensor {
 	mustShape("addgather", "rows", rows, Int32, -1)
 	mustShape("addgather", "x", x, Float32, rows.shape[0], table.shape[1])
 	tp.read("addgather", table, rows)
+	table, rows = tp.dense(table), tp.dense(rows)
 	out, taken := tp.inPlace("addgather", x)
 	if !taken {
-		tp.backend.Scale(out, 1, x)
+		tp.copyInto(out, false, x)
 	}
 	tp.backend.Gather(out, table, rows, scale, true)
 	tp.overwritten(x, taken)
@@ -54,6 +56,7 @@ func (tp *Tape) SegmentMean(x *Tensor, offsets []int32) *Tensor {
 	tp.read("segmentmean", x)
 	mustShape("segmentmean", "x", x, Float32, -1, -1)
 	mustOffsets("segmentmean", offsets, x.shape[0])
+	x = tp.dense(x)
 	out := tp.New(len(offsets)-1, x.shape[1])
 	tp.backend.SegmentMean(out, x, offsets)
 	if tp.result(out, x) {
@@ -76,6 +79,7 @@ func (tp *Tape) LinearMax(x, w *Tensor, offsets []int32) *Tensor {
 	mustShape("linearmax", "x", x, Float32, -1, -1)
 	mustShape("linearmax", "w", w, Float32, -1, x.shape[1])
 	mustOffsets("linearmax", offsets, x.shape[0])
+	x, w = tp.dense(x), tp.dense(w)
 	segments, d := len(offsets)-1, w.shape[0]
 	out, rows := tp.New(segments, d), tp.newInts(segments, d)
 	products := tp.New(x.shape[0], d)
@@ -93,13 +97,14 @@ func linearMaxBackward(tp *Tape, r *record) {
 	tp.backend.LinearMaxBackward(tp.sum(x), tp.sum(w), r.out.grad, x, w, r.saved[0])
 }
 
-// Normalize returns the rows of x [n, d] divided by their Euclidean norms; a
-// zero row stays zero.
+// Normalize returns the rows of x [..., d], the elements of the last dimension,
+// divided by their Euclidean norms; a zero row stays zero.
 func (tp *Tape) Normalize(x *Tensor) *Tensor {
 	tp.read("normalize", x)
-	mustShape("normalize", "x", x, Float32, -1, -1)
-	out, norm := tp.New(x.Shape()...), tp.New(x.shape[0])
-	tp.backend.Normalize(out, norm, x)
+	mustFeatures("normalize", "x", x)
+	x = tp.dense(x)
+	out, norm := tp.New(x.Shape()...), tp.New(x.Rows())
+	tp.backend.Normalize(tp.matrix(out), norm, tp.matrix(x))
 	if tp.result(out, x) {
 		r := tp.push()
 		r.backward, r.out, r.in, r.saved[0] = normalizeBackward, out, [MaxExprInputs]*Tensor{x}, norm
@@ -108,5 +113,5 @@ func (tp *Tape) Normalize(x *Tensor) *Tensor {
 }
 
 func normalizeBackward(tp *Tape, r *record) {
-	tp.backend.NormalizeBackward(tp.sum(r.in[0]), r.out.grad, r.out, r.saved[0])
+	tp.backend.NormalizeBackward(tp.matrix(tp.sum(r.in[0])), tp.matrix(r.out.grad), tp.matrix(r.out), r.saved[0])
 }

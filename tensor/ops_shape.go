@@ -43,6 +43,9 @@ func (tp *Tape) Contiguous(x *Tensor) *Tensor {
 	if x.Contiguous() {
 		return x
 	}
+	if x.dtype != Float32 {
+		panic(fmt.Sprintf("contiguous: %v with strides %v: copies are of float32 only", x, x.Strides()))
+	}
 	return tp.Map(exprCopy, x)
 }
 

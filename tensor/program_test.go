@@ -162,7 +162,7 @@ func (p *program) run(seed uint64, mode Mode, saving bool, log *[]string) (loss 
 	}
 	cross := func() *Tensor {
 		_, a := pick()
-		h := tp.Scale(1, tp.Linear(a.t, p.params[pW], nil)) // may be a view that has gaps, which only products take
+		h := tp.Linear(a.t, p.params[pW], nil)
 		loss, _ := tp.CrossEntropy(h, p.params[pTable], tp.Ints([]int32{1, 2, 3, 4, 5, 10}), 0.1, 0.3)
 		return loss
 	}
