@@ -338,7 +338,7 @@ func TestPanics(t *testing.T) {
 		{"Embedding of floats", func(tp *tensor.Tape) { NewEmbedding(b, 4, 3, nil).Forward(tp, x, 1) },
 			[]string{"gather", "int32"}},
 		{"FeedForward of other width", func(tp *tensor.Tape) { NewFeedForward(b, 4, 8, nil).Forward(tp, x) },
-			[]string{"linear", "[8 4]", "3"}},
+			[]string{"feedforward", "[8 4]", "3"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			defer func() {

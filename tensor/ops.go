@@ -237,7 +237,8 @@ func (tp *Tape) FeedForward(x, w1, b1, w2, b2 *Tensor) *Tensor {
 	tp.release(h)
 	if tp.result(out, x, w1, b1, w2, b2) {
 		r := tp.push()
-		r.backward, r.out, r.in, r.saved = feedForwardBackward, out, [MaxExprInputs]*Tensor{x, w1, b1}, [3]*Tensor{pre, w2, b2}
+		r.backward, r.out, r.in = feedForwardBackward, out, [MaxExprInputs]*Tensor{x, w1, b1}
+		r.saved = [3]*Tensor{pre, w2, b2}
 	}
 	return out
 }

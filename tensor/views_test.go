@@ -2,6 +2,7 @@ package tensor
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -73,7 +74,9 @@ var viewOps = []struct {
 		y := tp.LayerNorm(tp.Transpose(tp.Stack(0, a, b), 0, 1), view(p[pGamma]), view(p[pBeta]), 1e-5)
 		return tp.Squeeze(tp.Slice(y, 1, 0, 1), 1)
 	}},
-	{"gelu", func(tp *Tape, view func(x *Tensor) *Tensor, p []*Tensor, a, b, c *Tensor) *Tensor { return tp.GELU(a) }},
+	{"gelu", func(tp *Tape, view func(x *Tensor) *Tensor, p []*Tensor, a, b, c *Tensor) *Tensor {
+		return tp.GELU(a)
+	}},
 	{"dropout", func(tp *Tape, view func(x *Tensor) *Tensor, p []*Tensor, a, b, c *Tensor) *Tensor {
 		return tp.Dropout(a, 0.3)
 	}},
@@ -272,4 +275,29 @@ func TestAddBroadcasts(t *testing.T) {
 		}
 	}
 	mustPanic(t, "add: [float32[2 3] float32[2]] do not broadcast", func() { NewTape(b).Add(ramp(b, 2, 3), ramp(b, 2)) })
+}
+
+// A tensor and a view of it, both operands: the gradient of the one is not the memory that the other's is read from.
+func TestAddOfOwnTranspose(t *testing.T) {
+	const n = 100
+	b := NewCPU(1)
+	defer b.Close()
+	x, w := ramp(b, n, n), ramp(b, n, n)
+	for _, swap := range []bool{false, true} {
+		x.ZeroGrad()
+		tp := NewTape(b)
+		tp.Reset(Gradient, 0)
+		y := tp.Tanh(tp.Scale(0.1, x))
+		p, q := y, tp.Transpose(y, 0, 1)
+		if swap {
+			p, q = q, p
+		}
+		tp.Backward(tp.Sum(tp.Mul(tp.Add(p, q), w), false))
+		want := make([]float64, n*n)
+		for i := range want {
+			tanh := math.Tanh(0.1 * float64(x.Float32s()[i]))
+			want[i] = 0.1 * (1 - tanh*tanh) * float64(w.Float32s()[i]+w.Float32s()[i%n*n+i/n])
+		}
+		compare(t, "gradient", x.Grad().Float32s(), want, 1e-6)
+	}
 }
