@@ -18,7 +18,6 @@ package tensor
 import (
 	"fmt"
 	"slices"
-	"strings"
 )
 
 // DType is the type of a tensor's elements.
@@ -207,7 +206,7 @@ func (t *Tensor) Contiguous() bool {
 }
 
 // Float32s returns the elements of a contiguous float32 tensor on the host,
-// without a copy.
+// without a copy. It panics for others, of which CopyTo makes a copy.
 func (t *Tensor) Float32s() []float32 {
 	t.check(Float32)
 	t.mustBeOnHost()
@@ -228,16 +227,21 @@ func (t *Tensor) mustBeOnHost() {
 	}
 }
 
+// check panics unless t is contiguous and of the given type, and can be used.
 func (t *Tensor) check(dt DType) {
+	t.checkType(dt)
+	if !t.Contiguous() {
+		panic(fmt.Sprintf("tensor: %v with strides %v is not contiguous: use Tape.Contiguous or CopyTo", t, t.Strides()))
+	}
+}
+
+func (t *Tensor) checkType(dt DType) {
 	t.mustLive("tensor")
 	if t.store == nil {
 		panic(fmt.Sprintf("tensor: the memory of %v was given to %s", t, t.use.taker()))
 	}
 	if t.dtype != dt {
 		panic(fmt.Sprintf("tensor: %v used as %v", t, dt))
-	}
-	if !t.Contiguous() {
-		panic(fmt.Sprintf("tensor: %v with strides %v is not contiguous", t, t.Strides()))
 	}
 }
 
@@ -259,21 +263,29 @@ func (t *Tensor) SetInt32s(data []int32) {
 	t.backend.Upload(t, nil, data)
 }
 
-// CopyTo copies the elements of a contiguous float32 tensor to host memory.
+// CopyTo copies the elements of a float32 tensor, in row-major order, to host
+// memory.
 func (t *Tensor) CopyTo(dst []float32) {
-	t.check(Float32)
+	t.checkType(Float32)
 	if len(dst) != t.Len() {
 		panic(fmt.Sprintf("tensor: %v copied to %d values", t, len(dst)))
+	}
+	if !t.Contiguous() {
+		dense := New(t.backend, Float32, t.Shape()...)
+		t.backend.Map(dense, exprCopy, []*Tensor{t}, false)
+		t = dense
 	}
 	t.backend.Download(dst, t)
 }
 
-// String returns type and shape, for messages.
-func (t *Tensor) String() string {
-	if t == nil {
-		return "nil"
+// Item returns the value of a tensor of one float32 element.
+func (t *Tensor) Item() float32 {
+	if t.Len() != 1 {
+		panic(fmt.Sprintf("item: of %v, want one element", t))
 	}
-	return t.dtype.String() + strings.Join(strings.Fields(fmt.Sprint(t.Shape())), " ")
+	var v [1]float32
+	t.CopyTo(v[:])
+	return v[0]
 }
 
 // SetRequiresGrad marks a tensor made by New as a parameter: operations on a
