@@ -2,16 +2,36 @@ package tensor
 
 import "fmt"
 
-// Backward adds the gradients of loss, a tensor of one element made by
-// CrossEntropy or another operation of this tape, to the gradients of all
-// parameters that it depends on. It can be called once between two Resets, and
+// Backward adds the gradients of the sum of losses, each a tensor of one element
+// made by CrossEntropy or another operation of this tape, to the gradients of all
+// parameters that they depend on. It can be called once between two Resets, and
 // no operation can follow it. The host can still read results, but not their
 // gradients.
-func (tp *Tape) Backward(loss *Tensor) {
-	tp.mustUse("backward", loss)
+func (tp *Tape) Backward(losses ...*Tensor) {
 	if !tp.recording {
 		panic("backward: the tape does not record")
 	}
+	if len(losses) == 0 {
+		panic("backward: no loss")
+	}
+	for _, loss := range losses {
+		tp.mustBeLoss(loss)
+	}
+	for _, loss := range losses {
+		if g, accumulate := tp.gradient(loss); accumulate {
+			tp.mapInto(g, exprIncrement, false, g)
+		} else {
+			tp.backend.Fill(g, 1)
+		}
+	}
+	tp.backward()
+}
+
+var exprIncrement = unaryExpr("increment", func(x Value) Value { return x.Add(Const(1)) })
+
+// mustBeLoss panics unless Backward can go back from loss.
+func (tp *Tape) mustBeLoss(loss *Tensor) {
+	tp.mustUse("backward", loss)
 	if loss.Len() != 1 {
 		panic(fmt.Sprintf("backward: from %v, want one element", loss))
 	}
@@ -21,9 +41,6 @@ func (tp *Tape) Backward(loss *Tensor) {
 	if h := loss.holder(); h.tape != tp || h.base != nil && h.base.tape != tp {
 		panic(fmt.Sprintf("backward: %v is no result of an operation on this tape", loss))
 	}
-	g, _ := tp.gradient(loss)
-	tp.backend.Fill(g, 1)
-	tp.backward()
 }
 
 // backward goes back through all records from the gradients that are set.

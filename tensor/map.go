@@ -14,9 +14,9 @@ func (tp *Tape) Map(e *Expr, in ...*Tensor) *Tensor {
 		panic(fmt.Sprintf("%s: %d inputs, want %d", e.name, len(in), e.inputs))
 	}
 	out := tp.tensor()
-	broadcastShape(out, e.name, in)
+	tp.operands = append(tp.operands[:0], in...) // so that in need not be on the heap
+	broadcastShape(out, e.name, tp.operands)
 	out.store, out.offset = tp.floats.alloc(out.Len())
-	tp.operands = append(tp.operands[:0], in...)
 	tp.backend.Map(out, e, tp.operands, false)
 	if tp.result(out, in...) {
 		r := tp.push()

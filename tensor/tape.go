@@ -27,7 +27,10 @@ type Tape struct {
 	generation uint32    // the number of Resets
 	recording  bool
 	training   bool
-	spent      bool // Backward was called
+	spent      bool  // Backward was called
+	applying   bool  // the backward pass of a Function runs
+	parent     *Tape // whose Checkpoint computes on this tape
+	child      *Tape // for Checkpoint; nil before its first call
 	seed       uint64
 	streams    uint64 // dropouts so far
 }
@@ -49,6 +52,9 @@ type record struct {
 	flag     bool
 	seed     uint64
 	stream   uint64
+
+	function   func(dout *Tensor) []*Tensor         // of Apply
+	checkpoint func(tp *Tape, in []*Tensor) *Tensor // of Checkpoint
 }
 
 // slab gives out structures that are all given back at once.
@@ -112,7 +118,7 @@ func (tp *Tape) Reset(mode Mode, seed uint64) {
 	clear(tp.lists)
 	tp.lists = tp.lists[:0]
 	tp.generation++
-	tp.recording, tp.training, tp.spent = mode != Inference, mode == Training, false
+	tp.recording, tp.training, tp.spent, tp.applying = mode != Inference, mode == Training, false, false
 	tp.seed, tp.streams = seed, 0
 }
 
@@ -120,11 +126,22 @@ func (tp *Tape) Reset(mode Mode, seed uint64) {
 func (tp *Tape) Backend() Backend { return tp.backend }
 
 // Bytes returns the memory that the tape holds for tensors.
-func (tp *Tape) Bytes() int { return tp.floats.bytes() + tp.ints.bytes() }
+func (tp *Tape) Bytes() int {
+	n := tp.floats.bytes() + tp.ints.bytes()
+	if tp.child != nil {
+		n += tp.child.Bytes()
+	}
+	return n
+}
 
 // Poison makes the tape fill freed memory with NaN, so that tests find reads of
 // values that were never written.
-func (tp *Tape) Poison() { tp.floats.poison = true }
+func (tp *Tape) Poison() {
+	tp.floats.poison = true
+	if tp.child != nil {
+		tp.child.Poison()
+	}
+}
 
 // tensor returns a tensor of the tape without memory.
 func (tp *Tape) tensor() *Tensor {
@@ -220,7 +237,7 @@ func (tp *Tape) view(op string, x *Tensor, how use) *Tensor {
 	*v = Tensor{
 		backend: x.backend, store: x.store, offset: x.offset,
 		rank: x.rank, shape: x.shape, strides: x.strides, dtype: x.dtype,
-		requiresGrad: x.requiresGrad, base: x.base, tape: tp, generation: tp.generation,
+		requiresGrad: x.requiresGrad && tp.recording, base: x.base, tape: tp, generation: tp.generation,
 	}
 	if v.base == nil {
 		v.base = x
@@ -232,13 +249,19 @@ func (tp *Tape) view(op string, x *Tensor, how use) *Tensor {
 func (tp *Tape) mustUse(op string, x *Tensor) {
 	x.mustLive(op)
 	switch {
-	case tp.spent:
+	case tp.spent && !tp.applying:
 		panic(op + ": after Backward the tape needs a Reset")
-	case x.use&(useOverwritten|useRecomputed) != 0:
+	case x.use&(useOverwritten|useRecomputed) != 0 && (x.store == nil || !tp.applying):
 		panic(fmt.Sprintf("%s: %v was given to %s", op, x, x.use.taker()))
-	case x.tape != nil && x.tape != tp && x.requiresGrad && tp.recording:
+	case x.tape != nil && x.tape != tp && x.requiresGrad && tp.differentiates():
 		panic(fmt.Sprintf("%s: %v is a result of another tape, where gradients do not reach it", op, x))
 	}
+}
+
+// differentiates reports whether gradients are to flow through what the tape
+// computes, now or when a Checkpoint computes it again.
+func (tp *Tape) differentiates() bool {
+	return tp.recording || tp.parent != nil && tp.parent.differentiates()
 }
 
 // read panics unless an operation can read all inputs, and marks them as read.
