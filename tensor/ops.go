@@ -3,6 +3,7 @@ package tensor
 import (
 	"fmt"
 	"math"
+	"slices"
 )
 
 var exprAdd = binaryExpr("add", func(a, b Value) Value { return a.Add(b) })
@@ -77,7 +78,7 @@ func mustEqualShapes(op string, a, b *Tensor) {
 	}
 }
 
-func equalShapes(a, b *Tensor) bool { return a.rank == b.rank && a.shape == b.shape }
+func equalShapes(a, b *Tensor) bool { return slices.Equal(a.Shape(), b.Shape()) }
 
 func addBackward(tp *Tape, r *record) {
 	a, b, dy := r.in[0], r.in[1], r.out.grad

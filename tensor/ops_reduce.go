@@ -67,7 +67,7 @@ func (tp *Tape) dropAxes(out, x *Tensor, keep bool, axes []int) *Tensor {
 		drop[x.axis("reduce", axis)] = true
 	}
 	v := tp.view("reduce", out, useViewed)
-	v.rank = 0
+	v.rank, v.shape, v.strides = 0, [MaxRank]int{}, [MaxRank]int{}
 	for i := range x.rank {
 		if !drop[i] {
 			v.shape[v.rank], v.strides[v.rank] = out.shape[i], out.strides[i]

@@ -114,6 +114,7 @@ func (tp *Tape) Squeeze(x *Tensor, axis int) *Tensor {
 	copy(v.shape[axis:], x.shape[axis+1:])
 	copy(v.strides[axis:], x.strides[axis+1:])
 	v.rank--
+	v.shape[v.rank], v.strides[v.rank] = 0, 0
 	return v
 }
 

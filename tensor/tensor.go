@@ -127,6 +127,7 @@ func (t *Tensor) init(b Backend, dt DType, shape []int) {
 		panic(fmt.Sprintf("tensor: shape %v: want at most %d dimensions", slices.Clone(shape), MaxRank))
 	}
 	t.backend, t.dtype, t.rank = b, dt, len(shape)
+	t.shape, t.strides = [MaxRank]int{}, [MaxRank]int{} // shapes are compared with ==
 	stride := 1
 	for i := len(shape) - 1; i >= 0; i-- {
 		if shape[i] < 0 {

@@ -301,3 +301,20 @@ func TestAddOfOwnTranspose(t *testing.T) {
 		compare(t, "gradient", x.Grad().Float32s(), want, 1e-6)
 	}
 }
+
+// Shapes are equal whatever the tensors were before dimensions went.
+func TestShapesAfterDroppedAxes(t *testing.T) {
+	b := NewCPU(1)
+	defer b.Close()
+	x, y := ramp(b, 3, 4), ramp(b, 3)
+	tp := NewTape(b)
+	for _, v := range []*Tensor{
+		tp.Max(x, false, 1), tp.Reshape(tp.Slice(x, 1, 0, 1), 3), tp.Squeeze(tp.Slice(x, 1, 0, 1), 1),
+		tp.Squeeze(ramp(b, 3, 1), -1),
+	} {
+		if z := tp.Concat(0, v, y); z.Len() != 6 {
+			t.Errorf("concat: %v", z)
+		}
+		tp.Dot(v, y)
+	}
+}

@@ -1,0 +1,396 @@
+package gradcheck
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/marge-go/marge/tensor"
+	"github.com/marge-go/marge/tensor/internal/reference"
+)
+
+// backend is a tensor.Backend that computes in float64, in plain loops. Its tensors
+// are float32 by their type, which says what the tape makes of them; their elements are
+// rounded only by Download.
+type backend struct{}
+
+// memory is the Device of a storage.
+type memory struct {
+	f []float64
+	i []int32
+}
+
+func (backend) Name() string { return "float64" }
+func (backend) Close() error { return nil }
+
+func (backend) NewStorage(dt tensor.DType, n int) *tensor.Storage {
+	switch dt {
+	case tensor.Float32:
+		return &tensor.Storage{Device: &memory{f: make([]float64, n)}}
+	case tensor.Int32:
+		return &tensor.Storage{Device: &memory{i: make([]int32, n)}}
+	}
+	panic(fmt.Sprintf("gradcheck: storage of type %v", dt))
+}
+
+func (backend) Upload(dst *tensor.Tensor, f []float32, i []int32) {
+	if dst.DType() == tensor.Int32 {
+		copy(ids(dst), i)
+		return
+	}
+	x := values(dst)
+	for j, v := range f {
+		x[j] = float64(v)
+	}
+}
+
+func (backend) Download(dst []float32, src *tensor.Tensor) {
+	for i, v := range values(src) {
+		dst[i] = float32(v)
+	}
+}
+
+// device returns the memory of a tensor, and the index of its first element there.
+func device(t *tensor.Tensor) (*memory, int) {
+	s, offset := t.Storage()
+	m, ok := s.Device.(*memory)
+	if !ok {
+		panic(fmt.Sprintf("gradcheck: %v is on backend %s: pass it to the function as an input", t, t.Backend().Name()))
+	}
+	return m, offset
+}
+
+// values returns the elements of a contiguous tensor, nil of nil.
+func values(t *tensor.Tensor) []float64 {
+	if t == nil {
+		return nil
+	}
+	m, offset := device(t)
+	if !t.Contiguous() {
+		panic(fmt.Sprintf("gradcheck: %v with strides %v is not contiguous", t, t.Strides()))
+	}
+	return m.f[offset : offset+t.Len()]
+}
+
+func ids(t *tensor.Tensor) []int32 {
+	m, offset := device(t)
+	return m.i[offset : offset+t.Len()]
+}
+
+// matrix is a matrix with adjacent elements in a row.
+type matrix struct {
+	data             []float64
+	rows, cols, step int
+}
+
+func matrixOf(t *tensor.Tensor) *matrix {
+	if t == nil {
+		return nil
+	}
+	m, offset := device(t)
+	return &matrix{m.f[offset:], t.Dim(0), t.Dim(1), t.Strides()[0]}
+}
+
+func (m *matrix) row(i int) []float64 { return m.data[i*m.step:][:m.cols] }
+
+// clear sets all elements to zero unless they are to be added to. m can be nil.
+func (m *matrix) clear(accumulate bool) {
+	if m == nil || accumulate {
+		return
+	}
+	for i := range m.rows {
+		clear(m.row(i))
+	}
+}
+
+// add adds factor*x to y.
+func add(y []float64, factor float64, x []float64) {
+	for i, v := range x {
+		y[i] += factor * v
+	}
+}
+
+func dot(x, y []float64) (sum float64) {
+	for i, v := range x {
+		sum += v * y[i]
+	}
+	return sum
+}
+
+// set sets (adds) dst = f(i) for all elements of a contiguous tensor.
+func set(dst *tensor.Tensor, accumulate bool, f func(i int) float64) {
+	y := values(dst)
+	for i := range y {
+		v := f(i)
+		if accumulate {
+			v += y[i]
+		}
+		y[i] = v
+	}
+}
+
+// walk calls f for every element of a shape with the places of the operands, which are
+// broadcast to it.
+func walk(shape []int, operands []*tensor.Tensor, f func(at []int)) {
+	at := make([]int, len(operands))
+	for k, t := range operands {
+		_, at[k] = device(t)
+	}
+	var visit func(dim int)
+	visit = func(dim int) {
+		if dim == len(shape) {
+			f(at)
+			return
+		}
+		step := func(k int) int {
+			t := operands[k]
+			if d := dim - (len(shape) - len(t.Shape())); d >= 0 && t.Shape()[d] != 1 {
+				return t.Strides()[d]
+			}
+			return 0
+		}
+		for range shape[dim] {
+			visit(dim + 1)
+			for k := range at {
+				at[k] += step(k)
+			}
+		}
+		for k := range at {
+			at[k] -= shape[dim] * step(k)
+		}
+	}
+	visit(0)
+}
+
+func (backend) Map(dst *tensor.Tensor, e *tensor.Expr, in []*tensor.Tensor, accumulate bool) {
+	code, registers, result := e.Code()
+	operands := append([]*tensor.Tensor{dst}, in...)
+	mem := make([][]float64, len(operands))
+	for k, t := range operands {
+		m, _ := device(t)
+		mem[k] = m.f
+	}
+	r := make([]float64, registers)
+	walk(dst.Shape(), operands, func(at []int) {
+		for k := range in {
+			r[k] = mem[k+1][at[k+1]]
+		}
+		for _, c := range code {
+			r[c.To] = evaluate(c, r[c.A], r[c.B], r[c.C])
+		}
+		v := r[result]
+		if accumulate {
+			v += mem[0][at[0]]
+		}
+		mem[0][at[0]] = v
+	})
+}
+
+// evaluate returns the result of an instruction. Operands that it lacks are ignored.
+func evaluate(c tensor.Instruction, a, b, otherwise float64) float64 {
+	switch c.Op {
+	case tensor.OpConst:
+		return float64(c.Value)
+	case tensor.OpAdd:
+		return a + b
+	case tensor.OpSub:
+		return a - b
+	case tensor.OpMul:
+		return a * b
+	case tensor.OpDiv:
+		return a / b
+	case tensor.OpMax:
+		return max(a, b)
+	case tensor.OpMin:
+		return min(a, b)
+	case tensor.OpPow:
+		return math.Pow(a, b)
+	case tensor.OpLess:
+		return truth(a < b)
+	case tensor.OpEqual:
+		return truth(a == b)
+	case tensor.OpNeg:
+		return -a
+	case tensor.OpAbs:
+		return math.Abs(a)
+	case tensor.OpSqrt:
+		return math.Sqrt(a)
+	case tensor.OpExp:
+		return math.Exp(a)
+	case tensor.OpLog:
+		return math.Log(a)
+	case tensor.OpLog1p:
+		return math.Log1p(a)
+	case tensor.OpTanh:
+		return math.Tanh(a)
+	case tensor.OpErf:
+		return math.Erf(a)
+	case tensor.OpSin:
+		return math.Sin(a)
+	case tensor.OpCos:
+		return math.Cos(a)
+	case tensor.OpWhere:
+		if a != 0 {
+			return b
+		}
+		return otherwise
+	}
+	panic(fmt.Sprintf("gradcheck: unknown operation %d of an expression", c.Op))
+}
+
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func (backend) Reduce(dst *tensor.Tensor, op tensor.ReduceOp, x *tensor.Tensor, accumulate bool) {
+	from, _ := device(x)
+	to, _ := device(dst)
+	start := map[tensor.ReduceOp]float64{tensor.ReduceMax: math.Inf(-1), tensor.ReduceMin: math.Inf(1)}[op]
+	results := map[int]float64{}
+	walk(dst.Shape(), []*tensor.Tensor{dst}, func(at []int) { results[at[0]] = start })
+	walk(x.Shape(), []*tensor.Tensor{dst, x}, func(at []int) {
+		v := results[at[0]]
+		switch op {
+		case tensor.ReduceSum:
+			v += from.f[at[1]]
+		case tensor.ReduceMax:
+			v = max(v, from.f[at[1]])
+		case tensor.ReduceMin:
+			v = min(v, from.f[at[1]])
+		}
+		results[at[0]] = v
+	})
+	for at, v := range results {
+		if accumulate {
+			v += to.f[at]
+		}
+		to.f[at] = v
+	}
+}
+
+func (backend) Fill(dst *tensor.Tensor, value float32) {
+	set(dst, false, func(int) float64 { return float64(value) })
+}
+
+func (backend) Add(dst, a, b *tensor.Tensor) {
+	x, y := values(a), values(b)
+	set(dst, false, func(i int) float64 { return x[i] + y[i] })
+}
+
+func (backend) Axpy(alpha float32, x, y *tensor.Tensor) {
+	v := values(x)
+	set(y, true, func(i int) float64 { return float64(alpha) * v[i] })
+}
+
+func (backend) Scale(dst *tensor.Tensor, alpha float32, x *tensor.Tensor) {
+	v := values(x)
+	set(dst, false, func(i int) float64 { return float64(alpha) * v[i] })
+}
+
+func (backend) MulScalar(dst, x, s *tensor.Tensor, accumulate bool) {
+	v, factor := values(x), values(s)[0]
+	set(dst, accumulate, func(i int) float64 { return factor * v[i] })
+}
+
+func (backend) AddDot(dst, x, y *tensor.Tensor, accumulate bool) {
+	sum := dot(values(x), values(y))
+	set(dst, accumulate, func(int) float64 { return sum })
+}
+
+func (backend) AddRows(dst, x *tensor.Tensor, accumulate bool) {
+	y, m := values(dst), matrixOf(x)
+	if !accumulate {
+		clear(y)
+	}
+	for i := range m.rows {
+		add(y, 1, m.row(i))
+	}
+}
+
+func (backend) SumSquares(x *tensor.Tensor) float64 { return dot(values(x), values(x)) }
+
+func (backend) Gemm(c, a, b *tensor.Tensor, o tensor.GemmOptions) {
+	x, y, z := matrixOf(a), matrixOf(b), matrixOf(c)
+	bias, pre := values(o.Bias), values(o.PreActivation)
+	at := func(m *matrix, transposed bool, i, j int) float64 {
+		if transposed {
+			i, j = j, i
+		}
+		return m.row(i)[j]
+	}
+	inner := x.cols
+	if o.TransA {
+		inner = x.rows
+	}
+	for i := range z.rows {
+		for j := range z.cols {
+			sum := 0.0
+			for k := range inner {
+				sum += at(x, o.TransA, i, k) * at(y, o.TransB, k, j)
+			}
+			sum *= float64(o.Alpha)
+			if o.Beta != 0 {
+				sum += float64(o.Beta) * z.row(i)[j]
+			}
+			if bias != nil {
+				sum += bias[j]
+			}
+			if pre != nil {
+				pre[i*z.cols+j] = sum
+			}
+			if o.GELU {
+				sum = reference.GELU(sum)
+			}
+			z.row(i)[j] = sum
+		}
+	}
+}
+
+func (backend) GELU(dst, x *tensor.Tensor) {
+	v := values(x)
+	set(dst, false, func(i int) float64 { return reference.GELU(v[i]) })
+}
+
+func (backend) GELUBackward(dx, dy, x *tensor.Tensor, accumulate bool) {
+	v, d := values(x), values(dy)
+	set(dx, accumulate, func(i int) float64 {
+		density := math.Exp(-v[i]*v[i]/2) / math.Sqrt(2*math.Pi)
+		return d[i] * (0.5*math.Erfc(-v[i]/math.Sqrt2) + v[i]*density)
+	})
+}
+
+// dropoutStream is the number of elements of a stream, see tensor.Backend.
+const dropoutStream = 1 << 36
+
+func (backend) Dropout(dst, x *tensor.Tensor, p float32, seed, stream uint64) {
+	v, m := values(x), reference.DropoutMask(x.Len(), p, seed, stream*dropoutStream)
+	set(dst, false, func(i int) float64 { return drop(v[i], m[i]) })
+}
+
+func (backend) AddDropout(dst, x, y *tensor.Tensor, p float32, seed, stream uint64) {
+	v, w, m := values(x), values(y), reference.DropoutMask(x.Len(), p, seed, stream*dropoutStream)
+	set(dst, false, func(i int) float64 { return v[i] + drop(w[i], m[i]) })
+}
+
+// drop returns x times a factor of dropout, 0 whatever x is if that is 0.
+func drop(x, factor float64) float64 {
+	if factor == 0 {
+		return 0
+	}
+	return factor * x
+}
+
+func (backend) AdamW(p, g, m, v *tensor.Tensor, o tensor.AdamWOptions) {
+	beta1, beta2, step := float64(o.Beta1), float64(o.Beta2), float64(o.Step)
+	param, first, second := values(p), values(m), values(v)
+	for i, d := range values(g) {
+		d *= float64(o.GradScale)
+		first[i] = beta1*first[i] + (1-beta1)*d
+		second[i] = beta2*second[i] + (1-beta2)*d*d
+		mean, square := first[i]/(1-math.Pow(beta1, step)), second[i]/(1-math.Pow(beta2, step))
+		decay := float64(o.WeightDecay) * param[i]
+		param[i] -= float64(o.LR) * (mean/(math.Sqrt(square)+float64(o.Eps)) + decay)
+	}
+}
