@@ -135,49 +135,47 @@ func walk(shape []int, operands []*tensor.Tensor, f func(at []int)) {
 	for k, t := range operands {
 		_, at[k] = device(t)
 	}
+	strides := make([][]int, len(shape))
+	for dim := range shape {
+		strides[dim] = make([]int, len(operands))
+		for k, t := range operands {
+			if d := dim - (len(shape) - len(t.Shape())); d >= 0 && t.Shape()[d] != 1 {
+				strides[dim][k] = t.Strides()[d]
+			}
+		}
+	}
 	var visit func(dim int)
 	visit = func(dim int) {
 		if dim == len(shape) {
 			f(at)
 			return
 		}
-		step := func(k int) int {
-			t := operands[k]
-			if d := dim - (len(shape) - len(t.Shape())); d >= 0 && t.Shape()[d] != 1 {
-				return t.Strides()[d]
-			}
-			return 0
-		}
 		for range shape[dim] {
 			visit(dim + 1)
-			for k := range at {
-				at[k] += step(k)
+			for k, stride := range strides[dim] {
+				at[k] += stride
 			}
 		}
-		for k := range at {
-			at[k] -= shape[dim] * step(k)
+		for k, stride := range strides[dim] {
+			at[k] -= shape[dim] * stride
 		}
 	}
 	visit(0)
 }
 
 func (backend) Map(dst *tensor.Tensor, e *tensor.Expr, in []*tensor.Tensor, accumulate bool) {
-	code, registers, result := e.Code()
 	operands := append([]*tensor.Tensor{dst}, in...)
 	mem := make([][]float64, len(operands))
 	for k, t := range operands {
 		m, _ := device(t)
 		mem[k] = m.f
 	}
-	r := make([]float64, registers)
+	x := make([]float64, len(in))
 	walk(dst.Shape(), operands, func(at []int) {
 		for k := range in {
-			r[k] = mem[k+1][at[k+1]]
+			x[k] = mem[k+1][at[k+1]]
 		}
-		for _, c := range code {
-			r[c.To] = evaluate(c, r[c.A], r[c.B], r[c.C])
-		}
-		v := r[result]
+		v := e.Eval(x)
 		if accumulate {
 			v += mem[0][at[0]]
 		}
@@ -185,89 +183,32 @@ func (backend) Map(dst *tensor.Tensor, e *tensor.Expr, in []*tensor.Tensor, accu
 	})
 }
 
-// evaluate returns the result of an instruction. Operands that it lacks are ignored.
-func evaluate(c tensor.Instruction, a, b, otherwise float64) float64 {
-	switch c.Op {
-	case tensor.OpConst:
-		return float64(c.Value)
-	case tensor.OpAdd:
-		return a + b
-	case tensor.OpSub:
-		return a - b
-	case tensor.OpMul:
-		return a * b
-	case tensor.OpDiv:
-		return a / b
-	case tensor.OpMax:
-		return max(a, b)
-	case tensor.OpMin:
-		return min(a, b)
-	case tensor.OpPow:
-		return math.Pow(a, b)
-	case tensor.OpLess:
-		return truth(a < b)
-	case tensor.OpEqual:
-		return truth(a == b)
-	case tensor.OpNeg:
-		return -a
-	case tensor.OpAbs:
-		return math.Abs(a)
-	case tensor.OpSqrt:
-		return math.Sqrt(a)
-	case tensor.OpExp:
-		return math.Exp(a)
-	case tensor.OpLog:
-		return math.Log(a)
-	case tensor.OpLog1p:
-		return math.Log1p(a)
-	case tensor.OpTanh:
-		return math.Tanh(a)
-	case tensor.OpErf:
-		return math.Erf(a)
-	case tensor.OpSin:
-		return math.Sin(a)
-	case tensor.OpCos:
-		return math.Cos(a)
-	case tensor.OpWhere:
-		if a != 0 {
-			return b
-		}
-		return otherwise
-	}
-	panic(fmt.Sprintf("gradcheck: unknown operation %d of an expression", c.Op))
-}
-
-func truth(b bool) float64 {
-	if b {
-		return 1
-	}
-	return 0
-}
-
-func (backend) Reduce(dst *tensor.Tensor, op tensor.ReduceOp, x *tensor.Tensor, accumulate bool) {
+func (b backend) Reduce(dst *tensor.Tensor, op tensor.ReduceOp, x *tensor.Tensor, accumulate bool) {
 	from, _ := device(x)
 	to, _ := device(dst)
-	start := map[tensor.ReduceOp]float64{tensor.ReduceMax: math.Inf(-1), tensor.ReduceMin: math.Inf(1)}[op]
-	results := map[int]float64{}
-	walk(dst.Shape(), []*tensor.Tensor{dst}, func(at []int) { results[at[0]] = start })
-	walk(x.Shape(), []*tensor.Tensor{dst, x}, func(at []int) {
-		v := results[at[0]]
+	results := tensor.New(b, tensor.Float32, dst.Shape()...)
+	y := values(results)
+	for i := range y {
+		y[i] = map[tensor.ReduceOp]float64{tensor.ReduceMax: math.Inf(-1), tensor.ReduceMin: math.Inf(1)}[op]
+	}
+	walk(x.Shape(), []*tensor.Tensor{results, x}, func(at []int) {
+		v := &y[at[0]]
 		switch op {
 		case tensor.ReduceSum:
-			v += from.f[at[1]]
+			*v += from.f[at[1]]
 		case tensor.ReduceMax:
-			v = max(v, from.f[at[1]])
+			*v = max(*v, from.f[at[1]])
 		case tensor.ReduceMin:
-			v = min(v, from.f[at[1]])
+			*v = min(*v, from.f[at[1]])
 		}
-		results[at[0]] = v
 	})
-	for at, v := range results {
+	walk(dst.Shape(), []*tensor.Tensor{dst, results}, func(at []int) {
+		v := y[at[1]]
 		if accumulate {
-			v += to.f[at]
+			v += to.f[at[0]]
 		}
-		to.f[at] = v
-	}
+		to.f[at[0]] = v
+	})
 }
 
 func (backend) Fill(dst *tensor.Tensor, value float32) {
