@@ -170,6 +170,7 @@ func (tp *Tape) CrossEntropyLoss(logits, targets *Tensor, o CrossEntropyOptions)
 	if !logits.rowMajor() {
 		logits = tp.Contiguous(logits)
 	}
+	targets, o.Weight = tp.dense(targets), tp.dense(o.Weight)
 	losses, counts := tp.New(logits.shape[0]), tp.New(logits.shape[0])
 	tp.backend.CrossEntropyRows(losses, counts, logits, targets, o.Weight, o.Smoothing, ignore)
 	if tp.result(losses, logits) {

@@ -134,6 +134,25 @@ var viewOps = []struct {
 		loss, _ := tp.CrossEntropy(a, view(p[pTable]), tp.Ints([]int32{1, 2, 3, 4, 5, 10}), 0.1, 0.3)
 		return tp.MulScalar(b, loss)
 	}},
+	{"crossentropyloss", func(tp *Tape, view func(x *Tensor) *Tensor, p []*Tensor, a, b, c *Tensor) *Tensor {
+		weight := tp.Detach(tp.Abs(view(p[pB])))
+		loss := tp.CrossEntropyLoss(a, tp.Ints([]int32{1, 2, 3, 4, 5, 7}), CrossEntropyOptions{
+			Weight: tp.Squeeze(tp.Slice(tp.Stack(1, weight, weight), 1, 0, 1), 1), Smoothing: 0.1,
+		})
+		return tp.Mul(b, loss)
+	}},
+	{"batched matmul", func(tp *Tape, view func(x *Tensor) *Tensor, p []*Tensor, a, b, c *Tensor) *Tensor {
+		x := tp.Transpose(tp.Reshape(a, programRows, 2, programWidth/2), 0, 1)
+		y := tp.Transpose(tp.Reshape(b, programRows, 2, programWidth/2), 0, 1)
+		z := tp.MatMul(tp.MatMul(x, y, true), tp.Transpose(tp.Reshape(c, programRows, 2, programWidth/2), 0, 1), false)
+		return tp.Reshape(tp.Transpose(z, 0, 1), programRows, programWidth)
+	}},
+	{"indexing", func(tp *Tape, view func(x *Tensor) *Tensor, p []*Tensor, a, b, c *Tensor) *Tensor {
+		rows := tp.Ints([]int32{5, 5, 0, 1, 2, 5})
+		x := tp.CumSum(tp.IndexAdd(a, 0, rows, tp.IndexSelect(b, 0, rows)), 1)
+		values, _ := tp.TopK(c, 2)
+		return tp.Tril(tp.Clamp(tp.Add(x, tp.Slice(tp.Repeat(values, 1, 4), 1, 0, programWidth)), -5, 5), 1)
+	}},
 	{"mean and max", func(tp *Tape, view func(x *Tensor) *Tensor, p []*Tensor, a, b, c *Tensor) *Tensor {
 		return tp.Mul(tp.Sub(a, tp.Mean(b, true, 0)), tp.Max(c, true, 1))
 	}},

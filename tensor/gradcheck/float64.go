@@ -253,38 +253,71 @@ func (backend) AddRows(dst, x *tensor.Tensor, accumulate bool) {
 func (backend) SumSquares(x *tensor.Tensor) float64 { return dot(values(x), values(x)) }
 
 func (backend) Gemm(c, a, b *tensor.Tensor, o tensor.GemmOptions) {
-	x, y, z := matrixOf(a), matrixOf(b), matrixOf(c)
-	bias, pre := values(o.Bias), values(o.PreActivation)
-	at := func(m *matrix, transposed bool, i, j int) float64 {
-		if transposed {
-			i, j = j, i
+	x, _ := device(a)
+	y, _ := device(b)
+	z, _ := device(c)
+	rank := max(len(a.Shape()), len(b.Shape()), len(c.Shape()))
+	batch := make([]int, rank) // and 1, 1
+	for d := range batch {
+		batch[d] = 1
+	}
+	for _, t := range []*tensor.Tensor{a, b, c} {
+		shape := t.Shape()
+		for d, n := range shape[:len(shape)-2] {
+			if n != 1 {
+				batch[rank-len(shape)+d] = n
+			}
 		}
-		return m.row(i)[j]
 	}
-	inner := x.cols
+	walk(c.Shape(), []*tensor.Tensor{c}, func(at []int) {
+		if o.Beta == 0 {
+			z.f[at[0]] = 0
+		}
+		z.f[at[0]] *= float64(o.Beta)
+	})
+	steps := func(t *tensor.Tensor, transposed bool) (row, col int) {
+		row, col = t.Strides()[len(t.Shape())-2], t.Strides()[len(t.Shape())-1]
+		if transposed {
+			return col, row
+		}
+		return row, col
+	}
+	arow, acol := steps(a, o.TransA)
+	brow, bcol := steps(b, o.TransB)
+	crow, ccol := steps(c, false)
+	inner := a.Dim(-1)
 	if o.TransA {
-		inner = x.rows
+		inner = a.Dim(-2)
 	}
-	for i := range z.rows {
-		for j := range z.cols {
-			sum := 0.0
-			for k := range inner {
-				sum += at(x, o.TransA, i, k) * at(y, o.TransB, k, j)
+	rows, cols := c.Dim(-2), c.Dim(-1)
+	each(batch, func(index []int) {
+		af, bf, cf := place(a, index), place(b, index), place(c, index)
+		for i := range rows {
+			for j := range cols {
+				sum := 0.0
+				for k := range inner {
+					sum += x.f[af+i*arow+k*acol] * y.f[bf+k*brow+j*bcol]
+				}
+				z.f[cf+i*crow+j*ccol] += float64(o.Alpha) * sum
 			}
-			sum *= float64(o.Alpha)
-			if o.Beta != 0 {
-				sum += float64(o.Beta) * z.row(i)[j]
-			}
+		}
+	})
+	if o.Bias == nil && !o.GELU {
+		return
+	}
+	bias, pre, m := values(o.Bias), values(o.PreActivation), matrixOf(c)
+	for i := range rows {
+		for j, v := range m.row(i) {
 			if bias != nil {
-				sum += bias[j]
+				v += bias[j]
 			}
 			if pre != nil {
-				pre[i*z.cols+j] = sum
+				pre[i*cols+j] = v
 			}
 			if o.GELU {
-				sum = reference.GELU(sum)
+				v = reference.GELU(v)
 			}
-			z.row(i)[j] = sum
+			m.row(i)[j] = v
 		}
 	}
 }

@@ -60,6 +60,17 @@ func TestCheckOperations(t *testing.T) {
 		{"matmul", func(tp *tensor.Tape, in []*tensor.Tensor) *tensor.Tensor {
 			return tp.MatMul(tp.MatMul(in[0], in[1], false), in[2], true)
 		}, [][]int{{2, 3}, {3, 4}, {2, 4}}},
+		{"batched matmul", func(tp *tensor.Tape, in []*tensor.Tensor) *tensor.Tensor {
+			return tp.MatMul(in[0], tp.Transpose(in[1], 1, 2), true)
+		}, [][]int{{2, 1, 3, 4}, {3, 4, 2}}},
+		{"indexing", func(tp *tensor.Tape, in []*tensor.Tensor) *tensor.Tensor {
+			x := tp.IndexAdd(in[0], 0, in[1], tp.Tanh(in[2]))
+			values, _ := tp.TopK(tp.CumSum(tp.IndexSelect(x, 0, in[1]), 0), 2)
+			return values
+		}, [][]int{{4, 3}, nil, {5, 3}}},
+		{"loss from logits", func(tp *tensor.Tape, in []*tensor.Tensor) *tensor.Tensor {
+			return tp.CrossEntropyLoss(in[0], in[1], tensor.CrossEntropyOptions{Smoothing: 0.1})
+		}, [][]int{{5, 4}, nil}},
 		{"layernorm", func(tp *tensor.Tape, in []*tensor.Tensor) *tensor.Tensor {
 			return tp.GELU(tp.LayerNorm(in[0], in[1], in[2], 1e-5))
 		}, [][]int{{3, 4}, {4}, {4}}},
