@@ -4,12 +4,19 @@
 // A [Tensor] is a strided view of storage that belongs to a [Backend]. A
 // [Tape] carries out operations through the backend and, while it records, keeps
 // what [Tape.Backward] needs to compute gradients. Intermediate results live in
-// the tape's arena until [Tape.Reset]; parameters are created with [New] and
-// stay.
+// the tape's arena until [Tape.Reset]; parameters are created with [New],
+// [FromSlice], [Zeros], [Randn] and the like, and stay.
 //
-// Documents of different lengths are packed: the tokens of all documents form
-// the rows of one matrix, and an array of offsets tells where each document
-// begins. Nothing is padded.
+// All operations take views with any strides: what a kernel cannot read is copied.
+// Element-wise operations broadcast shapes as NumPy does. They are expressions
+// ([NewExpr]), which [Tape.Map] computes in one pass and which have derived gradients.
+// An operation of the caller's own is a [Function].
+//
+// A layer or a model works on features in the last dimension. Documents of different
+// lengths are packed: the tokens of all documents form the rows of one matrix, and
+// an array of offsets tells where each document begins. Nothing is padded.
+//
+// The verb %v prints type and shape of a tensor, and %+v its values.
 //
 // Programming errors, such as shapes that do not fit, panic with the
 // operation and the shapes.
