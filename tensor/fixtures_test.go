@@ -66,10 +66,11 @@ func (f *fixture) call(tp *Tape, in []*Tensor) []*Tensor {
 	unary := map[string]func(x *Tensor) *Tensor{
 		"neg": tp.Neg, "abs": tp.Abs, "exp": tp.Exp, "log": tp.Log, "log1p": tp.Log1p, "sqrt": tp.Sqrt, "rsqrt": tp.Rsqrt,
 		"tanh": tp.Tanh, "erf": tp.Erf, "sin": tp.Sin, "cos": tp.Cos, "sigmoid": tp.Sigmoid, "relu": tp.ReLU,
-		"silu": tp.SiLU, "gelutanh": tp.GELUTanh, "softplus": tp.Softplus,
+		"silu": tp.SiLU, "gelutanh": tp.GELUTanh, "softplus": tp.Softplus, "gelu": tp.GELU,
+		"scale": func(x *Tensor) *Tensor { return tp.Scale(-2.5, x) },
 	}
 	binary := map[string]func(x, y *Tensor) *Tensor{
-		"sub": tp.Sub, "mul": tp.Mul, "div": tp.Div, "pow": tp.Pow, "maximum": tp.Maximum, "minimum": tp.Minimum,
+		"add": tp.Add, "sub": tp.Sub, "mul": tp.Mul, "div": tp.Div, "pow": tp.Pow, "maximum": tp.Maximum, "minimum": tp.Minimum,
 		"less": tp.Less, "equal": tp.Equal, "outer": tp.Outer,
 	}
 	reductions := map[string]func(x *Tensor, keep bool, axes ...int) *Tensor{
@@ -126,6 +127,8 @@ func (f *fixture) call(tp *Tape, in []*Tensor) []*Tensor {
 		return one(tp.Triu(x, a[0]))
 	case "matmul":
 		return one(tp.MatMul(x, in[1], a[0] == 1))
+	case "linear":
+		return one(tp.Linear(x, in[1], in[2]))
 	case "takealongdim":
 		return one(tp.TakeAlongDim(x, a[0], in[1]))
 	case "indexselect":

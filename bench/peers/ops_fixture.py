@@ -105,16 +105,19 @@ def elementwise():
         "neg": torch.neg, "abs": torch.abs, "exp": torch.exp, "log": torch.log, "log1p": torch.log1p, "sqrt": torch.sqrt,
         "rsqrt": torch.rsqrt, "tanh": torch.tanh, "erf": torch.erf, "sin": torch.sin, "cos": torch.cos,
         "sigmoid": torch.sigmoid, "relu": torch.relu, "silu": F.silu, "gelutanh": lambda x: F.gelu(x, approximate="tanh"),
-        "softplus": F.softplus,
+        "softplus": F.softplus, "gelu": F.gelu, "scale": lambda x: -2.5 * x,
     }
     for op, f in unary.items():
         low = 0.1 if op in positive else -2.0
         case(op, f, draw(2, 3, permute=[1, 0], low=low))
-        case(op, f, special(10), grad=False)
+        if op == "gelu":  # at -Inf PyTorch has NaN; package tensor has the limit, 0
+            case(op, f, Input(torch.tensor([v for v in SPECIAL if v != -INF])), grad=False)
+        else:
+            case(op, f, special(10), grad=False)
         if op in ("abs", "relu"):
             case(op, f, Input(torch.tensor([0.0, -1.0, 1.0])))
     binary = {
-        "sub": torch.sub, "mul": torch.mul, "div": torch.div, "pow": torch.pow, "maximum": torch.maximum,
+        "add": torch.add, "sub": torch.sub, "mul": torch.mul, "div": torch.div, "pow": torch.pow, "maximum": torch.maximum,
         "minimum": torch.minimum, "less": lambda a, b: (a < b).double(), "equal": lambda a, b: (a == b).double(),
     }
     for op, f in binary.items():
@@ -211,6 +214,10 @@ def products():
         case("matmul", f, draw(2, 0), draw(*last(0, 3)), args=[trans])
         case("matmul", f, draw(0, 2, 3), draw(*last(3, 2)), args=[trans])
         case("matmul", f, Input(torch.tensor([NAN, 1, INF, 0, 2, 1.0]), [3, 2]), draw(*last(2, 1), low=1), args=[trans], grad=False)
+    linear = lambda x, w, b: F.linear(x, w, b)
+    case("linear", linear, draw(3, 2, 2, permute=[1, 2, 0]), draw(3, 2, permute=[1, 0]), draw(2))
+    case("linear", linear, draw(2, 0), draw(2, 0), draw(2))
+    case("linear", linear, draw(3), draw(2, 3), draw(2))
     case("outer", torch.outer, draw(3), draw(2))
     case("outer", torch.outer, draw(0), draw(2))
 
