@@ -96,6 +96,12 @@ func Cos(dst, x []float32) {
 	cos(dst, x)
 }
 
+// Affine computes dst[i] = alpha*x[i] + beta. dst may be x.
+func Affine(dst []float32, alpha float32, x []float32, beta float32) {
+	checkLen("affine", "x", len(x), len(dst))
+	affine(dst, alpha, x, beta)
+}
+
 // MaxElement returns the greatest element of x: NaN if there is one, -Inf if x is
 // empty.
 func MaxElement(x []float32) float32 { return maxScaled(x, 1) }

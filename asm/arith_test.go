@@ -35,6 +35,14 @@ var arithmetic = []operation{
 	unaryTest("Log1p", Log1p, math.Log1p, log1pULP),
 	unaryTest("Sin", Sin, math.Sin, trigULP),
 	unaryTest("Cos", Cos, math.Cos, trigULP),
+	{"Affine", func(e *env, n int) {
+		x, dst, alpha, beta := e.normal(n, 0, 1), e.place(n), float32(1.7), float32(-0.3)
+		Affine(dst, alpha, x, beta)
+		for i := range dst {
+			want := float64(alpha)*float64(x[i]) + float64(beta)
+			e.near(at("affine", n, i), dst[i], want, 2*eps*(math.Abs(float64(alpha*x[i]))+float64(-beta)))
+		}
+	}},
 	{"Extremes", func(e *env, n int) {
 		x := e.normal(n, 0, 1)
 		least, greatest := math.Inf(1), math.Inf(-1)

@@ -353,6 +353,7 @@ func TestLengthPanics(t *testing.T) {
 		"Equal":          func() { Equal(a, a, b) },
 		"Where":          func() { Where(a, a, a, b) },
 		"Where mask":     func() { Where(a, b, a, a) },
+		"Affine":         func() { Affine(a, 1, b, 0) },
 		"Abs":            func() { Abs(a, b) },
 		"Sqrt":           func() { Sqrt(a, b) },
 		"Log":            func() { Log(a, b) },

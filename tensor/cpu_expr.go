@@ -75,6 +75,29 @@ func compute(in *Instruction, dst, a, b, c []float32) {
 	}
 }
 
+// scalarCode reports whether computeScalar has the code: an operation on two inputs.
+func scalarCode(code []Instruction, registers int) bool {
+	if len(code) != 1 || code[0].A != 0 || code[0].B != 1 || registers > 3 {
+		return false
+	}
+	return code[0].Op == OpAdd || code[0].Op == OpSub || code[0].Op == OpMul
+}
+
+// computeScalar carries out an operation whose second operand, or the first, is a
+// number. A product by 1 or -1 is exact, so that the bits are those of compute.
+func computeScalar(op ExprOp, dst, x []float32, v float32, first bool) {
+	switch {
+	case op == OpMul:
+		asm.Scale(dst, v, x)
+	case op == OpAdd:
+		asm.Affine(dst, 1, x, v)
+	case first:
+		asm.Affine(dst, -1, x, v)
+	default:
+		asm.Affine(dst, 1, x, -v)
+	}
+}
+
 // fillFloats sets all elements to v.
 func fillFloats(dst []float32, v float32) {
 	first := min(len(dst), 16)

@@ -24,6 +24,7 @@ type mapArgs struct {
 	runs       bool                // of elements that are copied
 	fixed      [MaxExprInputs]bool // inputs that are one number
 	rows       [MaxExprInputs]bool // inputs of short rows that are all the same one
+	scalar     int                 // the input of a single instruction that is one number in a row; -1: none
 	gathers    int                 // inputs that are copied for every block
 
 	slot   [maxRegisters]int8 // of each register in the scratch memory; -1: the operand itself
@@ -115,6 +116,12 @@ func (a *mapArgs) plan(dst *Tensor, e *Expr, in []*Tensor, accumulate bool) {
 	a.slots = 0
 	direct := func(operand int) bool {
 		return !tiled && a.nest.strides[inner][operand] == 1 && (!a.short || a.nest.contiguous(operand))
+	}
+	a.scalar = -1
+	for k := range a.inputs {
+		if !tiled && !a.short && scalarCode(a.code, e.registers) && a.nest.strides[inner][k+1] == 0 {
+			a.scalar = k
+		}
 	}
 	a.gathers = 0
 	for k := range e.registers {
@@ -270,7 +277,7 @@ func (a *mapArgs) doElements(memory []float32, lo, hi int) {
 			}
 			m := a.nest.run(&p, n-done)
 			for k := range a.inputs {
-				if a.slot[k] >= 0 && !a.fixed[k] && !a.rows[k] {
+				if a.slot[k] >= 0 && !a.fixed[k] && !a.rows[k] && k != a.scalar {
 					gatherStrided(values[k][done:done+m], a.operands[k+1][p.at[k+1]:], a.nest.strides[inner][k+1])
 				}
 			}
@@ -352,9 +359,9 @@ func (a *mapArgs) finish(memory []float32, values *[maxRegisters][]float32, p *p
 	switch {
 	case a.out >= 0:
 		out = a.slice(memory, a.out, n)
-		evaluate(a.code, a.result, values, out)
+		a.evaluate(values, p, out)
 	case len(a.code) > 0 || a.slot[a.result] < 0 && !a.stream:
-		evaluate(a.code, a.result, values, a.operands[0][p.at[0]:][:n])
+		a.evaluate(values, p, a.operands[0][p.at[0]:][:n])
 		return
 	}
 	for done := 0; done < n; {
@@ -363,6 +370,15 @@ func (a *mapArgs) finish(memory []float32, values *[maxRegisters][]float32, p *p
 		done += m
 		a.nest.advance(p, m)
 	}
+}
+
+// evaluate computes the expression of elements that begin at p.
+func (a *mapArgs) evaluate(values *[maxRegisters][]float32, p *position, out []float32) {
+	if a.scalar < 0 {
+		evaluate(a.code, a.result, values, out)
+		return
+	}
+	computeScalar(a.code[0].Op, out, values[1-a.scalar], a.operands[a.scalar+1][p.at[a.scalar+1]], a.scalar == 0)
 }
 
 // store writes (adds) a run of results.
