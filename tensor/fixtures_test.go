@@ -70,8 +70,9 @@ func (f *fixture) call(tp *Tape, in []*Tensor) []*Tensor {
 		"scale": func(x *Tensor) *Tensor { return tp.Scale(-2.5, x) },
 	}
 	binary := map[string]func(x, y *Tensor) *Tensor{
-		"add": tp.Add, "sub": tp.Sub, "mul": tp.Mul, "div": tp.Div, "pow": tp.Pow, "maximum": tp.Maximum, "minimum": tp.Minimum,
-		"less": tp.Less, "equal": tp.Equal, "outer": tp.Outer,
+		"add": tp.Add, "sub": tp.Sub, "mul": tp.Mul, "div": tp.Div, "pow": tp.Pow, "maximum": tp.Maximum,
+		"minimum": tp.Minimum,
+		"less":    tp.Less, "equal": tp.Equal, "outer": tp.Outer,
 	}
 	reductions := map[string]func(x *Tensor, keep bool, axes ...int) *Tensor{
 		"sum": tp.Sum, "mean": tp.Mean, "norm": tp.Norm, "max": tp.Max, "min": tp.Min, "logsumexp": tp.LogSumExp,

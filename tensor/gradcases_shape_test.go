@@ -103,21 +103,27 @@ func gradCasesOfShapes() []gradCase {
 			ref: func(in [][]float64) []float64 { return ref(first(in)).data }}
 	}
 	return []gradCase{
-		one("sum", func(tp *Tape, x *Tensor) *Tensor { return tp.Sum(x, false) }, func(a array) array { return a.sum(0, 1, 2) }),
-		one("sum of the middle", func(tp *Tape, x *Tensor) *Tensor { return tp.Sum(x, true, 1) }, func(a array) array { return a.sum(1) }),
-		one("sum of two", func(tp *Tape, x *Tensor) *Tensor { return tp.Sum(x, false, 0, -1) }, func(a array) array { return a.sum(0, 2) }),
+		one("sum", func(tp *Tape, x *Tensor) *Tensor { return tp.Sum(x, false) },
+			func(a array) array { return a.sum(0, 1, 2) }),
+		one("sum of the middle", func(tp *Tape, x *Tensor) *Tensor { return tp.Sum(x, true, 1) },
+			func(a array) array { return a.sum(1) }),
+		one("sum of two", func(tp *Tape, x *Tensor) *Tensor { return tp.Sum(x, false, 0, -1) },
+			func(a array) array { return a.sum(0, 2) }),
 		one("mean", func(tp *Tape, x *Tensor) *Tensor { return tp.Mean(x, false, -1) }, func(a array) array {
 			return a.sum(2).each(func(x float64) float64 { return x / 5 })
 		}),
-		one("variance", func(tp *Tape, x *Tensor) *Tensor { return tp.Variance(x, 1, false, 0, 1) }, func(a array) array { return variance(a, 0, 1) }),
+		one("variance", func(tp *Tape, x *Tensor) *Tensor { return tp.Variance(x, 1, false, 0, 1) },
+			func(a array) array { return variance(a, 0, 1) }),
 		one("norm", func(tp *Tape, x *Tensor) *Tensor { return tp.Norm(x, false, 1) }, func(a array) array {
 			return a.each(func(x float64) float64 { return x * x }).sum(1).each(math.Sqrt)
 		}),
-		one("max", func(tp *Tape, x *Tensor) *Tensor { return tp.Max(x, false, 1) }, func(a array) array { return greatest(a, 1) }),
+		one("max", func(tp *Tape, x *Tensor) *Tensor { return tp.Max(x, false, 1) },
+			func(a array) array { return greatest(a, 1) }),
 		one("min", func(tp *Tape, x *Tensor) *Tensor { return tp.Min(x, true, 0, 2) }, func(a array) array {
 			return a.over([]int{0, 2}, math.Inf(1), func(x, y float64) float64 { return min(x, y) })
 		}),
-		one("logsumexp", func(tp *Tape, x *Tensor) *Tensor { return tp.LogSumExp(x, false, 1) }, func(a array) array { return logSumExp(a, 1) }),
+		one("logsumexp", func(tp *Tape, x *Tensor) *Tensor { return tp.LogSumExp(x, false, 1) },
+			func(a array) array { return logSumExp(a, 1) }),
 		one("softmax of the last", func(tp *Tape, x *Tensor) *Tensor { return tp.Softmax(x, -1) }, func(a array) array {
 			return a.zip(logSumExp(a, 2), minus).each(math.Exp)
 		}),
@@ -127,9 +133,10 @@ func gradCasesOfShapes() []gradCase {
 		one("logsoftmax", func(tp *Tape, x *Tensor) *Tensor { return tp.LogSoftmax(x, 1) }, func(a array) array {
 			return a.zip(logSumExp(a, 1), minus)
 		}),
-		one("centred", func(tp *Tape, x *Tensor) *Tensor { return tp.Mul(tp.Sub(x, tp.Mean(x, true, 1)), x) }, func(a array) array {
-			return a.zip(a.sum(1).each(func(x float64) float64 { return x / 4 }), minus).zip(a, times)
-		}),
+		one("centred", func(tp *Tape, x *Tensor) *Tensor { return tp.Mul(tp.Sub(x, tp.Mean(x, true, 1)), x) },
+			func(a array) array {
+				return a.zip(a.sum(1).each(func(x float64) float64 { return x / 4 }), minus).zip(a, times)
+			}),
 		one("permute", func(tp *Tape, x *Tensor) *Tensor { return tp.Exp(tp.Permute(x, 2, 0, 1)) }, func(a array) array {
 			return build([]int{5, 3, 4}, func(i []int) float64 { return math.Exp(a.at([]int{i[1], i[2], i[0]})) })
 		}),
@@ -142,9 +149,10 @@ func gradCasesOfShapes() []gradCase {
 			b := build([]int{5, 4, 3}, func(i []int) float64 { return math.Sin(a.at([]int{i[2], i[1], i[0]})) })
 			return array{[]int{4, 15}, b.data}
 		}),
-		one("slice of the middle", func(tp *Tape, x *Tensor) *Tensor { return tp.Tanh(tp.Slice(x, 1, 1, 3)) }, func(a array) array {
-			return build([]int{3, 2, 5}, func(i []int) float64 { return math.Tanh(a.at([]int{i[0], i[1] + 1, i[2]})) })
-		}),
+		one("slice of the middle", func(tp *Tape, x *Tensor) *Tensor { return tp.Tanh(tp.Slice(x, 1, 1, 3)) },
+			func(a array) array {
+				return build([]int{3, 2, 5}, func(i []int) float64 { return math.Tanh(a.at([]int{i[0], i[1] + 1, i[2]})) })
+			}),
 		one("split and concatenate", func(tp *Tape, x *Tensor) *Tensor {
 			parts := tp.Split(x, 2, 2, 3)
 			return tp.Concat(2, parts[1], parts[0], tp.Exp(parts[1]))
@@ -170,8 +178,9 @@ func gradCasesOfShapes() []gradCase {
 		}, func(a array) array {
 			return build([]int{2, 4, 5, 3}, func(i []int) float64 { return a.at([]int{1, i[1], i[2]}) })
 		}),
-		one("squeeze", func(tp *Tape, x *Tensor) *Tensor { return tp.Abs(tp.Squeeze(tp.Slice(x, 1, 2, 3), 1)) }, func(a array) array {
-			return build([]int{3, 5}, func(i []int) float64 { return math.Abs(a.at([]int{i[0], 2, i[1]})) })
-		}),
+		one("squeeze", func(tp *Tape, x *Tensor) *Tensor { return tp.Abs(tp.Squeeze(tp.Slice(x, 1, 2, 3), 1)) },
+			func(a array) array {
+				return build([]int{3, 5}, func(i []int) float64 { return math.Abs(a.at([]int{i[0], 2, i[1]})) })
+			}),
 	}
 }

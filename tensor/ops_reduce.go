@@ -11,7 +11,10 @@ var (
 		return in[0].Equal(in[1]).Mul(in[2].Div(in[3]))
 	})
 	// A shift of -Inf or +Inf would give NaN.
-	exprFinite          = unaryExpr("finite", func(x Value) Value { return x.Sub(x).Equal(Const(0)).Where(x, Const(0).Mul(Const(0).Less(x))) })
+	exprFinite = unaryExpr("finite", func(x Value) Value {
+		return x.Sub(x).Equal(Const(0)).Where(x,
+			Const(0).Mul(Const(0).Less(x)))
+	})
 	exprExpSub          = binaryExpr("exp sub", func(x, shift Value) Value { return x.Sub(shift).Exp() })
 	exprSoftmaxGradient = NewExpr("softmax gradient", 3, func(in []Value) Value { return in[0].Mul(in[1].Sub(in[2])) })
 )

@@ -18,7 +18,8 @@ var exprs = func() []*tensor.Expr {
 	}
 	return []*tensor.Expr{
 		one("copy", func(x tensor.Value) tensor.Value { return x }),
-		two("add", tensor.Value.Add), two("sub", tensor.Value.Sub), two("mul", tensor.Value.Mul), two("div", tensor.Value.Div),
+		two("add", tensor.Value.Add), two("sub", tensor.Value.Sub), two("mul", tensor.Value.Mul),
+		two("div", tensor.Value.Div),
 		two("max", tensor.Value.Max), two("min", tensor.Value.Min), two("less", tensor.Value.Less),
 		two("equal", tensor.Value.Equal), one("neg", tensor.Value.Neg), one("abs", tensor.Value.Abs),
 		one("exp", tensor.Value.Exp), one("tanh", tensor.Value.Tanh), one("erf", tensor.Value.Erf),
@@ -162,7 +163,8 @@ func broadcastAt(shape, index []int) int {
 
 // checkArray runs a launch on views of every kind, that hold values to add to or
 // NaN, twice, and compares the results.
-func (s *suite) checkArray(name string, shape []int, want, size []float64, accumulate bool, launch func(dst *tensor.Tensor)) {
+func (s *suite) checkArray(name string, shape []int, want, size []float64, accumulate bool,
+	launch func(dst *tensor.Tensor)) {
 	s.Helper()
 	for kind := range 3 {
 		before := s.values(len(want))

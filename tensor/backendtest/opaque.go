@@ -162,6 +162,18 @@ func (b *OpaqueBackend) TopK(values, indices, x *tensor.Tensor) {
 	b.cpu.TopK(host(values), host(indices), host(x))
 }
 
+// SoftmaxRows is the softmax of rows in one pass, which a backend may have.
+func (b *OpaqueBackend) SoftmaxRows(y, x *tensor.Tensor) {
+	b.launch("softmaxrows")
+	b.cpu.SoftmaxRows(host(y), host(x))
+}
+
+// SoftmaxRowsBackward is the gradient of SoftmaxRows.
+func (b *OpaqueBackend) SoftmaxRowsBackward(dx, dy, y *tensor.Tensor, accumulate bool) {
+	b.launch("softmaxrowsbackward")
+	b.cpu.SoftmaxRowsBackward(host(dx), host(dy), host(y), accumulate)
+}
+
 // Fill implements tensor.Backend.
 func (b *OpaqueBackend) Fill(dst *tensor.Tensor, value float32) {
 	b.launch("fill")
