@@ -56,7 +56,7 @@ func (t *Tensor) rowStride() (stride int, ok bool) {
 		}
 		n *= t.shape[i]
 	}
-	return stride, stride >= t.shape[last]
+	return stride, true // views do not overlap
 }
 
 // matrix returns what rows or features returned, or its gradient, as a matrix [rows,

@@ -88,7 +88,7 @@ func addBackward(tp *Tape, r *record) {
 	for _, in := range [2]*Tensor{a, b} {
 		if equalShapes(in, r.out) {
 			tp.pass(in, r, dy)
-		} else if g, accumulate := tp.gradient(in); g != nil && g.Len() > 0 {
+		} else if g, accumulate := tp.gradient(in); g != nil {
 			tp.backend.Reduce(tp.aligned(g, r.out), ReduceSum, dy, accumulate)
 		}
 	}

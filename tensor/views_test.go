@@ -258,6 +258,38 @@ func TestFeaturesLast(t *testing.T) {
 		}
 		compare(t, fmt.Sprintf("gradient of the weight of %v", x), w.Grad().Float32s(), want, 1e-6)
 	}
+	// Views whose rows are evenly apart, and others.
+	x := ramp(b, 2, 3, 8)
+	for i, view := range []func(tp *Tape) *Tensor{
+		func(tp *Tape) *Tensor { return tp.Slice(x, 2, 3, 7) },
+		func(tp *Tape) *Tensor { return tp.Slice(tp.Transpose(x, 0, 1), 2, 1, 5) },
+		func(tp *Tape) *Tensor { return tp.Slice(tp.Slice(x, 1, 0, 2), 2, 0, 4) },
+		func(tp *Tape) *Tensor { return tp.Transpose(tp.Slice(tp.Reshape(x, 3, 4, 4), 2, 1, 3), 1, 2) },
+		func(tp *Tape) *Tensor { return tp.Slice(tp.Slice(x, 1, 1, 2), 2, 4, 8) },
+	} {
+		for _, op := range []func(tp *Tape, x *Tensor) *Tensor{
+			func(tp *Tape, x *Tensor) *Tensor { return tp.Linear(x, w, nil) },
+			func(tp *Tape, x *Tensor) *Tensor { return tp.LinearGELU(x, w, nil) },
+			func(tp *Tape, x *Tensor) *Tensor { return tp.FeedForward(x, w, nil, tp.Transpose(w, 0, 1), nil) },
+		} {
+			run := func(flat bool) (y, gradient []float32) {
+				x.ZeroGrad()
+				tp := NewTape(b)
+				tp.Reset(Gradient, 0)
+				v := view(tp)
+				if flat {
+					v = tp.Reshape(tp.Map(exprCopy, v), v.Rows(), 4)
+				}
+				z := op(tp, v)
+				tp.Backward(tp.Sum(tp.Mul(z, z), false))
+				return slices.Clone(z.Float32s()), slices.Clone(x.Grad().Float32s())
+			}
+			wantY, want := run(true)
+			y, gradient := run(false)
+			compare(t, fmt.Sprintf("view %d", i), y, widen(wantY), 1e-6)
+			compare(t, fmt.Sprintf("gradient of view %d", i), gradient, widen(want), 1e-6)
+		}
+	}
 	tp := NewTape(b)
 	mustPanic(t, "linear: x is float32[], want float32[... n]", func() { tp.Linear(ramp(b), w, nil) })
 	mustPanic(t, "linear: weight is float32[3 4], want float32[-1 5]", func() { tp.Linear(ramp(b, 2, 5), w, nil) })
@@ -284,10 +316,10 @@ func TestAddBroadcasts(t *testing.T) {
 		if !slices.Equal(z.Shape(), c.want) {
 			t.Errorf("%v + %v is %v, want %v", x, y, z, c.want)
 		}
-		tp.Backward(tp.Sum(z, false))
+		tp.Backward(tp.Sum(z, false), tp.Sum(tp.Sub(z, tp.Mul(x, y)), false), tp.Sum(tp.Mul(x, y), false))
 		for _, in := range []*Tensor{x, y} {
 			for _, g := range in.Grad().Float32s() {
-				if want := float32(z.Len() / in.Len()); g != want {
+				if want := float32(2 * z.Len() / in.Len()); g != want {
 					t.Errorf("%v + %v: gradient of %v is %v, want %v", x, y, in, g, want)
 				}
 			}
@@ -329,11 +361,15 @@ func TestShapesAfterDroppedAxes(t *testing.T) {
 	tp := NewTape(b)
 	for _, v := range []*Tensor{
 		tp.Max(x, false, 1), tp.Reshape(tp.Slice(x, 1, 0, 1), 3), tp.Squeeze(tp.Slice(x, 1, 0, 1), 1),
-		tp.Squeeze(ramp(b, 3, 1), -1),
+		tp.Squeeze(ramp(b, 3, 1), -1), tp.Reshape(tp.Squeeze(tp.Squeeze(ramp(b, 1, 1, 1, 3, 1, 1), 5), 0), 3),
 	} {
 		if z := tp.Concat(0, v, y); z.Len() != 6 {
 			t.Errorf("concat: %v", z)
 		}
 		tp.Dot(v, y)
+	}
+	six := tp.Squeeze(ramp(b, 1, 1, 1, 1, 1, 3), 0)
+	if z := tp.Concat(4, six, ramp(b, 1, 1, 1, 1, 3)); z.Len() != 6 {
+		t.Errorf("concat: %v", z)
 	}
 }
