@@ -39,7 +39,7 @@ func TruncNormal(t *tensor.Tensor, rng *rand.Rand, std float64) {
 
 // Uniform draws the elements of t from a uniform distribution over [-bound, bound).
 func Uniform(t *tensor.Tensor, rng *rand.Rand, bound float64) {
-	draw(t, func() float64 { return (2*rng.Float64() - 1) * bound })
+	draw(t, func() float64 { return 2 * (float64(rng.Float64()) - 0.5) * bound })
 }
 
 // fans returns the numbers of inputs and outputs of a weight [out, in], or
@@ -70,13 +70,13 @@ func XavierNormal(t *tensor.Tensor, rng *rand.Rand, gain float64) {
 // the layer for negative numbers, 0 for ReLU.
 func KaimingUniform(t *tensor.Tensor, rng *rand.Rand, slope float64) {
 	in, _ := fans("KaimingUniform", t)
-	Uniform(t, rng, math.Sqrt(6/((1+slope*slope)*in)))
+	Uniform(t, rng, math.Sqrt(6/((1+float64(slope*slope))*in)))
 }
 
 // KaimingNormal is KaimingUniform with a normal distribution.
 func KaimingNormal(t *tensor.Tensor, rng *rand.Rand, slope float64) {
 	in, _ := fans("KaimingNormal", t)
-	Normal(t, rng, math.Sqrt(2/((1+slope*slope)*in)))
+	Normal(t, rng, math.Sqrt(2/((1+float64(slope*slope))*in)))
 }
 
 // Orthogonal sets a matrix to gain times a random one whose rows, or columns if
@@ -97,16 +97,16 @@ func Orthogonal(t *tensor.Tensor, rng *rand.Rand, gain float64) {
 			for _, u := range vectors[:i] {
 				dot := 0.0
 				for j := range v {
-					dot += u[j] * v[j]
+					dot += float64(u[j] * v[j])
 				}
 				for j := range v {
-					v[j] -= dot * u[j]
+					v[j] -= float64(dot * u[j])
 				}
 			}
 		}
 		norm := 0.0
 		for _, x := range v {
-			norm += x * x
+			norm += float64(x * x)
 		}
 		for j := range v {
 			v[j] /= math.Sqrt(norm)

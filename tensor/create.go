@@ -92,7 +92,7 @@ func generate(b Backend, shape []int, next func() float32) *Tensor {
 // bits; rand.NormFloat64 and math.Log do not promise that.
 func normalPair(rng *rand.Rand) (x, y float64) {
 	for {
-		u, v := float64(2*rng.Float64())-1, float64(2*rng.Float64())-1
+		u, v := 2*(float64(rng.Float64())-0.5), 2*(float64(rng.Float64())-0.5)
 		s := float64(u*u) + float64(v*v)
 		if s > 0 && s < 1 {
 			f := math.Sqrt(-2 * logarithm(s) / s)

@@ -51,9 +51,8 @@ func with(index []int, axis, at int) []int {
 // linearCase is an operation on views whose result is a sum of elements of its
 // inputs and constants.
 type linearCase struct {
-	name string
-	op   func(x []*Tensor) *Tensor
-	ref  func(x []array) array
+	op  func(x []*Tensor) *Tensor
+	ref func(x []array) array
 }
 
 // randomLinear draws an operation and its inputs.

@@ -46,7 +46,7 @@ func (s CosineDecay) LR(step int) float64 {
 		return s.Peak * float64(step) / float64(s.Warmup)
 	}
 	done := float64(step-s.Warmup) / float64(s.Total-s.Warmup)
-	return s.Floor + (s.Peak-s.Floor)*(1+math.Cos(math.Pi*done))/2
+	return s.Floor + float64((s.Peak-s.Floor)*(1+math.Cos(math.Pi*done))/2)
 }
 
 // Constant rises linearly from 0 to Peak during the first Warmup updates and stays
