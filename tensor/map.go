@@ -62,9 +62,6 @@ func mapBackward(tp *Tape, r *record) {
 			continue
 		}
 		g, accumulate := tp.gradient(in)
-		if g.Len() == 0 {
-			continue
-		}
 		if g.Len() == out.Len() {
 			// Dimensions of size 1 may be missing.
 			tp.backend.Map(tp.aligned(g, out), e.gradients[i], tp.operands, accumulate)
