@@ -8,7 +8,6 @@ package main
 
 import (
 	"bufio"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -20,6 +19,7 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/marge-go/marge/internal/jsonx"
 	"github.com/marge-go/marge/nn"
 	"github.com/marge-go/marge/nn/optim"
 	"github.com/marge-go/marge/tensor"
@@ -65,7 +65,7 @@ func read(path string) ([]example, error) {
 			continue
 		}
 		var e example
-		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
+		if err := jsonx.Unmarshal(lines.Bytes(), &e); err != nil {
 			return nil, fmt.Errorf("%s: line %d: %w", path, n, err)
 		}
 		if e.Text == "" || e.Label == "" {
