@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/marge-go/marge/asm"
+	"github.com/marge-go/marge/internal/ceil"
 )
 
 // alongArgs are the arguments of an operation along an axis. A line is all
@@ -112,7 +113,7 @@ func (c *CPU) GatherAlong(dst, x, index *Tensor, axis int, accumulate bool) {
 	a.dst, a.x, a.ids, a.accumulate = floatsFrom(dst), floatsFrom(x), index.store.I32[index.offset:], accumulate
 	lines := a.lines.len()
 	a.block = min(lines, alongLines)
-	a.blocks = (lines + a.block - 1) / a.block
+	a.blocks = ceil.Div(lines, a.block)
 	a.chunk = min(a.n, max(1, elementGrain/a.block))
 	alongs.run(c.pool, a.blocks*((a.n+a.chunk-1)/a.chunk), 1, a, gatherAlong)
 }

@@ -6,6 +6,7 @@ import (
 	"unsafe"
 
 	"github.com/marge-go/marge/asm"
+	"github.com/marge-go/marge/internal/ceil"
 )
 
 // mapArgs are a Map, a task of the pool whose parts are grain elements, or a tile.
@@ -177,7 +178,7 @@ func (a *mapArgs) layOut(tiled bool) {
 		inner := a.nest.rank - 1
 		a.tile = [2]int{min(tileRows, a.nest.size[inner-1]), min(tileCols, a.nest.size[inner])}
 		for i := range a.tiles {
-			a.tiles[i] = (a.nest.size[inner-1+i] + a.tile[i] - 1) / a.tile[i]
+			a.tiles[i] = ceil.Div(a.nest.size[inner-1+i], a.tile[i])
 		}
 		a.length = a.tile[0] * a.tile[1]
 		return
@@ -204,9 +205,9 @@ func (a *mapArgs) tileCount() int {
 
 func (a *mapArgs) parts() int {
 	if a.tiles[0] > 0 {
-		return (a.tileCount() + tileParts - 1) / tileParts
+		return ceil.Div(a.tileCount(), tileParts)
 	}
-	return (a.n + a.grain - 1) / a.grain
+	return ceil.Div(a.n, a.grain)
 }
 
 // Do carries out a part.

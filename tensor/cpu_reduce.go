@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/marge-go/marge/asm"
+	"github.com/marge-go/marge/internal/ceil"
 )
 
 // reduceArgs are a Reduce, a task of the pool. Every part makes a block of elements
@@ -94,15 +95,15 @@ func (a *reduceArgs) plan(dst, x *Tensor) {
 	if a.columns {
 		a.block = reduceBlock
 	}
-	a.blocks = (a.n + a.block - 1) / a.block
+	a.blocks = ceil.Div(a.n, a.block)
 	a.chunk, a.chunks = max(a.m, 1), 1
 	if a.n == 0 {
 		return
 	}
 	// Few results of many elements: several chunks for each.
 	if chunks := min(64, a.n*a.m/(4*elementGrain)/a.blocks); chunks > 1 && a.n <= 4096 {
-		a.chunk = (a.m + chunks - 1) / chunks
-		a.chunks = (a.m + a.chunk - 1) / a.chunk
+		a.chunk = ceil.Div(a.m, chunks)
+		a.chunks = ceil.Div(a.m, a.chunk)
 		if size := a.chunks * a.n; cap(a.partial) < size {
 			a.partial = make([]float64, size)
 		} else {

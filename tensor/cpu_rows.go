@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/marge-go/marge/asm"
+	"github.com/marge-go/marge/internal/ceil"
 )
 
 // rowArgs are the operands of an operation on the rows of matrices.
@@ -51,7 +52,7 @@ const normSums = 128
 func (c *CPU) LayerNormBackward(dx, dgamma, dbeta, dy, x, gamma, mean, rstd *Tensor, accumulate [3]bool) {
 	rows, d := x.shape[0], x.shape[1]
 	grain := max(rowGrain(d), (rows+normSums-1)/normSums)
-	parts := (rows + grain - 1) / grain
+	parts := ceil.Div(rows, grain)
 	a := rowArgs{
 		out: floatsOrNil(dx), x: x.Float32s(), y: dy.Float32s(), gamma: gamma.Float32s(),
 		mean: mean.Float32s(), rstd: rstd.Float32s(), width: d, grain: grain, accumulate: accumulate[0],
@@ -157,7 +158,7 @@ func (c *CPU) sumParts(a rowArgs, fn func(a *rowArgs, lo, hi int)) (total float6
 	if buf == nil {
 		buf = new([]float64)
 	}
-	parts := (len(a.x) + elementGrain - 1) / elementGrain
+	parts := ceil.Div(len(a.x), elementGrain)
 	if cap(*buf) < parts {
 		*buf = make([]float64, parts)
 	}

@@ -1,6 +1,10 @@
 package tensor
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/marge-go/marge/internal/ceil"
+)
 
 // CrossEntropy returns scale times the sum over rows i of the negative
 // log-likelihood of targets[i] under softmax(hidden[i] table^T), for hidden
@@ -48,7 +52,7 @@ const (
 func logitsRows(n, v int) int {
 	most := max(minLogitsRows, logitsBlock/max(v, 1))
 	blocks := max((n+most-1)/most, 1)
-	return (n + blocks - 1) / blocks
+	return ceil.Div(n, blocks)
 }
 
 func crossEntropyBackward(tp *Tape, r *record) {

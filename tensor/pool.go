@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/marge-go/marge/asm"
+	"github.com/marge-go/marge/internal/ceil"
 )
 
 // Pool is a set of threads that carry out the numbered parts of one task at a
@@ -284,7 +285,7 @@ func (ss *spans[A]) run(r *Pool, n, grain int, args A, fn func(a *A, lo, hi int)
 		s = new(span[A])
 	}
 	s.args, s.fn, s.n, s.grain = args, fn, n, max(grain, 1)
-	if parts := (n + s.grain - 1) / s.grain; parts == 1 {
+	if parts := ceil.Div(n, s.grain); parts == 1 {
 		fn(&s.args, 0, n)
 	} else {
 		r.Run(parts, s)

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/marge-go/marge/internal/ceil"
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/palette"
 	"gonum.org/v1/plot/plotter"
@@ -69,7 +70,7 @@ type layout struct {
 }
 
 func (f *Figure) layout() layout {
-	l := layout{rows: (len(f.Panels) + f.Columns - 1) / f.Columns, legends: make([]vg.Length, f.Columns)}
+	l := layout{rows: ceil.Div(len(f.Panels), f.Columns), legends: make([]vg.Length, f.Columns)}
 	for i, p := range f.Panels {
 		legend := newBlock(p.Legend, f.Height-2*margin)
 		l.legends[i%f.Columns] = max(l.legends[i%f.Columns], legend.width())
@@ -84,7 +85,7 @@ func (f *Figure) layout() layout {
 		// the figure.
 		l.entries = newBlock(f.Legend, 0)
 		fitting := max(1, int((l.size.X-2*margin)/l.entries.column))
-		l.entries.rows = (len(f.Legend) + fitting - 1) / fitting
+		l.entries.rows = ceil.Div(len(f.Legend), fitting)
 		l.size.X = max(l.size.X, l.entries.width()+2*margin)
 		l.size.Y += l.entries.height() + margin
 	}

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/marge-go/marge/asm"
+	"github.com/marge-go/marge/internal/ceil"
 	"github.com/marge-go/marge/marge/internal/parallel"
 )
 
@@ -179,7 +180,7 @@ func (m *Means) check(what string, rows []float32, langs []int) {
 	}
 }
 
-func blocks(rows int) int { return (rows + blockRows - 1) / blockRows }
+func blocks(rows int) int { return ceil.Div(rows, blockRows) }
 
 func bounds(block, rows int) (from, to int) {
 	return block * blockRows, min((block+1)*blockRows, rows)
