@@ -87,7 +87,7 @@ func TestAttendedInTraining(t *testing.T) {
 	tp := tensor.NewTape(m.Backend())
 	loss := func(attended *attendedSums) float64 {
 		tp.Reset(tensor.Training, 1)
-		return scalar(m.forward(tp, b, forwardOptions{attended: attended}).Loss)
+		return float64(m.forward(tp, b, forwardOptions{attended: attended}).Loss.Item())
 	}
 	sums := newAttendedSums(m, b)
 	if with, without := loss(sums), loss(nil); with != without {

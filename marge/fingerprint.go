@@ -14,7 +14,7 @@ import (
 // values of its parameters and of what else g depends on. Two models with equal
 // fingerprints give equal vectors, up to the rounding of their machines.
 func (m *Model) retrievalFingerprint() [sha256.Size]byte {
-	return m.hashRetrieval(func(h hash.Hash, p nn.Parameter) { hashValues(h, hostValues(p)) })
+	return m.hashRetrieval(func(h hash.Hash, p nn.Parameter) { hashValues(h, p.Values()) })
 }
 
 // sampleValues is how many values of a parameter retrievalSample looks at.
@@ -29,7 +29,7 @@ func (m *Model) retrievalSample() [sha256.Size]byte {
 		if s, _ := p.Storage(); s.Device != nil && p.Len() > 1<<12 {
 			return
 		}
-		values := hostValues(p)
+		values := p.Values()
 		var sample []float32
 		for i := range min(sampleValues, len(values)) {
 			sample = append(sample, values[i*len(values)/min(sampleValues, len(values))])

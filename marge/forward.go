@@ -275,7 +275,7 @@ func (m *Model) Loss(b *Batch) (losses []float64, err error) {
 			losses[i] += float64(l)
 		}
 		losses[i] /= float64(hi - lo)
-		if math.IsNaN(losses[i]) || math.IsInf(losses[i], 0) {
+		if !finite(losses[i]) {
 			return nil, fmt.Errorf("loss: that of target %d is %v: a weight of the model is not finite, or the scores "+
 				"overflow", i, losses[i])
 		}

@@ -34,11 +34,11 @@ func (o *GenerateOptions) check(documents int) error {
 		return fmt.Errorf("relevance of %d documents for %d of evidence", len(o.Relevance), documents)
 	}
 	for i, f := range o.Relevance {
-		if d := float64(f); math.IsNaN(d) || math.IsInf(d, 0) {
+		if !finite(float64(f)) {
 			return fmt.Errorf("relevance of document %d is %v", i, f)
 		}
 	}
-	if math.IsNaN(o.LengthPenalty) || math.IsInf(o.LengthPenalty, 0) {
+	if !finite(o.LengthPenalty) {
 		return fmt.Errorf("LengthPenalty is %v, want a finite number", o.LengthPenalty)
 	}
 	return errors.Join(atLeast("Beams", o.Beams, 0), atLeast("MaxTokens", o.MaxTokens, 0))
@@ -257,7 +257,7 @@ func (s *search) extend() error {
 // of all tokens. It is an error if a score is not finite.
 func logSumExp(row []float32) (float64, error) {
 	sum := asm.LogSumExp(row)
-	if math.IsNaN(sum) || math.IsInf(sum, 0) {
+	if !finite(sum) {
 		return 0, errors.New("a score of a token is not finite: a weight of the model is not, or the scores overflow")
 	}
 	return sum, nil

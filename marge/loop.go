@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log"
-	"math"
 	"math/rand/v2"
 	"time"
 
@@ -282,20 +281,13 @@ func (l *loop) keepLoss(i int, loss *tensor.Tensor) {
 func (l *loop) meanLoss(s source, batches []*Batch, weight int) (float64, error) {
 	sum := 0.0
 	for i, b := range batches {
-		loss := scalar(l.losses[i])
-		if math.IsNaN(loss) || math.IsInf(loss, 0) {
+		loss := float64(l.losses[i].Item())
+		if !finite(loss) {
 			return 0, l.failed(s, b, fmt.Errorf("loss is %v", loss))
 		}
 		sum += loss
 	}
 	return sum / float64(weight), nil
-}
-
-// scalar returns the value of a tensor of one element.
-func scalar(t *tensor.Tensor) float64 {
-	var value [1]float32
-	t.CopyTo(value[:])
-	return float64(value[0])
 }
 
 // progress returns the share of the training that is done.

@@ -178,7 +178,7 @@ func (l *loop) restore(path string, step int) error {
 	}
 	for _, moment := range l.opt.State() {
 		negative := func(v float32) bool { return v < 0 }
-		if strings.HasPrefix(moment.Name, "v.") && slices.ContainsFunc(hostValues(moment), negative) {
+		if strings.HasPrefix(moment.Name, "v.") && slices.ContainsFunc(moment.Values(), negative) {
 			return fmt.Errorf("%s: %s: a mean of squares is negative", trainerState, moment.Name)
 		}
 	}

@@ -204,11 +204,7 @@ func (m *Model) Parameters() []nn.Parameter { return m.params }
 func (m *Model) Backend() tensor.Backend { return m.backend }
 
 // Beta returns the factor of the relevance in cross-attention (eq. 4).
-func (m *Model) Beta() float32 {
-	var beta [1]float32
-	m.beta.CopyTo(beta[:])
-	return beta[0]
-}
+func (m *Model) Beta() float32 { return m.beta.Item() }
 
 // SetBeta sets beta, which multiplies the relevance in the attention (eq. 4).
 func (m *Model) SetBeta(beta float32) { nn.Constant(m.beta, beta) }

@@ -259,8 +259,10 @@ func atLeast[T int | int64 | time.Duration](name string, value, least T) error {
 	return nil
 }
 
+func finite(value float64) bool { return !math.IsNaN(value) && !math.IsInf(value, 0) }
+
 func notNegative(name string, value float64) error {
-	if !(value >= 0) || math.IsInf(value, 0) {
+	if !finite(value) || value < 0 {
 		return fmt.Errorf("%s is %v, want a finite number of at least 0", name, value)
 	}
 	return nil

@@ -24,11 +24,6 @@ const (
 // modelNames are those that belong to a model.
 var modelNames = []string{configName, weightsName, tokenizerName}
 
-// creator makes the files of a directory.
-type creator interface {
-	Create(name string) (io.WriteCloser, error)
-}
-
 // Save writes the model to a directory that it creates if need be:
 // config.json, model.safetensors, with a tokenizer tokenizer.json, and their
 // checksums in checksums.json. Pretrain's checkpoints have the same files.
@@ -45,7 +40,7 @@ func (m *Model) Save(dir string) (err error) {
 	return nil
 }
 
-func (m *Model) save(dir creator) error {
+func (m *Model) save(dir *checkpoint.Dir) error {
 	config, err := MarshalConfig(m.Config)
 	if err != nil {
 		return err
@@ -68,7 +63,7 @@ func (m *Model) save(dir creator) error {
 
 // writeFile creates a file and reports the first error of writing and closing
 // it.
-func writeFile(dir creator, name string, write func(io.Writer) error) error {
+func writeFile(dir *checkpoint.Dir, name string, write func(io.Writer) error) error {
 	f, err := dir.Create(name)
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
@@ -85,20 +80,9 @@ func writeFile(dir creator, name string, write func(io.Writer) error) error {
 
 func writeTensors(w io.Writer, params []nn.Parameter, more ...safetensors.Tensor) error {
 	for _, p := range params {
-		more = append(more, safetensors.Float32(p.Name, p.Shape(), hostValues(p)))
+		more = append(more, safetensors.Float32(p.Name, p.Shape(), p.Values()))
 	}
 	return safetensors.Write(w, more, map[string]string{"format": "pt"})
-}
-
-// hostValues returns the values of a parameter, without a copy where the
-// backend keeps them in the host's memory.
-func hostValues(p nn.Parameter) []float32 {
-	if s, _ := p.Storage(); s.Device == nil {
-		return p.Float32s()
-	}
-	values := make([]float32, p.Len())
-	p.CopyTo(values)
-	return values
 }
 
 // Load reads a model that [Model.Save] or [Pretrain] wrote. In the directory of

@@ -14,6 +14,17 @@ type Parameter struct {
 	*tensor.Tensor
 }
 
+// Values returns the values of a contiguous parameter on the host: those in use,
+// without a copy, where the backend keeps them in the host's memory.
+func (p Parameter) Values() []float32 {
+	if s, _ := p.Storage(); s.Device == nil {
+		return p.Float32s()
+	}
+	values := make([]float32, p.Len())
+	p.CopyTo(values)
+	return values
+}
+
 // Layer is anything that has parameters.
 type Layer interface {
 	// Parameters appends the layer's parameters to list, with prefix before

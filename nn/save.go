@@ -133,9 +133,7 @@ func shardsOf(params []Parameter, shardBytes int64) [][]Parameter {
 func writeShard(path string, params []Parameter) error {
 	var tensors []safetensors.Tensor
 	for _, p := range params {
-		values := make([]float32, p.Len())
-		p.CopyTo(values)
-		tensors = append(tensors, safetensors.Float32(p.Name, p.Shape(), values))
+		tensors = append(tensors, safetensors.Float32(p.Name, p.Shape(), p.Values()))
 	}
 	return osfile.Replace(path, func(f *os.File) error {
 		return safetensors.Write(f, tensors, map[string]string{"format": "pt"})
