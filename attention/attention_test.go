@@ -35,7 +35,7 @@ func random(seed uint64, shape ...int) *tensor.Tensor {
 }
 
 func clone(x *tensor.Tensor) *tensor.Tensor {
-	return tensor.FromFloat32s(backend, x.Float32s(), x.Shape()...)
+	return tensor.FromSlice(backend, x.Float32s(), x.Shape()...)
 }
 
 // run calls forward on an inference tape and returns a copy of its result.
@@ -285,7 +285,7 @@ func TestNoEvidence(t *testing.T) {
 		a := layer(32, 4)
 		x := random(14, 5, 32)
 		x.SetRequiresGrad(true)
-		square := func(values ...float32) *tensor.Tensor { return tensor.FromFloat32s(backend, values, 2, 2) }
+		square := func(values ...float32) *tensor.Tensor { return tensor.FromSlice(backend, values, 2, 2) }
 		for name, c := range map[string]struct {
 			z        *tensor.Tensor
 			zOffsets []int32

@@ -41,7 +41,7 @@ func NewRotary(b tensor.Backend, pairs RotaryPairs, width, positions int, base f
 		}
 	}
 	return &Rotary{
-		pairs: pairs, cos: tensor.FromFloat32s(b, cos, positions, half), sin: tensor.FromFloat32s(b, sin, positions, half),
+		pairs: pairs, cos: tensor.FromSlice(b, cos, positions, half), sin: tensor.FromSlice(b, sin, positions, half),
 	}
 }
 

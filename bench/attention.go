@@ -43,7 +43,7 @@ func startAttention(s *Spec, threads int) (run, stop func()) {
 	var bias, dbias *tensor.Tensor
 	if s.Kind == "biased" {
 		documents = biasedDocuments
-		bias = tensor.FromFloat32s(c, filled(documents*documents), documents, documents)
+		bias = tensor.FromSlice(c, filled(documents*documents), documents, documents)
 		dbias = tensor.New(c, tensor.Float32, documents, documents)
 	}
 	offsets := make([]int32, documents+1)
@@ -52,7 +52,7 @@ func startAttention(s *Spec, threads int) (run, stop func()) {
 	}
 	o := &tensor.AttentionOptions{Heads: s.M, QOffsets: offsets, KOffsets: offsets, Causal: s.Kind == "causal",
 		Scale: float32(1 / math.Sqrt(float64(s.K)))}
-	matrix := func() *tensor.Tensor { return tensor.FromFloat32s(c, filled(rows*d), rows, d) }
+	matrix := func() *tensor.Tensor { return tensor.FromSlice(c, filled(rows*d), rows, d) }
 	empty := func() *tensor.Tensor { return tensor.New(c, tensor.Float32, rows, d) }
 	q, k, v, dout := matrix(), matrix(), matrix(), matrix()
 	out, dq, dk, dv := empty(), empty(), empty(), empty()

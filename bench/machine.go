@@ -61,7 +61,7 @@ func (c *copyTask) Do(part int) {
 // copied are the operands of Bandwidth, in memory like that of a tensor.
 var copied = sync.OnceValue(func() *copyTask {
 	operand := func() []float32 {
-		return tensor.FromFloat32s(tensor.NewCPU(1), filled(copySize), copySize).Float32s()
+		return tensor.FromSlice(tensor.NewCPU(1), filled(copySize), copySize).Float32s()
 	}
 	return &copyTask{operand(), operand()}
 })

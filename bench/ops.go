@@ -49,7 +49,7 @@ func startOps(s *Spec, threads int) (run, stop func()) {
 		for _, d := range shape {
 			n *= d
 		}
-		return tensor.FromFloat32s(c, filled(n), shape...)
+		return tensor.FromSlice(c, filled(n), shape...)
 	}
 	tp := tensor.NewTape(c)
 	x := of(s.M, s.N)

@@ -68,7 +68,7 @@ func startVector(s *Spec, threads int) (run, stop func()) {
 	c := tensor.NewCPU(threads)
 	stop = func() { c.Close() }
 	matrix := func(rows int) *tensor.Tensor {
-		return tensor.FromFloat32s(c, filled(rows*s.N), rows, s.N)
+		return tensor.FromSlice(c, filled(rows*s.N), rows, s.N)
 	}
 	byRow := func(do func(row int)) func() {
 		t := &rowsTask{s.M, do}
@@ -87,7 +87,7 @@ func startVector(s *Spec, threads int) (run, stop func()) {
 		for i := range ids {
 			ids[i] = int32(i * 7919 % s.K) // all different, since 7919 is a prime and K > M
 		}
-		rows := tensor.FromInt32s(c, ids, s.M)
+		rows := tensor.FromSlice(c, ids, s.M)
 		return func() { c.ScatterAdd(table, x, rows, 1) }, stop
 	}
 	y := matrix(s.M)
@@ -111,7 +111,7 @@ func startVector(s *Spec, threads int) (run, stop func()) {
 		o := tensor.AdamWOptions{LR: 1e-4, Beta1: 0.9, Beta2: 0.98, Eps: 1e-6, WeightDecay: 0.01, GradScale: 1}
 		return func() { o.Step++; c.AdamW(x, y, z, v, o) }, stop
 	}
-	vector := func(n int) *tensor.Tensor { return tensor.FromFloat32s(c, filled(n), n) }
+	vector := func(n int) *tensor.Tensor { return tensor.FromSlice(c, filled(n), n) }
 	gamma, beta, mean, rstd := vector(s.N), vector(s.N), vector(s.M), vector(s.M)
 	forward := func() { c.LayerNorm(y, mean, rstd, x, gamma, beta, 1e-5) }
 	if s.Op == "layernorm" {

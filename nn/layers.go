@@ -102,7 +102,7 @@ func (e *Embedding) SetPadding(id int) {
 			kept[i] = 1
 		}
 	}
-	e.kept = tensor.FromFloat32s(e.Weight.Backend(), kept, ids, 1)
+	e.kept = tensor.FromSlice(e.Weight.Backend(), kept, ids, 1)
 }
 
 // Forward returns scale times the rows of the table that ids [...] names:

@@ -96,7 +96,7 @@ func TestEmbedding(t *testing.T) {
 				want = append(want, 1.75*v)
 			}
 		}
-		got := e.Forward(tensor.NewTape(b), tensor.FromInt32s(b, ids, len(ids)), 1.75)
+		got := e.Forward(tensor.NewTape(b), tensor.FromSlice(b, ids, len(ids)), 1.75)
 		compare(t, got, want, func(i int) float64 { return roundoff * math.Abs(want[i]) })
 	})
 }
@@ -247,7 +247,7 @@ func TestZeroGrad(t *testing.T) {
 	b := tensor.NewCPU(1)
 	l := NewLinear(b, 3, 1, nil)
 	params := l.Parameters(nil, "")
-	x := tensor.FromFloat32s(b, []float32{1, 2, 4}, 1, 3)
+	x := tensor.FromSlice(b, []float32{1, 2, 4}, 1, 3)
 	tp := tensor.NewTape(b)
 	backward := func() {
 		tp.Reset(tensor.Gradient, 0)
@@ -310,7 +310,7 @@ func TestConstant(t *testing.T) {
 }
 
 func TestAddIdentity(t *testing.T) {
-	x := tensor.FromFloat32s(tensor.NewCPU(1), []float32{1, 2, 3, 4, 5, 6, 7, 8, 9}, 3, 3)
+	x := tensor.FromSlice(tensor.NewCPU(1), []float32{1, 2, 3, 4, 5, 6, 7, 8, 9}, 3, 3)
 	AddIdentity(x, 10)
 	if want := []float32{11, 2, 3, 4, 15, 6, 7, 8, 19}; !slices.Equal(x.Float32s(), want) {
 		t.Errorf("%v, want %v", x.Float32s(), want)
@@ -429,7 +429,7 @@ func TestLeadingDimensions(t *testing.T) {
 	}
 	e := NewEmbedding(b, 9, 4, rng)
 	e.SetPadding(1)
-	ids := tensor.FromInt32s(b, []int32{3, 1, 4, 8, 0, 2}, 3, 2)
+	ids := tensor.FromSlice(b, []int32{3, 1, 4, 8, 0, 2}, 3, 2)
 	got, want := e.Forward(tp, ids, 1), e.Forward(tp, tp.Ints(ids.Int32s()), 1)
 	if !slices.Equal(got.Shape(), []int{3, 2, 4}) || !slices.Equal(got.Float32s(), want.Float32s()) {
 		t.Errorf("the embedding of %v is %v", ids, got)

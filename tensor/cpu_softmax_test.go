@@ -32,7 +32,7 @@ func TestSoftmaxRows(t *testing.T) {
 			}
 		}
 		for k, b := range []Backend{NewCPU(1), NewCPU(3), plainCPU{NewCPU(1)}} {
-			x := FromFloat32s(b, values, shape...)
+			x := FromSlice(b, values, shape...)
 			x.SetRequiresGrad(true)
 			tp := NewTape(b)
 			tp.Reset(Gradient, 0)

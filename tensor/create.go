@@ -9,13 +9,16 @@ import (
 // FromSlice returns a tensor that holds a copy of data, float32 or int32 after the
 // type of the slice.
 func FromSlice[T float32 | int32](b Backend, data []T, shape ...int) *Tensor {
+	var t *Tensor
 	switch data := any(data).(type) {
 	case []float32:
-		return FromFloat32s(b, data, shape...)
+		t = New(b, Float32, shape...)
+		t.SetFloat32s(data)
 	case []int32:
-		return FromInt32s(b, data, shape...)
+		t = New(b, Int32, shape...)
+		t.SetInt32s(data)
 	}
-	panic("unreachable")
+	return t
 }
 
 // Zeros returns a float32 tensor of zeros. See New for other types.
@@ -43,7 +46,7 @@ func Arange(b Backend, start, stop, step float64) *Tensor {
 	for i := range values {
 		values[i] = float32(start + float64(float64(i)*step))
 	}
-	return FromFloat32s(b, values, len(values))
+	return FromSlice(b, values, len(values))
 }
 
 // Rand returns uniformly distributed numbers in [0, 1). The seed determines them,

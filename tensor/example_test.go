@@ -10,8 +10,8 @@ import (
 // The gradient of y = x W^T + b with respect to W and b.
 func Example() {
 	cpu := tensor.NewCPU(0)
-	w := tensor.FromFloat32s(cpu, []float32{1, 2, 3}, 1, 3)
-	b := tensor.FromFloat32s(cpu, []float32{0.5}, 1)
+	w := tensor.FromSlice(cpu, []float32{1, 2, 3}, 1, 3)
+	b := tensor.FromSlice(cpu, []float32{0.5}, 1)
 	w.SetRequiresGrad(true)
 	b.SetRequiresGrad(true)
 
@@ -31,7 +31,7 @@ func Example() {
 // Views share the memory of the tensor that they are taken of.
 func ExampleTape_Columns() {
 	cpu := tensor.NewCPU(0)
-	x := tensor.FromFloat32s(cpu, []float32{
+	x := tensor.FromSlice(cpu, []float32{
 		1, 2, 3, 4,
 		5, 6, 7, 8,
 	}, 2, 4)
@@ -49,7 +49,7 @@ func ExampleTape_Columns() {
 // Three documents of one, two and no tokens, packed without padding.
 func ExampleTape_SegmentMean() {
 	cpu := tensor.NewCPU(0)
-	tokens := tensor.FromFloat32s(cpu, []float32{
+	tokens := tensor.FromSlice(cpu, []float32{
 		1, 2, // first document
 		3, 4, // second
 		5, 8,

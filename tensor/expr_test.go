@@ -68,7 +68,7 @@ func operand(b Backend, rng *rand.Rand, shape []int, positive bool) *Tensor {
 			values[i] = float32(math.Abs(float64(values[i]))) + 0.1
 		}
 	}
-	return FromFloat32s(b, values, own...)
+	return FromSlice(b, values, own...)
 }
 
 // at returns the element of t at a position of the shape that it is broadcast to.

@@ -58,7 +58,7 @@ func TestNormalizeOfZeroAndNotFinite(t *testing.T) {
 	b := NewCPU(1)
 	defer b.Close()
 	inf := float32(math.Inf(1))
-	x := FromFloat32s(b, []float32{0, 0, 3, 4, nan, 1, inf, 1}, 4, 2)
+	x := FromSlice(b, []float32{0, 0, 3, 4, nan, 1, inf, 1}, 4, 2)
 	x.SetRequiresGrad(true)
 	tp := NewTape(b)
 	tp.Poison()

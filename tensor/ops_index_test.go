@@ -268,7 +268,7 @@ func TestRepeatNever(t *testing.T) {
 	defer b.Close()
 	tp := NewTape(b)
 	tp.Poison()
-	x := FromFloat32s(b, []float32{1, 2, 3, 4}, 2, 2)
+	x := FromSlice(b, []float32{1, 2, 3, 4}, 2, 2)
 	x.SetRequiresGrad(true)
 	for range 2 { // the second time memory is poisoned
 		x.ZeroGrad()
@@ -398,7 +398,7 @@ func TestOneHot(t *testing.T) {
 	if !slices.Equal(y.Shape(), []int{2, 3, 3}) || !slices.Equal(y.Float32s(), want) {
 		t.Errorf("%v %v, want %v", y, y.Float32s(), want)
 	}
-	one := tp.OneHot(FromInt32s(b, []int32{1}), 2)
+	one := tp.OneHot(FromSlice(b, []int32{1}), 2)
 	if !slices.Equal(one.Shape(), []int{2}) || !slices.Equal(one.Float32s(), []float32{0, 1}) {
 		t.Errorf("of a number: %v %v", one, one.Float32s())
 	}
@@ -412,7 +412,7 @@ func TestClampMaskedFill(t *testing.T) {
 	defer b.Close()
 	tp := NewTape(b)
 	tp.Reset(Gradient, 0)
-	x := FromFloat32s(b, []float32{-2, -1, 0, 1, 2, nan, negInf, float32(math.Inf(1))}, 8)
+	x := FromSlice(b, []float32{-2, -1, 0, 1, 2, nan, negInf, float32(math.Inf(1))}, 8)
 	x.SetRequiresGrad(true)
 	y := tp.Clamp(x, -1, 1)
 	if got, want := fmt.Sprint(y.Float32s()), "[-1 -1 0 1 1 NaN -1 1]"; got != want {
@@ -470,12 +470,12 @@ func TestIndexingAllocatesNothing(t *testing.T) {
 	b := NewCPU(1)
 	defer b.Close()
 	tp := NewTape(b)
-	x := FromFloat32s(b, make([]float32, 4*6*10), 4, 6, 10)
-	w := FromFloat32s(b, make([]float32, 60), 6, 10)
+	x := FromSlice(b, make([]float32, 4*6*10), 4, 6, 10)
+	w := FromSlice(b, make([]float32, 60), 6, 10)
 	x.SetRequiresGrad(true)
 	w.SetRequiresGrad(true)
-	rows, targets := FromInt32s(b, []int32{1, 5, 1}, 3), FromInt32s(b, make([]int32, 24), 24)
-	first := FromInt32s(b, []int32{0, 1, 0}, 3)
+	rows, targets := FromSlice(b, []int32{1, 5, 1}, 3), FromSlice(b, make([]int32, 24), 24)
+	first := FromSlice(b, []int32{0, 1, 0}, 3)
 	step := func() {
 		x.ZeroGrad()
 		w.ZeroGrad()

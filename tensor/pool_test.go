@@ -190,7 +190,7 @@ func TestPoolThreadsEnd(t *testing.T) {
 	}
 	for range 10 { // nobody holds these
 		c := NewCPU(4)
-		x := FromFloat32s(c, make([]float32, 1<<16), 1<<16)
+		x := FromSlice(c, make([]float32, 1<<16), 1<<16)
 		c.Fill(x, 1)
 	}
 	if n := goroutines(before); n > before {

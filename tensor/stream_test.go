@@ -18,7 +18,7 @@ func TestStreamedResults(t *testing.T) {
 		for i := range data {
 			data[i] = f(i)
 		}
-		return FromFloat32s(c, data, rows, d)
+		return FromSlice(c, data, rows, d)
 	}
 	x := matrix(func(i int) float32 { return float32(i*7919%10007)/1000 - 5 })
 	dy := matrix(func(i int) float32 { return float32(i*104729%997)/500 - 1 })
@@ -36,7 +36,7 @@ func TestStreamedResults(t *testing.T) {
 	asm.GELUBackward(want, dy.Float32s(), x.Float32s(), false)
 	check("slope of GELU")
 
-	vector := func(n int) *Tensor { return FromFloat32s(c, x.Float32s()[5:5+n], n) }
+	vector := func(n int) *Tensor { return FromSlice(c, x.Float32s()[5:5+n], n) }
 	gamma, beta, mean, rstd := vector(d), vector(d), vector(rows), vector(rows)
 	c.LayerNorm(got, mean, rstd, x, gamma, beta, 1e-5)
 	m, r := make([]float32, rows), make([]float32, rows)

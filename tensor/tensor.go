@@ -115,20 +115,6 @@ func New(b Backend, dt DType, shape ...int) *Tensor {
 	return t
 }
 
-// FromFloat32s returns a float32 tensor that holds a copy of data.
-func FromFloat32s(b Backend, data []float32, shape ...int) *Tensor {
-	t := New(b, Float32, shape...)
-	t.SetFloat32s(data)
-	return t
-}
-
-// FromInt32s returns an int32 tensor that holds a copy of data.
-func FromInt32s(b Backend, data []int32, shape ...int) *Tensor {
-	t := New(b, Int32, shape...)
-	t.SetInt32s(data)
-	return t
-}
-
 func (t *Tensor) init(b Backend, dt DType, shape []int) {
 	if len(shape) > MaxRank {
 		panic(fmt.Sprintf("tensor: shape %v: want at most %d dimensions", slices.Clone(shape), MaxRank))

@@ -74,7 +74,7 @@ func (s *suite) along() {
 	x, _ := s.random(2, 3)
 	one, _ := s.random(2, 1)
 	for _, bad := range []int32{-1, 3} {
-		index := tensor.FromInt32s(s.b, []int32{0, bad}, 2, 1)
+		index := tensor.FromSlice(s.b, []int32{0, bad}, 2, 1)
 		s.mustPanic(fmt.Sprintf("index %d of 3", bad), func() { s.b.GatherAlong(one, x, index, 1, false) })
 		s.mustPanic(fmt.Sprintf("index %d of 3", bad), func() { s.b.ScatterAddAlong(x, one, index, 1) })
 	}

@@ -69,7 +69,7 @@ func (m *mutant) LayerNormBackward(dx, dgamma, dbeta, dy, x, gamma, mean, rstd *
 
 func (m *mutant) Gather(dst, table, rows *tensor.Tensor, scale float32, accumulate bool) {
 	if m.has("gather takes any row") && rows.Len() == 1 {
-		rows = tensor.FromInt32s(m, []int32{0}, 1)
+		rows = tensor.FromSlice(m, []int32{0}, 1)
 	}
 	m.CPU.Gather(dst, table, rows, scale, accumulate)
 }

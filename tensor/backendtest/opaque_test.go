@@ -39,7 +39,7 @@ func TestOpaqueTrainsAsTheCPU(t *testing.T) {
 func TestOpaqueHidesItsMemory(t *testing.T) {
 	b := Opaque(tensor.NewCPU(1))
 	defer b.Close()
-	x := tensor.FromFloat32s(b, []float32{1, 2}, 2)
+	x := tensor.FromSlice(b, []float32{1, 2}, 2)
 	defer func() {
 		if v, _ := recover().(string); !strings.Contains(v, "backend opaque") {
 			t.Errorf("panic %q", v)

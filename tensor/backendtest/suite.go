@@ -94,7 +94,7 @@ func (s *suite) values(n int) []float32 {
 
 // tensor returns a tensor with the given values.
 func (s *suite) tensor(values []float32, shape ...int) *tensor.Tensor {
-	return tensor.FromFloat32s(s.b, values, shape...)
+	return tensor.FromSlice(s.b, values, shape...)
 }
 
 // random returns a tensor of random values.
@@ -131,7 +131,7 @@ func (s *suite) wide(rows, cols int, values []float32) (part, whole *tensor.Tens
 }
 
 func (s *suite) ints(values ...int32) *tensor.Tensor {
-	return tensor.FromInt32s(s.b, values, len(values))
+	return tensor.FromSlice(s.b, values, len(values))
 }
 
 func widen(x []float32) []float64 {
