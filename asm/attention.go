@@ -30,8 +30,10 @@ type AttentionArgs struct {
 	// First is the position of the first query in its document, for Causal, or
 	// among the rows that QOffsets refers to, for Bias.
 	First int
-	// Causal lets query i see the keys 0 to First+i alone.
+	// Causal lets query i see the keys 0 to First+i alone; with a Window above 0 only
+	// the last Window of them, without a Bias.
 	Causal bool
+	Window int
 	// Bias [query segments, key segments] is added to the scores by segment;
 	// nil adds nothing. Segment i has the rows offsets[i]:offsets[i+1]. -Inf
 	// masks a pair of segments.
@@ -56,6 +58,9 @@ func (a *AttentionArgs) check(op string) {
 	checkLen(op, "LSE", len(a.LSE), a.Queries)
 	if !(a.Dropout >= 0 && a.Dropout < 1) {
 		panic(fmt.Sprintf("%s: dropout probability %v is not in [0, 1)", op, a.Dropout))
+	}
+	if a.Window < 0 || a.Window > 0 && (!a.Causal || a.Bias != nil) {
+		panic(fmt.Sprintf("%s: Window=%d, Causal=%v, with Bias: %v", op, a.Window, a.Causal, a.Bias != nil))
 	}
 	if a.Bias == nil {
 		return
@@ -110,6 +115,7 @@ type attention struct {
 // padding that sees nothing.
 type attentionBlock struct {
 	first, rows, lanes int
+	from               int       // the first key of the first tile
 	q, dout            []float32 // transposed: panels [Width, nr] of lanes
 	rowsQ, rowsDOut    []float32 // with rows of whole panels, like k and v
 	ldq, lddout        int
@@ -237,6 +243,7 @@ func (t *attention) fetch(b *attentionBlock) {
 // begin sets the queries, the bias and the visible keys of the lanes of a block.
 func (t *attention) begin(b *attentionBlock) {
 	segs := len(t.keyOffsets) - 1
+	b.from = max(0, min(t.before(0), t.Keys-1))
 	grow(&b.bias, segs*b.lanes)
 	b.last = slices.Grow(b.last[:0], b.lanes)[:b.lanes]
 	for _, buf := range []*[]float32{&b.max, &b.sum, &b.factors} {
@@ -283,11 +290,12 @@ func (t *attention) fillBias(bias []float32, s int) {
 
 // tiles calls f once for each tile of keys that the block sees.
 func (t *attention) tiles(f func(t *attention, k0, k1 int)) {
-	keys := t.visible(t.block.rows)
+	from := t.block.from
+	keys := t.visible(t.block.rows) - from
 	n := max(1, (keys+attentionKeys/4)/attentionKeys)
 	for i := range n {
 		k0, k1 := span(keys, n, i)
-		f(t, k0, k1)
+		f(t, from+k0, from+k1)
 	}
 }
 
@@ -314,8 +322,9 @@ func (t *attention) segments(k0, k1 int, f func(t *attention, s, base, lo, rows 
 func (t *attention) keyProduct(dst, x []float32, ld int, lanes []float32, k0, k1 int) {
 	nr, b := t.kern.nr, &t.block
 	for p := 0; p < b.lanes; p += nr {
-		if n := min(k1, t.visible(p+nr)) - k0; n > 0 {
-			attentionProductRows(dst[p:], b.lanes, x[k0*ld:], ld, lanes[p*t.Width:], nr, t.Width, n, false)
+		from := max(k0, t.before(p))
+		if n := min(k1, t.visible(p+nr)) - from; n > 0 {
+			attentionProductRows(dst[(from-k0)*b.lanes+p:], b.lanes, x[from*ld:], ld, lanes[p*t.Width:], nr, t.Width, n, false)
 		}
 	}
 }
@@ -324,7 +333,7 @@ func (t *attention) keyProduct(dst, x []float32, ld int, lanes []float32, k0, k1
 // lanes] and y [Keys, Width]; dst has rows of whole panels. The first tile of
 // keys sets dst.
 func (t *attention) queryProduct(dst, x, y []float32, ldy, k0, k1 int) {
-	kern, b, ldd, add := t.kern, &t.block, t.panels(), k0 > 0
+	kern, b, ldd, add := t.kern, &t.block, t.panels(), k0 > t.block.from
 	for p := 0; p < ldd; p += kern.nr {
 		from := 0
 		for from < b.rows && t.visible(from+1) < k1 { // not all of the keys
@@ -436,7 +445,7 @@ func (b *attentionBlock) clearSums() {
 func (t *attention) forwardTile(k0, k1 int) {
 	b, width := &t.block, t.panels()
 	t.weigh(k0, k1)
-	if k0 > 0 {
+	if k0 > b.from {
 		attentionScale(b.out, width, b.out, width, width, b.factors[:b.rows])
 	}
 	if t.Dropout > 0 {
@@ -452,6 +461,7 @@ func (t *attention) weigh(k0, k1 int) {
 	b := &t.block
 	grow(&t.scores, (k1-k0)*b.lanes)
 	t.keyProduct(t.scores, t.k, t.ldk, b.q, k0, k1)
+	t.hide(t.scores, k0, k1, negInf)
 	copy(b.factors, b.max[:b.lanes])
 	hidden := b.last
 	if t.visible(1) >= k1 {
@@ -460,7 +470,7 @@ func (t *attention) weigh(k0, k1 int) {
 	t.segments(k0, k1, func(t *attention, s, base, at, rows int) {
 		attentionMax(b.max[:b.lanes], t.scores[at:], b.lanes, rows, b.bias[s*b.lanes:], hidden, base)
 	})
-	if k0 > 0 {
+	if k0 > b.from {
 		f := b.factors[:b.lanes]
 		for i, m := range b.max[:b.lanes] {
 			if f[i] == m {

@@ -162,6 +162,8 @@ func (t *attention) backwardTile(k0, k1 int) {
 		attentionGradient(b.dbias[s*b.lanes:(s+1)*b.lanes], t.scores[at:], t.gradients[at:], b.lanes, rows,
 			b.bias[s*b.lanes:], b.max, b.factors, b.last, base)
 	})
+	t.hide(t.scores, k0, k1, 0)
+	t.hide(t.gradients, k0, k1, 0)
 	if !b.normalised {
 		multiplyRows(t.scores, k1-k0, b.inverse[:b.lanes])
 		multiplyRows(t.gradients, k1-k0, b.inverse[:b.lanes])

@@ -16,6 +16,7 @@ import (
 type attentionCase struct {
 	queries, keys, width, first int
 	causal                      bool
+	window                      int       // 0: all
 	bias                        []float32 // [segments of queries, segments of keys]
 	qOffsets, kOffsets          []int32
 	dropout                     float32
@@ -24,8 +25,8 @@ type attentionCase struct {
 }
 
 func (c attentionCase) String() string {
-	return fmt.Sprintf("%d queries from %d, %d keys of width %d+%d, causal %v, bias %v of %v and %v, dropout %v from %d",
-		c.queries, c.first, c.keys, c.width, c.pad, c.causal, c.bias, c.qOffsets, c.kOffsets, c.dropout, c.counter)
+	return fmt.Sprintf("%d queries from %d, %d keys of width %d+%d, causal %v, window %d, bias %v of %v and %v, dropout %v from %d",
+		c.queries, c.first, c.keys, c.width, c.pad, c.causal, c.window, c.bias, c.qOffsets, c.kOffsets, c.dropout, c.counter)
 }
 
 func (c attentionCase) data(rng *rand.Rand, alloc func(n int) []float32) (*AttentionArgs, *AttentionGradients) {
@@ -39,7 +40,7 @@ func (c attentionCase) data(rng *rand.Rand, alloc func(n int) []float32) (*Atten
 	}
 	a := &AttentionArgs{
 		Queries: c.queries, Keys: c.keys, Width: c.width, Scale: float32(0.6 / math.Sqrt(float64(c.width))),
-		First: c.first, Causal: c.causal,
+		First: c.first, Causal: c.causal, Window: c.window,
 		Q: matrix(c.queries), K: matrix(c.keys), V: matrix(c.keys), Out: matrix(c.queries), LSE: alloc(c.queries),
 		LDQ: ld, LDK: ld, LDV: ld, LDOut: ld,
 		Bias: c.bias, QOffsets: c.qOffsets, KOffsets: c.kOffsets,
@@ -108,7 +109,7 @@ func attentionReference(a *AttentionArgs, g *AttentionGradients) (
 		kept := make([]float32, a.Keys)
 		for j := range a.Keys {
 			kept[j] = 1
-			if a.Causal && j > a.First+i {
+			if a.Causal && (j > a.First+i || a.Window > 0 && j <= a.First+i-a.Window) {
 				continue
 			}
 			s := 0.0
@@ -218,6 +219,7 @@ func attentionCases() []attentionCase {
 				attentionCase{queries: n[0], keys: n[1], width: width},
 				attentionCase{queries: n[0], keys: n[1], width: width, causal: true, pad: 3},
 				attentionCase{queries: n[0], keys: n[1], width: width, causal: true, first: n[1] / 2, dropout: 0.2},
+				attentionCase{queries: n[0], keys: n[1], width: width, causal: true, first: n[1] / 2, window: 1 + n[1]/5, dropout: 0.2},
 				attentionCase{queries: n[0], keys: n[1], width: width, first: 3, pad: 8,
 					bias: []float32{1, 2, negInf, 0, negInf, 1, -40, 30}, qOffsets: []int32{0, int32(3 + n[0]/2), int32(3 + n[0])},
 					kOffsets: []int32{0, int32(n[1] / 3), int32(n[1] / 3), int32(n[1] - n[1]/4), int32(n[1])}},
@@ -227,8 +229,16 @@ func attentionCases() []attentionCase {
 	for i := range uint64(8) { // counters on both sides of a multiple of 2^32, one behind the last key of a query
 		cases = append(cases, attentionCase{queries: 30, keys: 40, width: 8, dropout: 0.5, counter: (7+i)<<32 - 999})
 	}
+	for _, window := range []int{1, 2, 20, 63, 64, 65, 150, 1000} {
+		cases = append(cases,
+			attentionCase{queries: 300, keys: 300, width: 32, causal: true, window: window, pad: 1},
+			attentionCase{queries: 3, keys: 500, width: 8, causal: true, first: 450, window: window},
+			// Windows behind the last key.
+			attentionCase{queries: 120, keys: 90, width: 8, causal: true, first: 50, window: window})
+	}
 	return append(cases,
 		attentionCase{queries: 5, keys: 0, width: 4},
+		attentionCase{queries: 5, keys: 0, width: 4, causal: true, first: 9, window: 3},
 		attentionCase{queries: 0, keys: 5, width: 4, pad: 2},
 		// All keys are masked for all queries, and for some.
 		attentionCase{queries: 70, keys: 40, width: 8, bias: []float32{negInf, negInf},
@@ -321,6 +331,7 @@ func TestAttentionPanics(t *testing.T) {
 		"Out is 3x4":              func(a *AttentionArgs, _ *AttentionGradients) { a.Out = a.Out[:1] },
 		"len(LSE) is 2, want 3":   func(a *AttentionArgs, _ *AttentionGradients) { a.LSE = a.LSE[:2] },
 		"dropout probability 1":   func(a *AttentionArgs, _ *AttentionGradients) { a.Dropout = 1 },
+		"Window=3":                func(a *AttentionArgs, _ *AttentionGradients) { a.Window = 3 },
 		"Bias without KOffsets":   func(a *AttentionArgs, _ *AttentionGradients) { a.KOffsets = nil },
 		"offsets [0 2 4] do not":  func(a *AttentionArgs, _ *AttentionGradients) { a.KOffsets = []int32{0, 2, 4} },
 		"do not hold the queries": func(a *AttentionArgs, _ *AttentionGradients) { a.First = 1 },

@@ -16,15 +16,13 @@ import (
 // MultiHead is multi-head attention (Vaswani et al. 2017): queries, keys and
 // values are projected, split in Heads heads of width/Heads columns, attended
 // with scores scaled by 1/sqrt(width/Heads), and projected back. Its gradient
-// is computed without keeping a matrix of scores.
+// is computed without keeping a matrix of scores. Where K and V are narrower than Q,
+// they have fewer heads, and groups of heads of queries share one (Ainslie et al.
+// 2023, arXiv:2305.13245).
 type MultiHead struct {
 	Q, K, V, Out *nn.Linear
-	Heads        int
-	// KVHeads is the number of heads of keys and values: 0 or Heads, or a divisor of
-	// Heads, where groups of Heads/KVHeads heads of queries share one (Ainslie et al.
-	// 2023, arXiv:2305.13245).
-	KVHeads int
-	Dropout float32 // of the attention weights
+	Heads        int     // of queries
+	Dropout      float32 // of the attention weights
 
 	// Of self-attention:
 	Rotary *Rotary // positions of the tokens in their documents, or nil
@@ -37,7 +35,8 @@ func NewMultiHead(b tensor.Backend, width, heads int, rng *rand.Rand) *MultiHead
 	return NewGroupedQuery(b, width, heads, heads, rng)
 }
 
-// NewGroupedQuery returns attention with fewer heads of keys and values.
+// NewGroupedQuery returns attention with fewer heads of keys and values, a divisor
+// of heads.
 func NewGroupedQuery(b tensor.Backend, width, heads, kvHeads int, rng *rand.Rand) *MultiHead {
 	if heads < 1 || kvHeads < 1 || heads%kvHeads != 0 || width%heads != 0 {
 		panic(fmt.Sprintf("attention: width %d in %d heads, %d of keys and values", width, heads, kvHeads))
@@ -46,7 +45,7 @@ func NewGroupedQuery(b tensor.Backend, width, heads, kvHeads int, rng *rand.Rand
 	return &MultiHead{
 		Q: nn.NewLinear(b, width, width, rng), K: nn.NewLinear(b, width, kvWidth, rng),
 		V: nn.NewLinear(b, width, kvWidth, rng), Out: nn.NewLinear(b, width, width, rng),
-		Heads: heads, KVHeads: kvHeads,
+		Heads: heads,
 	}
 }
 
@@ -54,12 +53,9 @@ func NewGroupedQuery(b tensor.Backend, width, heads, kvHeads int, rng *rand.Rand
 // document i being the rows offsets[i]:offsets[i+1], each to the tokens of its
 // own document, or, if causal, to those up to itself.
 func (a *MultiHead) Self(tp *tensor.Tape, x *tensor.Tensor, offsets []int32, causal bool) *tensor.Tensor {
-	if a.Window > 0 && !causal {
-		panic("attention: a window of attention that is not causal")
-	}
 	rotate := a.rotation(tp, offsets, nil)
 	k, v := rotate(a.K.Forward(tp, x)), a.V.Forward(tp, x)
-	o := tensor.AttentionOptions{QOffsets: offsets, KOffsets: offsets, Causal: causal}
+	o := tensor.AttentionOptions{QOffsets: offsets, KOffsets: offsets, Causal: causal, Window: a.Window}
 	return a.attend(tp, rotate(a.Q.Forward(tp, x)), k, v, nil, o)
 }
 
@@ -111,35 +107,7 @@ func (a *MultiHead) Cross(
 func (a *MultiHead) attend(tp *tensor.Tape, q, k, v, bias *tensor.Tensor, o tensor.AttentionOptions) *tensor.Tensor {
 	o.Heads, o.Dropout = a.Heads, a.Dropout
 	o.Scale = float32(1 / math.Sqrt(float64(q.Dim(1)/a.Heads)))
-	k, v = a.repeat(tp, k), a.repeat(tp, v)
-	if a.Window == 0 || bias != nil || longest(&o) <= a.Window {
-		return a.Out.Forward(tp, tp.Attention(q, k, v, bias, o))
-	}
-	return a.Out.Forward(tp, windowed(tp, q, k, v, o, a.Window))
-}
-
-// repeat returns keys or values with every head as often as heads of queries share
-// it, in new memory: the kernel wants as many heads of each.
-func (a *MultiHead) repeat(tp *tensor.Tape, x *tensor.Tensor) *tensor.Tensor {
-	if a.KVHeads == 0 || a.KVHeads == a.Heads {
-		return x
-	}
-	n, width, group := x.Dim(0), x.Dim(1)/a.KVHeads, a.Heads/a.KVHeads
-	heads := tp.Expand(tp.Reshape(x, n, a.KVHeads, 1, width), n, a.KVHeads, group, width)
-	return tp.Reshape(heads, n, a.Heads*width)
-}
-
-// longest returns the number of keys of the longest segment.
-func longest(o *tensor.AttentionOptions) int {
-	n := int32(0)
-	for i := range len(o.KOffsets) - 1 {
-		if o.KLengths != nil {
-			n = max(n, o.KLengths[i])
-		} else {
-			n = max(n, o.KOffsets[i+1]-o.KOffsets[i])
-		}
-	}
-	return int(n)
+	return a.Out.Forward(tp, tp.Attention(q, k, v, bias, o))
 }
 
 // Parameters implements nn.Layer: q_proj, k_proj, v_proj, out_proj.

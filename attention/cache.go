@@ -142,6 +142,6 @@ func (a *MultiHead) SelfCached(tp *tensor.Tape, x *tensor.Tensor, offsets []int3
 	c.Append(tp, rotate(a.K.Forward(tp, x)), a.V.Forward(tp, x), offsets)
 	rows := int(c.offsets[len(c.offsets)-1])
 	keys, values := tp.Rows(c.keys.rows, 0, rows), tp.Rows(c.values.rows, 0, rows)
-	o := tensor.AttentionOptions{QOffsets: offsets, KOffsets: c.offsets, KLengths: c.lengths, Causal: true}
+	o := tensor.AttentionOptions{QOffsets: offsets, KOffsets: c.offsets, KLengths: c.lengths, Causal: true, Window: a.Window}
 	return a.attend(tp, rotate(a.Q.Forward(tp, x)), keys, values, nil, o)
 }

@@ -199,7 +199,7 @@ func TestOptionPanics(t *testing.T) {
 		"heads of width 3":              func() { NewRotary(b, HalfSplit, 3, 9, 10000) },
 		"position 3 of 3":               func() { a.Self(tp, x, []int32{0, 4}, true) },
 		"3 rows and heads of width 4":   func() { a.Self(tp, x, []int32{0, 3}, true) },
-		"not causal":                    func() { window.Self(tp, x, []int32{0, 4}, false) },
+		"a window of 2, causal false":   func() { window.Self(tp, x, []int32{0, 4}, false) },
 		"block that is not causal": func() {
 			NewTransformerBlock(b, BlockOptions{Width: 8, Heads: 2, Hidden: 8}, nil).
 				ForwardCached(tp, x, []int32{0, 4}, NewCache(b, 1, 4, 8))

@@ -149,18 +149,25 @@ type GemmOptions struct {
 // rows KOffsets[j]:KOffsets[j]+KLengths[j]; the rest is room for more, which no
 // operation reads and whose gradient is zero. If Causal, the queries stand at the
 // end of the keys: query r of n attends to the keys up to length-n+r, so that new
-// queries can follow keys of the past.
+// queries can follow keys of the past. With a Window it attends to the last Window of
+// them alone (Beltagy et al. 2020, arXiv:2004.05150).
 //
 // With a bias [query segments, key segments], every query segment attends to all
 // keys, and bias[i, j] is added to its scores against all tokens of key segment j;
 // -Inf masks the pair (arXiv:2006.15020, eq. 4).
 //
 // Where all is masked, or there are no keys, the output is zero.
+//
+// Heads are as wide as those of q. Keys and values can have fewer heads, a divisor
+// of Heads: as many as their width holds. Groups of consecutive heads of queries
+// then share one (grouped-query attention, Ainslie et al. 2023, arXiv:2305.13245),
+// and its gradient is the sum of theirs, in their order.
 type AttentionOptions struct {
-	Heads              int
+	Heads              int // of queries
 	QOffsets, KOffsets []int32
 	KLengths           []int32 // nil, or the lengths of the key segments; without a bias only
 	Causal             bool
+	Window             int     // of causal attention; 0: all keys
 	Scale              float32 // multiplies the scores; 1/sqrt(head width)
 	Dropout            float32 // of attention weights
 	// Seed and Stream of the dropout. The weight of head h, query i and key j has the counter stream<<36 + (h*queries +

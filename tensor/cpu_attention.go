@@ -18,6 +18,7 @@ const (
 type attentionTask struct {
 	o                        *AttentionOptions
 	width                    int // of a head
+	group                    int // heads of q for each of k and v
 	rows, keys               int // of q and k
 	q, k, v, out             []float32
 	ldq, ldk, ldv, ldout     int
@@ -28,6 +29,7 @@ type attentionTask struct {
 	accumulate               [4]bool   // whether dq, dk, dv and dbias are added to
 	dbias                    []float32 // [heads, query segments, key segments]
 	parts                    []attentionPart
+	shared                   []float32 // for lse of single, [rows, heads]; nil: no heads share keys
 }
 
 // attentionPart is a run of queries, of one segment unless there is a bias.
@@ -42,7 +44,7 @@ func newAttentionTask(q, k, v, out, lse, bias *Tensor, o *AttentionOptions, rows
 		t = new(attentionTask)
 	}
 	*t = attentionTask{
-		o: o, width: q.shape[1] / o.Heads, rows: q.shape[0], keys: k.shape[0],
+		o: o, width: q.shape[1] / o.Heads, group: q.shape[1] / k.shape[1], rows: q.shape[0], keys: k.shape[0],
 		lse: lse.Float32s(), bias: floatsOrNil(bias), parts: t.parts[:0],
 	}
 	t.q, t.ldq = matrix(q)
@@ -89,14 +91,14 @@ func (t *attentionTask) keysOf(p attentionPart) (lo, hi int) {
 // args describes one head of a part.
 func (t *attentionTask) args(p attentionPart, head int) asm.AttentionArgs {
 	klo, khi := t.keysOf(p)
-	col := head * t.width
+	col, kcol := head*t.width, head/t.group*t.width
 	a := asm.AttentionArgs{
 		Queries: p.hi - p.lo, Keys: khi - klo, Width: t.width,
-		Q: rowsFrom(t.q, p.lo, t.ldq, col), K: rowsFrom(t.k, klo, t.ldk, col),
-		V: rowsFrom(t.v, klo, t.ldv, col), Out: rowsFrom(t.out, p.lo, t.ldout, col),
+		Q: rowsFrom(t.q, p.lo, t.ldq, col), K: rowsFrom(t.k, klo, t.ldk, kcol),
+		V: rowsFrom(t.v, klo, t.ldv, kcol), Out: rowsFrom(t.out, p.lo, t.ldout, col),
 		LDQ: t.ldq, LDK: t.ldk, LDV: t.ldv, LDOut: t.ldout,
 		LSE:   t.lse[head*t.rows+p.lo : head*t.rows+p.hi],
-		Scale: t.o.Scale, Causal: t.o.Causal, First: p.lo,
+		Scale: t.o.Scale, Causal: t.o.Causal, Window: t.o.Window, First: p.lo,
 		Dropout: t.o.Dropout, Seed: t.o.Seed,
 		Counter:       t.o.Stream<<streamShift + uint64(head*t.rows+p.lo)*uint64(t.keys),
 		CounterStride: uint64(t.keys),
@@ -125,7 +127,15 @@ func (c *CPU) Attention(out, lse, q, k, v, bias *Tensor, o *AttentionOptions) {
 		return
 	}
 	t := newAttentionTask(q, k, v, out, lse, bias, o, attentionRows)
+	var shared *scratch
+	if t.group > 1 && bias == nil {
+		shared = c.scratch.get(t.rows * o.Heads)
+		t.shared = shared.data
+	}
 	c.pool.Run(len(t.parts)*o.Heads, (*attentionForward)(t))
+	if shared != nil {
+		c.scratch.put(shared)
+	}
 	t.release()
 }
 
@@ -133,13 +143,53 @@ type attentionForward attentionTask
 
 func (f *attentionForward) Do(part int) {
 	t := (*attentionTask)(f)
-	a := t.args(t.parts[part/t.o.Heads], part%t.o.Heads)
+	p, head := t.parts[part/t.o.Heads], part%t.o.Heads
+	if t.shared != nil && p.hi-p.lo == 1 {
+		if head%t.group == 0 {
+			t.single(p, head)
+		}
+		return
+	}
+	a := t.args(p, head)
+	if a.Causal {
+		onlySeen(&a)
+	}
 	asm.Attention(&a)
 }
 
-// AttentionBackward implements Backend. A part is one head of one segment or,
-// with a bias, as all queries share the keys, one head: so every sum over
-// queries is made in order.
+// single is attention of a single query, as in generation: the heads of a group, of
+// which head is the first, are the rows of a matrix, so that the keys and values that
+// they share are read once.
+func (t *attentionTask) single(p attentionPart, head int) {
+	a := t.args(p, head)
+	if a.Causal {
+		onlySeen(&a)
+	}
+	a.Queries, a.First, a.Causal, a.Window = t.group, 0, false, 0
+	a.LDQ, a.LDOut = t.width, t.width
+	a.CounterStride = uint64(t.rows) * uint64(t.keys)
+	a.LSE = t.shared[p.lo*t.o.Heads+head:][:t.group]
+	asm.Attention(&a)
+	for i, lse := range a.LSE {
+		t.lse[(head+i)*t.rows+p.lo] = lse
+	}
+}
+
+// onlySeen leaves out the keys that no query of causal attention sees.
+func onlySeen(a *asm.AttentionArgs) {
+	first := 0
+	if a.Window > 0 {
+		first = max(0, a.First+1-a.Window)
+	}
+	a.Keys = a.First + a.Queries - first
+	a.K, a.V = rowsFrom(a.K, first, a.LDK, 0), rowsFrom(a.V, first, a.LDV, 0)
+	a.First -= first
+	a.Counter += uint64(first)
+}
+
+// AttentionBackward implements Backend. A part is one head of the keys of one
+// segment or, with a bias, as all queries share the keys, one head of them: so every
+// sum over queries, and over heads that share keys, is made in order.
 func (c *CPU) AttentionBackward(
 	dq, dk, dv, dbias, dout, out, lse, q, k, v, bias *Tensor, o *AttentionOptions, accumulate [4]bool,
 ) {
@@ -165,7 +215,7 @@ func (c *CPU) AttentionBackward(
 		clearRoom(dk, o, accumulate[1])
 		clearRoom(dv, o, accumulate[2])
 	}
-	c.pool.Run(len(t.parts)*o.Heads, (*attentionGradient)(t))
+	c.pool.Run(len(t.parts)*(o.Heads/t.group), (*attentionGradient)(t))
 	if dbias != nil {
 		addAllRows(dbias.Float32s(), partial.data, o.Heads, accumulate[3])
 		c.scratch.put(partial)
@@ -191,23 +241,32 @@ type attentionGradient attentionTask
 
 func (f *attentionGradient) Do(part int) {
 	t := (*attentionTask)(f)
-	p, head := t.parts[part/t.o.Heads], part%t.o.Heads
+	keyHeads := t.o.Heads / t.group
+	p, keyHead := t.parts[part/keyHeads], part%keyHeads
+	for i := range t.group {
+		t.gradient(p, keyHead*t.group+i, i > 0)
+	}
+}
+
+// gradient computes the gradients of a head of queries, and adds to those of the
+// keys and values if others have been there before.
+func (t *attentionTask) gradient(p attentionPart, head int, add bool) {
 	klo, _ := t.keysOf(p)
-	col := head * t.width
+	col, kcol := head*t.width, head/t.group*t.width
 	a := t.args(p, head)
 	g := asm.AttentionGradients{
 		DOut:   rowsFrom(t.dout, p.lo, t.lddout, col),
 		LDDOut: t.lddout, LDDQ: t.lddq, LDDK: t.lddk, LDDV: t.lddv,
-		AddDQ: t.accumulate[0], AddDK: t.accumulate[1], AddDV: t.accumulate[2],
+		AddDQ: t.accumulate[0], AddDK: add || t.accumulate[1], AddDV: add || t.accumulate[2],
 	}
 	if t.dq != nil {
 		g.DQ = rowsFrom(t.dq, p.lo, t.lddq, col)
 	}
 	if t.dk != nil {
-		g.DK = rowsFrom(t.dk, klo, t.lddk, col)
+		g.DK = rowsFrom(t.dk, klo, t.lddk, kcol)
 	}
 	if t.dv != nil {
-		g.DV = rowsFrom(t.dv, klo, t.lddv, col)
+		g.DV = rowsFrom(t.dv, klo, t.lddv, kcol)
 	}
 	if t.dbias != nil {
 		g.DBias = t.dbias[head*len(t.bias):][:len(t.bias)]

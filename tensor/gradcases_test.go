@@ -233,6 +233,12 @@ func attentionCases() []gradCase {
 	}
 	drop := o
 	drop.Dropout = 0.3
+	shared := func(name string, o AttentionOptions) gradCase { // two heads of keys for four of queries
+		o.Heads, o.Scale = 4, 0.7
+		return gradCase{name: name, shapes: [][]int{{10, 8}, {10, 4}, {10, 4}}, mode: Training,
+			op:  func(tp *Tape, in []*Tensor) *Tensor { return tp.Attention(in[0], in[1], in[2], nil, o) },
+			ref: func(in [][]float64) []float64 { return attentionRef(in[0], in[1], in[2], nil, 8, o) }}
+	}
 	// The second target sees no evidence, the third only one document.
 	mask := []float32{0, 0, negInf, negInf, negInf, 0}
 	masked := func(in [][]float64) []float64 {
@@ -243,6 +249,11 @@ func attentionCases() []gradCase {
 		self("self-attention", false, 0),
 		self("causal attention", true, 0),
 		self("causal attention with dropout", true, 0.3),
+		shared("grouped queries", AttentionOptions{QOffsets: threeDocs, KOffsets: threeDocs}),
+		shared("grouped queries in a window", AttentionOptions{
+			QOffsets: threeDocs, KOffsets: threeDocs, Causal: true, Window: 2, Dropout: 0.3}),
+		shared("windows in a past", AttentionOptions{
+			QOffsets: []int32{0, 3, 10}, KOffsets: []int32{0, 3, 10}, Causal: true, Window: 4}),
 		// Results of the tape, whose gradients hold anything until they are set.
 		{name: "attention without queries or without keys", shapes: [][]int{{10, 6}, {5, 6}, {5, 6}},
 			op: func(tp *Tape, in []*Tensor) *Tensor {
@@ -278,6 +289,8 @@ func largeCases() []gradCase {
 	docs, evidence := []int32{0, 70, 71, 300, 513}, []int32{0, 129, 300}
 	wide := AttentionOptions{Heads: 4, QOffsets: docs, KOffsets: evidence, Scale: 0.2, Dropout: 0.1}
 	causal := AttentionOptions{Heads: 4, QOffsets: docs, KOffsets: docs, Scale: 0.2, Causal: true}
+	window := causal
+	window.Window = 100
 	targets := make([]int32, 300)
 	for i := range targets {
 		targets[i] = int32(i * 7 % 997)
@@ -299,6 +312,8 @@ func largeCases() []gradCase {
 			op: func(tp *Tape, in []*Tensor) *Tensor { return tp.Attention(in[0], in[1], in[2], in[3], wide) }},
 		{name: "large causal attention", shapes: [][]int{{513, 64}, {513, 64}, {513, 64}},
 			op: func(tp *Tape, in []*Tensor) *Tensor { return tp.Attention(in[0], in[1], in[2], nil, causal) }},
+		{name: "large grouped attention in a window", shapes: [][]int{{513, 64}, {513, 32}, {513, 32}},
+			op: func(tp *Tape, in []*Tensor) *Tensor { return tp.Attention(in[0], in[1], in[2], nil, window) }},
 		{name: "large cross entropy", shapes: [][]int{{300, 32}, {20000, 32}},
 			op: func(tp *Tape, in []*Tensor) *Tensor {
 				loss, _ := tp.CrossEntropy(in[0], in[1], tp.Ints(targets), 0.1, 0.01)
@@ -330,6 +345,7 @@ func dropoutMask(n int, p float32) []float64 {
 func attentionRef(q, k, v, bias []float64, d int, o AttentionOptions) []float64 {
 	return reference.Attention(q, k, v, bias, d, reference.AttentionOptions{
 		Heads: o.Heads, QOffsets: o.QOffsets, KOffsets: o.KOffsets, KLengths: o.KLengths, Causal: o.Causal,
+		KeyHeads: len(k) / int(o.KOffsets[len(o.KOffsets)-1]) * o.Heads / d, Window: o.Window,
 		Scale: float64(o.Scale), Dropout: float64(o.Dropout), Seed: testSeed, Counter: 1 << streamShift,
 	})
 }

@@ -2,20 +2,17 @@ package tensor
 
 import "fmt"
 
-// Attention returns multi-head attention of packed documents: q [m, d],
-// k and v [n, d] are split in o.Heads heads of d/heads columns; bias is nil or
-// [query segments, key segments]. See AttentionOptions. Nothing of the size of
-// the score matrix is kept for the backward pass, which computes the scores
-// again, block by block.
+// Attention returns multi-head attention of packed documents: q [m, d] is split in
+// o.Heads heads of d/heads columns, k and v [n, e] in heads of as many columns, as
+// many heads or a divisor of them; bias is nil or [query segments, key segments]. See
+// AttentionOptions. Nothing of the size of the score matrix is kept for the backward
+// pass, which computes the scores again, block by block.
 func (tp *Tape) Attention(q, k, v, bias *Tensor, o AttentionOptions) *Tensor {
 	tp.read("attention", q, k, v, bias)
 	mustShape("attention", "q", q, Float32, -1, -1)
-	d := q.shape[1]
-	mustShape("attention", "k", k, Float32, -1, d)
-	mustShape("attention", "v", v, Float32, k.shape[0], d)
-	if o.Heads < 1 || d%o.Heads != 0 {
-		panic(fmt.Sprintf("attention: width %d in %d heads", d, o.Heads))
-	}
+	mustShape("attention", "k", k, Float32, -1, -1)
+	mustShape("attention", "v", v, Float32, k.shape[0], k.shape[1])
+	o.mustDivide(q, k)
 	mustOffsets("attention", o.QOffsets, q.shape[0])
 	mustOffsets("attention", o.KOffsets, k.shape[0])
 	if bias != nil {
@@ -42,6 +39,21 @@ func (tp *Tape) Attention(q, k, v, bias *Tensor, o AttentionOptions) *Tensor {
 		r.saved[0], r.attn = lse, opt
 	}
 	return out
+}
+
+// mustDivide panics unless q has o.Heads heads and k as many or a divisor of them,
+// and unless a window is one of causal attention.
+func (o *AttentionOptions) mustDivide(q, k *Tensor) {
+	d, e := q.shape[1], k.shape[1]
+	if o.Heads < 1 || d == 0 || d%o.Heads != 0 {
+		panic(fmt.Sprintf("attention: width %d in %d heads", d, o.Heads))
+	}
+	if e == 0 || d%e != 0 || e%(d/o.Heads) != 0 {
+		panic(fmt.Sprintf("attention: %d heads of queries %v, keys %v", o.Heads, q, k))
+	}
+	if o.Window < 0 || o.Window > 0 && !o.Causal {
+		panic(fmt.Sprintf("attention: a window of %d, causal %v", o.Window, o.Causal))
+	}
 }
 
 // mustFit panics unless there are as many key segments as query segments, with room for their lengths and, if Causal,

@@ -319,6 +319,8 @@ func TestAttentionPanics(t *testing.T) {
 		o    AttentionOptions
 	}{
 		"width 6 in 4 heads":                    {nil, AttentionOptions{Heads: 4}},
+		"a window of 3, causal false":           {nil, AttentionOptions{Window: 3}},
+		"a window of -1, causal true":           {nil, AttentionOptions{Window: -1, Causal: true}},
 		"offsets do not rise from 0 to 4":       {nil, AttentionOptions{QOffsets: []int32{0, 2, 3}}},
 		"offsets do not rise from 0 to 5":       {nil, AttentionOptions{KOffsets: []int32{0, 6, 5}}},
 		"1 query segments and 2 key segments":   {nil, AttentionOptions{QOffsets: []int32{0, 4}}},
@@ -330,7 +332,7 @@ func TestAttentionPanics(t *testing.T) {
 		"bias is float32[4 6], want":            {q, AttentionOptions{}},
 	} {
 		o := fits
-		o.Causal, o.KLengths = c.o.Causal, c.o.KLengths
+		o.Causal, o.KLengths, o.Window = c.o.Causal, c.o.KLengths, c.o.Window
 		if c.o.Heads > 0 {
 			o.Heads = c.o.Heads
 		}
@@ -341,6 +343,12 @@ func TestAttentionPanics(t *testing.T) {
 			o.KOffsets = c.o.KOffsets
 		}
 		mustPanic(t, "attention: "+want, func() { tp.Attention(q, k, k, c.bias, o) })
+	}
+	for _, n := range []int{0, 1, 2, 4, 9, 12} { // heads of width 3
+		keys := ramp(b, 5, n)
+		mustPanic(t, "attention: 2 heads of queries float32[4 6], keys float32[5", func() {
+			tp.Attention(q, keys, keys, nil, fits)
+		})
 	}
 	fits.Causal = true
 	mustPanic(t, "attention: Causal or KLengths with a bias", func() { tp.Attention(q, k, k, bias, fits) })

@@ -10,25 +10,37 @@ import (
 // attentionCase is attention in heads of some width.
 type attentionCase struct {
 	heads, width int
+	keyHeads     int     // of keys and values; 0: heads
 	q, k         []int32 // offsets
 	lengths      []int32 // of the key segments
 	causal       bool
+	window       int
 	bias         []float64 // nil: segment by segment
 	dropout      float32
 }
 
 func (c attentionCase) String() string {
-	return fmt.Sprintf("%d heads of %d, queries %v, keys %v (%v), causal %v, bias %v, dropout %v",
-		c.heads, c.width, c.q, c.k, c.lengths, c.causal, c.bias, c.dropout)
+	return fmt.Sprintf("%d heads of %d, %d of keys, queries %v, keys %v (%v), causal %v, window %d, bias %v, dropout %v",
+		c.heads, c.width, c.keyHeads, c.q, c.k, c.lengths, c.causal, c.window, c.bias, c.dropout)
+}
+
+// keyWidth returns the width of rows of keys and values.
+func (c *attentionCase) keyWidth() int {
+	if c.keyHeads == 0 {
+		return c.heads * c.width
+	}
+	return c.keyHeads * c.width
 }
 
 func (c *attentionCase) options() (tensor.AttentionOptions, reference.AttentionOptions) {
 	const scale, seed, stream = 0.7, 9, 3
 	return tensor.AttentionOptions{
-			Heads: c.heads, QOffsets: c.q, KOffsets: c.k, KLengths: c.lengths, Causal: c.causal, Scale: scale,
+			Heads: c.heads, QOffsets: c.q, KOffsets: c.k, KLengths: c.lengths, Causal: c.causal, Window: c.window,
+			Scale:   scale,
 			Dropout: c.dropout, Seed: seed, Stream: stream,
 		}, reference.AttentionOptions{
-			Heads: c.heads, QOffsets: c.q, KOffsets: c.k, KLengths: c.lengths, Causal: c.causal, Scale: float64(float32(scale)),
+			Heads: c.heads, KeyHeads: c.keyHeads, QOffsets: c.q, KOffsets: c.k, KLengths: c.lengths, Causal: c.causal,
+			Window: c.window, Scale: float64(float32(scale)),
 			Dropout: float64(c.dropout), Seed: seed, Counter: stream * dropoutStream,
 		}
 }
@@ -88,6 +100,40 @@ func (s *suite) attentionCases(small bool) []attentionCase {
 			}
 		}
 	}
+	return append(cases, s.groupedCases(small)...)
+}
+
+// groupedCases returns cases of heads that share keys, and of windows.
+func (s *suite) groupedCases(small bool) []attentionCase {
+	var cases []attentionCase
+	for _, size := range [][3]int{{2, 1, 3}, {4, 2, 2}, {6, 3, 32}, {4, 1, 40}, {2, 2, 16}} {
+		if small && size[2] > 3 {
+			continue
+		}
+		for _, dropout := range []float32{0, 0.3} {
+			c := attentionCase{heads: size[0], keyHeads: size[1], width: size[2], dropout: dropout}
+			c.q, c.k, c.bias = []int32{0, 1, 6, 10}, []int32{0, 3, 5}, []float64{0.5, -1, negInf, negInf, negInf, 2}
+			cases = append(cases, c)
+			c.bias = nil
+			for _, o := range []struct{ q, k, lengths []int32 }{
+				{[]int32{0, 1, 6, 10}, []int32{0, 1, 6, 10}, nil},
+				{[]int32{0, 1, 3, 3}, []int32{0, 4, 9, 12}, []int32{4, 3, 2}},
+				{[]int32{0, 1, 2}, []int32{0, 9, 12}, []int32{8, 1}}, // single queries, as in generation
+				{[]int32{0, 65, 66, 260}, []int32{0, 65, 66, 260}, nil},
+				{[]int32{0, 3, 4}, []int32{0, 400, 800}, []int32{300, 129}},
+			} {
+				if small && rowsOf(o.k) > 12 {
+					continue
+				}
+				c.q, c.k, c.lengths, c.causal, c.window = o.q, o.k, o.lengths, false, 0
+				cases = append(cases, c)
+				c.causal = true
+				for _, c.window = range []int{0, 1, 3, 70} {
+					cases = append(cases, c)
+				}
+			}
+		}
+	}
 	return cases
 }
 
@@ -110,7 +156,7 @@ func (s *suite) attention() {
 
 // keys draws keys or values. The room for more holds NaN.
 func (s *suite) keys(c *attentionCase) (*tensor.Tensor, []float64) {
-	d := c.heads * c.width
+	d := c.keyWidth()
 	values := s.values(rowsOf(c.k) * d)
 	for i, n := range c.lengths {
 		for j := int(c.k[i]+n) * d; j < int(c.k[i+1])*d; j++ {
@@ -134,7 +180,7 @@ func (s *suite) bias(c *attentionCase) *tensor.Tensor {
 
 func (s *suite) attentionGradients() {
 	for _, c := range s.attentionCases(true) {
-		d, m, n := c.heads*c.width, rowsOf(c.q), rowsOf(c.k)
+		d, kd, m, n := c.heads*c.width, c.keyWidth(), rowsOf(c.q), rowsOf(c.k)
 		q, q64 := s.wideRandom(m, d)
 		k, k64 := s.keys(&c)
 		v, v64 := s.keys(&c)
@@ -153,7 +199,7 @@ func (s *suite) attentionGradients() {
 				gradients[3][i] = 0
 			}
 		}
-		shapes := [][]int{{m, d}, {n, d}, {n, d}, {len(c.q) - 1, len(c.k) - 1}}
+		shapes := [][]int{{m, d}, {n, kd}, {n, kd}, {len(c.q) - 1, len(c.k) - 1}}
 		for _, wanted := range []int{0, 1, 2, 4, 8, 7, 15} {
 			for _, accumulate := range [][4]bool{{}, {true, true, true, true}, {false, true, false, true}} {
 				outputs := make([]output, 4)

@@ -92,7 +92,10 @@ func (m *mutant) ArgReduce(dst *tensor.Tensor, op tensor.ReduceOp, x *tensor.Ten
 func (m *mutant) Attention(out, lse, q, k, v, bias *tensor.Tensor, o *tensor.AttentionOptions) {
 	changed := *o
 	if m.has("attention is never causal") {
-		changed.Causal = false
+		changed.Causal, changed.Window = false, 0
+	}
+	if m.has("attention has no window") {
+		changed.Window = 0
 	}
 	m.CPU.Attention(out, lse, q, k, v, bias, &changed)
 }
@@ -164,6 +167,7 @@ func TestSuiteFindsFaults(t *testing.T) {
 		{"gatheralong never adds", (*suite).along},
 		{"argreduce is of the greatest", (*suite).order},
 		{"attention is never causal", (*suite).attention},
+		{"attention has no window", (*suite).attention},
 		{"attentionbackward writes beside dk", (*suite).attentionGradients},
 		{"normalizebackward adds twice", (*suite).normalize},
 		{"crossentropy scales the losses of rows", (*suite).crossEntropy},

@@ -13,10 +13,11 @@ type attention struct {
 	o             *tensor.AttentionOptions
 	q, k, v, bias *matrix
 	width         int // of a head
+	group         int // heads of q for each of k and v
 }
 
 func newAttention(q, k, v, bias *tensor.Tensor, o *tensor.AttentionOptions) *attention {
-	return &attention{o, matrixOf(q), matrixOf(k), matrixOf(v), matrixOf(bias), q.Dim(1) / o.Heads}
+	return &attention{o, matrixOf(q), matrixOf(k), matrixOf(v), matrixOf(bias), q.Dim(1) / o.Heads, q.Dim(1) / k.Dim(1)}
 }
 
 // head returns the part of a row of head h.
@@ -40,6 +41,9 @@ func (a *attention) keys(i int) (lo, hi int) {
 	if a.o.Causal {
 		hi -= int(a.o.QOffsets[s+1]) - 1 - i
 	}
+	if a.o.Window > 0 {
+		lo = max(lo, hi-a.o.Window)
+	}
 	return lo, hi
 }
 
@@ -52,7 +56,7 @@ func (a *attention) biasAt(i, j int) (row, col int) {
 func (a *attention) scores(h, i, lo, hi int) []float64 {
 	scores := make([]float64, hi-lo)
 	for j := range scores {
-		scores[j] = float64(a.o.Scale) * dot(a.head(a.q.row(i), h), a.head(a.k.row(lo+j), h))
+		scores[j] = float64(a.o.Scale) * dot(a.head(a.q.row(i), h), a.head(a.k.row(lo+j), h/a.group))
 		if a.bias != nil {
 			row, col := a.biasAt(i, lo+j)
 			scores[j] += a.bias.row(row)[col]
@@ -61,8 +65,9 @@ func (a *attention) scores(h, i, lo, hi int) []float64 {
 	return scores
 }
 
-// mask returns what dropout multiplies the weights of query i and n keys by.
-func (a *attention) mask(h, i, n int) []float64 {
+// mask returns what dropout multiplies the weights of query i and the keys lo:hi by.
+func (a *attention) mask(h, i, lo, hi int) []float64 {
+	n := hi - lo
 	if a.o.Dropout == 0 {
 		ones := make([]float64, n)
 		for j := range ones {
@@ -70,7 +75,10 @@ func (a *attention) mask(h, i, n int) []float64 {
 		}
 		return ones
 	}
-	counter := a.o.Stream*dropoutStream + uint64(h*a.q.rows+i)*uint64(a.k.rows)
+	if a.bias == nil { // keys count from the beginning of the segment
+		lo -= int(a.o.KOffsets[segment(a.o.QOffsets, i)])
+	}
+	counter := a.o.Stream*dropoutStream + uint64(h*a.q.rows+i)*uint64(a.k.rows) + uint64(lo)
 	return reference.DropoutMask(n, a.o.Dropout, a.o.Seed, counter)
 }
 
@@ -96,14 +104,14 @@ func (backend) Attention(out, lse, q, k, v, bias *tensor.Tensor, o *tensor.Atten
 	for h := range o.Heads {
 		for i := range a.q.rows {
 			lo, hi := a.keys(i)
-			scores, m := a.scores(h, i, lo, hi), a.mask(h, i, hi-lo)
+			scores, m := a.scores(h, i, lo, hi), a.mask(h, i, lo, hi)
 			sum := logSumExp(scores)
 			sums[h*a.q.rows+i] = sum
 			if math.IsInf(sum, -1) {
 				continue
 			}
 			for j, s := range scores {
-				add(a.head(y.row(i), h), m[j]*math.Exp(s-sum), a.head(a.v.row(lo+j), h))
+				add(a.head(y.row(i), h), m[j]*math.Exp(s-sum), a.head(a.v.row(lo+j), h/a.group))
 			}
 		}
 	}
@@ -125,22 +133,22 @@ func (backend) AttentionBackward(
 			if math.IsInf(sum, -1) {
 				continue
 			}
-			weights, m, d := a.scores(h, i, lo, hi), a.mask(h, i, hi-lo), make([]float64, hi-lo)
+			weights, m, d := a.scores(h, i, lo, hi), a.mask(h, i, lo, hi), make([]float64, hi-lo)
 			for j, s := range weights {
 				weights[j] = math.Exp(s - sum)
-				d[j] = m[j] * dot(a.head(dy.row(i), h), a.head(a.v.row(lo+j), h))
+				d[j] = m[j] * dot(a.head(dy.row(i), h), a.head(a.v.row(lo+j), h/a.group))
 			}
 			mean := dot(weights, d)
 			for j, w := range weights {
 				slope := w * (d[j] - mean) // the gradient by the score
 				if gq != nil {
-					add(a.head(gq.row(i), h), float64(o.Scale)*slope, a.head(a.k.row(lo+j), h))
+					add(a.head(gq.row(i), h), float64(o.Scale)*slope, a.head(a.k.row(lo+j), h/a.group))
 				}
 				if gk != nil {
-					add(a.head(gk.row(lo+j), h), float64(o.Scale)*slope, a.head(a.q.row(i), h))
+					add(a.head(gk.row(lo+j), h/a.group), float64(o.Scale)*slope, a.head(a.q.row(i), h))
 				}
 				if gv != nil {
-					add(a.head(gv.row(lo+j), h), m[j]*w, a.head(dy.row(i), h))
+					add(a.head(gv.row(lo+j), h/a.group), m[j]*w, a.head(dy.row(i), h))
 				}
 				if gbias != nil {
 					row, col := a.biasAt(i, lo+j)

@@ -178,23 +178,31 @@ func CrossEntropy(
 
 // AttentionOptions are those of package tensor.
 type AttentionOptions struct {
-	Heads              int
+	Heads, KeyHeads    int // of queries; of keys and values, 0 standing for as many
 	QOffsets, KOffsets []int32
 	KLengths           []int32 // nil: all rows of the segments
 	Causal             bool
+	Window             int
 	Scale, Dropout     float64
 	// The dropout of a weight has the counter Counter + (head*queries + query)*keys + key, where key counts from
 	// the beginning of the segment unless there is a bias.
 	Seed, Counter uint64
 }
 
-// Attention returns multi-head attention of q [m, d] to k and v [n, d]; bias is
-// nil or [query segments, key segments].
+// Attention returns multi-head attention of q [m, d] to k and v [n, KeyHeads*d/Heads];
+// bias is nil or [query segments, key segments].
 func Attention(q, k, v, bias []float64, d int, o AttentionOptions) []float64 {
-	rows, keys, w := len(q)/d, len(k)/d, d/o.Heads
+	keyHeads := o.KeyHeads
+	if keyHeads == 0 {
+		keyHeads = o.Heads
+	}
+	w := d / o.Heads
+	kd := keyHeads * w
+	rows, keys := len(q)/d, len(k)/kd
 	out := make([]float64, len(q))
 	segments := len(o.KOffsets) - 1
 	for h := range o.Heads {
+		shift := (h*keyHeads/o.Heads - h) * w // from the columns of q to those of k and v
 		for s := range len(o.QOffsets) - 1 {
 			lo, hi := int(o.QOffsets[s]), int(o.QOffsets[s+1])
 			for i := lo; i < hi; i++ {
@@ -211,10 +219,13 @@ func Attention(q, k, v, bias []float64, d int, o AttentionOptions) []float64 {
 					if o.Causal { // the last query sees all keys
 						to = min(to, to-(hi-1-i))
 					}
+					if o.Window > 0 {
+						from = max(from, to-o.Window)
+					}
 					for j := from; j < to; j++ {
 						score := 0.0
 						for c := h * w; c < (h+1)*w; c++ {
-							score += q[i*d+c] * k[j*d+c]
+							score += q[i*d+c] * k[j*kd+shift+c]
 						}
 						score *= o.Scale
 						if bias != nil {
@@ -239,7 +250,7 @@ func Attention(q, k, v, bias []float64, d int, o AttentionOptions) []float64 {
 				}
 				for j, weight := range weights {
 					for c := h * w; weight != 0 && c < (h+1)*w; c++ {
-						out[i*d+c] += weight / sum * v[j*d+c]
+						out[i*d+c] += weight / sum * v[j*kd+shift+c]
 					}
 				}
 			}
