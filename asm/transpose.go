@@ -12,6 +12,9 @@ func Transpose(dst []float32, ldDst int, src []float32, ldSrc, rows, cols int) {
 		panic(fmt.Sprintf("transpose: %d rows of %d, %d apart in %d elements, to rows %d apart in %d elements",
 			rows, cols, ldSrc, len(src), ldDst, len(dst)))
 	}
+	if cols == 0 {
+		return
+	}
 	if rows >= 8 && cols >= 8 { // with fewer rows the kernels write more columns
 		gemmKernelsOf(isa).transpose(dst, ldDst, src, ldSrc, rows, cols)
 		return

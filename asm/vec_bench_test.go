@@ -33,6 +33,9 @@ func vecCases(n int) []vecCase {
 	var sink float64
 	return []vecCase{
 		{"copy", 8, func() { copy(w, x) }},
+		{"CopyStream", 8, func() { CopyStream(w, x); StreamFence() }},
+		{"Transpose", 8, func() { Transpose(w, rows, x, cols, rows, cols) }},
+		{"Affine", 8, func() { Affine(w, 2, x, 1) }},
 		{"Add", 12, func() { Add(w, x, y) }},
 		{"Mul", 12, func() { Mul(w, x, y) }},
 		{"Sub", 12, func() { Sub(w, x, y) }},
