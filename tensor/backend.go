@@ -40,9 +40,11 @@ type Backend interface {
 	// dst has the shape of x in the other axes; the int32 index is broadcast to dst. Any strides. An index that x does
 	// not have is a panic.
 	GatherAlong(dst, x, index *Tensor, axis int, accumulate bool)
-	// ScatterAddAlong adds each element of src to the element of dst at its own position, but at index along an axis, in
-	// the order of src. The int32 index is broadcast to src. Any strides.
-	ScatterAddAlong(dst, src, index *Tensor, axis int)
+	// ScatterAlong sets (adds to) the element of dst at the position of each element of src, but at index along an axis,
+	// in the order of src: of several at one place the last stays. The int32 index is broadcast to src. Any strides.
+	ScatterAlong(dst, src, index *Tensor, axis int, accumulate bool)
+	// CopyInts sets the contiguous int32 tensor dst to x, of equal shape and any strides.
+	CopyInts(dst, x *Tensor)
 	// CumSum sets (adds) dst to the sums of the elements of x up to each along an axis or, if reverse, from each on,
 	// added up in float64. Any strides; dst can be x.
 	CumSum(dst, x *Tensor, axis int, reverse, accumulate bool)

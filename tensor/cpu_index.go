@@ -162,20 +162,20 @@ func (a *alongArgs) gatherLine(dst, x, id, first, last int) {
 	}
 }
 
-// ScatterAddAlong implements Backend. A part adds up its own lines, in order.
-func (c *CPU) ScatterAddAlong(dst, src, index *Tensor, axis int) {
+// ScatterAlong implements Backend. A part goes through its own lines, in order.
+func (c *CPU) ScatterAlong(dst, src, index *Tensor, axis int, accumulate bool) {
 	c.pool.mustBeOpen()
 	if src.Len() == 0 {
 		return
 	}
-	mustIndex("scatteraddalong", index, dst.shape[axis])
+	mustIndex("scatteralong", index, dst.shape[axis])
 	a := newAlong(src.Shape(), axis, [3]*Tensor{dst, src, index})
 	a.strides[0] = dst.strides[axis]
-	a.dst, a.x, a.ids = floatsFrom(dst), floatsFrom(src), index.store.I32[index.offset:]
-	a.run(c, scatterAddAlong)
+	a.dst, a.x, a.ids, a.accumulate = floatsFrom(dst), floatsFrom(src), index.store.I32[index.offset:], accumulate
+	a.run(c, scatterAlong)
 }
 
-func scatterAddAlong(a *alongArgs, lo, hi int) {
+func scatterAlong(a *alongArgs, lo, hi int) {
 	rows := a.adjacent()
 	s := &a.lines.strides[a.lines.rank-1]
 	var p position
@@ -185,18 +185,52 @@ func scatterAddAlong(a *alongArgs, lo, hi int) {
 		if rows {
 			for i := range a.n {
 				y := a.dst[p.at[0]+int(a.ids[p.at[2]+i*a.strides[2]])*a.strides[0]:][:n]
-				asm.Add(y, y, a.x[p.at[1]+i*a.strides[1]:][:n])
+				x := a.x[p.at[1]+i*a.strides[1]:][:n]
+				if a.accumulate {
+					asm.Add(y, y, x)
+				} else {
+					copy(y, x)
+				}
 			}
 		} else {
 			for j := range n {
-				dst, x, id := p.at[0]+j*s[0], p.at[1]+j*s[1], p.at[2]+j*s[2]
-				for i := range a.n {
-					a.dst[dst+int(a.ids[id+i*a.strides[2]])*a.strides[0]] += a.x[x+i*a.strides[1]]
-				}
+				a.scatterLine(p.at[0]+j*s[0], p.at[1]+j*s[1], p.at[2]+j*s[2])
 			}
 		}
 		lo += n
 		a.lines.advance(&p, n)
+	}
+}
+
+func (a *alongArgs) scatterLine(dst, x, id int) {
+	for i := range a.n {
+		v := a.x[x+i*a.strides[1]]
+		y := &a.dst[dst+int(a.ids[id+i*a.strides[2]])*a.strides[0]]
+		if a.accumulate {
+			v += *y
+		}
+		*y = v
+	}
+}
+
+// CopyInts implements Backend, on the calling goroutine: ids are few.
+func (c *CPU) CopyInts(dst, x *Tensor) {
+	c.pool.mustBeOpen()
+	to := dst.Int32s()
+	if !equalShapes(dst, x) || x.dtype != Int32 {
+		panic(fmt.Sprintf("copyints: %v from %v", dst, x))
+	}
+	if len(to) == 0 {
+		return
+	}
+	from := x.store.I32[x.offset:]
+	var l loopNest
+	var p position
+	l.init(x.Shape(), []*Tensor{x})
+	l.seek(&p, 0)
+	for i := range to {
+		to[i] = from[p.at[0]]
+		l.advance(&p, 1)
 	}
 }
 

@@ -138,6 +138,8 @@ func (f *fixture) call(tp *Tape, in []*Tensor) []*Tensor {
 		return one(tp.IndexAdd(x, a[0], in[1], in[2]))
 	case "scatteradd":
 		return one(tp.ScatterAdd(x, a[0], in[1], in[2]))
+	case "scatter":
+		return one(tp.Scatter(x, a[0], in[1], in[2]))
 	case "onehot":
 		return one(tp.OneHot(x, a[0]))
 	case "topk":
@@ -153,7 +155,11 @@ func (f *fixture) call(tp *Tape, in []*Tensor) []*Tensor {
 	case "mse":
 		return one(tp.MSE(x, in[1], Reduction(a[0])))
 	case "bcewithlogits":
-		return one(tp.BCEWithLogits(x, in[1], Reduction(a[0])))
+		var weight *Tensor
+		if len(in) > 2 {
+			weight = in[2]
+		}
+		return one(tp.BCEWithLogits(x, in[1], weight, Reduction(a[0])))
 	case "kldiv":
 		return one(tp.KLDiv(x, in[1], a[1] == 1, Reduction(a[0])))
 	}

@@ -16,6 +16,7 @@ func gradCasesOfIndex() []gradCase {
 	ids := []int32{2, 0, 2, 1}
 	logits := []int{5, 4}
 	targets, ignore := []int32{3, 0, 1, 1, 2}, int32(1)
+	spread := []int32{3, 0, 2, 2, 1, 0} // of two times three rows, transposed
 	weights := []float32{0.5, 2, 1.25, 0}
 	crossEntropy := func(name string, weight []float32, o CrossEntropyOptions) gradCase {
 		return one("cross-entropy loss, "+name, logits, func(tp *Tape, x *Tensor) *Tensor {
@@ -134,6 +135,23 @@ func gradCasesOfIndex() []gradCase {
 		crossEntropy("smoothing, sum", nil, CrossEntropyOptions{
 			Smoothing: 0.2, IgnoreIndex: &ignore, Reduction: ReductionSum,
 		}),
+		// Classes along axis 1, as in segmentation.
+		one("cross-entropy loss of three dimensions", []int{2, 4, 3}, func(tp *Tape, x *Tensor) *Tensor {
+			o := CrossEntropyOptions{Weight: tp.Floats(weights, 4), IgnoreIndex: &ignore, Reduction: ReductionNone}
+			ids := tp.Transpose(FromSlice(tp.Backend(), spread, 3, 2), 0, 1)
+			return tp.CrossEntropyLoss(tp.Transpose(x, 1, 2), ids, o)
+		}, func(a array) array {
+			rows := build([]int{6, 4}, func(i []int) float64 { return a.at([]int{i[0] / 3, i[1], i[0] % 3}) })
+			ids := []int32{spread[0], spread[2], spread[4], spread[1], spread[3], spread[5]}
+			return array{[]int{2, 3}, crossEntropyRef(rows, ids, weights, CrossEntropyOptions{
+				IgnoreIndex: &ignore, Reduction: ReductionNone,
+			}).data}
+		}),
+		one("cross-entropy loss of one row", []int{4}, func(tp *Tape, x *Tensor) *Tensor {
+			return tp.CrossEntropyLoss(x, tp.Reshape(tp.Ints([]int32{2})), CrossEntropyOptions{})
+		}, func(a array) array {
+			return crossEntropyRef(array{[]int{1, 4}, a.data}, []int32{2}, nil, CrossEntropyOptions{})
+		}),
 		{name: "mse, broadcast", shapes: [][]int{{3, 4}, {4}},
 			op: func(tp *Tape, in []*Tensor) *Tensor { return tp.MSE(in[0], in[1], ReductionMean) },
 			ref: func(in [][]float64) []float64 {
@@ -145,7 +163,7 @@ func gradCasesOfIndex() []gradCase {
 			}},
 		{name: "binary cross-entropy", shapes: [][]int{{3, 4}, {3, 4}},
 			op: func(tp *Tape, in []*Tensor) *Tensor {
-				return tp.BCEWithLogits(tp.Scale(3, in[0]), tp.Sigmoid(in[1]), ReductionBatchMean)
+				return tp.BCEWithLogits(tp.Scale(3, in[0]), tp.Sigmoid(in[1]), nil, ReductionBatchMean)
 			},
 			ref: func(in [][]float64) []float64 {
 				sum := 0.0
@@ -154,6 +172,16 @@ func gradCasesOfIndex() []gradCase {
 					sum += (p*softplus(-3*x) + (1-p)*softplus(3*x)) / 3
 				}
 				return []float64{sum}
+			}},
+		{name: "binary cross-entropy, weighted", shapes: [][]int{{3, 4}, {3, 4}, {4}},
+			op: func(tp *Tape, in []*Tensor) *Tensor {
+				return tp.BCEWithLogits(tp.Scale(3, in[0]), tp.Sigmoid(in[1]), tp.Exp(in[2]), ReductionNone)
+			},
+			ref: func(in [][]float64) []float64 {
+				return build([]int{12}, func(i []int) float64 {
+					x, p := in[0][i[0]], 1/(1+math.Exp(-in[1][i[0]]))
+					return math.Exp(in[2][i[0]%4])*p*softplus(-3*x) + (1-p)*softplus(3*x)
+				}).data
 			}},
 		{name: "kl divergence", shapes: [][]int{{3, 4}, {3, 4}},
 			op: func(tp *Tape, in []*Tensor) *Tensor {

@@ -79,6 +79,18 @@ func (tp *Tape) matrix(t *Tensor) *Tensor {
 	return v
 }
 
+// vector returns a contiguous tensor as one of one dimension, outside the tape's
+// bookkeeping.
+func (tp *Tape) vector(t *Tensor) *Tensor {
+	if t.rank == 1 {
+		return t
+	}
+	v := tp.tensors.get()
+	*v = Tensor{backend: t.backend, store: t.store, offset: t.offset, rank: 1, dtype: t.dtype}
+	v.shape[0], v.strides[0] = t.Len(), 1
+	return v
+}
+
 // newRows returns a tensor like x whose last dimension has n elements, with
 // undefined content.
 func (tp *Tape) newRows(x *Tensor, n int) *Tensor {

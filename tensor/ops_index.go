@@ -14,6 +14,10 @@ var (
 	// Of x, and the numbers of rows and columns, of rows with the diagonal added.
 	exprTril = NewExpr("tril", 3, func(in []Value) Value { return in[1].Less(in[2]).Where(Const(0), in[0]) })
 	exprTriu = NewExpr("triu", 3, func(in []Value) Value { return in[2].Less(in[1]).Where(Const(0), in[0]) })
+	// Of the gradient of a result of Scatter, and the numbers of the element that is there and of another.
+	exprStayed = NewExpr("scatter gradient", 3, func(in []Value) Value {
+		return in[1].Equal(in[2]).Where(in[0], Const(0))
+	})
 )
 
 // TakeAlongDim returns the elements of x whose position along an axis is that in
@@ -37,13 +41,18 @@ func (tp *Tape) IndexSelect(x *Tensor, axis int, index *Tensor) *Tensor {
 // one.
 func (tp *Tape) alongAxis(index *Tensor, rank, axis int) *Tensor {
 	v := tp.view("index", index, useViewed)
-	n, stride := index.shape[0], index.strides[0]
-	v.rank = rank
-	for d := range rank {
-		v.shape[d], v.strides[d] = 1, 0
-	}
-	v.shape[axis], v.strides[axis] = n, stride
+	v.spread(rank, axis)
 	return v
+}
+
+// spread makes a vector a tensor of some rank, along an axis.
+func (t *Tensor) spread(rank, axis int) {
+	n, stride := t.shape[0], t.strides[0]
+	t.rank = rank
+	for d := range rank {
+		t.shape[d], t.strides[d] = 1, 0
+	}
+	t.shape[axis], t.strides[axis] = n, stride
 }
 
 func (tp *Tape) take(op string, x *Tensor, axis int, index *Tensor) *Tensor {
@@ -73,14 +82,21 @@ func mustIndexed(op string, index *Tensor, shape []int, x *Tensor) {
 }
 
 func takeBackward(tp *Tape, r *record) {
-	tp.backend.ScatterAddAlong(tp.sum(r.in[0]), r.out.grad, r.in[1], r.axis)
+	tp.backend.ScatterAlong(tp.sum(r.in[0]), r.out.grad, r.in[1], r.axis, true)
 }
 
 // ScatterAdd returns x with the elements of src added at the positions along an
 // axis that index has, an int32 tensor that is broadcast to src. In the other axes
 // src has the sizes of x. Several elements at one position are added in order.
 func (tp *Tape) ScatterAdd(x *Tensor, axis int, index, src *Tensor) *Tensor {
-	return tp.scatterAdd("scatteradd", x, axis, index, src)
+	return tp.scatter("scatteradd", x, axis, index, src, true)
+}
+
+// Scatter returns x with the elements at the positions along an axis that index has
+// replaced by those of src, as ScatterAdd adds them. Of several elements at one
+// position the last stays, and it alone has a gradient.
+func (tp *Tape) Scatter(x *Tensor, axis int, index, src *Tensor) *Tensor {
+	return tp.scatter("scatter", x, axis, index, src, false)
 }
 
 // IndexAdd returns x with the elements of src added at the positions along an axis
@@ -91,10 +107,10 @@ func (tp *Tape) IndexAdd(x *Tensor, axis int, index, src *Tensor) *Tensor {
 	if src.rank == x.rank && src.shape[axis] != index.shape[0] {
 		panic(fmt.Sprintf("indexadd: index %v of %v", index, src))
 	}
-	return tp.scatterAdd("indexadd", x, axis, tp.alongAxis(index, x.rank, axis), src)
+	return tp.scatter("indexadd", x, axis, tp.alongAxis(index, x.rank, axis), src, true)
 }
 
-func (tp *Tape) scatterAdd(op string, x *Tensor, axis int, index, src *Tensor) *Tensor {
+func (tp *Tape) scatter(op string, x *Tensor, axis int, index, src *Tensor, add bool) *Tensor {
 	tp.read(op, x, index, src)
 	axis = x.axis(op, axis)
 	shape := x.shape
@@ -105,10 +121,13 @@ func (tp *Tape) scatterAdd(op string, x *Tensor, axis int, index, src *Tensor) *
 	mustIndexed(op, index, src.Shape(), x)
 	out := tp.New(x.Shape()...)
 	tp.mapInto(out, exprCopy, false, x)
-	tp.backend.ScatterAddAlong(out, src, index, axis)
+	tp.backend.ScatterAlong(out, src, index, axis, add)
 	if tp.result(out, x, src) {
 		r := tp.push()
 		r.backward, r.out, r.in, r.axis = scatterAddBackward, out, [MaxExprInputs]*Tensor{x, src, index}, axis
+		if !add {
+			r.backward = scatterBackward
+		}
 	}
 	return out
 }
@@ -120,6 +139,38 @@ func scatterAddBackward(tp *Tape, r *record) {
 	if g, accumulate := tp.gradient(r.in[0]); g != nil {
 		tp.mapInto(g, exprCopy, accumulate, r.out.grad)
 	}
+}
+
+// scatterBackward finds out which elements of src have stayed by scattering their
+// numbers, from 1 on: float32 holds those of 2^24 elements.
+func scatterBackward(tp *Tape, r *record) {
+	x, src, index, dy := r.in[0], r.in[1], r.in[2], r.out.grad
+	n := src.shape[r.axis]
+	if n > 1<<24 {
+		panic(fmt.Sprintf("scatter: gradients of %v along axis %d: more than 2^24 elements", src, r.axis))
+	}
+	own := tp.numbers(1, n)
+	own.spread(src.rank, r.axis)
+	last := tp.New(dy.Shape()...) // the number of the element that has stayed, 0 for that of x
+	tp.backend.Fill(last, 0)
+	if src.Len() > 0 {
+		numbers := tp.New(src.Shape()...)
+		tp.mapInto(numbers, exprCopy, false, own)
+		tp.backend.ScatterAlong(last, numbers, index, r.axis, false)
+		tp.release(numbers)
+	}
+	if g, accumulate := tp.gradient(src); g != nil {
+		at, dsrc := tp.New(src.Shape()...), tp.New(src.Shape()...)
+		tp.backend.GatherAlong(at, last, index, r.axis, false)
+		tp.backend.GatherAlong(dsrc, dy, index, r.axis, false)
+		tp.mapInto(g, exprStayed, accumulate, dsrc, at, own)
+		tp.release(dsrc)
+		tp.release(at)
+	}
+	if g, accumulate := tp.gradient(x); g != nil {
+		tp.mapInto(g, exprStayed, accumulate, dy, last, tp.constant(0))
+	}
+	tp.release(last)
 }
 
 // OneHot returns a tensor with one more axis, of size classes, than the int32
@@ -137,7 +188,7 @@ func (tp *Tape) OneHot(index *Tensor, classes int) *Tensor {
 	at := tp.Unsqueeze(index, -1)
 	ones := tp.constant(1)
 	ones.rank, ones.shape = at.rank, at.shape // its strides are 0
-	tp.backend.ScatterAddAlong(out, ones, at, rank)
+	tp.backend.ScatterAlong(out, ones, at, rank, true)
 	return out
 }
 

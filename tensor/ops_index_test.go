@@ -68,7 +68,7 @@ func randomLinear(tp *Tape, rng *rand.Rand) (c linearCase, leaves, views []*Tens
 	axis := rng.IntN(len(shape))
 	n := shape[axis]
 	resized := func(size int) []int { return with(shape, axis, size) }
-	switch kind := rng.IntN(9); {
+	switch kind := rng.IntN(10); {
 	case kind == 0 && n > 0:
 		draw(shape)
 		own := resized(rng.IntN(6))
@@ -121,6 +121,23 @@ func randomLinear(tp *Tape, rng *rand.Rand) (c linearCase, leaves, views []*Tens
 					}
 				}
 				return sum
+			})
+		}
+	case kind == 9 && n > 0:
+		m := rng.IntN(6)
+		draw(shape)
+		draw(resized(m))
+		index, ids := randomIndex(tp, rng, n, resized(m)...)
+		c.op = func(x []*Tensor) *Tensor { return tp.Scatter(x[0], axis, index, x[1]) }
+		c.ref = func(x []array) array {
+			return build(shape, func(i []int) float64 {
+				value := x[0].at(i)
+				for j := range m {
+					if from := with(i, axis, j); int(ids.at(from)) == i[axis] {
+						value = x[1].at(from)
+					}
+				}
+				return value
 			})
 		}
 	case kind == 4:
@@ -200,7 +217,7 @@ func checkLinear(t *testing.T, tp *Tape, seed uint64) {
 	for i, x := range views {
 		in[i] = arrayOf(x)
 	}
-	y := c.op(views)
+	y := tp.Contiguous(c.op(views)) // repeated once, a view stays one
 	want := c.ref(in)
 	name := fmt.Sprintf("seed %d, %v of %v", seed, y, views)
 	if !slices.Equal(y.Shape(), want.shape) {
@@ -290,6 +307,75 @@ func TestScatterAddOfSqueezed(t *testing.T) {
 	y = tp.IndexAdd(y, 0, tp.Ints([]int32{0, 1, 2}), x)
 	if want := []float32{2, 4, 7}; !slices.Equal(y.Float32s(), want) {
 		t.Errorf("%v, want %v", y.Float32s(), want)
+	}
+}
+
+// Ids and targets can be views, such as the columns of sequences of tokens.
+func TestViewsOfIds(t *testing.T) {
+	b := NewCPU(2)
+	defer b.Close()
+	tp := NewTape(b)
+	tp.Poison()
+	tokens := FromSlice(b, []int32{0, 1, 2, 3, 4, 4, 3, 2, 1, 0}, 2, 5)
+	input, targets := tp.Slice(tokens, 1, 0, 4), tp.Slice(tokens, 1, 1, 5)
+	for name, c := range map[string]struct {
+		x    *Tensor
+		want []int32
+	}{
+		"reshape":       {tp.Reshape(input, 8), []int32{0, 1, 2, 3, 4, 3, 2, 1}},
+		"of targets":    {tp.Contiguous(targets), []int32{1, 2, 3, 4, 3, 2, 1, 0}},
+		"transposed":    {tp.Contiguous(tp.Transpose(tokens, 0, 1)), []int32{0, 4, 1, 3, 2, 2, 3, 1, 4, 0}},
+		"of one column": {tp.Contiguous(tp.Slice(tokens, 1, 2, 3)), []int32{2, 2}},
+		"of nothing":    {tp.Contiguous(tp.Slice(tokens, 1, 2, 2)), nil},
+	} {
+		if got := c.x.Int32s(); !slices.Equal(got, c.want) {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
+		}
+	}
+	table := Randn(b, 1, 5, 3)
+	column := tp.Squeeze(tp.Slice(tokens, 1, 1, 2), 1)
+	rows := slices.Concat(table.Float32s()[3:6], table.Float32s()[9:12])
+	if got := tp.Gather(table, column, 1).Float32s(); !slices.Equal(got, rows) {
+		t.Errorf("gathered %v of %v", got, table.Float32s())
+	}
+	selected := tp.IndexSelect(table, 0, column)
+	if got := selected.Float32s(); !slices.Equal(got, rows) {
+		t.Errorf("selected %v of %v", got, table.Float32s())
+	}
+	x := tp.Mul(selected, selected) // [2, 3]
+	loss, _ := tp.CrossEntropy(x, table, column, 0, 1)
+	if want, _ := tp.CrossEntropy(x, table, tp.Ints([]int32{1, 3}), 0, 1); loss.Item() != want.Item() {
+		t.Errorf("loss %v, want %v", loss.Item(), want.Item())
+	}
+}
+
+// Of several elements that are scattered to one place the last stays, for any number of
+// threads; it alone has a gradient.
+func TestScatterTwice(t *testing.T) {
+	for _, threads := range []int{1, 3} {
+		b := NewCPU(threads)
+		tp := NewTape(b)
+		tp.Reset(Gradient, 0)
+		x, src := Randn(b, 1, 3, 900), Randn(b, 2, 4, 900)
+		x.SetRequiresGrad(true)
+		src.SetRequiresGrad(true)
+		y := tp.Scatter(x, 0, tp.Reshape(tp.Ints([]int32{2, 0, 2, 2}), 4, 1), src)
+		want := slices.Concat(src.Float32s()[900:1800], x.Float32s()[900:1800], src.Float32s()[2700:])
+		if !slices.Equal(y.Float32s(), want) {
+			t.Errorf("%d threads: not the last", threads)
+		}
+		tp.Backward(tp.Sum(y, false))
+		for _, c := range []struct {
+			g    *Tensor
+			rows []float32
+		}{{x.Grad(), []float32{0, 1, 0}}, {src.Grad(), []float32{0, 1, 0, 1}}} {
+			for i, g := range c.g.Float32s() {
+				if g != c.rows[i/900] {
+					t.Fatalf("%d threads: gradient %d of %v is %v, want %v", threads, i, c.g, g, c.rows[i/900])
+				}
+			}
+		}
+		b.Close()
 	}
 }
 
@@ -451,6 +537,7 @@ func TestIndexingPanics(t *testing.T) {
 		"takealongdim: index int32[2 1]":     func() { tp.TakeAlongDim(x, 1, tp.Reshape(ints(0, 1), 2, 1)) },
 		"takealongdim: index float32[3 4]":   func() { tp.TakeAlongDim(x, 1, x) },
 		"indexadd: index int32[2]":           func() { tp.IndexAdd(x, 0, ints(0, 1), tp.New(3, 4)) },
+		"scatter: float32[3 2] to":           func() { tp.Scatter(x, 0, tp.Reshape(ints(0, 1), 1, 2), tp.New(3, 2)) },
 		"scatteradd: float32[3 2] to":        func() { tp.ScatterAdd(x, 0, tp.Reshape(ints(0, 1), 1, 2), tp.New(3, 2)) },
 		"topk: 5 of float32[3 4]":            func() { tp.TopK(x, 5) },
 		"argmax: axis 0 of float32[0 4]":     func() { tp.ArgMax(tp.New(0, 4), 0, false) },
@@ -487,7 +574,7 @@ func TestIndexingAllocatesNothing(t *testing.T) {
 		values, _ := tp.TopK(y, 2)
 		tp.ArgMax(y, 1, false)
 		loss := tp.CrossEntropyLoss(tp.Reshape(values, 24, 4), targets, CrossEntropyOptions{Smoothing: 0.1})
-		tp.Backward(tp.Sub(loss, tp.BCEWithLogits(values, values, ReductionSum)))
+		tp.Backward(tp.Sub(loss, tp.BCEWithLogits(values, values, nil, ReductionSum)))
 	}
 	for range 3 {
 		step()

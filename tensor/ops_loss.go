@@ -77,6 +77,13 @@ var (
 	exprBCEWithLogits = binaryExpr("bcewithlogits", func(x, target Value) Value {
 		return x.Max(Const(0)).Sub(x.Mul(target)).Add(x.Abs().Neg().Exp().Log1p())
 	})
+	// (1 - target)*x + (1 - target + weight*target) * softplus(-x)
+	exprWeightedBCE = NewExpr("bcewithlogits", 3, func(in []Value) Value {
+		x, target, weight := in[0], in[1], in[2]
+		rest := Const(1).Sub(target)
+		softplus := x.Neg().Max(Const(0)).Add(x.Abs().Neg().Exp().Log1p())
+		return rest.Mul(x).Add(rest.Add(weight.Mul(target)).Mul(softplus))
+	})
 	// The logarithm of 1 instead of 0 gives 0*log(0) and its gradients without NaN.
 	exprKLDiv = binaryExpr("kldiv", func(x, target Value) Value {
 		log := target.Equal(Const(0)).Where(Const(1), target).Log()
@@ -119,10 +126,14 @@ func (tp *Tape) MSE(x, y *Tensor, r Reduction) *Tensor {
 }
 
 // BCEWithLogits returns the binary cross-entropies of probabilities Sigmoid(x) for
-// targets from 0 to 1: -target*log(p) - (1-target)*log(1-p), without overflow. The
-// shapes are broadcast.
-func (tp *Tape) BCEWithLogits(x, target *Tensor, r Reduction) *Tensor {
-	return tp.lossOf("bcewithlogits", tp.Map(exprBCEWithLogits, x, target), r)
+// targets from 0 to 1, without overflow: -w*target*log(p) - (1-target)*log(1-p), where
+// w, the weight of what is positive, is posWeight, or 1 if that is nil. The shapes are
+// broadcast.
+func (tp *Tape) BCEWithLogits(x, target, posWeight *Tensor, r Reduction) *Tensor {
+	if posWeight == nil {
+		return tp.lossOf("bcewithlogits", tp.Map(exprBCEWithLogits, x, target), r)
+	}
+	return tp.lossOf("bcewithlogits", tp.Map(exprWeightedBCE, x, target, posWeight), r)
 }
 
 // KLDiv returns target*(log(target) - x) for logarithms x of probabilities: summed
@@ -148,8 +159,9 @@ type CrossEntropyOptions struct {
 }
 
 // CrossEntropyLoss returns the cross-entropies of softmax(logits[i]) for targets[i],
-// for logits [n, classes] and int32 targets [n]. With weights w and smoothing s, row
-// i with target t has the loss
+// for logits [..., classes] and int32 targets [...], of which there can be any number
+// of dimensions. Where PyTorch has the classes along axis 1, Transpose or Permute the
+// logits. With weights w and smoothing s, row i with target t has the loss
 //
 //	(1-s)*w[t]*nll(t) + s/classes * (sum over classes c of w[c]*nll(c))
 //
@@ -159,10 +171,11 @@ type CrossEntropyOptions struct {
 func (tp *Tape) CrossEntropyLoss(logits, targets *Tensor, o CrossEntropyOptions) *Tensor {
 	const op = "crossentropyloss"
 	tp.read(op, logits, targets, o.Weight)
-	mustShape(op, "logits", logits, Float32, -1, -1)
-	mustShape(op, "targets", targets, Int32, logits.shape[0])
+	mustFeatures(op, "logits", logits)
+	classes := logits.shape[logits.rank-1]
+	mustShape(op, "targets", targets, Int32, logits.shape[:logits.rank-1]...)
 	if o.Weight != nil {
-		mustShape(op, "weight", o.Weight, Float32, logits.shape[1])
+		mustShape(op, "weight", o.Weight, Float32, classes)
 	}
 	if !(o.Smoothing >= 0 && o.Smoothing <= 1) {
 		panic(fmt.Sprintf("%s: smoothing %v, want [0, 1]", op, o.Smoothing))
@@ -171,12 +184,10 @@ func (tp *Tape) CrossEntropyLoss(logits, targets *Tensor, o CrossEntropyOptions)
 	if o.IgnoreIndex != nil {
 		ignore = *o.IgnoreIndex
 	}
-	if !logits.rowMajor() {
-		logits = tp.Contiguous(logits)
-	}
-	targets, o.Weight = tp.dense(targets), tp.dense(o.Weight)
-	losses, counts := tp.New(logits.shape[0]), tp.New(logits.shape[0])
-	tp.backend.CrossEntropyRows(losses, counts, logits, targets, o.Weight, o.Smoothing, ignore)
+	logits, targets, o.Weight = tp.rows(logits), tp.dense(targets), tp.dense(o.Weight)
+	losses, counts := tp.New(targets.Shape()...), tp.New(targets.Len())
+	tp.backend.CrossEntropyRows(
+		tp.vector(losses), counts, tp.matrix(logits), tp.vector(targets), o.Weight, o.Smoothing, ignore)
 	if tp.result(losses, logits) {
 		r := tp.push()
 		r.backward, r.out, r.in = crossEntropyRowsBackward, losses, [MaxExprInputs]*Tensor{logits, targets, o.Weight}
@@ -190,5 +201,7 @@ func (tp *Tape) CrossEntropyLoss(logits, targets *Tensor, o CrossEntropyOptions)
 
 func crossEntropyRowsBackward(tp *Tape, r *record) {
 	g, accumulate := tp.gradient(r.in[0])
-	tp.backend.CrossEntropyRowsBackward(g, r.out.grad, r.in[0], r.in[1], r.in[2], r.f, int32(r.n), accumulate)
+	logits, targets, weight := r.in[0], r.in[1], r.in[2]
+	tp.backend.CrossEntropyRowsBackward(tp.matrix(g), tp.vector(r.out.grad), tp.matrix(logits), tp.vector(targets), weight,
+		r.f, int32(r.n), accumulate)
 }

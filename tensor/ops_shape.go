@@ -43,8 +43,11 @@ func (tp *Tape) Contiguous(x *Tensor) *Tensor {
 	if x.Contiguous() {
 		return x
 	}
-	if x.dtype != Float32 {
-		panic(fmt.Sprintf("contiguous: %v with strides %v: copies are of float32 only", x, x.Strides()))
+	if x.dtype == Int32 {
+		tp.read("contiguous", x)
+		ids := tp.newInts(x.Shape()...)
+		tp.backend.CopyInts(ids, x)
+		return ids
 	}
 	return tp.Map(exprCopy, x)
 }

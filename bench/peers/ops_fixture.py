@@ -276,6 +276,30 @@ def losses():
     case("mse", lambda x, y: F.mse_loss(x, y), draw(0, 2), draw(0, 2), args=[0], grad=False)
 
 
+def replacements():
+    """Elements that are replaced, each once: PyTorch does not say which of several stays."""
+    case("scatter", lambda a, i, s: a.scatter(1, i, s), draw(3, 2, permute=[1, 0]), ints([2, 1, 0, 1], 2, 2),
+         draw(2, 2, permute=[1, 0]), args=[1])
+    case("scatter", lambda a, i, s: a.scatter(0, i, s), draw(3, 2), ints([0, 2], 1, 2), draw(1, 2), args=[0])
+    case("scatter", lambda a, i, s: a.scatter(0, i, s), special(5, 2), ints([4, 1, 0, 0], 2, 2), special(2, 2, shift=1),
+         args=[0], grad=False)
+    case("scatter", lambda a, i, s: a.scatter(0, i, s), draw(2, 2), ints([], 0, 2), draw(0, 2), args=[0])
+
+
+def more_losses():
+    weighted = lambda x, y, w: F.binary_cross_entropy_with_logits(x, y, pos_weight=w.detach(), reduction="none")
+    case("bcewithlogits", weighted, draw(2, 3, low=-9, high=9), draw(2, 3, low=0.1, high=0.9), draw(3, low=0.1, high=3), args=[2])
+    case("bcewithlogits", lambda x, y, w: weighted(x, y.detach(), w),
+         Input(torch.tensor([1000.0, -1000, 0, NAN, 90, -90])), Input(torch.tensor([0.0, 1, 1, 1, 1, 0])),
+         Input(torch.tensor([0.0, 2.5]).repeat(3)), args=[2])
+    for r, name in enumerate(["mean", "sum", "none"]):
+        f = lambda x, t, w=None: F.cross_entropy(
+            x.movedim(-1, 1), t, None if w is None else w.detach(), ignore_index=1, label_smoothing=0.25, reduction=name)
+        targets = Input(torch.tensor([0, 1, 2, 2, 0, 1]), [3, 2], permute=[1, 0])
+        case("crossentropyloss", f, draw(2, 3, 3, permute=[0, 2, 1]), targets, args=[r, 1], values=(0.25,))
+        case("crossentropyloss", f, draw(2, 3, 3), targets, Input(torch.tensor([0.5, 2.0, 1.25])), args=[r, 1], values=(0.25,))
+
+
 def same(x, y):
     """Whether two cases, or parts of them, are equal up to rounding in the last digit."""
     if isinstance(x, (int, float)) and isinstance(y, (int, float)):
@@ -291,7 +315,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="compare with the file instead of writing it")
     check = parser.parse_args().check
-    for make in (elementwise, reductions, shapes, products, indexing, losses):
+    for make in (elementwise, reductions, shapes, products, indexing, losses, replacements, more_losses):
         make()
     text = "[\n" + ",\n".join(json.dumps(c, separators=(",", ":")) for c in cases) + "\n]\n"
     if not check:

@@ -64,8 +64,15 @@ func (s *suite) along() {
 					})
 				}
 				o := output{shape: []int{before, n, after}, want: sums, accumulate: true, tol: s.tol.Other, size: length(src64)}
-				s.check("scatteraddalong "+name, []output{o}, func(out []*tensor.Tensor) {
-					s.b.ScatterAddAlong(out[0], src, index, 1)
+				s.check("scatteralong "+name, []output{o}, func(out []*tensor.Tensor) {
+					s.b.ScatterAlong(out[0], src, index, 1, true)
+				})
+				last := slices.Clone(x64)
+				each(ids, func(x, y int) { last[x] = src64[y] })
+				o = output{shape: []int{before, n, after}, want: last}
+				s.check("scatteralong, the last, "+name, []output{o}, func(out []*tensor.Tensor) {
+					s.b.Scale(out[0], 1, x)
+					s.b.ScatterAlong(out[0], src, index, 1, false)
 				})
 			}
 		}
@@ -76,7 +83,7 @@ func (s *suite) along() {
 	for _, bad := range []int32{-1, 3} {
 		index := tensor.FromSlice(s.b, []int32{0, bad}, 2, 1)
 		s.mustPanic(fmt.Sprintf("index %d of 3", bad), func() { s.b.GatherAlong(one, x, index, 1, false) })
-		s.mustPanic(fmt.Sprintf("index %d of 3", bad), func() { s.b.ScatterAddAlong(x, one, index, 1) })
+		s.mustPanic(fmt.Sprintf("index %d of 3", bad), func() { s.b.ScatterAlong(x, one, index, 1, true) })
 	}
 	for _, transposed := range []bool{false, true} {
 		s.strided(transposed)
@@ -144,9 +151,24 @@ func (s *suite) strided(transposed bool) {
 	}
 	o = output{shape: []int{rows, cols}, want: sums, accumulate: true, strided: true, tol: s.tol.Other}
 	o.size = length(src64)
-	s.check("scatteraddalong of views", []output{o}, func(out []*tensor.Tensor) {
-		s.b.ScatterAddAlong(part(out[0]), part(src), part(index), axis)
+	s.check("scatteralong of views", []output{o}, func(out []*tensor.Tensor) {
+		s.b.ScatterAlong(part(out[0]), part(src), part(index), axis, true)
 	})
+	copied := tensor.New(s.b, tensor.Int32, m, cols-2)
+	middle := tp.Slice(index, 1, 1, cols-1)
+	if transposed {
+		copied, middle = tensor.New(s.b, tensor.Int32, cols-2, m), tp.Transpose(middle, 0, 1)
+	}
+	s.b.CopyInts(copied, middle)
+	for i, got := range s.positions(copied, rows) {
+		row, col := i/(cols-2), i%(cols-2)
+		if transposed {
+			row, col = i%m, i/m
+		}
+		if want := ids[row*cols+1+col]; got != float64(want) {
+			s.Errorf("copyints of a view, transposed %v: [%d] is %v, want %v", transposed, i, got, want)
+		}
+	}
 	total := make([]float64, rows*cols)
 	for i, v := range x64 {
 		if total[i] = v; i >= cols {

@@ -82,6 +82,17 @@ func (m *mutant) GatherAlong(dst, x, index *tensor.Tensor, axis int, accumulate 
 	m.CPU.GatherAlong(dst, x, index, axis, accumulate && !m.has("gatheralong never adds"))
 }
 
+func (m *mutant) ScatterAlong(dst, src, index *tensor.Tensor, axis int, accumulate bool) {
+	m.CPU.ScatterAlong(dst, src, index, axis, accumulate || m.has("scatteralong always adds"))
+}
+
+func (m *mutant) CopyInts(dst, x *tensor.Tensor) {
+	m.CPU.CopyInts(dst, x)
+	if m.has("copyints forgets the last") {
+		dst.Int32s()[dst.Len()-1] = 0
+	}
+}
+
 func (m *mutant) ArgReduce(dst *tensor.Tensor, op tensor.ReduceOp, x *tensor.Tensor) {
 	if m.has("argreduce is of the greatest") {
 		op = tensor.ReduceMax
@@ -165,6 +176,8 @@ func TestSuiteFindsFaults(t *testing.T) {
 		{"gather takes any row", (*suite).gather},
 		{"cumsum never reverse", (*suite).along},
 		{"gatheralong never adds", (*suite).along},
+		{"scatteralong always adds", (*suite).along},
+		{"copyints forgets the last", (*suite).along},
 		{"argreduce is of the greatest", (*suite).order},
 		{"attention is never causal", (*suite).attention},
 		{"attention has no window", (*suite).attention},

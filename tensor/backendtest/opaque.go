@@ -138,10 +138,16 @@ func (b *OpaqueBackend) GatherAlong(dst, x, index *tensor.Tensor, axis int, accu
 	b.cpu.GatherAlong(host(dst), host(x), host(index), axis, accumulate)
 }
 
-// ScatterAddAlong implements tensor.Backend.
-func (b *OpaqueBackend) ScatterAddAlong(dst, src, index *tensor.Tensor, axis int) {
-	b.launch("scatteraddalong")
-	b.cpu.ScatterAddAlong(host(dst), host(src), host(index), axis)
+// ScatterAlong implements tensor.Backend.
+func (b *OpaqueBackend) ScatterAlong(dst, src, index *tensor.Tensor, axis int, accumulate bool) {
+	b.launch("scatteralong")
+	b.cpu.ScatterAlong(host(dst), host(src), host(index), axis, accumulate)
+}
+
+// CopyInts implements tensor.Backend.
+func (b *OpaqueBackend) CopyInts(dst, x *tensor.Tensor) {
+	b.launch("copyints")
+	b.cpu.CopyInts(host(dst), host(x))
 }
 
 // CumSum implements tensor.Backend.

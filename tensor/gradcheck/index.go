@@ -70,10 +70,21 @@ func (backend) GatherAlong(dst, x, index *tensor.Tensor, axis int, accumulate bo
 	})
 }
 
-func (backend) ScatterAddAlong(dst, src, index *tensor.Tensor, axis int) {
+func (backend) ScatterAlong(dst, src, index *tensor.Tensor, axis int, accumulate bool) {
 	to, _ := device(dst)
 	from, _ := device(src)
-	indexed(src, dst, index, axis, func(at, place int) { to.f[place] += from.f[at] })
+	indexed(src, dst, index, axis, func(at, place int) {
+		if !accumulate {
+			to.f[place] = 0
+		}
+		to.f[place] += from.f[at]
+	})
+}
+
+func (backend) CopyInts(dst, x *tensor.Tensor) {
+	to, _ := device(dst)
+	from, _ := device(x)
+	each(x.Shape(), func(index []int) { to.i[place(dst, index)] = from.i[place(x, index)] })
 }
 
 // lines calls f for every line of x along an axis, with the index of its first element.
