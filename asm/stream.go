@@ -97,7 +97,7 @@ func LayerNormBackwardStream(dx, dgamma, dbeta, dy, x, gamma, mean, rstd []float
 }
 
 // CopyStream copies x to dst with streamed stores, whose order only StreamFence
-// determines: other threads see them after it.
+// determines: other threads see them after it. A signalling NaN becomes a quiet one.
 func CopyStream(dst, x []float32) {
 	checkLen("copy", "x", len(x), len(dst))
 	head := min(toWholeLine(dst), len(dst))

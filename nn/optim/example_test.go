@@ -1,8 +1,11 @@
 package optim_test
 
 import (
+	"errors"
 	"fmt"
 	"log"
+	"os"
+	"path/filepath"
 
 	"github.com/marge-go/marge/nn"
 	"github.com/marge-go/marge/nn/optim"
@@ -77,6 +80,35 @@ func ExampleGroup() {
 	// body.bias -0.01
 	// head.weight -0.10
 	// head.bias -0.10
+}
+
+// A training goes on from the files of an earlier one.
+func ExampleSave() {
+	dir, err := os.MkdirTemp("", "example")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	cpu := tensor.NewCPU(0)
+	params := nn.NewLinear(cpu, 4, 2, nil).Parameters(nil, "")
+	opt := optim.NewAdamW(params)
+	for _, p := range params {
+		nn.Constant(p.Grad(), 1)
+	}
+	opt.Step(0.01, 1)
+	err = errors.Join(nn.Save(filepath.Join(dir, "model"), params, 0), optim.Save(filepath.Join(dir, "optimizer"), opt))
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	params = nn.NewLinear(cpu, 4, 2, nil).Parameters(nil, "")
+	opt = optim.NewAdamW(params)
+	_, err = nn.Load(filepath.Join(dir, "model"), params, true)
+	if err := errors.Join(err, optim.Load(filepath.Join(dir, "optimizer"), opt)); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(opt.Steps(), opt.State()[0].Name)
+	// Output: [1 1] m.weight
 }
 
 // The average of a parameter that grows follows it.

@@ -4,15 +4,12 @@ import (
 	"errors"
 	"math"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/marge-go/marge/internal/isatest"
 	"github.com/marge-go/marge/nn"
-	"github.com/marge-go/marge/nn/safetensors"
 	"github.com/marge-go/marge/tensor"
 	"github.com/marge-go/marge/tensor/backendtest"
 )
@@ -61,39 +58,6 @@ func TestLion(t *testing.T) {
 	}
 }
 
-// throughFile saves the state of an optimiser and loads it into another.
-func throughFile(t *testing.T, from, to Optimizer) {
-	path := filepath.Join(t.TempDir(), "optimizer.safetensors")
-	steps := from.Steps()
-	tensors := []safetensors.Tensor{safetensors.Int32("steps", []int{len(steps)}, steps)}
-	for _, s := range from.State() {
-		tensors = append(tensors, safetensors.Float32(s.Name, s.Shape(), s.Float32s()))
-	}
-	out, err := os.Create(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := errors.Join(safetensors.Write(out, tensors, nil), out.Close()); err != nil {
-		t.Fatal(err)
-	}
-	file, err := safetensors.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	steps, err = file.Int32s("steps")
-	if err := errors.Join(err, to.SetSteps(steps)); err != nil {
-		t.Fatal(err)
-	}
-	for _, s := range to.State() {
-		values, err := file.Float32s(s.Name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		s.SetFloat32s(values)
-	}
-}
-
 // Every optimiser goes on from saved state bit by bit.
 func TestResumeAll(t *testing.T) {
 	for name, create := range map[string]func(params []nn.Parameter) Optimizer{
@@ -120,7 +84,13 @@ func TestResumeAll(t *testing.T) {
 				p.SetFloat32s(straight[i].Float32s())
 			}
 			o2 := create(resumed)
-			throughFile(t, o, o2)
+			dir := t.TempDir()
+			if err := errors.Join(Save(dir, o), Load(dir, o2)); err != nil {
+				t.Fatal(err)
+			}
+			if !slices.Equal(o2.Steps(), o.Steps()) {
+				t.Errorf("steps %v, want %v", o2.Steps(), o.Steps())
+			}
 			run(straight, o, 6, 9)
 			run(resumed, o2, 6, 9)
 			for i, p := range straight {
@@ -129,6 +99,65 @@ func TestResumeAll(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// What does not fit changes nothing.
+func TestLoadRefuses(t *testing.T) {
+	trained := NewAdamW(parameters(1))
+	if err := trained.SetSteps([]int32{1, 2, 3}); err != nil {
+		t.Fatal(err)
+	}
+	cpu := trained.State()[0].Backend()
+	save := func(change func(state []nn.Parameter) []nn.Parameter) string {
+		dir := t.TempDir()
+		steps := tensor.FromSlice(cpu, []float32{1, 2, 3}, 3)
+		state := change(append(trained.State(), nn.Parameter{Name: "step", Tensor: steps}))
+		if err := nn.Save(dir, state, 0); err != nil {
+			t.Fatal(err)
+		}
+		return dir
+	}
+	last := func(state []nn.Parameter) *tensor.Tensor { return state[len(state)-1].Tensor }
+	for want, dir := range map[string]string{
+		"model.safetensors": t.TempDir(),
+		`missing ["step"]`:  save(func(state []nn.Parameter) []nn.Parameter { return state[:len(state)-1] }),
+		"1.5 updates": save(func(state []nn.Parameter) []nn.Parameter {
+			last(state).SetFloat32s([]float32{1, 1.5, 3})
+			return state
+		}),
+		"is -1": save(func(state []nn.Parameter) []nn.Parameter {
+			last(state).SetFloat32s([]float32{1, -1, 3})
+			return state
+		}),
+		`missing ["m.`: save(func(state []nn.Parameter) []nn.Parameter { return state[1:] }),
+		"shape [2]": save(func(state []nn.Parameter) []nn.Parameter {
+			state[len(state)-1].Tensor = tensor.Ones(cpu, 2)
+			return state
+		}),
+	} {
+		o := NewAdamW(parameters(1))
+		if err := o.SetSteps([]int32{7, 7, 7}); err != nil {
+			t.Fatal(err)
+		}
+		nn.Constant(o.State()[0].Tensor, 7)
+		if err := Load(dir, o); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want %q in it", err, want)
+		}
+		if v := o.State()[0].Float32s()[0]; v != 7 || !slices.Equal(o.Steps(), []int32{7, 7, 7}) {
+			t.Errorf("%s: the state has changed: %v, steps %v", want, v, o.Steps())
+		}
+	}
+	if err := trained.SetSteps([]int32{1, 1<<24 + 1, 0}); err != nil {
+		t.Fatal(err)
+	}
+	if err := Save(t.TempDir(), trained); err == nil || !strings.Contains(err.Error(), "16777217 updates") {
+		t.Errorf("error %v of too many updates", err)
+	}
+	for _, err := range []error{Save(t.TempDir(), NewAdamW(nil)), Load(t.TempDir(), NewAdamW(nil))} {
+		if err == nil || !strings.Contains(err.Error(), "without parameters") {
+			t.Errorf("error %v of no parameters", err)
+		}
 	}
 }
 
