@@ -43,7 +43,7 @@ type Backend interface {
 	// ScatterAlong sets (adds to) the element of dst at the position of each element of src, but at index along an axis,
 	// in the order of src: of several at one place the last stays. The int32 index is broadcast to src. Any strides.
 	ScatterAlong(dst, src, index *Tensor, axis int, accumulate bool)
-	// CopyInts sets the contiguous int32 tensor dst to x, of equal shape and any strides.
+	// CopyInts sets the contiguous tensor dst, int32 or float32, to the int32 tensor x, of equal shape and any strides.
 	CopyInts(dst, x *Tensor)
 	// CumSum sets (adds) dst to the sums of the elements of x up to each along an axis or, if reverse, from each on,
 	// added up in float64. Any strides; dst can be x.

@@ -216,11 +216,10 @@ func (a *alongArgs) scatterLine(dst, x, id int) {
 // CopyInts implements Backend, on the calling goroutine: ids are few.
 func (c *CPU) CopyInts(dst, x *Tensor) {
 	c.pool.mustBeOpen()
-	to := dst.Int32s()
-	if !equalShapes(dst, x) || x.dtype != Int32 {
+	if !equalShapes(dst, x) || x.dtype != Int32 || !dst.Contiguous() {
 		panic(fmt.Sprintf("copyints: %v from %v", dst, x))
 	}
-	if len(to) == 0 {
+	if dst.Len() == 0 {
 		return
 	}
 	from := x.store.I32[x.offset:]
@@ -228,8 +227,12 @@ func (c *CPU) CopyInts(dst, x *Tensor) {
 	var p position
 	l.init(x.Shape(), []*Tensor{x})
 	l.seek(&p, 0)
-	for i := range to {
-		to[i] = from[p.at[0]]
+	for i := range dst.Len() {
+		if id := from[p.at[0]]; dst.dtype == Int32 {
+			dst.store.I32[dst.offset+i] = id
+		} else {
+			dst.store.F32[dst.offset+i] = float32(id)
+		}
 		l.advance(&p, 1)
 	}
 }

@@ -37,10 +37,8 @@ func broadcastShape(out *Tensor, op string, in []*Tensor) {
 	for i := range rank {
 		shape[i] = 1
 	}
+	mustFloats(op, in...)
 	for _, t := range in {
-		if t.dtype != Float32 {
-			panic(fmt.Sprintf("%s: %v, want float32", op, t))
-		}
 		for i, n := range t.shape[:t.rank] {
 			at := &shape[rank-t.rank+i]
 			switch {

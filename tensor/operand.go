@@ -99,6 +99,15 @@ func (tp *Tape) newRows(x *Tensor, n int) *Tensor {
 	return tp.New(shape[:x.rank]...)
 }
 
+// mustFloats panics unless all tensors are float32.
+func mustFloats(op string, in ...*Tensor) {
+	for _, t := range in {
+		if t.dtype != Float32 {
+			panic(fmt.Sprintf("%s: %v, want float32", op, t))
+		}
+	}
+}
+
 // mustFeatures panics unless t is a float32 tensor [..., n].
 func mustFeatures(op, name string, t *Tensor) {
 	if t == nil || t.dtype != Float32 || t.rank == 0 {

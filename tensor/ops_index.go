@@ -192,6 +192,18 @@ func (tp *Tape) OneHot(index *Tensor, classes int) *Tensor {
 	return out
 }
 
+// ToFloat returns the int32 tensor x as float32, which holds whole numbers up to 2^24
+// exactly: to compare positions and classes, or compute with them. It has no gradient.
+func (tp *Tape) ToFloat(x *Tensor) *Tensor {
+	tp.read("tofloat", x)
+	if x.dtype != Int32 {
+		panic(fmt.Sprintf("tofloat: %v, want int32", x))
+	}
+	out := tp.New(x.Shape()...)
+	tp.backend.CopyInts(out, x)
+	return out
+}
+
 // constant returns a tensor without dimensions.
 func (tp *Tape) constant(value float32) *Tensor {
 	t := tp.New()
@@ -265,6 +277,7 @@ func (tp *Tape) Clamp(x *Tensor, low, high float32) *Tensor {
 // float64.
 func (tp *Tape) CumSum(x *Tensor, axis int) *Tensor {
 	tp.read("cumsum", x)
+	mustFloats("cumsum", x)
 	axis = x.axis("cumsum", axis)
 	out := tp.New(x.Shape()...)
 	tp.backend.CumSum(out, x, axis, false, false)
@@ -283,6 +296,7 @@ func cumSumBackward(tp *Tape, r *record) {
 // Pad returns x with some elements of a value before and after it along an axis.
 func (tp *Tape) Pad(x *Tensor, axis, before, after int, value float32) *Tensor {
 	tp.read("pad", x)
+	mustFloats("pad", x)
 	axis = x.axis("pad", axis)
 	if before < 0 || after < 0 {
 		panic(fmt.Sprintf("pad: %d before and %d after axis %d of %v", before, after, axis, x))
@@ -329,6 +343,7 @@ func (tp *Tape) Repeat(x *Tensor, times ...int) *Tensor {
 
 func (tp *Tape) repeat(x *Tensor, axis, times int) *Tensor {
 	tp.read("repeat", x)
+	mustFloats("repeat", x)
 	shape := x.shape
 	shape[axis] *= times
 	out := tp.New(shape[:x.rank]...)

@@ -332,6 +332,10 @@ func TestViewsOfIds(t *testing.T) {
 			t.Errorf("%s: %v, want %v", name, got, c.want)
 		}
 	}
+	same := tp.Equal(tp.ToFloat(input), tp.ToFloat(tp.Slice(tokens, 1, 0, 1)))
+	if got, want := fmt.Sprint(same.Float32s()), "[1 0 0 0 1 0 0 0]"; got != want {
+		t.Errorf("as numbers: %v, want %v", got, want)
+	}
 	table := Randn(b, 1, 5, 3)
 	column := tp.Squeeze(tp.Slice(tokens, 1, 1, 2), 1)
 	rows := slices.Concat(table.Float32s()[3:6], table.Float32s()[9:12])
@@ -539,6 +543,14 @@ func TestIndexingPanics(t *testing.T) {
 		"indexadd: index int32[2]":           func() { tp.IndexAdd(x, 0, ints(0, 1), tp.New(3, 4)) },
 		"scatter: float32[3 2] to":           func() { tp.Scatter(x, 0, tp.Reshape(ints(0, 1), 1, 2), tp.New(3, 2)) },
 		"scatteradd: float32[3 2] to":        func() { tp.ScatterAdd(x, 0, tp.Reshape(ints(0, 1), 1, 2), tp.New(3, 2)) },
+		"tofloat: float32[3 4], want int32":  func() { tp.ToFloat(x) },
+		"cumsum: int32[2], want float32":     func() { tp.CumSum(ints(0, 1), 0) },
+		"pad: int32[2], want float32":        func() { tp.Pad(ints(0, 1), 0, 1, 1, 0) },
+		"repeat: int32[2], want float32":     func() { tp.Repeat(ints(0, 1), 2) },
+		"expand: int32[2], want float32":     func() { tp.Expand(ints(0, 1), 2, 2) },
+		"concat: int32[2], want float32":     func() { tp.Concat(0, tp.New(1), ints(0, 1)) },
+		"max: int32[2], want float32":        func() { tp.Max(ints(0, 1), false) },
+		"logsumexp: int32[2], want float32":  func() { tp.LogSumExp(ints(0, 1), false) },
 		"topk: 5 of float32[3 4]":            func() { tp.TopK(x, 5) },
 		"argmax: axis 0 of float32[0 4]":     func() { tp.ArgMax(tp.New(0, 4), 0, false) },
 		"argmin: axis -3 of float32[3 4]":    func() { tp.ArgMin(x, -3, false) },

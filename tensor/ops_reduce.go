@@ -23,6 +23,7 @@ var (
 // which have size 1: all axes if none are given. Negative axes count from the
 // end.
 func (tp *Tape) reduced(op string, x *Tensor, axes []int) *Tensor {
+	mustFloats(op, x)
 	shape := x.shape
 	for i := range x.rank {
 		if len(axes) == 0 {

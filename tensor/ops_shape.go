@@ -141,6 +141,7 @@ func (tp *Tape) Unsqueeze(x *Tensor, axis int) *Tensor {
 // Expand returns x broadcast to a shape, a copy in new memory.
 func (tp *Tape) Expand(x *Tensor, shape ...int) *Tensor {
 	tp.read("expand", x)
+	mustFloats("expand", x)
 	out := tp.New(shape...)
 	tp.mapInto(out, exprCopy, false, x)
 	if tp.result(out, x) {
@@ -157,6 +158,7 @@ func (tp *Tape) Concat(axis int, parts ...*Tensor) *Tensor {
 		panic("concat: no tensors")
 	}
 	tp.read("concat", parts...)
+	mustFloats("concat", parts...)
 	axis = parts[0].axis("concat", axis)
 	shape, n := parts[0].shape, 0
 	for _, x := range parts {

@@ -160,13 +160,16 @@ func (s *suite) strided(transposed bool) {
 		copied, middle = tensor.New(s.b, tensor.Int32, cols-2, m), tp.Transpose(middle, 0, 1)
 	}
 	s.b.CopyInts(copied, middle)
+	floats := tensor.New(s.b, tensor.Float32, copied.Shape()...)
+	s.b.CopyInts(floats, middle)
+	numbers := download(floats)
 	for i, got := range s.positions(copied, rows) {
 		row, col := i/(cols-2), i%(cols-2)
 		if transposed {
 			row, col = i%m, i/m
 		}
-		if want := ids[row*cols+1+col]; got != float64(want) {
-			s.Errorf("copyints of a view, transposed %v: [%d] is %v, want %v", transposed, i, got, want)
+		if want := ids[row*cols+1+col]; got != float64(want) || numbers[i] != float32(want) {
+			s.Errorf("copyints of a view, transposed %v: [%d] is %v and %v, want %v", transposed, i, got, numbers[i], want)
 		}
 	}
 	total := make([]float64, rows*cols)

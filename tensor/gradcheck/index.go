@@ -84,7 +84,13 @@ func (backend) ScatterAlong(dst, src, index *tensor.Tensor, axis int, accumulate
 func (backend) CopyInts(dst, x *tensor.Tensor) {
 	to, _ := device(dst)
 	from, _ := device(x)
-	each(x.Shape(), func(index []int) { to.i[place(dst, index)] = from.i[place(x, index)] })
+	each(x.Shape(), func(index []int) {
+		if id := from.i[place(x, index)]; dst.DType() == tensor.Int32 {
+			to.i[place(dst, index)] = id
+		} else {
+			to.f[place(dst, index)] = float64(id)
+		}
+	})
 }
 
 // lines calls f for every line of x along an axis, with the index of its first element.
