@@ -8,12 +8,14 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"log"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -31,18 +33,8 @@ func main() {
 	flag.IntVar(&o.steps, "steps", 0, "updates; 0: as many as -minutes allow")
 	flag.Float64Var(&o.minutes, "minutes", 5, "how long to train")
 	flag.Uint64Var(&o.seed, "seed", 1, "of weights, batches and samples")
-	write := flag.String("write", "", "only write the text to a `file`, for gpt_torch.py")
+	flag.StringVar(&o.write, "write", "", "only write text and first weights to a `folder`, for gpt_torch.py")
 	flag.Parse()
-	if *write != "" {
-		text, err := o.text()
-		if err == nil {
-			err = os.WriteFile(*write, []byte(text), 0o666)
-		}
-		if err != nil {
-			log.Fatal(err)
-		}
-		return
-	}
 	if err := run(os.Stdout, o); err != nil {
 		log.Fatal(err)
 	}
@@ -55,6 +47,7 @@ type options struct {
 	steps                         int
 	minutes                       float64
 	seed                          uint64
+	write                         string
 }
 
 // text returns the text to learn from.
@@ -167,6 +160,10 @@ func run(w io.Writer, o options) error {
 	rng := rand.New(rand.NewPCG(o.seed, 0))
 	m := newGPT(cpu, len(vocabulary), o, rng)
 	fmt.Fprintf(w, "%d characters, %d different ones, %d parameters\n", len(ids), len(vocabulary), nn.Count(m.params))
+	if o.write != "" {
+		err := nn.Save(o.write, m.params, 0)
+		return errors.Join(err, os.WriteFile(filepath.Join(o.write, "text.txt"), []byte(text), 0o666))
+	}
 
 	tape := tensor.NewTape(cpu)
 	train := &batches{text: ids[:cut], state: o.seed}

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/marge-go/marge/attention"
+	"github.com/marge-go/marge/nn"
 	"github.com/marge-go/marge/tensor"
 )
 
@@ -53,6 +54,24 @@ func TestRun(t *testing.T) {
 	if len([]rune(sample)) != o.context+1 || strings.Trim(sample, "the caäs\n") != "" {
 		t.Errorf("sample %q, want %d characters of the text", sample, o.context)
 	}
+	text := o.corpus
+	o.write = filepath.Join(t.TempDir(), "first")
+	if out := train(); strings.Count(out, "\n") != 1 {
+		t.Errorf("-write prints %q", out)
+	}
+	if got, err := os.ReadFile(filepath.Join(o.write, "text.txt")); err != nil || string(got) != read(t, text) {
+		t.Errorf("error %v, the text is written as %.20q", err, got)
+	}
+	m := newGPT(tensor.NewCPU(1), 9, o, rand.New(rand.NewPCG(2, 0)))
+	if _, err := nn.Load(o.write, m.params, true); err != nil {
+		t.Error(err)
+	}
+	want := newGPT(tensor.NewCPU(1), 9, o, rand.New(rand.NewPCG(o.seed, 0)))
+	for i, p := range m.params {
+		if !slices.Equal(p.Float32s(), want.params[i].Float32s()) {
+			t.Errorf("%s is not the first one", p.Name)
+		}
+	}
 	o.corpus = filepath.Join(t.TempDir(), "none")
 	if err := run(&strings.Builder{}, o); err == nil || !strings.Contains(err.Error(), "none") {
 		t.Errorf("error %v of a missing file", err)
@@ -64,6 +83,14 @@ func TestRun(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "5 characters, want more than 160") {
 		t.Errorf("error %v of a short text", err)
 	}
+}
+
+func read(t *testing.T, path string) string {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
 }
 
 // Character by character with caches, the model gives what it does for the whole text.
