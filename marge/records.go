@@ -5,6 +5,7 @@ package marge
 type Pair struct {
 	Source, Target         string
 	SourceLang, TargetLang string
+	Where                  string // place of the record, such as file and line, for errors; may be empty
 }
 
 // Labeled is a text, or two that are to be compared, with its class.
@@ -13,6 +14,7 @@ type Labeled struct {
 	Other string // the second of two texts, or ""
 	Lang  string // BCP 47
 	Label string
+	Where string // as that of Pair
 }
 
 // Question is a question about a context that holds its answer.
@@ -22,6 +24,7 @@ type Question struct {
 	Question string
 	Context  string
 	Answers  []Answer // those that count as right; at least one in training
+	Where    string   // as that of Pair
 }
 
 // Answer is a part of a context.
