@@ -40,6 +40,13 @@ type Config struct {
 	Dropout               float32 `json:"dropout"`
 	AttentionDropout      float32 `json:"attention_dropout"`
 
+	// Labels are the classes that the head for classification tells apart; none:
+	// the model has no such head. AnswerTokens is the length, in tokens, of the
+	// longest answer that the head for span extraction marks; 0: there is none.
+	// [FineTune] sets both.
+	Labels       Labels `json:"id2label,omitempty"`
+	AnswerTokens int    `json:"max_answer_tokens,omitempty"`
+
 	// Seed determines the random weights of New.
 	Seed uint64 `json:"-"`
 	// Backend is where the model computes; nil means the processor, with all
@@ -143,6 +150,7 @@ func (c *Config) Validate() error {
 		{"decoder_attention_heads", c.DecoderAttentionHeads, 1},
 		{"max_position_embeddings", c.MaxPositionEmbeddings, 3},
 		{"retrieval_dim", c.RetrievalDim, 0},
+		{"max_answer_tokens", c.AnswerTokens, 0},
 	} {
 		if f.value < f.min || f.value > maxDimension {
 			return fmt.Errorf("config: %s is %d, want %d to %d", f.key, f.value, f.min, maxDimension)
@@ -168,6 +176,9 @@ func (c *Config) Validate() error {
 	}
 	if !(c.Dropout >= 0 && c.Dropout < 1) || !(c.AttentionDropout >= 0 && c.AttentionDropout < 1) {
 		return fmt.Errorf("config: dropout %v and attention_dropout %v, want [0, 1)", c.Dropout, c.AttentionDropout)
+	}
+	if err := c.Labels.validate(); err != nil {
+		return fmt.Errorf("config: id2label: %w", err)
 	}
 	if n := c.paramCount(); n > maxParameters {
 		return fmt.Errorf("config: the sizes make %.0f parameters, more than %d", n, maxParameters)

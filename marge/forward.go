@@ -21,6 +21,8 @@ type Batch struct {
 	// Own lists [target, evidence] pairs that are hidden from each other: a
 	// target never sees its own copy (arXiv:2006.15020, section 2.3).
 	Own [][2]int `json:"own"`
+
+	examples []example // of a fine-tuning: what makes up each evidence document and its target
 }
 
 // Validate tells what is wrong with a batch for a model of the given size.
@@ -191,16 +193,22 @@ type forwardOptions struct {
 func (m *Model) forward(tp *tensor.Tape, b *Batch, o forwardOptions) Forward {
 	f, bias, z := m.evidence(tp, b, o.detachRelevance)
 	in := packDecoder(tp, b)
-	var wanted []int32
-	for _, t := range b.Targets {
-		wanted = append(append(wanted, t...), tokenizer.EOS)
-	}
+	wanted := wantedTokens(b)
 	if o.scale == 0 {
 		o.scale = 1 / float32(len(wanted))
 	}
 	hidden := m.decode(tp, in, z, bias, o.attended)
 	loss, nll := tp.CrossEntropy(hidden, m.shared.Weight, tp.Ints(wanted), 0, o.scale)
 	return Forward{Loss: loss, NLL: nll, Relevance: f, Offsets: in.offsets}
+}
+
+// wantedTokens returns what the decoder is to predict: the targets' tokens, and an
+// </s> after each.
+func wantedTokens(b *Batch) (wanted []int32) {
+	for _, t := range b.Targets {
+		wanted = append(append(wanted, t...), tokenizer.EOS)
+	}
+	return wanted
 }
 
 // evidence returns the evidence of a batch as each decoder layer sees it, the

@@ -148,11 +148,14 @@ func (o *loopOptions) record(more map[string]string) map[string]string {
 type loop struct {
 	o      *loopOptions
 	m      *Model
+	params []nn.Parameter // of the model: those that are trained
 	phases []phase
 	opt    *optim.AdamW
-	tape   *tensor.Tape
-	sum    gradientSum
-	losses []*tensor.Tensor // of the batches of an update; they stay where the backend has them until all are made
+	// development, if not nil, measures the model and may end the training.
+	development *development
+	tape        *tensor.Tape
+	sum         gradientSum
+	losses      []*tensor.Tensor // of the batches of an update; they stay where the backend has them until all are made
 
 	step    int
 	tokens  int64
@@ -165,9 +168,11 @@ type loop struct {
 // recentLosses is how many updates PretrainStats.Loss is the mean of.
 const recentLosses = 100
 
-func newLoop(m *Model, o *loopOptions, phases ...phase) *loop {
-	l := &loop{o: o, m: m, phases: phases, opt: optim.NewAdamW(m.params, o.Groups...), tape: tensor.NewTape(m.backend)}
-	l.sum.params = m.params
+// newLoop returns a training of some parameters of a model.
+func newLoop(m *Model, params []nn.Parameter, o *loopOptions, phases ...phase) *loop {
+	l := &loop{o: o, m: m, params: params, phases: phases, tape: tensor.NewTape(m.backend)}
+	l.opt = optim.NewAdamW(params, o.Groups...)
+	l.sum.params = params
 	l.opt.WeightDecay = float32(max(o.WeightDecay, 0))
 	return l
 }
@@ -175,6 +180,10 @@ func newLoop(m *Model, o *loopOptions, phases ...phase) *loop {
 // run trains from where the loop is to the end. An error leaves a checkpoint
 // unless there is nothing new to save or the parameters are at fault.
 func (l *loop) run(ctx context.Context) error {
+	// An earlier run may have been stopped while it was measuring.
+	if err := l.measure(ctx); err != nil {
+		return fmt.Errorf("stopped after step %d: %w", l.step, err)
+	}
 	for l.progress() < 1 {
 		err := ctx.Err()
 		var metrics Metrics
@@ -187,8 +196,12 @@ func (l *loop) run(ctx context.Context) error {
 		if errors.As(err, &bad) {
 			return err
 		}
+		if err == nil {
+			err = l.measure(ctx)
+		}
 		if err == nil && l.o.OnStep != nil {
 			metrics.Beta, metrics.Elapsed, metrics.Progress = float64(l.m.Beta()), l.elapsed, l.progress()
+			metrics.Development = l.development.news()
 			err = l.o.OnStep(metrics)
 		}
 		if err != nil {
@@ -220,7 +233,7 @@ func (l *loop) update(ctx context.Context) (Metrics, error) {
 	metrics := Metrics{Step: l.step + 1, LR: l.learningRate()}
 	weight, tokens := 0, 0
 	for replica := range l.o.Replicas {
-		nn.ZeroGrad(l.m.params)
+		nn.ZeroGrad(l.params)
 		first := replica * l.o.Accumulate
 		for i := first; i < min(first+l.o.Accumulate, len(batches)); i++ {
 			if err := ctx.Err(); err != nil {
@@ -241,7 +254,7 @@ func (l *loop) update(ctx context.Context) (Metrics, error) {
 		return Metrics{}, err
 	}
 	metrics.Distill /= float64(max(metrics.Targets, 1))
-	norm, err := optim.GradNorm(l.m.params)
+	norm, err := optim.GradNorm(l.params)
 	if err != nil {
 		return Metrics{}, l.failed(p.source, batches[0], err)
 	}
@@ -290,9 +303,19 @@ func (l *loop) meanLoss(s source, batches []*Batch, weight int) (float64, error)
 	return sum / float64(weight), nil
 }
 
+// meanRecent returns the mean loss of the last updates.
+func (l *loop) meanRecent() (mean float64) {
+	for _, loss := range l.recent {
+		mean += loss / float64(len(l.recent))
+	}
+	return mean
+}
+
 // progress returns the share of the training that is done.
 func (l *loop) progress() float64 {
 	switch {
+	case l.development.enough():
+		return 1
 	case l.o.Steps > 0:
 		return min(1, float64(l.step)/float64(l.o.Steps))
 	case l.o.TargetTokens > 0:
@@ -318,6 +341,7 @@ const (
 	passStream
 	dropoutStream
 	contrastStream
+	headStream
 )
 
 // random returns the generator number n of a stream.

@@ -37,6 +37,8 @@ type loopState struct {
 	// configuration, and fingerprints of corpus and tokenizer.
 	Settings map[string]string `json:"settings"`
 	Source   json.RawMessage   `json:"source"` // its place
+	// Development is what has been measured on development data, if any is.
+	Development *developmentState `json:"development,omitempty"`
 }
 
 // settings adds the model to what the loop's result depends on.
@@ -68,6 +70,8 @@ func (l *loop) save() error {
 	}
 	steps := l.opt.Steps()
 	tensors = append(tensors, safetensors.Int32(stepsTensor, []int{len(steps)}, steps))
+	development, best := l.development.place()
+	tensors = append(tensors, best...)
 	path, warnings, err := checkpoint.Write(l.o.Dir, l.step, l.o.KeepCheckpoints, func(dir *checkpoint.Dir) error {
 		if err := l.m.save(dir); err != nil {
 			return err
@@ -81,7 +85,7 @@ func (l *loop) save() error {
 			e.SetIndent("", "  ")
 			return e.Encode(loopState{
 				Step: l.step, TargetTokens: l.tokens, ElapsedNS: int64(l.elapsed), Losses: l.recent,
-				Settings: settings, Source: source,
+				Settings: settings, Source: source, Development: development,
 			})
 		})
 	})
@@ -171,7 +175,11 @@ func (l *loop) restore(path string, step int) error {
 			return nil, err
 		}
 		names, err := l.lastSource().restore(s.Source, s.Step, f)
-		return append(names, stepsTensor), err
+		if err != nil {
+			return nil, err
+		}
+		best, err := l.development.restore(s.Development, s.Step, f)
+		return append(append(names, best...), stepsTensor), err
 	})
 	if err != nil {
 		return err

@@ -5,8 +5,9 @@
 // relevance of a retrieved document biases the attention of the decoder, so
 // that learning to reconstruct is learning to retrieve.
 //
-// [New] makes a model with random weights, [Pretrain] trains it, [Load] reads
-// one back. [Model.Retrieve] and [Model.Generate] use it.
+// [New] makes a model with random weights, [Pretrain] trains it, [FineTune]
+// trains it for a task, [Load] reads one back. [Model.Retrieve],
+// [Model.Generate], [Model.Classify] and [Model.Answer] use it.
 package marge
 
 import (
@@ -38,6 +39,7 @@ type Model struct {
 	encoder encoder
 	decoder decoder
 	beta    *tensor.Tensor // [1]
+	heads   heads
 	params  []nn.Parameter
 	tapes   sync.Pool // of inference tapes not in use
 }
@@ -149,6 +151,7 @@ func build(c Config) (*Model, error) {
 	for range c.DecoderLayers {
 		m.decoder.layers = append(m.decoder.layers, newDecoderLayer(&c))
 	}
+	m.heads = newHeads(b, &c)
 	m.params = m.parameters()
 	return m, nil
 }
@@ -171,7 +174,7 @@ func (m *Model) parameters() []nn.Parameter {
 	for i, l := range m.decoder.layers {
 		list = l.Parameters(list, fmt.Sprintf("decoder.layers.%d.", i))
 	}
-	return append(list, nn.Parameter{Name: "beta", Tensor: m.beta})
+	return m.heads.parameters(append(list, nn.Parameter{Name: "beta", Tensor: m.beta}))
 }
 
 // retrievalParameters lists the parameters of g but for the token embeddings,

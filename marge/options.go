@@ -150,6 +150,8 @@ type Metrics struct {
 	TargetTokens int64   // predicted tokens since the start of training
 	Elapsed      time.Duration
 	Progress     float64 // share of the training that is done
+	// Development is what FineTune has measured after this update, or nil.
+	Development *Evaluation
 }
 
 // PretrainStats describes a training as a whole.

@@ -38,10 +38,8 @@ func Pretrain(ctx context.Context, m *Model, store *corpus.Store, o PretrainOpti
 	defer release()
 	err = l.run(ctx)
 	stats = PretrainStats{
-		Steps: l.step, TargetTokens: l.tokens, Elapsed: l.elapsed, Indexes: links.indexes, Checkpoint: l.saved,
-	}
-	for _, loss := range l.recent {
-		stats.Loss += loss / float64(len(l.recent))
+		Steps: l.step, TargetTokens: l.tokens, Elapsed: l.elapsed, Loss: l.meanRecent(), Indexes: links.indexes,
+		Checkpoint: l.saved,
 	}
 	return stats, err
 }
@@ -71,7 +69,7 @@ func newPretraining(m *Model, store *corpus.Store, o PretrainOptions) (*loop, *r
 			return o.OnStep(metrics)
 		}
 	}
-	return newLoop(m, &lo,
+	return newLoop(m, m.params, &lo,
 		phase{&crops{m: m, o: &o, store: store}, &contrast{m}, o.ContrastiveSteps},
 		phase{links, &reconstruction{m, o.DetachRelevance, o.DistillWeight}, math.MaxInt},
 	), links, nil

@@ -31,7 +31,8 @@ type Options struct {
 }
 
 // Monitor keeps a log of a training and probes the model on schedule. Its
-// OnStep and OnIndex are for marge.PretrainOptions.
+// OnStep and OnIndex are for marge.PretrainOptions, OnStep for
+// marge.FineTuneOptions too.
 type Monitor struct {
 	ctx   context.Context
 	m     *marge.Model
@@ -130,12 +131,16 @@ func (p *Monitor) OnStep(m marge.Metrics) error {
 
 	end := m.Progress >= 1
 	probe := p.o.Heldout != nil && (m.Step == 1 || part >= p.due || end)
-	if !probe && !end && p.links == nil && p.fault == "" && m.Step%p.o.LogEvery != 0 {
+	told := p.links != nil || p.fault != "" || m.Development != nil
+	if !probe && !end && !told && m.Step%p.o.LogEvery != 0 {
 		return nil
 	}
 	r := &Record{Step: m.Step, TargetTokens: m.TargetTokens, Seconds: m.Elapsed.Seconds()}
 	r.Links, r.Warning = p.links, p.fault
 	p.links, p.fault = nil, ""
+	if m.Development != nil {
+		r.Development = m.Development.Scores
+	}
 	if probe || end || m.Step%p.o.LogEvery == 0 {
 		r.Train = p.train(m)
 	}

@@ -213,6 +213,54 @@ func TestMonitor(t *testing.T) {
 	}
 }
 
+// A fine-tuning is monitored as a pre-training is: what is measured on its
+// development data is a record of its own, and an event.
+func TestMonitorFineTune(t *testing.T) {
+	f := newFixture(t)
+	m := f.model(t)
+	dir := t.TempDir()
+	p, err := NewMonitor(context.Background(), m, Options{Dir: dir, LogEvery: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []marge.Labeled
+	for event := range 12 {
+		list = append(list, marge.Labeled{Text: account(event, "de").Text, Lang: "de", Label: "de"},
+			marge.Labeled{Text: account(event, "fr").Text, Lang: "de", Label: "fr"})
+	}
+	_, err = marge.FineTune(context.Background(), m, marge.Classification{Train: list, Dev: list[:8]}, marge.FineTuneOptions{
+		Steps: 10, EvaluateEvery: 3, OnStep: p.OnStep, Dir: dir,
+	})
+	if err := errors.Join(err, p.Close()); err != nil {
+		t.Fatal(err)
+	}
+	records, err := ReadRecords(filepath.Join(dir, LogName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var steps, measured, train []int
+	for _, r := range records {
+		steps = append(steps, r.Step)
+		if r.Development != nil {
+			measured = append(measured, r.Step)
+			if r.Development["loss"] <= 0 || len(r.Development) != 2 {
+				t.Errorf("step %d: %v", r.Step, r.Development)
+			}
+		}
+		if r.Train != nil {
+			train = append(train, r.Step)
+		}
+	}
+	if !slices.Equal(steps, []int{3, 4, 6, 8, 9, 10}) || !slices.Equal(measured, []int{3, 6, 9, 10}) ||
+		!slices.Equal(train, []int{4, 8, 10}) {
+		t.Errorf("records %v, measured at %v, training at %v", steps, measured, train)
+	}
+	events, err := os.ReadFile(eventFiles(t, dir)[0])
+	if err != nil || !bytes.Contains(events, []byte("development/accuracy")) {
+		t.Errorf("no event of the accuracy, error %v", err)
+	}
+}
+
 func TestMonitorErrors(t *testing.T) {
 	for _, o := range []Options{{}, {Dir: "x", LogEvery: -1}, {Dir: "x", Probes: -1}} {
 		if _, err := NewMonitor(context.Background(), nil, o); err == nil {

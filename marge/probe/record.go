@@ -14,6 +14,9 @@ type Record struct {
 	Train        *Train       `json:"train,omitempty"`
 	Links        *Links       `json:"links,omitempty"`
 	Heldout      *Measurement `json:"heldout,omitempty"`
+	// Development has the scores of a fine-tuning on its development data, see
+	// marge.Evaluation.
+	Development map[string]float64 `json:"development,omitempty"`
 	// Warning tells what has gone wrong with the training or its log, if
 	// anything has.
 	Warning string `json:"warning,omitempty"`

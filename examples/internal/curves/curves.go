@@ -104,6 +104,16 @@ func links(name string, get func(*probe.Links) *float64) curve {
 	}}
 }
 
+func development(name, score string) curve {
+	return curve{name, func(r *probe.Record) *float64 {
+		v, ok := r.Development[score]
+		if !ok {
+			return nil
+		}
+		return &v
+	}}
+}
+
 // panels are the plots of a figure, over target tokens.
 var panels = []struct {
 	title  string
@@ -115,6 +125,11 @@ var panels = []struct {
 		heldout("translations", func(h *probe.Measurement) float64 { return h.Loss.Oracle }),
 		heldout("random evidence", func(h *probe.Measurement) float64 { return h.Loss.Random }),
 		heldout("no evidence", func(h *probe.Measurement) float64 { return h.Loss.None }),
+		development("development data", "loss"),
+	}},
+	{"development data", []curve{
+		development("accuracy", "accuracy"), development("exact match", "exact_match"), development("F1", "f1"),
+		development("score", "score"),
 	}},
 	{"retrieval of translations", []curve{
 		heldout("P@1", func(h *probe.Measurement) float64 { return h.P1 }),

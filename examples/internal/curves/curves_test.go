@@ -25,6 +25,7 @@ func TestDraw(t *testing.T) {
 			r.Train = &probe.Train{Loss: 5 - float64(step), Beta: 6}
 			if step == 1 {
 				r.Links = &probe.Links{CrossShare: 0.5}
+				r.Development = map[string]float64{"loss": 2, "accuracy": 0.5}
 				r.Heldout = &probe.Measurement{P1: 0.25, RelevanceAligned: probe.NewHistogram([]float32{0.5, 0.6})}
 			}
 			if err := log.Append(r); err != nil {
@@ -47,7 +48,7 @@ func TestDraw(t *testing.T) {
 		return string(data)
 	}
 	one := svg(filepath.Join(runs[0], probe.LogName))
-	titles := []string{"loss, nats per token", "retrieval of translations", "beta", "relevance at the end"}
+	titles := []string{"loss, nats per token", "retrieval of translations", "beta", "relevance at the end", ">accuracy<"}
 	for _, want := range append(titles, ">training<") {
 		if !strings.Contains(one, want) {
 			t.Errorf("the figure lacks %q", want)
