@@ -212,7 +212,7 @@ func newFineTuning(m *Model, task Task, data *taskData, o *FineTuneOptions) (
 	l := newLoop(m, params, &lo, phase{batches, task.objective(m, float32(o.LabelSmoothing)), math.MaxInt})
 	if len(data.dev) == 0 && o.Score == nil {
 		if o.Patience > 0 || o.EvaluateEvery > 0 {
-			return nil, nil, errors.New("Patience and EvaluateEvery need development data, or a Score")
+			return nil, nil, errors.New("option Patience or EvaluateEvery without development data or a Score")
 		}
 		return l, batches, nil
 	}
