@@ -43,7 +43,8 @@ type Config struct {
 	// Labels are the classes that the head for classification tells apart; none:
 	// the model has no such head. AnswerTokens is the length, in tokens, of the
 	// longest answer that the head for span extraction marks; 0: there is none.
-	// [FineTune] sets both.
+	// [FineTune] sets both, the length so that one training answer in a hundred may
+	// be longer.
 	Labels       Labels `json:"id2label,omitempty"`
 	AnswerTokens int    `json:"max_answer_tokens,omitempty"`
 

@@ -103,6 +103,7 @@ type FineTuneStats struct {
 func (s FineTuneStats) String() string {
 	text := fmt.Sprintf("%d updates, %d target tokens in %v: loss %.3f nats", s.Steps, s.TargetTokens,
 		s.Elapsed.Round(time.Second), s.Loss)
+	text += fmt.Sprintf(", batches %.0f%% full", 100*s.Packing)
 	if s.Best != nil {
 		text += fmt.Sprintf(", best after update %d: %v", s.Best.Step, s.Best)
 	}

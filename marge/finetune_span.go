@@ -36,7 +36,7 @@ func (s SpanExtraction) read(ctx context.Context, m *Model) (*taskData, error) {
 		return nil, err
 	}
 	where := func(q *Question) string { return q.Where }
-	return readAll(ctx, s.Train, s.Dev, where, func(q *Question) ([]example, bool, error) {
+	data, err := readAll(ctx, s.Train, s.Dev, where, func(q *Question) ([]example, bool, error) {
 		windows, offsets, cut, err := r.question(q)
 		if err != nil {
 			return nil, false, err
@@ -61,6 +61,15 @@ func (s SpanExtraction) read(ctx context.Context, m *Model) (*taskData, error) {
 		}
 		return windows, cut, nil
 	})
+	if err != nil {
+		return nil, err
+	}
+	var answers [][]Answer
+	for _, q := range s.Dev {
+		answers = append(answers, q.Answers)
+	}
+	data.more = answers
+	return data, nil
 }
 
 // bytes returns where answer i lies in the context, in bytes.
@@ -125,11 +134,14 @@ func (r *reader) question(q *Question) (windows []example, offsets []int, cut bo
 func (e *example) answered() bool { return e.context == 0 || e.wanted[0] > 0 }
 
 func (SpanExtraction) config(c Config, data *taskData) Config {
+	var lengths []int
 	for _, e := range data.train {
 		if e.answered() {
-			c.AnswerTokens = max(c.AnswerTokens, int(e.wanted[1]-e.wanted[0])+1)
+			lengths = append(lengths, int(e.wanted[1]-e.wanted[0])+1)
 		}
 	}
+	slices.Sort(lengths)
+	c.AnswerTokens = max(c.AnswerTokens, lengths[(len(lengths)*99-1)/100])
 	return c
 }
 

@@ -60,6 +60,7 @@ func newBatch(examples []example) *Batch {
 type taskData struct {
 	train, dev   []example
 	cut, dropped int                     // training records
+	more         any                     // what else the scores of dev depend on
 	name         func(record int) string // of a training record
 }
 
@@ -78,6 +79,7 @@ func (d *taskData) fingerprint() string {
 			h.Write(buf)
 		}
 	}
+	fmt.Fprintln(h, d.more)
 	return hex.EncodeToString(h.Sum(nil))
 }
 

@@ -414,6 +414,36 @@ func TestFineTuneRefusesAnotherRun(t *testing.T) {
 	}
 }
 
+// The data of a training are all that its result depends on.
+func TestFingerprint(t *testing.T) {
+	m := taskModel(t, nil)
+	print := func(task Task) string {
+		data, err := task.read(context.Background(), m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return data.fingerprint()
+	}
+	seen := map[string]bool{}
+	for _, task := range []Task{
+		SequenceToSequence{Train: pairs(1, 3)}, SequenceToSequence{Train: pairs(2, 3)},
+		SequenceToSequence{Train: pairs(1, 2), Dev: pairs(1, 3)[2:]},
+		Classification{Train: labeled(1, 20)}, Classification{Train: labeled(1, 20), Labels: []string{"without", "with"}},
+		SpanExtraction{Train: questions(1, 2, 3)}, SpanExtraction{Train: questions(1, 2, 3), Dev: questions(1, 2, 3)},
+	} {
+		if f := print(task); seen[f] || f != print(task) {
+			t.Errorf("%+v has the fingerprint of other data", task)
+		} else {
+			seen[f] = true
+		}
+	}
+	dev := questions(1, 2, 3)
+	dev[1].Answers = append(dev[1].Answers, Answer{dev[1].Context[:3], 0})
+	if seen[print(SpanExtraction{Train: questions(1, 2, 3), Dev: dev})] {
+		t.Error("one more answer that counts as right leaves the fingerprint")
+	}
+}
+
 func TestFineTuneSameBits(t *testing.T) {
 	for name, task := range tasks() {
 		type result struct {

@@ -172,6 +172,24 @@ func TestHeadGradients(t *testing.T) {
 	}
 }
 
+// The head for classification is that of BART.
+func TestClassHead(t *testing.T) {
+	cpu := tensor.NewCPU(1)
+	h := newHeads(cpu, &Config{DModel: 2, Labels: Labels{"a", "b"}}).class
+	for _, l := range []*nn.Linear{h.dense, h.out} {
+		nn.AddIdentity(l.Weight, 1)
+		nn.Constant(l.Bias, 0.25)
+	}
+	tp := tensor.NewTape(cpu)
+	tp.Reset(tensor.Inference, 0)
+	got := valuesOf(h.forward(tp, tp.Floats([]float32{0.5, -2}, 1, 2), 0))
+	for i, x := range []float64{0.5, -2} {
+		if want := math.Tanh(x+0.25) + 0.25; math.Abs(float64(got[i])-want) > 1e-6 {
+			t.Errorf("%v, want tanh(x + 1/4) + 1/4 of %v", got, x)
+		}
+	}
+}
+
 // An input that is read together with others is read as it is alone: with the
 // relevance of its only document, as the paper has it.
 func TestDecodeEach(t *testing.T) {
@@ -280,6 +298,24 @@ func TestAnswerOffsets(t *testing.T) {
 	if a := spanOf(t, m.Tokenizer, text, blank, len(m.Tokenizer.Encode(text))-1, 9); strings.TrimSpace(a.Text) != a.Text ||
 		a.Text == "" {
 		t.Errorf("white space begins an answer: %+v", a)
+	}
+}
+
+// Answers are as long as 99 of 100 are in training.
+func TestAnswerTokens(t *testing.T) {
+	data := &taskData{train: []example{{context: 1}}} // without an answer
+	for i := range 200 {
+		data.train = append(data.train, example{context: 1, wanted: [2]int32{5, 5 + int32(i)}})
+	}
+	if c := (SpanExtraction{}).config(Config{}, data); c.AnswerTokens != 198 {
+		t.Errorf("answers of %d tokens, want 198", c.AnswerTokens)
+	}
+	if c := (SpanExtraction{}).config(Config{AnswerTokens: 300}, data); c.AnswerTokens != 300 {
+		t.Errorf("answers of %d tokens, fewer than before", c.AnswerTokens)
+	}
+	data.train = data.train[:2]
+	if c := (SpanExtraction{}).config(Config{}, data); c.AnswerTokens != 1 {
+		t.Errorf("answers of %d tokens, want 1", c.AnswerTokens)
 	}
 }
 
