@@ -172,6 +172,46 @@ func TestHeadGradients(t *testing.T) {
 	}
 }
 
+// New heads have random weights by the seed, and every layer the dropout.
+func TestAdapt(t *testing.T) {
+	weightsOf := func(seed uint64) []float32 {
+		m := taskModel(t, nil)
+		c := m.Config
+		c.Labels, c.AnswerTokens, c.Dropout = Labels{"a", "b"}, 3, 0.5
+		undo, err := m.adapt(c, seed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dropouts := func(want float32) {
+			layers := slices.Concat(m.encoder.layers, m.decoder.base)
+			for _, l := range m.decoder.layers {
+				layers = append(layers, &l.encoderLayer)
+			}
+			for i, l := range layers {
+				if l.dropout != want || m.Config.Dropout != want {
+					t.Errorf("dropout of layer %d is %v, of the model %v, want %v", i, l.dropout, m.Config.Dropout, want)
+				}
+			}
+		}
+		dropouts(0.5)
+		var all []float32
+		for _, w := range []*tensor.Tensor{m.heads.class.dense.Weight, m.heads.class.out.Weight, m.heads.span.Weight} {
+			all = append(all, w.Float32s()...)
+		}
+		n := len(m.params)
+		undo()
+		dropouts(0)
+		if m.heads != (heads{}) || len(m.params) != n-6 || m.Config.Labels != nil || m.Config.AnswerTokens != 0 {
+			t.Errorf("undone: heads %v, %d of %d parameters", m.heads, len(m.params), n)
+		}
+		return all
+	}
+	first := weightsOf(1)
+	if slices.Contains(first, 0) || !slices.Equal(first, weightsOf(1)) || slices.Equal(first, weightsOf(2)) {
+		t.Error("the weights of new heads are not random by the seed")
+	}
+}
+
 // The head for classification is that of BART.
 func TestClassHead(t *testing.T) {
 	cpu := tensor.NewCPU(1)

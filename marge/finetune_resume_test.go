@@ -1,0 +1,221 @@
+package marge
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/marge-go/marge/marge/checkpoint"
+)
+
+// resumable is a training with measurements, of which the best is not the last,
+// and with several batches of an update.
+func resumable(dir string) FineTuneOptions {
+	o := taskOptions(20)
+	o.Accumulate, o.Replicas, o.EvaluateEvery, o.LearningRate = 2, 2, 3, 1e-2
+	o.Frozen, o.Dropout = []string{"decoder.base_layers.*"}, 0.1
+	o.Dir, o.CheckpointEvery, o.Resume = dir, 4, dir != ""
+	o.BatchTokens = 100
+	return o
+}
+
+func TestFineTuneResume(t *testing.T) {
+	for name, task := range tasks() {
+		want, stats := mustFineTune(t, task, resumable(""))
+		dir := t.TempDir()
+		stop := errors.New("enough")
+		for _, at := range []int{1, 9, 14} {
+			o := resumable(dir)
+			o.OnStep = func(m Metrics) error {
+				if m.Step == at {
+					return stop
+				}
+				return nil
+			}
+			if _, s, err := fineTune(t, task, o); !errors.Is(err, stop) || s.Steps != at {
+				t.Fatalf("%s: stopped at %d: %d steps, error %v", name, at, s.Steps, err)
+			}
+		}
+		got, again := mustFineTune(t, task, resumable(dir))
+		if !bytes.Equal(weights(got), weights(want)) {
+			t.Errorf("%s: a resumed training ends with other parameters", name)
+		}
+		if again.Best.Step != stats.Best.Step || again.Best.String() != stats.Best.String() || again.Loss != stats.Loss {
+			t.Errorf("%s: resumed: best %+v, loss %v, want %+v, %v", name, again.Best, again.Loss, stats.Best, stats.Loss)
+		}
+		// The directory holds what was chosen.
+		loaded, err := Load(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(weights(loaded), weights(want)) {
+			t.Errorf("%s: the directory has another model", name)
+		}
+		// Once more, nothing is left to do, also for a model that has the head.
+		if s, err := FineTune(context.Background(), loaded, task, resumable(dir)); err != nil || s.Steps != 20 ||
+			!bytes.Equal(weights(loaded), weights(want)) {
+			t.Errorf("%s: finished: %+v, error %v", name, s, err)
+		}
+	}
+}
+
+// A training that is stopped during a measurement makes it when it is resumed.
+func TestResumeDuringMeasurement(t *testing.T) {
+	score := func(ctx context.Context, m *Model) (float64, error) {
+		return -float64(m.shared.Weight.Float32s()[7]), nil
+	}
+	o := resumable("")
+	o.Score = score
+	task := SequenceToSequence{Train: pairs(1, 100)}
+	want, stats := mustFineTune(t, task, o)
+	o = resumable(t.TempDir())
+	stop := errors.New("enough")
+	o.Score = func(ctx context.Context, m *Model) (float64, error) { return 0, stop }
+	if _, s, err := fineTune(t, task, o); !errors.Is(err, stop) || s.Steps != 3 {
+		t.Fatalf("%d steps, error %v", s.Steps, err)
+	}
+	o.Score = score
+	var told []int
+	o.OnStep = func(m Metrics) error {
+		if m.Development != nil {
+			told = append(told, m.Development.Step)
+		}
+		return nil
+	}
+	got, again := mustFineTune(t, task, o)
+	if !bytes.Equal(weights(got), weights(want)) || again.Best.Step != stats.Best.Step {
+		t.Errorf("another result: best %+v, want %+v", again.Best, stats.Best)
+	}
+	if !slices.Equal(told, []int{3, 6, 9, 12, 15, 18, 20}) {
+		t.Errorf("measurements of steps %v are told", told)
+	}
+}
+
+func noScore(context.Context, *Model) (float64, error) { return 0, nil }
+
+func TestFineTuneRefusesAnotherRun(t *testing.T) {
+	dir := t.TempDir()
+	task := Classification{Train: labeled(1, 50), Dev: labeled(2, 5)}
+	mustFineTune(t, task, resumable(dir))
+	for want, change := range map[string]func(o *FineTuneOptions, task *Classification){
+		"data was ":                  func(_ *FineTuneOptions, task *Classification) { task.Train[3].Label = "with" },
+		"Frozen was ":                func(o *FineTuneOptions, _ *Classification) { o.Frozen = nil },
+		"LabelSmoothing was 0 and":   func(o *FineTuneOptions, _ *Classification) { o.LabelSmoothing = 0.1 },
+		"chosen by was accuracy and": func(o *FineTuneOptions, _ *Classification) { o.Score = noScore },
+		"config was ":                func(o *FineTuneOptions, _ *Classification) { o.Dropout = 0.5 },
+		"set Resume to go on":        func(o *FineTuneOptions, _ *Classification) { o.Resume = false },
+	} {
+		o, changed := resumable(dir), Classification{Train: labeled(1, 50), Dev: labeled(2, 5)}
+		change(&o, &changed)
+		m, _, err := fineTune(t, changed, o)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: error %v", want, err)
+		}
+		if m.heads.class != nil || m.Config.Labels != nil || m.Config.Dropout != 0 {
+			t.Errorf("%q: the model has changed", want)
+		}
+	}
+}
+
+func TestCancelledFineTuneLeavesACheckpoint(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	o := resumable(t.TempDir())
+	o.OnStep = func(m Metrics) error {
+		if m.Step == 5 {
+			cancel()
+		}
+		return nil
+	}
+	m := taskModel(t, nil)
+	stats, err := FineTune(ctx, m, tasks()["span"], o)
+	if !errors.Is(err, context.Canceled) || stats.Steps != 5 {
+		t.Fatalf("%d steps, error %v", stats.Steps, err)
+	}
+	if err := checkpoint.Verify(stats.Checkpoint); err != nil {
+		t.Error(err)
+	}
+	if loaded, err := Load(o.Dir); err != nil || !bytes.Equal(weights(loaded), weights(m)) {
+		t.Errorf("the directory has another model, error %v", err)
+	}
+	// Before the first update there is nothing to keep.
+	m = taskModel(t, nil)
+	if _, err := FineTune(ctx, m, tasks()["span"], o); !errors.Is(err, context.Canceled) || m.heads.span != nil {
+		t.Errorf("error %v, head %v", err, m.heads.span)
+	}
+}
+
+// The model ends with the parameters that were best, and the training when none
+// has been better for long enough.
+func TestBestAndPatience(t *testing.T) {
+	for _, c := range []struct {
+		scores         []float64
+		patience       int
+		updates, best  int
+		tasksDev, loss bool
+	}{
+		{scores: []float64{1, 3, 2, 2, 2}, updates: 10, best: 4},
+		{scores: []float64{1, 3, 2, 2, 2}, patience: 2, updates: 8, best: 4},
+		{scores: []float64{1, 2, 3, 4, 5}, patience: 1, updates: 10, best: 10},
+		{scores: []float64{1, 1, 1, 1, 1}, patience: 3, updates: 8, best: 2},
+	} {
+		dir := t.TempDir()
+		o := taskOptions(10)
+		o.EvaluateEvery, o.Patience, o.Dir, o.Resume, o.CheckpointEvery = 2, c.patience, dir, true, 3
+		asked := 0
+		var kept [][]byte
+		o.Score = func(_ context.Context, m *Model) (float64, error) {
+			kept = append(kept, weights(m))
+			asked++
+			return c.scores[asked-1], nil
+		}
+		var last Metrics
+		o.OnStep = func(m Metrics) error {
+			last = m
+			if (m.Step%2 == 0) != (m.Development != nil) ||
+				m.Development != nil && m.Development.Scores["score"] != c.scores[asked-1] {
+				t.Errorf("step %d: %v", m.Step, m.Development)
+			}
+			return nil
+		}
+		m, stats := mustFineTune(t, SequenceToSequence{Train: pairs(1, 50)}, o)
+		if stats.Steps != c.updates || stats.Best.Step != c.best || last.Progress != 1 {
+			t.Errorf("%+v: %d updates, best %+v, progress %v", c, stats.Steps, stats.Best, last.Progress)
+		}
+		if !bytes.Equal(weights(m), kept[c.best/2-1]) {
+			t.Errorf("%+v: the model is not the one that was best", c)
+		}
+		if loaded, err := Load(dir); err != nil || !bytes.Equal(weights(loaded), weights(m)) {
+			t.Errorf("%+v: the directory has another model, error %v", c, err)
+		}
+	}
+	d := &development{chosenBy: "accuracy"}
+	if d.better(map[string]float64{"accuracy": 1, "loss": 2}, map[string]float64{"accuracy": 1, "loss": 2}) ||
+		!d.better(map[string]float64{"accuracy": 1, "loss": 1}, map[string]float64{"accuracy": 1, "loss": 2}) {
+		t.Error("of equal scores the lower loss is better")
+	}
+}
+
+// What a checkpoint says of development data is checked.
+func TestHostileDevelopment(t *testing.T) {
+	for want, change := range map[string]func(s *developmentState){
+		"no training was ever there":          func(s *developmentState) { s.Measured = 30 },
+		"0 times since the best: no training": func(s *developmentState) { s.Best = nil },
+		"-1 times since":                      func(s *developmentState) { s.Waited = -1 },
+		"has accuracy 0":                      func(s *developmentState) { s.Best.Scores = nil },
+		"the best measurement, of step 40":    func(s *developmentState) { s.Best.Step = 40 },
+	} {
+		s := &developmentState{Measured: 20, Best: &Evaluation{6, map[string]float64{"accuracy": 1}}}
+		change(s)
+		d := &development{chosenBy: "accuracy"}
+		if _, err := d.restore(s, 20, nil); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: error %v", want, err)
+		}
+	}
+	var none *development
+	if _, err := none.restore(&developmentState{}, 20, nil); err == nil {
+		t.Error("measurements of a training without")
+	}
+}
