@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -144,6 +146,36 @@ func TestCancelledFineTuneLeavesACheckpoint(t *testing.T) {
 	m = taskModel(t, nil)
 	if _, err := FineTune(ctx, m, tasks()["span"], o); !errors.Is(err, context.Canceled) || m.heads.span != nil {
 		t.Errorf("error %v, head %v", err, m.heads.span)
+	}
+}
+
+// A loss that is not finite names the records. If it is the first one, the model
+// is as it was.
+func TestFineTuneLossThatIsNotFinite(t *testing.T) {
+	for at := range 2 {
+		m := taskModel(t, nil)
+		spoil := func() { m.decoder.norm.Bias.Float32s()[3] = float32(math.NaN()) }
+		o := taskOptions(5)
+		o.BatchRecords = 2
+		o.OnStep = func(metrics Metrics) error {
+			spoil()
+			return nil
+		}
+		if at == 0 {
+			spoil()
+		}
+		list := questions(1, 4, 3)
+		for i := range list {
+			list[i].Where = fmt.Sprint("q.json:", 10+i)
+		}
+		stats, err := FineTune(context.Background(), m, SpanExtraction{Train: list}, o)
+		want := fmt.Sprintf("step %d: loss is NaN; target documents: [Train[", at+1)
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Count(err.Error(), "q.json:1") != 2 || stats.Steps != at {
+			t.Errorf("%d steps, error %v", stats.Steps, err)
+		}
+		if (m.heads.span == nil) != (at == 0) {
+			t.Errorf("after %d steps the head is %v", at, m.heads.span)
+		}
 	}
 }
 
