@@ -33,6 +33,10 @@ type GemmArgs struct {
 	// of problem b start at b*StrideA, b*StrideB and b*StrideC. Bias is shared.
 	Batch                     int
 	StrideA, StrideB, StrideC int
+	// Rowwise makes a row of C depend on nothing but K, B, N and its row of A, bit by
+	// bit: without it, products of a few rows round otherwise than products of many.
+	// It takes longer where a transposed B is multiplied by many rows.
+	Rowwise bool
 }
 
 // check panics unless the shapes are consistent and every slice is long enough.

@@ -42,7 +42,7 @@ func (t *gemmTask) plan(threads int) {
 	k := t.kern
 	t.kblocks = ceil.Div(t.K, k.kc)
 	kc := t.depth()
-	t.thin = t.TransB && t.M <= gemmThinRows && t.K >= t.M*gemmThinDepth
+	t.thin = t.TransB && (t.Rowwise || t.M <= gemmThinRows && t.K >= t.M*gemmThinDepth)
 	t.mr = k.mr
 	if !t.TransA && t.LDA%1024 == 0 {
 		// The kernel reads the rows of a tile side by side. They map to the same

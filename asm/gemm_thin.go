@@ -72,7 +72,11 @@ func (t *gemmTask) thinColumns(out *[16]float32, p gemmProblem, x []float32, ldx
 			for dots[0].rows > t.M-i {
 				dots = dots[1:]
 			}
-			dots[0].dots(out, x[i*ldx:], ldx, f, ldf, whole)
+			if whole > 0 {
+				dots[0].dots(out, x[i*ldx:], ldx, f, ldf, whole)
+			} else {
+				*out = [16]float32{}
+			}
 			for r := range dots[0].rows {
 				row := out[r*4 : r*4+cols]
 				for k := whole; k < t.K; k++ {

@@ -70,7 +70,7 @@ func (d *decoding) step(lengths ...int) (got, want []float32) {
 
 func (d *decoding) reorder(rows ...int32) {
 	d.tp.Reset(tensor.Inference, 0)
-	d.cache.Reorder(d.tp, rows)
+	d.cache.Reorder(rows)
 	var past [][]float32
 	for _, row := range rows {
 		past = append(past, d.past[row])
@@ -152,6 +152,90 @@ func TestSelfCachedOnADevice(t *testing.T) {
 	})
 }
 
+// Rows of dropped sequences are used again.
+func TestCacheReusesRows(t *testing.T) {
+	b := tensor.NewCPU(1)
+	defer b.Close()
+	d := newDecoding(b)
+	const capacity = 6
+	d.cache = NewCache(b, decodingSequences, capacity, decodingWidth)
+	step := func(lengths ...int) {
+		got, want := d.step(lengths...)
+		for i, w := range want {
+			if diff := math.Abs(float64(got[i] - w)); !(diff <= 4e-6*max(1, math.Abs(float64(w)))) {
+				t.Fatalf("%v tokens more, of %v: [%d] is %v, want %v", lengths, d.cache.Lengths(), i, got[i], w)
+			}
+		}
+	}
+	for range 5 {
+		d.cache.Reset(3)
+		d.past = make([][]float32, 3)
+		step(capacity, 1, 0)
+		d.reorder(1, 2, 1)
+		step(capacity-2, 2, 1)
+		d.reorder(2, 2, 1, 1)
+		step(capacity-2, 0, 3, capacity-2)
+		step(0, 2, 1, 0)
+	}
+}
+
+// The caches of several layers have one order, and find the tokens of each layer.
+func TestCacheOfLayers(t *testing.T) {
+	b := tensor.NewCPU(1)
+	defer b.Close()
+	rng := rand.New(rand.NewPCG(5, 6))
+	tp := tensor.NewTape(b)
+	first := NewCache(b, 3, 20, 8)
+	caches := []*Cache{first, first.Layer(), first.Layer()}
+	var layers []*MultiHead
+	for range caches {
+		layers = append(layers, NewMultiHead(b, 8, 2, rng))
+	}
+	first.Reset(2)
+	past := make([][][]float32, 2) // [sequence][layer]
+	for i := range past {
+		past[i] = make([][]float32, len(caches))
+	}
+	for step := range 12 {
+		tp.Reset(tensor.Inference, 0)
+		offsets := []int32{0}
+		for i := range past {
+			offsets = append(offsets, offsets[i]+int32(1+(step+i)%2))
+		}
+		n := int(offsets[len(past)])
+		for l, c := range caches {
+			x := make([]float32, n*8)
+			for i := range x {
+				x[i] = float32(rng.NormFloat64())
+			}
+			got := values(layers[l].SelfCached(tp, tp.Floats(x, n, 8), offsets, c))
+			for i := range past {
+				lo, hi := offsets[i]*8, offsets[i+1]*8
+				past[i][l] = append(slices.Clip(past[i][l]), x[lo:hi]...)
+				whole := past[i][l]
+				rows := len(whole) / 8
+				want := values(layers[l].Self(tp, tp.Floats(whole, rows, 8), []int32{0, int32(rows)}, true))
+				want = want[len(want)-int(hi-lo):]
+				for j, w := range want {
+					if diff := math.Abs(float64(got[int(lo)+j] - w)); !(diff <= 4e-6*max(1, math.Abs(float64(w)))) {
+						t.Fatalf("step %d, layer %d, sequence %d: [%d] is %v, want %v", step, l, i, j, got[int(lo)+j], w)
+					}
+				}
+			}
+		}
+		order := [][]int32{{1, 1, 0}, {2, 0}, {0, 1}}[step%3]
+		caches[step%3].Reorder(order)
+		var next [][][]float32
+		for _, i := range order {
+			next = append(next, slices.Clone(past[i]))
+		}
+		past = next
+		if lengths := caches[(step+1)%3].Lengths(); len(lengths) != len(past) || int(lengths[0]) != len(past[0][0])/8 {
+			t.Fatalf("step %d: lengths %v", step, lengths)
+		}
+	}
+}
+
 func TestCachePanics(t *testing.T) {
 	b := tensor.NewCPU(1)
 	defer b.Close()
@@ -176,8 +260,31 @@ func TestCachePanics(t *testing.T) {
 		{"offsets", "float32[3 8] appended to a cache of width 8 by offsets [0 1 2]", func() {
 			a.SelfCached(tp, x, []int32{0, 1, 2}, cache())
 		}},
-		{"order", "sequence 2 of 2, at position 1", func() { cache().Reorder(tp, []int32{0, 2}) }},
-		{"too many", "3 sequences in a cache of 2", func() { cache().Reorder(tp, []int32{0, 0, 0}) }},
+		{"order", "sequence 2 of 2, at position 1", func() { cache().Reorder([]int32{0, 2}) }},
+		{"too many", "3 sequences in a cache of 2", func() { cache().Reorder([]int32{0, 0, 0}) }},
+		{"layer behind", "1 of 2 layers have not seen the newest tokens", func() {
+			c := cache()
+			c.Layer()
+			a.SelfCached(tp, x, []int32{0, 1, 3}, c)
+			c.Reorder([]int32{0})
+		}},
+		{"layer ahead", "1 of 2 layers have not seen the newest tokens", func() {
+			c := cache()
+			c.Layer()
+			a.SelfCached(tp, x, []int32{0, 1, 3}, c)
+			a.SelfCached(tp, x, []int32{0, 1, 3}, c)
+		}},
+		{"other tokens", "new tokens [0 2 3] in a layer, [0 1 3] in the one before", func() {
+			c := cache()
+			second := c.Layer()
+			a.SelfCached(tp, x, []int32{0, 1, 3}, c)
+			a.SelfCached(tp, x, []int32{0, 2, 3}, second)
+		}},
+		{"layer late", "a layer more for sequence 0 of 1 tokens", func() {
+			c := cache()
+			a.SelfCached(tp, x, []int32{0, 1, 3}, c)
+			c.Layer()
+		}},
 		{"reset", "3 sequences in a cache of 2", func() { cache().Reset(3) }},
 		{"recording", "a cache on a tape that records", func() {
 			tp := tensor.NewTape(b)

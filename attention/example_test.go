@@ -66,7 +66,7 @@ func ExampleMultiHead_SelfCached() {
 		x := tape.Floats(make([]float32, 2*8), 2, 8) // a token of each
 		layer.SelfCached(tape, x, []int32{0, 1, 2}, cache)
 	}
-	cache.Reorder(tape, []int32{1, 1}) // both continue the second
+	cache.Reorder([]int32{1, 1}) // both continue the second
 	fmt.Println(cache.Lengths())
 	// Output: [3 3]
 }

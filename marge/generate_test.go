@@ -3,221 +3,267 @@ package marge
 import (
 	"context"
 	"math"
+	"math/rand/v2"
 	"slices"
-	"strings"
 	"testing"
 
-	"github.com/marge-go/marge/asm"
 	"github.com/marge-go/marge/marge/tokenizer"
+	"github.com/marge-go/marge/nn"
+	"github.com/marge-go/marge/tensor"
 )
 
-// logLikelihood is the model's for a whole output, by Loss.
-func logLikelihood(t *testing.T, m *Model, evidence [][]int32, language int32, output []int32) float64 {
+// searchModel returns a model whose outputs are various, and end: its matrices are
+// larger than those of New, that of </s> most of all.
+func searchModel(t testing.TB, c Config) *Model {
 	t.Helper()
-	l, err := m.Loss(&Batch{Evidence: evidence, Targets: [][]int32{output}, Languages: []int32{language}})
-	if err != nil {
-		t.Fatal(err)
+	m := testModel(t, c)
+	rng := rand.New(rand.NewPCG(c.Seed, 1))
+	for _, p := range m.Parameters() {
+		if len(p.Shape()) == 2 {
+			nn.Normal(p.Tensor, rng, 0.3)
+		}
 	}
-	return -l[0] * float64(len(output)+1)
+	table := download(m.shared.Weight)
+	for i := range c.DModel {
+		table[tokenizer.EOS*c.DModel+i] *= 2
+	}
+	m.shared.Weight.SetFloat32s(table)
+	return m
 }
 
-// Greedy search by its definition: the best next token for every prefix, found
-// with Loss's own forward pass.
-func TestGreedyGeneration(t *testing.T) {
-	m := testModel(t, testConfig(1))
-	ctx := context.Background()
-	var evidence [][]int32 // without any, the relevance plays no part
-	got, err := m.GenerateTokens(ctx, evidence, 5, GenerateOptions{MaxTokens: 6})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := newSearch(m, 5, GenerateOptions{Beams: 1})
-	s.encode(evidence, nil)
-	var want []int32
-	for len(want) < 6 {
-		s.live = []hypothesis{{tokens: want}}
-		logits := s.logits()
-		for _, token := range s.never {
-			logits[token] = float32(math.Inf(-1))
-		}
-		next := int32(asm.ArgMax(logits))
-		if next == tokenizer.EOS {
-			break
-		}
-		want = append(want, next)
-	}
-	if !slices.Equal(got, want) {
-		t.Errorf("greedy search gives %v, want %v", got, want)
-	}
+// searchConfig is a model of few tokens.
+func searchConfig(seed uint64) Config {
+	c := testConfig(1)
+	c.Seed, c.VocabSize, c.DModel, c.MaxPositionEmbeddings = seed, 40, 16, 24
+	c.DecoderBaseLayers, c.DecoderLayers = int(seed%3), 1+int(seed%2)
+	return c
 }
 
-func TestSearchScoresAreLogLikelihoods(t *testing.T) {
-	m := testModel(t, testConfig(1))
-	s := newSearch(m, 5, GenerateOptions{Beams: 3, LengthPenalty: 1})
-	s.encode(nil, nil)
-	for range 4 {
-		if err := s.extend(); err != nil {
-			t.Fatal(err)
+// randomRequest draws a request.
+func randomRequest(rng *rand.Rand, c *Config) TokenRequest {
+	token := func() int32 { return int32(5 + rng.IntN(c.VocabSize-5)) }
+	r := TokenRequest{Language: 4}
+	for range rng.IntN(4) {
+		doc := make([]int32, rng.IntN(12))
+		for i := range doc {
+			doc[i] = token()
+		}
+		r.Evidence = append(r.Evidence, doc)
+	}
+	if rng.IntN(2) == 0 {
+		r.Relevance = make([]float32, len(r.Evidence))
+		for i := range r.Relevance {
+			r.Relevance[i] = float32(rng.Float64())*2 - 1
 		}
 	}
-	if len(s.live) != 3 {
-		t.Fatalf("%d hypotheses live, want 3", len(s.live))
+	for range max(rng.IntN(6)-3, 0) {
+		r.Prefix = append(r.Prefix, token())
 	}
-	for _, h := range s.live {
-		row := (&search{m: m, language: 5, beams: 1, z: s.z, step: m.tape(), live: []hypothesis{h}}).logits()
-		end := float64(row[tokenizer.EOS]) - float64(asm.LogSumExp(row))
-		if want := logLikelihood(t, m, nil, 5, h.tokens); math.Abs(h.score+end-want) > 1e-4 {
-			t.Errorf("%v: score %v with </s>, want %v", h.tokens, h.score+end, want)
-		}
-	}
+	return r
 }
 
-func TestBeamSearchIsNoWorse(t *testing.T) {
-	m := testModel(t, testConfig(1))
-	ctx := context.Background()
-	evidence := [][]int32{{10, 11, 12}, {20, 21}}
-	o := GenerateOptions{MaxTokens: 5}
-	greedy, err := m.GenerateTokens(ctx, evidence, 5, o)
-	if err != nil {
-		t.Fatal(err)
+// randomOptions draws options of a search, or of sampling.
+func randomOptions(rng *rand.Rand) GenerateOptions {
+	o := GenerateOptions{MaxTokens: 4 + rng.IntN(10), MinTokens: rng.IntN(4), NoRepeatNGram: rng.IntN(3), Attention: true}
+	if rng.IntN(3) == 0 {
+		o.Temperature, o.Seed, o.TopK = 0.5+rng.Float64(), rng.Uint64(), rng.IntN(2)*5
+		o.TopP = 0.5 + rng.Float64()/2
+	} else if o.Beams = 1 + rng.IntN(4); o.Beams > 1 {
+		o.LengthPenalty, o.EarlyStopping = rng.Float64()*2-0.5, rng.IntN(2) == 0
 	}
-	o.Beams = 400
-	o.MaxTokens = 2
-	wide, err := m.GenerateTokens(ctx, evidence, 5, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(greedy) > 5 || len(wide) > 2 {
-		t.Errorf("outputs of %d and %d tokens exceed the limits", len(greedy), len(wide))
-	}
-	for _, id := range append(greedy, wide...) {
-		if id == tokenizer.BOS || id == tokenizer.Pad || id == tokenizer.EOS || id == tokenizer.Unk {
-			t.Errorf("the output has special token %d", id)
-		}
-	}
+	o.Return = 1 + rng.IntN(max(o.Beams, 1))
+	return o
 }
 
-// A search that is cut at its limit returns the best of all hypotheses: as
-// Hugging Face's generate does, which compares those that have ended and those
-// that have not by their scores per predicted token.
-func TestBeamSearchAtTheLimit(t *testing.T) {
-	evidence := [][]int32{{10, 11, 12}, {20, 21}}
-	cut := 0
-	for seed := range uint64(20) {
-		c := testConfig(1)
-		c.Seed = seed
-		m := testModel(t, c)
-		o := GenerateOptions{Beams: 2, MaxTokens: 12, LengthPenalty: 1}
-		got, err := m.GenerateTokens(context.Background(), evidence, 5, o)
+// uncached is generation by its definition: for every token, the whole model
+// computes the whole hypothesis, and the host looks at all logits.
+type uncached struct {
+	m  *Model
+	s  *search
+	tp *tensor.Tape
+}
+
+func (u *uncached) logits(h *hypothesis) []float32 {
+	tp := u.tp
+	tp.Reset(tensor.Inference, 0)
+	b := Batch{Evidence: u.s.Evidence, Targets: [][]int32{h.tokens}, Languages: []int32{u.s.Language}}
+	_, bias, z := u.m.evidence(tp, &b, false)
+	relevance := make([]float32, len(u.s.Evidence))
+	for i := range u.s.Relevance {
+		relevance[i] = u.s.Relevance[i] * u.m.Beta()
+	}
+	bias.SetFloat32s(relevance)
+	hidden := u.m.decode(tp, packDecoder(tp, &b), z, bias, nil)
+	return download(tp.MatMul(tp.Rows(hidden, len(h.tokens), len(h.tokens)+1), u.m.shared.Weight, true))
+}
+
+// candidates returns all tokens that may follow hypothesis i, the likeliest first.
+func (u *uncached) candidates(i int, never []int32) []candidate {
+	h, o := u.s.live[i], u.s.o
+	logits := u.logits(h)
+	sum := 0.0
+	for _, v := range logits {
+		sum += math.Exp(float64(v))
+	}
+	ruledOut := u.s.banned(slices.Clone(never), h)
+	var list []candidate
+	for id, v := range logits {
+		if forced := u.s.forced(h); forced >= 0 && forced != int32(id) || forced < 0 && slices.Contains(ruledOut, int32(id)) {
+			continue
+		}
+		list = append(list, candidate{int32(id), float64(v) - math.Log(sum)})
+	}
+	slices.SortStableFunc(list, func(a, b candidate) int {
+		switch {
+		case a.logProb > b.logProb:
+			return -1
+		case a.logProb < b.logProb:
+			return 1
+		}
+		return 0
+	})
+	if o.Temperature == 0 || len(list) == 0 || u.s.forced(h) >= 0 {
+		if o.Temperature > 0 {
+			u.s.draws[u.s.outputs[i]].Float64()
+		}
+		return list
+	}
+	// The first token whose share, with those before it, exceeds the random number.
+	limited := list
+	if o.TopK > 0 {
+		limited = list[:min(o.TopK, len(list))]
+	}
+	weight := func(c candidate) float64 { return math.Exp((c.logProb - list[0].logProb) / o.Temperature) }
+	total, kept, mass := 0.0, 0, 0.0
+	for _, c := range limited {
+		total += weight(c)
+	}
+	for kept < len(limited) && (kept == 0 || mass < o.TopP*total) {
+		mass += weight(limited[kept])
+		kept++
+	}
+	x := u.s.draws[u.s.outputs[i]].Float64() * mass
+	for _, c := range limited[:kept] {
+		if x -= weight(c); x < 0 {
+			return []candidate{c}
+		}
+	}
+	return limited[kept-1 : kept]
+}
+
+func (u *uncached) run(never []int32) []Output {
+	for len(u.s.live) > 0 {
+		var all [][]candidate
+		u.s.attended = make([][]float64, len(u.s.live))
+		for i := range u.s.live {
+			all = append(all, u.candidates(i, never))
+		}
+		u.s.extend(all)
+	}
+	return u.s.result()
+}
+
+// With and without a cache the same tokens come out, of the same probabilities.
+func TestGenerateIsThatWithoutCache(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	searches := 1000
+	if testing.Short() {
+		searches = 100
+	}
+	finished, cut, lengths := 0, 0, map[int]bool{}
+	var m *Model
+	for n := range searches {
+		if n%20 == 0 {
+			m = searchModel(t, searchConfig(uint64(n/20)))
+		}
+		r, o := randomRequest(rng, &m.Config), randomOptions(rng)
+		if len(r.Prefix) > o.MaxTokens {
+			continue
+		}
+		got, err := m.GenerateAllTokens(context.Background(), []TokenRequest{r}, o)
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := newSearch(m, 5, o)
-		s.encode(evidence, nil)
-		for range o.MaxTokens {
-			if err := s.extend(); err != nil {
-				t.Fatal(err)
-			}
-			if len(s.live) == 0 || len(s.done) >= s.beams {
-				break
-			}
+		if err := o.complete(&m.Config); err != nil {
+			t.Fatal(err)
 		}
-		var want []int32
-		highest := math.Inf(-1)
-		for _, h := range s.done {
-			if score := h.score / float64(len(h.tokens)+1); score > highest {
-				highest, want = score, h.tokens
-			}
+		want := (&uncached{m, newSearch(m, 0, r, &o), m.tape()}).run(m.neverGenerated())
+		if len(got[0]) != len(want) {
+			t.Fatalf("%d: %d outputs, want %d", n, len(got[0]), len(want))
 		}
-		for _, h := range s.live {
-			if score := h.score / float64(len(h.tokens)); score > highest {
-				highest, want = score, h.tokens
-				if len(s.done) > 0 {
-					cut++
+		for i, w := range want {
+			g := got[0][i]
+			if !slices.Equal(g.Tokens, w.Tokens) || g.Finished != w.Finished {
+				t.Fatalf("%d: %+v: output %d is %v, want %v", n, o, i, g.Tokens, w.Tokens)
+			}
+			for j := range w.LogProbs {
+				if diff := math.Abs(float64(g.LogProbs[j] - w.LogProbs[j])); !(diff <= 1e-5) {
+					t.Fatalf("%d: token %d has log-probability %v, want %v", n, j, g.LogProbs[j], w.LogProbs[j])
 				}
 			}
-		}
-		if !slices.Equal(got, want) {
-			t.Errorf("seed %d: got %v, want %v, which scores %v", seed, got, want, highest)
+			if math.Abs(g.Score-w.Score) > 1e-5*max(1, math.Abs(w.Score)) {
+				t.Fatalf("%d: score %v, want %v", n, g.Score, w.Score)
+			}
+			if g.Finished {
+				finished++
+			} else {
+				cut++
+			}
+			lengths[len(g.Tokens)] = true
 		}
 	}
-	if cut == 0 {
-		t.Error("no search of this test is cut while a hypothesis that has not ended is the best")
+	if finished < searches/20 || cut < searches/20 || len(lengths) < 8 {
+		t.Errorf("%d outputs ended, %d were cut, %d lengths: the searches test too little", finished, cut, len(lengths))
 	}
 }
 
-// Log-probabilities do not change when all scores grow by the same number.
-func TestLogSumExpOfLargeScores(t *testing.T) {
-	for _, offset := range []float32{0, 1e3, -1e4, 1e5, 1e6} {
-		sum, err := logSumExp([]float32{offset, offset + 1, offset + 2})
-		if err != nil {
+// The logits of a step, with hypotheses of several requests at once, are those that
+// the whole model computes.
+func TestLogitsOfSteps(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 4))
+	compared := 0
+	for n := range 40 {
+		m := searchModel(t, searchConfig(uint64(n)))
+		o := randomOptions(rng)
+		if err := o.complete(&m.Config); err != nil {
 			t.Fatal(err)
 		}
-		if got := float64(offset) - sum; math.Abs(got+2.4076059644) > 2e-6 {
-			t.Errorf("scores from %v on: the log-probability of the first is %v, want -2.4076060", offset, got)
+		var batch []*search
+		for i := range 5 {
+			r := randomRequest(rng, &m.Config)
+			r.Prefix = r.Prefix[:min(len(r.Prefix), o.MaxTokens)]
+			batch = append(batch, newSearch(m, i, r, &o))
 		}
-	}
-	for _, bad := range []float32{float32(math.NaN()), float32(math.Inf(1))} {
-		if _, err := logSumExp([]float32{1, bad, 2}); err == nil {
-			t.Errorf("a score of %v is no error", bad)
+		d := newDecoding(m, len(batch), m.neverGenerated(), &o)
+		if err := d.encode(context.Background(), batch); err != nil {
+			t.Fatal(err)
 		}
-	}
-}
-
-// With a vocabulary of nothing but special tokens there is only the empty output.
-func TestGenerateWithoutTokens(t *testing.T) {
-	c := testConfig(1)
-	c.VocabSize = 5
-	got, err := testModel(t, c).GenerateTokens(context.Background(), nil, 4, GenerateOptions{Beams: 3, MaxTokens: 4})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, id := range got {
-		if id < 4 {
-			t.Errorf("the output %v has a special token", got)
+		d.gather(batch)
+		d.caches[0].Reset(len(d.rows))
+		for len(d.rows) > 0 {
+			logits, mass := d.forward()
+			got := download(logits)
+			d.attended(mass)
+			lists := map[*search][][]candidate{}
+			for i, r := range d.rows {
+				u := &uncached{m, r.s, m.tape()}
+				for id, want := range u.logits(r.h) {
+					if diff := math.Abs(float64(got[i*m.Config.VocabSize+id] - want)); !(diff <= 1e-5) {
+						t.Fatalf("row %d, %v: the logit of %d is %v, want %v", i, r.h.tokens, id, got[i*m.Config.VocabSize+id], want)
+					}
+					compared++
+				}
+				lists[r.s] = append(lists[r.s], u.candidates(r.i, m.neverGenerated()))
+				m.tapes.Put(u.tp)
+			}
+			for s, list := range lists {
+				s.extend(list)
+			}
+			d.reorder(batch)
 		}
+		d.close()
 	}
-}
-
-func TestGenerateErrors(t *testing.T) {
-	m := testModel(t, testConfig(1))
-	ctx, cancel := context.WithCancel(context.Background())
-	if _, err := m.GenerateTokens(ctx, [][]int32{{10}}, 5, GenerateOptions{Relevance: []float32{1, 2}}); err == nil {
-		t.Error("relevance of 2 documents for 1 is no error")
-	}
-	if _, err := m.GenerateTokens(ctx, [][]int32{{1000}}, 5, GenerateOptions{}); err == nil {
-		t.Error("a token outside the vocabulary is no error")
-	}
-	if _, err := m.Generate(ctx, []string{"x"}, GenerateOptions{Lang: "de"}); err == nil {
-		t.Error("no tokenizer is no error")
-	}
-	nan := math.NaN()
-	for want, o := range map[string]GenerateOptions{
-		"Beams is -1":                     {Beams: -1},
-		"MaxTokens is -5":                 {MaxTokens: -5},
-		"LengthPenalty is NaN":            {LengthPenalty: nan},
-		"relevance of document 0 is NaN":  {Relevance: []float32{float32(nan)}},
-		"LengthPenalty is -Inf":           {LengthPenalty: math.Inf(-1)},
-		"relevance of document 0 is -Inf": {Relevance: []float32{float32(math.Inf(-1))}},
-	} {
-		if _, err := m.GenerateTokens(ctx, [][]int32{{10}}, 5, o); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("error %v, want one with %q", err, want)
-		}
-	}
-	m.shared.Weight.Float32s()[7] = float32(nan)
-	if _, err := m.GenerateTokens(ctx, [][]int32{{10}}, 5, GenerateOptions{Beams: 2}); err == nil {
-		t.Error("a weight that is not a number is no error of Generate")
-	}
-	if _, err := m.Loss(testBatch()); err == nil {
-		t.Error("a weight that is not a number is no error of Loss")
-	}
-	if _, err := m.EvidenceAttention(&Batch{
-		Evidence: [][]int32{{0}}, Targets: [][]int32{{0}}, Languages: []int32{5},
-	}); err == nil {
-		t.Error("a weight that is not a number is no error of EvidenceAttention")
-	}
-	cancel()
-	if _, err := m.GenerateTokens(ctx, [][]int32{{10}}, 5, GenerateOptions{}); err == nil {
-		t.Error("a cancelled context is no error")
+	if compared < 100000 {
+		t.Errorf("%d logits compared", compared)
 	}
 }

@@ -115,6 +115,11 @@ type Backend interface {
 	// AttentionBackward sets (adds to) dq, dk, dv and dbias, each as accumulate says. Each of the four may be nil.
 	AttentionBackward(dq, dk, dv, dbias, dout, out, lse, q, k, v, bias *Tensor, o *AttentionOptions, accumulate [4]bool)
 
+	// AttentionRows sets row i of out to multi-head attention of row i of q to rows of k and v that the options list.
+	// Unless mass is nil, it sets mass [heads, segments that the queries see, query after query] to the sums of the
+	// attention weights over each segment. No row depends on how many others there are.
+	AttentionRows(out, mass, q, k, v *Tensor, o *AttentionRowsOptions)
+
 	// CrossEntropy sets nll[i], the label-smoothed negative log-likelihood of targets[i]
 	// under softmax(hidden[i] * table^T), and loss[0] = scale * sum of nll. Unless dhidden is nil it sets
 	// dhidden and, unless that is nil, dtable to the gradients of loss[0]. It works in logits [rows, v], on as many
@@ -140,6 +145,8 @@ type GemmOptions struct {
 	Bias           *Tensor // [n], added to every row
 	GELU           bool
 	PreActivation  *Tensor // shape of C: receives the value before GELU
+	// Rowwise makes a row of C depend on its row of A, and not on how many others there are, to the last bit.
+	Rowwise bool
 }
 
 // AttentionOptions describes packed multi-head attention. Queries form
@@ -175,6 +182,19 @@ type AttentionOptions struct {
 	// Seed and Stream of the dropout. The weight of head h, query i and key j has the counter stream<<36 + (h*queries +
 	// i)*keys + j, see Backend.Dropout, where j counts from the beginning of the segment unless there is a bias.
 	Seed, Stream uint64
+}
+
+// AttentionRowsOptions describes attention of single queries to rows of a matrix of keys and one of values, in any
+// order, as generation needs it: to the tokens of a hypothesis in a cache, or to evidence that hypotheses share. Query
+// i sees the segments Seen[2*i] to Seen[2*i+1]. Where all is masked, or there are no keys, the output is zero.
+type AttentionRowsOptions struct {
+	Heads   int
+	KVHeads int     // of k and v: each serves Heads/KVHeads heads of queries, one after the other
+	Scale   float32 // multiplies the scores; 1/sqrt(head width)
+	Rows    []int32 // of k and v
+	Offsets []int32 // segment s has the rows Rows[Offsets[s]:Offsets[s+1]]
+	Seen    []int32
+	Bias    []float32 // of each segment, added to the scores of its rows; nil: none
 }
 
 // AdamWOptions are the settings of one AdamW update, see [nn/optim].

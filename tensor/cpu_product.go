@@ -24,7 +24,8 @@ func matrices(t *Tensor) (data []float32, ld int) {
 func (c *CPU) Gemm(out, a, b *Tensor, o GemmOptions) {
 	c.pool.mustBeOpen()
 	g := c.gemmArgs()
-	*g = asm.GemmArgs{TransA: o.TransA, TransB: o.TransB, Alpha: o.Alpha, Beta: o.Beta, Bias: floatsOrNil(o.Bias)}
+	*g = asm.GemmArgs{TransA: o.TransA, TransB: o.TransB, Alpha: o.Alpha, Beta: o.Beta, Bias: floatsOrNil(o.Bias),
+		Rowwise: o.Rowwise}
 	g.M, g.N, g.K = out.shape[out.rank-2], out.shape[out.rank-1], a.shape[a.rank-1]
 	if o.TransA {
 		g.K = a.shape[a.rank-2]

@@ -103,6 +103,7 @@ func (tp *Tape) product(c, a, b *Tensor, o GemmOptions) {
 	x, y := a, b
 	x, o.TransA = tp.factor(x, o.TransA)
 	y, o.TransB = tp.factor(y, o.TransB)
+	o.Rowwise = tp.rowwise
 	tp.backend.Gemm(c, x, y, o)
 	tp.releaseCopy(y, b)
 	tp.releaseCopy(x, a)

@@ -14,12 +14,15 @@ var nan = float32(math.NaN())
 // them at a time. Other tapes may read a tape's results, as constants, while it is
 // not in use.
 type Tape struct {
-	backend    Backend
-	floats     arena
-	ints       arena
-	tensors    slab[Tensor]
-	stale      slab[Tensor] // of before the last Reset, kept so that their use is noticed
-	attention  slab[AttentionOptions]
+	backend   Backend
+	floats    arena
+	ints      arena
+	tensors   slab[Tensor]
+	stale     slab[Tensor] // of before the last Reset, kept so that their use is noticed
+	attention slab[AttentionOptions]
+
+	rowAttention slab[AttentionRowsOptions]
+
 	records    []record
 	early      []earlyGradient
 	operands   []*Tensor // of the backend's Map, used again and again
@@ -27,6 +30,7 @@ type Tape struct {
 	generation uint32    // the number of Resets
 	recording  bool
 	training   bool
+	rowwise    bool  // see Generation
 	spent      bool  // Backward was called
 	applying   bool  // the backward pass of a Function runs
 	parent     *Tape // whose Checkpoint computes on this tape
@@ -98,9 +102,10 @@ type Mode uint8
 
 // The modes of a tape.
 const (
-	Inference Mode = iota // no recording, no dropout
-	Gradient              // records for Backward, no dropout
-	Training              // records for Backward, dropout is on
+	Inference  Mode = iota // no recording, no dropout
+	Gradient               // records for Backward, no dropout
+	Training               // records for Backward, dropout is on
+	Generation             // Inference in which, to the last bit, no row depends on how many others there are
 )
 
 // Reset clears all operations and frees the memory of all tensors that the tape
@@ -113,12 +118,14 @@ func (tp *Tape) Reset(mode Mode, seed uint64) {
 	tp.tensors, tp.stale = tp.stale, tp.tensors
 	tp.tensors.reset()
 	tp.attention.reset()
+	tp.rowAttention.reset()
 	clear(tp.records)
 	tp.records = tp.records[:0]
 	clear(tp.lists)
 	tp.lists = tp.lists[:0]
 	tp.generation++
-	tp.recording, tp.training, tp.spent, tp.applying = mode != Inference, mode == Training, false, false
+	tp.recording, tp.training, tp.rowwise = mode == Gradient || mode == Training, mode == Training, mode == Generation
+	tp.spent, tp.applying = false, false
 	tp.seed, tp.streams = seed, 0
 }
 

@@ -199,3 +199,31 @@ func (s *suite) gemmBatch(batchC, batchA, batchB []int, size [3]int, transA, tra
 		})
 	}
 }
+
+// gemmRowwise tests that a row of a product has the same bits alone as among others.
+func (s *suite) gemmRowwise() {
+	for _, size := range [][3]int{{33, 5, 7}, {20, 40, 64}, {9, 70, 300}} {
+		m, n, k := size[0], size[1], size[2]
+		a, a64 := s.random(m, k)
+		b, b64 := s.random(n, k)
+		bias, bias64 := s.random(n)
+		o := tensor.GemmOptions{TransB: true, Alpha: 1, Bias: bias, GELU: true, Rowwise: true}
+		want := reference.MatMul(a64, transposed(b64, n, k), m, k, n)
+		for i := range want {
+			want[i] += bias64[i%n]
+		}
+		want = reference.Each(want, reference.GELU)
+		out := output{shape: []int{m, n}, want: want, tol: s.tol.Gemm, size: length(a64) * length(b64)}
+		s.check(fmt.Sprintf("rowwise %v", size), []output{out}, func(out []*tensor.Tensor) { s.b.Gemm(out[0], a, b, o) })
+		whole := tensor.New(s.b, tensor.Float32, m, n)
+		s.b.Gemm(whole, a, b, o)
+		tp := tensor.NewTape(s.b)
+		for _, rows := range []int{1, 4, 9} {
+			part := tensor.New(s.b, tensor.Float32, rows, n)
+			s.b.Gemm(part, tp.Rows(a, 0, rows), b, o)
+			if !equalBits(download(part), download(whole)[:rows*n]) {
+				s.Errorf("rowwise %v: %d rows have other bits than among %d", size, rows, m)
+			}
+		}
+	}
+}

@@ -42,6 +42,9 @@ func (m *mutant) Gemm(c, a, b *tensor.Tensor, o tensor.GemmOptions) {
 	if m.has("gemm sums batches once") && c.Shape()[0] == 1 {
 		o.Beta = 0
 	}
+	if m.has("gemm is never rowwise") {
+		o.Rowwise = false
+	}
 	if m.has("gemm drops the bias") {
 		o.Bias = nil
 	}
@@ -121,6 +124,21 @@ func (m *mutant) AttentionBackward(
 	}
 }
 
+func (m *mutant) AttentionRows(out, mass, q, k, v *tensor.Tensor, o *tensor.AttentionRowsOptions) {
+	changed := *o
+	if m.has("attentionrows ignores the bias") {
+		changed.Bias = nil
+	}
+	if m.has("attentionrows sees all segments") {
+		changed.Seen = nil
+		for range len(o.Seen) / 2 {
+			changed.Seen = append(changed.Seen, 0, int32(len(o.Offsets)-1))
+		}
+		mass = nil
+	}
+	m.CPU.AttentionRows(out, mass, q, k, v, &changed)
+}
+
 func (m *mutant) NormalizeBackward(dx, dy, y, norm *tensor.Tensor) {
 	m.CPU.NormalizeBackward(dx, dy, y, norm)
 	if m.has("normalizebackward adds twice") {
@@ -182,6 +200,9 @@ func TestSuiteFindsFaults(t *testing.T) {
 		{"attention is never causal", (*suite).attention},
 		{"attention has no window", (*suite).attention},
 		{"attentionbackward writes beside dk", (*suite).attentionGradients},
+		{"gemm is never rowwise", (*suite).gemmRowwise},
+		{"attentionrows ignores the bias", (*suite).attentionRows},
+		{"attentionrows sees all segments", (*suite).attentionRows},
 		{"normalizebackward adds twice", (*suite).normalize},
 		{"crossentropy scales the losses of rows", (*suite).crossEntropy},
 		{"crossentropyrows counts ignored rows", (*suite).crossEntropyRows},

@@ -331,6 +331,12 @@ func (b *OpaqueBackend) AttentionBackward(
 		host(q), host(k), host(v), host(bias), o, accumulate)
 }
 
+// AttentionRows implements tensor.Backend.
+func (b *OpaqueBackend) AttentionRows(out, mass, q, k, v *tensor.Tensor, o *tensor.AttentionRowsOptions) {
+	b.launch("attentionrows")
+	b.cpu.AttentionRows(host(out), host(mass), host(q), host(k), host(v), o)
+}
+
 // CrossEntropy implements tensor.Backend.
 func (b *OpaqueBackend) CrossEntropy(
 	loss, nll, dhidden, dtable, hidden, table, targets, logits *tensor.Tensor, smoothing, scale float32,

@@ -159,6 +159,44 @@ func (backend) AttentionBackward(
 	}
 }
 
+func (backend) AttentionRows(out, mass, q, k, v *tensor.Tensor, o *tensor.AttentionRowsOptions) {
+	y, sums, queries, keys, vals := matrixOf(out), matrixOf(mass), matrixOf(q), matrixOf(k), matrixOf(v)
+	width, seen := queries.cols/o.Heads, 0
+	y.clear(false)
+	sums.clear(false)
+	for i := range queries.rows {
+		lo, hi := int(o.Seen[2*i]), int(o.Seen[2*i+1])
+		rows := o.Rows[o.Offsets[lo]:o.Offsets[hi]]
+		for h := range o.Heads {
+			head := func(row []float64, h int) []float64 { return row[h*width : (h+1)*width] }
+			kv := h / (o.Heads / o.KVHeads)
+			scores := make([]float64, len(rows))
+			for t, row := range rows {
+				scores[t] = float64(o.Scale) * dot(head(queries.row(i), h), head(keys.row(int(row)), kv))
+			}
+			for s := lo; s < hi && o.Bias != nil; s++ {
+				for t := o.Offsets[s]; t < o.Offsets[s+1]; t++ {
+					scores[t-o.Offsets[lo]] += float64(o.Bias[s])
+				}
+			}
+			sum := logSumExp(scores)
+			if math.IsInf(sum, -1) {
+				continue
+			}
+			for s := lo; s < hi; s++ {
+				for t := o.Offsets[s] - o.Offsets[lo]; t < o.Offsets[s+1]-o.Offsets[lo]; t++ {
+					p := math.Exp(scores[t] - sum)
+					add(head(y.row(i), h), p, head(vals.row(int(rows[t])), kv))
+					if sums != nil {
+						sums.row(h)[seen+s-lo] += p
+					}
+				}
+			}
+		}
+		seen += hi - lo
+	}
+}
+
 func (backend) CrossEntropy(
 	loss, nll, dhidden, dtable, hidden, table, targets, _ *tensor.Tensor, smoothing, scale float32,
 ) {
