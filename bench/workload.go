@@ -8,7 +8,7 @@ import (
 
 // Spec tells what to compute, in the form that peers receive as JSON.
 type Spec struct {
-	// Op is gemm, attention, step, topk, ops or a vector operation: softmax,
+	// Op is gemm, attention, step, topk, ops, generate or a vector operation: softmax,
 	// layernorm, layernorm_backward, gelu, gelu_backward, cross_entropy, adamw,
 	// embedding_gradient.
 	Op string `json:"op"`
@@ -20,7 +20,8 @@ type Spec struct {
 	// of N values (an embedding gradient adds M rows to a table of K rows).
 	// Attention has Batch documents of N tokens, in M heads of K columns. A step
 	// has M evidence and M target documents of N tokens. A search has M vectors
-	// of N values, Batch queries and finds K.
+	// of N values, Batch queries and finds K. A generation makes outputs of K tokens
+	// from M documents of N, with Batch beams.
 	M     int `json:"m"`
 	N     int `json:"n"`
 	K     int `json:"k"`
@@ -35,14 +36,14 @@ type Workload struct {
 	Label string  // what it is in a model, if anything
 	Flops float64 // floating-point operations
 	Bytes float64 // fewest bytes that must move between processor and memory
-	// Tokens is the number of target tokens of a training step.
+	// Tokens is the number of target tokens of a training step, or of generated ones.
 	Tokens int
 	// Quick marks what a short comparison has, Long what only a long one has.
 	Quick, Long bool
 }
 
 // Sections are the names that Workloads takes.
-var Sections = []string{"gemm", "vector", "attention", "step", "topk", "ops"}
+var Sections = []string{"gemm", "vector", "attention", "step", "topk", "ops", "generate"}
 
 // Workloads returns the workloads of a section.
 func Workloads(section string) []Workload {
@@ -59,6 +60,8 @@ func Workloads(section string) []Workload {
 		return topKWorkloads()
 	case "ops":
 		return opsWorkloads()
+	case "generate":
+		return generateWorkloads()
 	}
 	panic(fmt.Sprintf("bench: no section %q", section))
 }
@@ -74,6 +77,10 @@ func (w *Workload) Start(threads int) (run, stop func(), err error) {
 	case "step":
 		cpu := tensor.NewCPU(threads)
 		run, err = startStep(&w.Spec, cpu)
+		return run, func() { cpu.Close() }, err
+	case "generate":
+		cpu := tensor.NewCPU(threads)
+		run, err = startGenerate(&w.Spec, cpu)
 		return run, func() { cpu.Close() }, err
 	case "topk":
 		run, stop = startTopK(&w.Spec, threads)

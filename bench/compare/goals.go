@@ -88,6 +88,8 @@ func goals(b *strings.Builder, section string, rows []row) {
 			fmt.Fprintf(b, "| %sGo heap allocations < 100 | %.0f |\n", name, r.figures[ours].allocs)
 		}
 		goal("two threads / one", 1.8, scaling(rows))
+	case "generate":
+		goal("ratio to CTranslate2", 1.2, pick(rows, func(r *row) float64 { return r.ratio("CTranslate2") }))
 	case "topk":
 		goal("ratio to faiss", 1, pick(rows, func(r *row) float64 { return r.ratio("faiss") }))
 	}

@@ -84,6 +84,17 @@ func compare() error {
 	if err != nil {
 		return err
 	}
+	if slices.Contains(names, "generate") {
+		models, err := os.MkdirTemp("", "marge-generate-")
+		if err != nil {
+			return err
+		}
+		defer os.RemoveAll(models)
+		if err := bench.SaveGenerateModels(models); err != nil {
+			return err
+		}
+		os.Setenv("MARGE_GENERATE", models) // for the peers
+	}
 	for _, name := range names {
 		start := time.Now()
 		text := measureSection(name, all, &o)
@@ -142,7 +153,7 @@ type row struct {
 func measureSection(section string, all []*side, o *options) string {
 	rounds, seconds := 5, 0.03
 	switch section {
-	case "step":
+	case "step", "generate":
 		seconds = 0.5
 	case "gemm":
 		seconds = 0.02

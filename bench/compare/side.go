@@ -64,7 +64,7 @@ func sides(dir, python string) ([]*side, error) {
 	// Bound threads do not get in each other's way.
 	keep := []string{"OMP_PROC_BIND=close", "MALLOC_MMAP_MAX_=0", "MALLOC_TRIM_THRESHOLD_=1000000000000",
 		"MALLOC_TOP_PAD_=67108864"}
-	notTopK := func(w *bench.Workload, _ int) bool { return w.Op != "topk" }
+	notTopK := func(w *bench.Workload, _ int) bool { return w.Op != "topk" && w.Op != "generate" }
 	const pause = 50 * time.Millisecond // threads of OpenBLAS and of OpenMP look for work for some 20 ms
 	// Compiling takes a minute.
 	compiled := func(w *bench.Workload, threads int) bool { return w.Op == "step" && w.Kind != "tiny" && threads == 2 }
@@ -83,6 +83,7 @@ func sides(dir, python string) ([]*side, error) {
 		{column: "PyTorch", args: []string{python, serve, "torch"}, env: keep, takes: notTopK, pause: pause},
 		{column: "PyTorch, default malloc", args: []string{python, serve, "torch"}, takes: lean, pause: pause},
 		{column: "torch.compile", args: []string{python, serve, "compile"}, env: keep, takes: compiled, pause: pause},
+		{column: "CTranslate2", args: []string{python, serve, "ctranslate2"}, takes: ops("generate"), pause: pause},
 		{column: "faiss", args: []string{python, serve, "faiss"}, takes: ops("topk"), pause: pause},
 	}, nil
 }

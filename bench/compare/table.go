@@ -34,6 +34,9 @@ func unitOf(section string) unit {
 	case "vector", "ops":
 		return unit{"GB/s", func(w *bench.Workload) float64 { return w.Bytes / 1e9 }, "of copy", "copy %.0f GB/s",
 			bench.Bandwidth, median}
+	case "generate":
+		return unit{"tokens/s", func(w *bench.Workload) float64 { return float64(w.Tokens) }, "of ceiling",
+			"ceiling %.0f GFLOP/s", bench.Ceiling, slices.Max[[]float64]}
 	case "step":
 		return unit{"target tokens/s", func(w *bench.Workload) float64 { return float64(w.Tokens) }, "of ceiling",
 			"ceiling %.0f GFLOP/s", bench.Ceiling, slices.Max[[]float64]}

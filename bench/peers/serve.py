@@ -1,6 +1,6 @@
 """Times workloads in other libraries, for the command in the folder ../compare.
 
-    serve.py torch | compile | openblas LIBRARY | faiss
+    serve.py torch | compile | openblas LIBRARY | faiss | ctranslate2
 
 LIBRARY is a file, or scipy_openblas32 for the build on the package index.
 
@@ -320,6 +320,28 @@ class Torch(Peer):
         return marge_torch.training_step(model, m, m, n - 2, self.compiled)
 
 
+class CTranslate2(Peer):
+    """Generation. The environment variable MARGE_GENERATE is the folder of the checkpoints, by size."""
+
+    def __init__(self):
+        import ctranslate2
+
+        super().__init__()
+        self.name = f"CTranslate2 {ctranslate2.__version__}, float32"
+
+    def set_threads(self, threads):
+        self.threads = threads
+
+    def bind(self, threads):
+        pass
+
+    def start(self, spec):
+        from generate_ct2 import Generation
+
+        checkpoint = os.path.join(os.environ["MARGE_GENERATE"], spec["kind"])
+        return Generation(checkpoint, spec["batch"], spec["m"], spec["n"], spec["k"], self.threads).run
+
+
 def main():
     # Whatever libraries print goes to standard error.
     answers = os.fdopen(os.dup(1), "w", buffering=1)
@@ -334,6 +356,8 @@ def main():
                 peer = OpenBLAS(path)
             case ["faiss"]:
                 peer = Faiss()
+            case ["ctranslate2"]:
+                peer = CTranslate2()
             case _:
                 sys.exit(__doc__)
     except (ImportError, OSError, RuntimeError, subprocess.CalledProcessError) as error:
