@@ -14,6 +14,8 @@ func BenchmarkAttention(b *testing.B) { section(b, "attention") }
 func BenchmarkStep(b *testing.B)      { section(b, "step") }
 func BenchmarkOps(b *testing.B)       { section(b, "ops") }
 func BenchmarkTopK(b *testing.B)      { section(b, "topk") }
+func BenchmarkMatMul(b *testing.B)    { section(b, "matmul") }
+func BenchmarkLanguage(b *testing.B)  { section(b, "gpt") }
 
 var ceiling, bandwidth = cached(Ceiling), cached(Bandwidth)
 
@@ -30,7 +32,7 @@ func section(b *testing.B, name string) {
 		}
 		if w.Op == "gemm" {
 			b.Run(w.Name+"/gonum", func(b *testing.B) {
-				run := w.Gonum()
+				run := w.Gonum(runtime.GOMAXPROCS(0))
 				for b.Loop() {
 					run()
 				}

@@ -3,8 +3,8 @@
 //
 //	go test ./bench -run '^$' -bench .
 //
-// The command compare times the same workloads beside gonum, OpenBLAS, PyTorch
-// and faiss, and writes RESULTS.md.
+// The command compare times the same workloads beside gonum, gomlx, OpenBLAS,
+// PyTorch and faiss, and writes RESULTS.md.
 //
 // The metric ceiling is a rate as a share of the fused multiply-adds that the
 // instruction set in use can do on as many threads, and bandwidth one of the

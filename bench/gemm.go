@@ -85,9 +85,8 @@ func startGEMM(s *Spec, threads int) (run, stop func()) {
 	return func() { asm.Gemm(pool, g) }, pool.Close
 }
 
-// Gonum prepares a gemm for gonum, which uses as many threads as it likes.
-func (w *Workload) Gonum() (run func()) {
-	s := &w.Spec
+// gonumGemm prepares a gemm for gonum.
+func gonumGemm(s *Spec) (run func()) {
 	a, b, c := filled(s.Batch*s.M*s.K), filled(s.Batch*s.N*s.K), zeros(s.Batch*s.M*s.N)
 	transA, transB, ra, ca, rb, cb := blas.NoTrans, blas.NoTrans, s.M, s.K, s.K, s.N
 	if s.Kind == "tn" {

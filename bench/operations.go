@@ -102,6 +102,24 @@ func (b *operations) Axpy(alpha float32, x, y *tensor.Tensor) {
 	b.took("sum", begin, 0, x, y, y)
 }
 
+func (b *operations) Map(dst *tensor.Tensor, e *tensor.Expr, in []*tensor.Tensor, accumulate bool) {
+	begin := time.Now()
+	b.CPU.Map(dst, e, in, accumulate)
+	b.took("element-wise: "+e.Name(), begin, 0, append(slices.Clone(in), dst, when(accumulate, dst))...)
+}
+
+func (b *operations) Reduce(dst *tensor.Tensor, op tensor.ReduceOp, x *tensor.Tensor, accumulate bool) {
+	begin := time.Now()
+	b.CPU.Reduce(dst, op, x, accumulate)
+	b.took("reductions", begin, 0, dst, x, when(accumulate, dst))
+}
+
+func (b *operations) Scale(dst *tensor.Tensor, alpha float32, x *tensor.Tensor) {
+	begin := time.Now()
+	b.CPU.Scale(dst, alpha, x)
+	b.took("sum", begin, 0, dst, x)
+}
+
 func (b *operations) AddRows(dst, x *tensor.Tensor, accumulate bool) {
 	begin := time.Now()
 	b.CPU.AddRows(dst, x, accumulate)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/marge-go/marge/marge"
 	"github.com/marge-go/marge/nn"
+	"github.com/marge-go/marge/tensor"
 )
 
 // TestStepOperations adds up what the operations of a step of Tiny did: the
@@ -38,6 +39,39 @@ func TestStepOperations(t *testing.T) {
 	for _, o := range list {
 		if want := 28 * float64(params); o.Name == "AdamW" && o.Bytes != want {
 			t.Errorf("AdamW moves %.0f bytes for %d parameters, want %.0f", o.Bytes, params, want)
+		}
+	}
+}
+
+// TestLanguageOperations does so for a few tokens of the language models, which
+// learn them.
+func TestLanguageOperations(t *testing.T) {
+	for _, w := range languageWorkloads() {
+		w.M, w.N, w.Flops = 2, 8, gptFlops(2, 8)
+		if w.Kind == "lstm" {
+			w.Flops = lstmFlops(2, 8)
+		}
+		list, _, err := StepOperations(&w, 2, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		flops := 0.0
+		for _, o := range list {
+			flops += o.Flops
+		}
+		if math.Abs(flops/w.Flops-1) > 1e-12 {
+			t.Errorf("operations of a step of %s: %.0f operations, %.0f expected", w.Name, flops, w.Flops)
+		}
+		step := startLanguage(&w.Spec, tensor.NewCPU(2))
+		first := step()
+		if want := math.Log(languageVocabulary); math.Abs(float64(first)-want) > 0.1 {
+			t.Errorf("%s: loss %v at first, want about %v", w.Name, first, want)
+		}
+		for range 4 {
+			step()
+		}
+		if last := step(); last >= first {
+			t.Errorf("%s: loss %v after five steps, %v at first", w.Name, last, first)
 		}
 	}
 }

@@ -29,6 +29,10 @@ func stepWorkloads() []Workload {
 
 // startStep prepares a training step on a backend.
 func startStep(s *Spec, backend tensor.Backend) (run func(), err error) {
+	if s.Kind == "gpt" || s.Kind == "lstm" {
+		step := startLanguage(s, backend)
+		return func() { step() }, nil
+	}
 	c := marge.Presets()[s.Kind]
 	c.Backend = backend
 	m, err := marge.New(c)

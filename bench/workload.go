@@ -8,20 +8,21 @@ import (
 
 // Spec tells what to compute, in the form that peers receive as JSON.
 type Spec struct {
-	// Op is gemm, attention, step, topk, ops, generate or a vector operation: softmax,
+	// Op is gemm, attention, step, topk, ops, generate, matmul or a vector operation: softmax,
 	// layernorm, layernorm_backward, gelu, gelu_backward, cross_entropy, adamw,
 	// embedding_gradient.
 	Op string `json:"op"`
 	// Kind is the transposition of a gemm (nt: B is stored N x K; nn; tn: A is
-	// stored K x M), self, causal or biased for attention, and the size of the
-	// model for a step, and the operation of ops.
+	// stored K x M), self, causal or biased for attention, the size of the model
+	// for a step, or gpt or lstm, the operation of ops, and what matmul multiplies.
 	Kind string `json:"kind,omitempty"`
 	// M, N, K and Batch are the sizes of a gemm. A vector operation has M rows
 	// of N values (an embedding gradient adds M rows to a table of K rows).
 	// Attention has Batch documents of N tokens, in M heads of K columns. A step
-	// has M evidence and M target documents of N tokens. A search has M vectors
-	// of N values, Batch queries and finds K. A generation makes outputs of K tokens
-	// from M documents of N, with Batch beams.
+	// has M evidence and M target documents of N tokens, that of a language model M
+	// sequences of N tokens. A search has M vectors of N values, Batch queries and
+	// finds K. A generation makes outputs of K tokens from M documents of N, with
+	// Batch beams.
 	M     int `json:"m"`
 	N     int `json:"n"`
 	K     int `json:"k"`
@@ -43,7 +44,7 @@ type Workload struct {
 }
 
 // Sections are the names that Workloads takes.
-var Sections = []string{"gemm", "vector", "attention", "step", "topk", "ops", "generate"}
+var Sections = []string{"gemm", "vector", "attention", "step", "topk", "ops", "matmul", "gpt", "generate"}
 
 // Workloads returns the workloads of a section.
 func Workloads(section string) []Workload {
@@ -62,6 +63,10 @@ func Workloads(section string) []Workload {
 		return opsWorkloads()
 	case "generate":
 		return generateWorkloads()
+	case "matmul":
+		return matMulWorkloads()
+	case "gpt":
+		return languageWorkloads()
 	}
 	panic(fmt.Sprintf("bench: no section %q", section))
 }
@@ -86,6 +91,8 @@ func (w *Workload) Start(threads int) (run, stop func(), err error) {
 		run, stop = startTopK(&w.Spec, threads)
 	case "ops":
 		run, stop = startOps(&w.Spec, threads)
+	case "matmul":
+		run, stop = startMatMul(&w.Spec, threads)
 	default:
 		run, stop = startVector(&w.Spec, threads)
 	}

@@ -90,6 +90,19 @@ func goals(b *strings.Builder, section string, rows []row) {
 		goal("two threads / one", 1.8, scaling(rows))
 	case "generate":
 		goal("ratio to CTranslate2", 1.2, pick(rows, func(r *row) float64 { return r.ratio("CTranslate2") }))
+	case "gpt":
+		for _, r := range rows {
+			name := fmt.Sprintf("%s, threads %d: ", r.Name, r.threads)
+			goal(name+"ratio to PyTorch", 1.3, []float64{r.ratio("PyTorch")})
+			goal(name+"ratio to torch.compile", 1, []float64{r.ratio("torch.compile")})
+			if ratio, _ := r.memoryRatio(); ratio > 0 {
+				fmt.Fprintf(b, "| %speak memory / PyTorch | %.2f |\n", name, ratio)
+			}
+			fmt.Fprintf(b, "| %sGo heap allocations | %.0f |\n", name, r.figures[ours].allocs)
+		}
+		goal("two threads / one", 1.8, scaling(rows))
+	case "matmul":
+		goal("ratio to the best peer, every shape", 1, pick(rows, func(r *row) float64 { return r.ratio("") }))
 	case "topk":
 		goal("ratio to faiss", 1, pick(rows, func(r *row) float64 { return r.ratio("faiss") }))
 	}

@@ -7,8 +7,8 @@
 //	go run ./bench/compare -only gemm -match 1024   some workloads, printed only
 //
 // MARGE_ISA=avx2 holds the others to AVX2 as well. OpenBLAS, PyTorch and faiss
-// come from a Python virtual environment that is made when it does not exist;
-// see the README in bench/peers. Run it in the root of the repository, on a
+// come from a Python virtual environment that is made when it does not exist,
+// gomlx from the Go module proxy; see the README in bench/peers. Run it in the root of the repository, on a
 // machine that does nothing else.
 package main
 
@@ -153,9 +153,9 @@ type row struct {
 func measureSection(section string, all []*side, o *options) string {
 	rounds, seconds := 5, 0.03
 	switch section {
-	case "step", "generate":
+	case "step", "gpt", "generate":
 		seconds = 0.5
-	case "gemm":
+	case "gemm", "matmul":
 		seconds = 0.02
 	}
 	if o.quick || section != "vector" && section != "topk" && section != "ops" {
@@ -178,7 +178,7 @@ func measureSection(section string, all []*side, o *options) string {
 			start := time.Now()
 			rows = append(rows, measureRow(&w, threads, all, rounds, seconds, u))
 			fmt.Fprintf(os.Stderr, "%s %s threads=%d: %.1f s\n", section, w.Name, threads, time.Since(start).Seconds())
-			if section == "step" {
+			if w.Op == "step" {
 				stopAll(all)
 			}
 		}
@@ -197,6 +197,9 @@ func stopAll(all []*side) {
 	}
 }
 
+// slow is how many seconds a call takes of a side that then has one turn only.
+const slow = 5
+
 // measureRow lets the sides take turns. The limit is measured in every round, as
 // the clock and what other machines leave of the memory change by the minute.
 func measureRow(w *bench.Workload, threads int, all []*side, rounds int, seconds float64, u unit) row {
@@ -211,7 +214,7 @@ func measureRow(w *bench.Workload, threads int, all []*side, rounds int, seconds
 	times := map[*side][]float64{}
 	failed := map[*side]bool{}
 	turn := func(s *side) {
-		if failed[s] || !s.takes(w, threads) {
+		if failed[s] || !s.takes(w, threads) || len(times[s]) > 0 && times[s][0] > slow {
 			return
 		}
 		a, err := s.measure(w, threads, seconds)

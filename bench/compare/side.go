@@ -66,16 +66,22 @@ func sides(dir, python string) ([]*side, error) {
 		"MALLOC_TOP_PAD_=67108864"}
 	notTopK := func(w *bench.Workload, _ int) bool { return w.Op != "topk" && w.Op != "generate" }
 	const pause = 50 * time.Millisecond // threads of OpenBLAS and of OpenMP look for work for some 20 ms
+	language := func(w *bench.Workload) bool { return w.Kind == "gpt" || w.Kind == "lstm" }
 	// Compiling takes a minute.
-	compiled := func(w *bench.Workload, threads int) bool { return w.Op == "step" && w.Kind != "tiny" && threads == 2 }
+	compiled := func(w *bench.Workload, threads int) bool {
+		return w.Op == "step" && w.Kind != "tiny" && (threads == 2 || language(w))
+	}
+	gomlx := func(w *bench.Workload, _ int) bool {
+		return w.Op == "ops" || w.Op == "matmul" || w.Op == "step" && language(w)
+	}
 	// Keeping memory may take more of it.
 	lean := func(w *bench.Workload, threads int) bool {
 		return w.Op == "step" && threads == 2 || w.Op == "attention" && threads == 1
 	}
-	return []*side{
+	list := []*side{
 		{column: "marge", args: []string{self, "-serve", "marge"}, takes: func(*bench.Workload, int) bool { return true }},
 		{column: "gonum", args: []string{self, "-serve", "gonum"},
-			takes: func(w *bench.Workload, _ int) bool { return w.Op == "gemm" && w.Flops < 1e9 }},
+			takes: func(w *bench.Workload, _ int) bool { return w.InGonum() }},
 		{column: "OpenBLAS, Debian", args: []string{python, serve, "openblas", "libopenblas.so.0"}, takes: ops("gemm"),
 			pause: pause},
 		{column: "OpenBLAS, newest", args: []string{python, serve, "openblas", "scipy_openblas32"}, takes: ops("gemm"),
@@ -85,7 +91,31 @@ func sides(dir, python string) ([]*side, error) {
 		{column: "torch.compile", args: []string{python, serve, "compile"}, env: keep, takes: compiled, pause: pause},
 		{column: "CTranslate2", args: []string{python, serve, "ctranslate2"}, takes: ops("generate"), pause: pause},
 		{column: "faiss", args: []string{python, serve, "faiss"}, takes: ops("topk"), pause: pause},
-	}, nil
+		{column: "gomlx", takes: gomlx},
+	}
+	last := list[len(list)-1]
+	program, err := buildGomlx(dir)
+	if err != nil {
+		last.problem = err.Error()
+	}
+	last.args = []string{program}
+	return list, nil
+}
+
+// buildGomlx returns the program of gomlx's side, which is a module of its own. It
+// needs gomlx from the module proxy once.
+func buildGomlx(dir string) (program string, err error) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", err
+	}
+	program = filepath.Join(cache, "marge-gomlx")
+	cmd := exec.Command("go", "build", "-o", program, ".")
+	cmd.Dir = filepath.Join(dir, "peers", "gomlx")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("gomlx: build in %s: %w: %s", cmd.Dir, err, strings.TrimSpace(string(out)))
+	}
+	return program, nil
 }
 
 // start runs the program, unless it runs already or cannot.
@@ -189,8 +219,7 @@ func serve(name string) error {
 			runtime.GC()
 			w := bench.Workload{Spec: r.Spec}
 			if name == "gonum" {
-				runtime.GOMAXPROCS(r.Threads)
-				run = w.Gonum()
+				run = w.Gonum(r.Threads)
 			} else {
 				var err error
 				if run, stop, err = w.Start(r.Threads); err != nil {
@@ -198,7 +227,7 @@ func serve(name string) error {
 				}
 			}
 			least, warm := 3, 300*time.Millisecond
-			if r.Spec.Op == "gemm" {
+			if r.Spec.Op == "gemm" || r.Spec.Op == "matmul" {
 				least, warm = 1, 20*time.Millisecond
 			}
 			begin := time.Now()

@@ -37,7 +37,7 @@ func unitOf(section string) unit {
 	case "generate":
 		return unit{"tokens/s", func(w *bench.Workload) float64 { return float64(w.Tokens) }, "of ceiling",
 			"ceiling %.0f GFLOP/s", bench.Ceiling, slices.Max[[]float64]}
-	case "step":
+	case "step", "gpt":
 		return unit{"target tokens/s", func(w *bench.Workload) float64 { return float64(w.Tokens) }, "of ceiling",
 			"ceiling %.0f GFLOP/s", bench.Ceiling, slices.Max[[]float64]}
 	}
@@ -108,12 +108,13 @@ func render(section string, rows []row, all []*side, others float64) string {
 		}
 		b.WriteString(" |\n")
 	}
-	if section == "step" || section == "attention" {
+	steps := section == "step" || section == "gpt"
+	if steps || section == "attention" {
 		memory(&b, rows, columns)
 	}
 	means(&b, rows)
 	goals(&b, section, rows)
-	if section == "step" {
+	if steps {
 		operations(&b, rows, min(2, runtime.GOMAXPROCS(0)))
 	}
 	return b.String()
@@ -171,7 +172,7 @@ func memory(b *strings.Builder, rows []row, columns []string) {
 func (r *row) memoryRatio() (whole, after float64) {
 	var least figure
 	for name, f := range r.figures {
-		if name != ours && f.peak > 0 && (least.peak == 0 || f.peak < least.peak) {
+		if (name == "torch.compile" || strings.HasPrefix(name, "PyTorch")) && f.peak > 0 && (least.peak == 0 || f.peak < least.peak) {
 			least = f
 		}
 	}

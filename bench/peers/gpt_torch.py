@@ -9,6 +9,7 @@ and the losses are the same to about three digits; without --weights they are dr
 """
 
 import argparse
+import dataclasses
 import math
 import re
 import time
@@ -18,7 +19,15 @@ from safetensors.torch import load_file
 from torch import nn
 from torch.nn import functional as F
 
-LAYERS, WIDTH, HEADS, KV_HEADS, CONTEXT, BATCH = 4, 192, 6, 3, 256, 8
+CONTEXT, BATCH = 256, 8
+
+
+@dataclasses.dataclass
+class Sizes:
+    layers: int = 4
+    width: int = 192
+    heads: int = 6
+    kv_heads: int = 3
 
 
 def rotate(x, cos, sin):
@@ -28,23 +37,25 @@ def rotate(x, cos, sin):
 
 
 class Block(nn.Module):
-    def __init__(self):
+    def __init__(self, sizes):
         super().__init__()
-        kv, hidden = WIDTH // HEADS * KV_HEADS, WIDTH * 8 // 3
-        self.norm1, self.norm2 = nn.RMSNorm(WIDTH, eps=1e-5), nn.RMSNorm(WIDTH, eps=1e-5)
-        self.q, self.k, self.v = (nn.Linear(WIDTH, n, bias=False) for n in (WIDTH, kv, kv))
-        self.out = nn.Linear(WIDTH, WIDTH, bias=False)
-        self.gate, self.up = (nn.Linear(WIDTH, hidden, bias=False) for _ in range(2))
-        self.down = nn.Linear(hidden, WIDTH, bias=False)
+        self.sizes, width = sizes, sizes.width
+        kv, hidden = width // sizes.heads * sizes.kv_heads, width * 8 // 3
+        self.norm1, self.norm2 = nn.RMSNorm(width, eps=1e-5), nn.RMSNorm(width, eps=1e-5)
+        self.q, self.k, self.v = (nn.Linear(width, n, bias=False) for n in (width, kv, kv))
+        self.out = nn.Linear(width, width, bias=False)
+        self.gate, self.up = (nn.Linear(width, hidden, bias=False) for _ in range(2))
+        self.down = nn.Linear(hidden, width, bias=False)
 
     def forward(self, x, cos, sin):
         h = self.norm1(x)
         q, k, v = (
             p(h).unflatten(2, (n, -1)).transpose(1, 2)
-            for p, n in ((self.q, HEADS), (self.k, KV_HEADS), (self.v, KV_HEADS))
+            for p, n in ((self.q, self.sizes.heads), (self.k, self.sizes.kv_heads), (self.v, self.sizes.kv_heads))
         )
+        grouped = self.sizes.heads != self.sizes.kv_heads
         h = F.scaled_dot_product_attention(
-            rotate(q, cos, sin), rotate(k, cos, sin), v, is_causal=True, enable_gqa=True
+            rotate(q, cos, sin), rotate(k, cos, sin), v, is_causal=True, enable_gqa=grouped
         )
         x = x + self.out(h.transpose(1, 2).flatten(2))
         h = self.norm2(x)
@@ -52,16 +63,16 @@ class Block(nn.Module):
 
 
 class GPT(nn.Module):
-    def __init__(self, vocabulary):
+    def __init__(self, vocabulary, sizes):
         super().__init__()
-        self.embed = nn.Embedding(vocabulary, WIDTH)
-        self.blocks = nn.ModuleList(Block() for _ in range(LAYERS))
-        self.norm = nn.RMSNorm(WIDTH, eps=1e-5)
-        self.head = nn.Linear(WIDTH, vocabulary, bias=False)
+        self.embed = nn.Embedding(vocabulary, sizes.width)
+        self.blocks = nn.ModuleList(Block(sizes) for _ in range(sizes.layers))
+        self.norm = nn.RMSNorm(sizes.width, eps=1e-5)
+        self.head = nn.Linear(sizes.width, vocabulary, bias=False)
         for p in self.parameters():
             if p.dim() == 2:
                 nn.init.normal_(p, std=0.02)
-        width = WIDTH // HEADS
+        width = sizes.width // sizes.heads
         frequencies = 10000.0 ** (-torch.arange(0, width, 2) / width)
         angles = torch.outer(torch.arange(CONTEXT), frequencies)
         self.register_buffer("cos", angles.cos())
@@ -131,7 +142,7 @@ def main():
     number = {c: i for i, c in enumerate(vocabulary)}
     ids = torch.tensor([number[c] for c in text])
     cut = len(ids) * 9 // 10
-    model = GPT(len(vocabulary))
+    model = GPT(len(vocabulary), Sizes())
     count = sum(p.numel() for p in model.parameters())
     print(f"{len(ids)} characters, {len(vocabulary)} different ones, {count} parameters")
     if args.weights:

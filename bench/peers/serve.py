@@ -51,7 +51,7 @@ class Peer:
             self.key, self.run, self.repeats = None, None, 1
             self.set_threads(threads)
             self.run = self.start(spec)
-            self.warm_up(*(1, 0.02) if spec["op"] == "gemm" else (3, 0.3))
+            self.warm_up(*(1, 0.02) if spec["op"] in ("gemm", "matmul") else (3, 0.3))
             self.bind(threads)
             self.key = key
         if threads > 1 and spec["op"] != "step":
@@ -284,6 +284,33 @@ class Torch(Peer):
 
         return run
 
+    def matmul(self, kind, m, n, k, batch):
+        """Products of views, which are made each time, as bench/matmul.go describes them."""
+        torch, heads = self.torch, 8
+        match kind:
+            case "scores":
+                a, b = self.tensor(batch, m, heads, k), self.tensor(batch, n, heads, k)
+                return lambda: torch.matmul(a.permute(0, 2, 1, 3), b.permute(0, 2, 3, 1))
+            case "scores_fused":
+                x = self.tensor(batch, n, 3, heads, k)
+                return lambda: torch.matmul(x[:, :, 0].permute(0, 2, 1, 3), x[:, :, 1].permute(0, 2, 3, 1))
+            case "values":
+                a, b = self.tensor(batch, heads, m, k), self.tensor(batch, k, heads, n)
+                return lambda: torch.matmul(a, b.permute(0, 2, 1, 3))
+            case "transposed_a":
+                a, b = self.tensor(batch, k, m), self.tensor(batch, k, n)
+                return lambda: torch.matmul(a.mT, b)
+            case "transposed_both":
+                a, b = self.tensor(batch, k, m), self.tensor(batch, n, k)
+                return lambda: torch.matmul(a.mT, b.mT)
+            case "shared":
+                a, b = self.tensor(batch, m, k), self.tensor(k, n)
+            case "broadcast":
+                a, b = self.tensor(batch, 1, m, k), self.tensor(heads, k, n)
+            case "batch" | "vectors":
+                a, b = self.tensor(batch, m, k), self.tensor(batch, k, n)
+        return lambda: torch.matmul(a, b)
+
     def attention(self, kind, m, n, k, batch):
         """Forward and backward, from queries as a linear layer leaves them, [documents, tokens, heads * width]."""
         documents, tokens = (4, n // 4) if kind == "biased" else (batch, n)
@@ -309,12 +336,16 @@ class Torch(Peer):
         return run
 
     def step(self, kind, m, n, **_):
-        import marge_torch
-
         # A step that does not fit must fail, not take the machine down.
         available = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
         resource.setrlimit(resource.RLIMIT_DATA, (available * 9 // 10, resource.RLIM_INFINITY))
         self.torch.manual_seed(1)
+        if kind in ("gpt", "lstm"):
+            import language_torch
+
+            return language_torch.training_step(kind, m, n, self.compiled)
+        import marge_torch
+
         model = marge_torch.Marge(marge_torch.dataclasses.replace(marge_torch.SIZES[kind], attention_dropout=0.0))
         model.randomise(1)
         return marge_torch.training_step(model, m, m, n - 2, self.compiled)
