@@ -207,6 +207,7 @@ var gemmAVX512 = gemmKernels{
 	transpose: gemmTransposeAVX512,
 	copyRows:  gemmCopyRowsAVX2,
 	split8:    gemmSplit8x14avx2,
+	narrow:    &gemmAVX2,
 	dots:      []gemmDots{{4, gemmDots4x4avx512}, {2, gemmDots2x4avx512}, {1, gemmDots1x4avx512}},
 	lanes:     16,
 }

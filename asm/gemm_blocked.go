@@ -35,6 +35,8 @@ type gemmKernels struct {
 	// reads up to 2 values behind each row of src. It may be nil.
 	split8 func(dst []float32, pitch int, src []float32, ld, tiles int)
 
+	narrow *gemmKernels // of narrower tiles that add in the same order, or nil
+
 	dots  []gemmDots // by falling number of rows, the last has 1
 	lanes int        // the dots take a multiple of this number of products
 }
@@ -60,6 +62,7 @@ type gemmTask struct {
 	perPart bool // parts are problems of the batch, not rectangles of C
 	parts   int
 	thin    bool // see gemm_thin.go
+	small   bool // see gemm_small.go
 	packA   bool
 	packB   bool
 	rows    int // of a block of A
@@ -161,6 +164,9 @@ func (t *gemmTask) Do(p int) {
 	switch {
 	case t.thin:
 		t.doThin(w, p)
+	case t.small:
+		from, to := span(t.Batch, t.parts, p)
+		t.doSmall(w, from, to)
 	case t.perPart:
 		from, to := span(t.Batch, t.parts, p)
 		for b := from; b < to; b++ {

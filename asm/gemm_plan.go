@@ -62,6 +62,10 @@ func (t *gemmTask) plan(threads int) {
 		t.planThin()
 		return
 	}
+	if t.small = t.isSmall(); t.small {
+		t.planSmall()
+		return
+	}
 	if !t.perPart {
 		t.pm, t.pn = t.cut(t.parts)
 	}

@@ -57,7 +57,10 @@ func main() {
 func serve() error {
 	base := memory("VmRSS:")
 	answers := json.NewEncoder(os.Stdout)
-	os.Stdout = os.Stderr // the backend prints its options
+	var err error
+	if os.Stdout, err = os.Open(os.DevNull); err != nil { // the backend prints its options
+		return err
+	}
 	if err := answers.Encode(answer{Name: "gomlx " + version() + ", Go backend"}); err != nil {
 		return err
 	}
