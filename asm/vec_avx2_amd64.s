@@ -43,6 +43,11 @@
 #define COS ·cosAVX2
 #include "vec_log_amd64.h"
 
+#define SWIGLU ·swiGLUAVX2
+#define SWIGLU_BACKWARD ·swiGLUBackwardAVX2
+#define ROTATE ·rotateAVX2
+#include "vec_gated_amd64.h"
+
 #define MOMENTS ·momentsAVX2
 #define NORMALIZE_GRADIENT ·normalizeGradientAVX2
 #define ADAMW ·adamWAVX2

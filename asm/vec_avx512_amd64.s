@@ -42,6 +42,11 @@
 #define COS ·cosAVX512
 #include "vec_log_amd64.h"
 
+#define SWIGLU ·swiGLUAVX512
+#define SWIGLU_BACKWARD ·swiGLUBackwardAVX512
+#define ROTATE ·rotateAVX512
+#include "vec_gated_amd64.h"
+
 #define MOMENTS ·momentsAVX512
 #define NORMALIZE_GRADIENT ·normalizeGradientAVX512
 #define ADAMW ·adamWAVX512

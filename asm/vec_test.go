@@ -251,7 +251,7 @@ func (e *env) function(n int, f func(dst, x []float32), ref func(float64) float6
 
 func TestOperations(t *testing.T) {
 	forEachISA(t, func(t *testing.T) {
-		for _, op := range slices.Concat(operations, arithmetic, moves) {
+		for _, op := range slices.Concat(operations, arithmetic, moves, gated) {
 			t.Run(op.name, func(t *testing.T) {
 				e := &env{t, rand.New(rand.NewPCG(1, 2)), onHeap}
 				for _, n := range append([]int{5000, 9001}, edgeLengths...) {
@@ -265,7 +265,7 @@ func TestOperations(t *testing.T) {
 // Slices that end, or start, at a page without access.
 func TestOperationsGuardPages(t *testing.T) {
 	forEachISA(t, func(t *testing.T) {
-		for _, op := range slices.Concat(operations, arithmetic, moves) {
+		for _, op := range slices.Concat(operations, arithmetic, moves, gated) {
 			for _, side := range []string{"end", "start"} {
 				t.Run(op.name+"/"+side, func(t *testing.T) {
 					place := func(n int) []float32 {

@@ -45,16 +45,6 @@ func NewRotary(b tensor.Backend, pairs RotaryPairs, width, positions int, base f
 	}
 }
 
-// Of the first and the second column of a pair, and cosine and sine of the angle.
-var (
-	rotateFirst = tensor.NewExpr("rotary", 4, func(in []tensor.Value) tensor.Value {
-		return in[0].Mul(in[2]).Sub(in[1].Mul(in[3]))
-	})
-	rotateSecond = tensor.NewExpr("rotary", 4, func(in []tensor.Value) tensor.Value {
-		return in[1].Mul(in[2]).Add(in[0].Mul(in[3]))
-	})
-)
-
 // Apply returns x [n, heads*w] with the columns of every head rotated by the
 // positions of the n rows.
 func (r *Rotary) Apply(tp *tensor.Tape, x *tensor.Tensor, positions []int32) *tensor.Tensor {
@@ -62,7 +52,7 @@ func (r *Rotary) Apply(tp *tensor.Tape, x *tensor.Tensor, positions []int32) *te
 	return r.rotate(tp, x, cos, sin)
 }
 
-// at returns cosines and sines [n, 1, w/2] of positions.
+// at returns cosines and sines [n, w/2] of positions.
 func (r *Rotary) at(tp *tensor.Tape, positions []int32) (cos, sin *tensor.Tensor) {
 	for _, p := range positions {
 		if p < 0 || int(p) >= r.cos.Dim(0) {
@@ -70,20 +60,13 @@ func (r *Rotary) at(tp *tensor.Tape, positions []int32) (cos, sin *tensor.Tensor
 		}
 	}
 	rows := tp.Ints(positions)
-	return tp.Unsqueeze(tp.Gather(r.cos, rows, 1), 1), tp.Unsqueeze(tp.Gather(r.sin, rows, 1), 1)
+	return tp.Gather(r.cos, rows, 1), tp.Gather(r.sin, rows, 1)
 }
 
 func (r *Rotary) rotate(tp *tensor.Tape, x, cos, sin *tensor.Tensor) *tensor.Tensor {
-	n, width, half := x.Dim(0), x.Dim(1), r.cos.Dim(1)
-	if width%(2*half) != 0 || n != cos.Dim(0) {
+	half := r.cos.Dim(1)
+	if x.Dim(1)%(2*half) != 0 || x.Dim(0) != cos.Dim(0) {
 		panic(fmt.Sprintf("attention: rotary positions of %d rows and heads of width %d for %v", cos.Dim(0), 2*half, x))
 	}
-	axis, shape := 2, []int{n, width / (2 * half), 2, half}
-	if r.pairs == Interleaved {
-		axis, shape = 3, []int{n, width / (2 * half), half, 2}
-	}
-	split := tp.Reshape(x, shape...)
-	a, b := tp.Squeeze(tp.Slice(split, axis, 0, 1), axis), tp.Squeeze(tp.Slice(split, axis, 1, 2), axis)
-	rotated := tp.Stack(axis, tp.Map(rotateFirst, a, b, cos, sin), tp.Map(rotateSecond, a, b, cos, sin))
-	return tp.Reshape(rotated, n, width)
+	return tp.Rotate(x, cos, sin, r.pairs == Interleaved)
 }

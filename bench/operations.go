@@ -170,6 +170,36 @@ func (b *operations) LayerNormBackward(dx, dgamma, dbeta, dy, x, gamma, mean, rs
 	b.took("gradient of layer norm", begin, 0, dx, dy, x, when(accumulate[0], dx))
 }
 
+func (b *operations) RMSNorm(y, rstd, x, weight *tensor.Tensor, eps float32) {
+	begin := time.Now()
+	b.CPU.RMSNorm(y, rstd, x, weight, eps)
+	b.took("RMS norm", begin, 0, y, x)
+}
+
+func (b *operations) RMSNormBackward(dx, dweight, dy, x, weight, rstd *tensor.Tensor, accumulate [2]bool) {
+	begin := time.Now()
+	b.CPU.RMSNormBackward(dx, dweight, dy, x, weight, rstd, accumulate)
+	b.took("gradient of RMS norm", begin, 0, dx, dy, x, when(accumulate[0], dx))
+}
+
+func (b *operations) SwiGLU(y, gate, up *tensor.Tensor) {
+	begin := time.Now()
+	b.CPU.SwiGLU(y, gate, up)
+	b.took("SwiGLU", begin, 0, y, gate, up)
+}
+
+func (b *operations) SwiGLUBackward(dgate, dup, dy, gate, up *tensor.Tensor) {
+	begin := time.Now()
+	b.CPU.SwiGLUBackward(dgate, dup, dy, gate, up)
+	b.took("gradient of SwiGLU", begin, 0, dgate, dup, dy, gate, up)
+}
+
+func (b *operations) Rotate(y, x, cos, sin *tensor.Tensor, back bool) {
+	begin := time.Now()
+	b.CPU.Rotate(y, x, cos, sin, back)
+	b.took("rotary positions", begin, 0, y, x, cos, sin)
+}
+
 func (b *operations) Dropout(dst, x *tensor.Tensor, p float32, seed, stream uint64) {
 	begin := time.Now()
 	b.CPU.Dropout(dst, x, p, seed, stream)

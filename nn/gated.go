@@ -6,40 +6,23 @@ import (
 	"github.com/marge-go/marge/tensor"
 )
 
-var (
-	square = tensor.NewExpr("square", 1, func(in []tensor.Value) tensor.Value { return in[0].Mul(in[0]) })
-	gate   = tensor.NewExpr("swiglu", 2, func(in []tensor.Value) tensor.Value {
-		return in[0].Mul(sigmoid(in[0])).Mul(in[1])
-	})
-)
-
-// sigmoid is 1/(1 + exp(-x)), by tanh, which does not overflow.
-func sigmoid(x tensor.Value) tensor.Value {
-	half := tensor.Const(0.5)
-	return x.Mul(half).Tanh().Mul(half).Add(half)
-}
-
 // RMSNorm divides rows by the root of the mean of their squares, and scales each
 // column (Zhang and Sennrich 2019): x/sqrt(mean(x^2) + eps) * weight.
 type RMSNorm struct {
 	Weight *tensor.Tensor // [width]
-
-	scale *tensor.Expr // of x, the mean of the squares, and weight
+	Eps    float32
 }
 
 // NewRMSNorm returns an RMSNorm that only normalises: weight 1.
 func NewRMSNorm(b tensor.Backend, width int, eps float32) *RMSNorm {
-	n := &RMSNorm{Weight: NewParameter(b, width)}
+	n := &RMSNorm{Weight: NewParameter(b, width), Eps: eps}
 	Constant(n.Weight, 1)
-	n.scale = tensor.NewExpr("rmsnorm", 3, func(in []tensor.Value) tensor.Value {
-		return in[0].Div(in[1].Add(tensor.Const(eps)).Sqrt()).Mul(in[2])
-	})
 	return n
 }
 
 // Forward returns [..., width] for x [..., width].
 func (n *RMSNorm) Forward(tp *tensor.Tape, x *tensor.Tensor) *tensor.Tensor {
-	return tp.Map(n.scale, x, tp.Mean(tp.Map(square, x), true, -1), n.Weight)
+	return tp.RMSNorm(x, n.Weight, n.Eps)
 }
 
 // Parameters implements Layer: weight.
@@ -64,7 +47,7 @@ func NewSwiGLU(b tensor.Backend, width, ffn int, rng *rand.Rand) *SwiGLU {
 
 // Forward returns [..., width] for x [..., width].
 func (s *SwiGLU) Forward(tp *tensor.Tape, x *tensor.Tensor) *tensor.Tensor {
-	h := tp.Map(gate, s.Gate.Forward(tp, x), s.Up.Forward(tp, x))
+	h := tp.SwiGLU(s.Gate.Forward(tp, x), s.Up.Forward(tp, x))
 	return s.Down.Forward(tp, tp.Dropout(h, s.Dropout))
 }
 

@@ -102,15 +102,18 @@ func (r *recurrence) Parameters(list []Parameter, prefix string) []Parameter {
 	return list
 }
 
-// cell returns the states of the next step, [documents, hidden] each, the first of
-// which is the output, from x, the inputs times weight_ih with bias_ih, and those
-// of the step before.
-type cell func(tp *tensor.Tape, layer int, x *tensor.Tensor, states []*tensor.Tensor) []*tensor.Tensor
+// A cell is how a kind of network advances. layer returns what a layer makes of all
+// its inputs x [n, width] at once, [n, gates*hidden], and the function for the steps:
+// from rows of that, and the states of the step before, it returns the next states,
+// [documents, hidden] each, the first of which is the output.
+type cell func(tp *tensor.Tape, layer int, x *tensor.Tensor) (projected *tensor.Tensor, next step)
+
+type step func(x *tensor.Tensor, states []*tensor.Tensor) []*tensor.Tensor
 
 // forward runs all layers on packed documents x [n, in]. initial has the states of
 // each layer, [documents, hidden], or nil for zeros; so has final.
 func (r *recurrence) forward(
-	tp *tensor.Tape, x *tensor.Tensor, offsets []int32, initial [][]*tensor.Tensor, states int, next cell,
+	tp *tensor.Tape, x *tensor.Tensor, offsets []int32, initial [][]*tensor.Tensor, states int, layerOf cell,
 ) (y *tensor.Tensor, final [][]*tensor.Tensor) {
 	if len(offsets) == 0 || offsets[0] != 0 || !slices.IsSorted(offsets) || int(offsets[len(offsets)-1]) != x.Dim(0) {
 		panic(fmt.Sprintf("nn: offsets of a recurrent network do not rise from 0 to %d", x.Dim(0)))
@@ -141,7 +144,7 @@ func (r *recurrence) forward(
 				tp.Backend().Fill(current[i], 0)
 			}
 		}
-		projected := tp.Linear(y, r.WeightIH[layer], r.BiasIH[layer])
+		projected, next := layerOf(tp, layer, y)
 		outputs := make([]*tensor.Tensor, 0, len(s.sizes))
 		ended := make([][]*tensor.Tensor, states) // the states of the documents that ended, the shortest first
 		end := func(active int) {
@@ -155,7 +158,7 @@ func (r *recurrence) forward(
 		at := 0
 		for _, active := range s.sizes {
 			end(active)
-			current = next(tp, layer, tp.Rows(projected, at, at+active), current)
+			current = next(tp.Rows(projected, at, at+active), current)
 			outputs = append(outputs, current[0])
 			at += active
 		}

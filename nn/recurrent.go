@@ -23,6 +23,12 @@ var (
 	sum = tensor.NewExpr("sum", 2, func(in []tensor.Value) tensor.Value { return in[0].Add(in[1]) })
 )
 
+// sigmoid is 1/(1 + exp(-x)), by tanh, which does not overflow.
+func sigmoid(x tensor.Value) tensor.Value {
+	half := tensor.Const(0.5)
+	return x.Mul(half).Tanh().Mul(half).Add(half)
+}
+
 // LSTM is a recurrent network of long short-term memory (Hochreiter and
 // Schmidhuber 1997), of one layer or several. Gates are in PyTorch's order: input,
 // forget, cell, output.
@@ -50,18 +56,24 @@ func (l *LSTM) Forward(
 	for _, s := range initial {
 		before = append(before, []*tensor.Tensor{s.H, s.C})
 	}
-	y, after := l.forward(tp, x, offsets, before, 2, l.step)
+	y, after := l.forward(tp, x, offsets, before, 2, l.layer)
 	for _, s := range after {
 		final = append(final, LSTMState{s[0], s[1]})
 	}
 	return y, final
 }
 
-func (l *LSTM) step(tp *tensor.Tape, layer int, x *tensor.Tensor, states []*tensor.Tensor) []*tensor.Tensor {
-	gates := tp.AddInto(tp.Linear(states[0], l.WeightHH[layer], l.BiasHH[layer]), x)
-	gate := func(i int) *tensor.Tensor { return tp.Columns(gates, i*l.hidden, (i+1)*l.hidden) }
-	c := tp.Map(lstmCell, gate(0), gate(1), gate(2), states[1])
-	return []*tensor.Tensor{tp.Map(lstmOutput, gate(3), c), c}
+// layer adds up the biases, and transposes weight_hh once: a product of few rows
+// would do that, or pack it, in every step.
+func (l *LSTM) layer(tp *tensor.Tape, layer int, x *tensor.Tensor) (*tensor.Tensor, step) {
+	projected := tp.Linear(x, l.WeightIH[layer], tp.Add(l.BiasIH[layer], l.BiasHH[layer]))
+	weight := tp.Contiguous(tp.Transpose(l.WeightHH[layer], 0, 1))
+	return projected, func(x *tensor.Tensor, states []*tensor.Tensor) []*tensor.Tensor {
+		gates := tp.AddInto(tp.MatMul(states[0], weight, false), x)
+		gate := func(i int) *tensor.Tensor { return tp.Columns(gates, i*l.hidden, (i+1)*l.hidden) }
+		c := tp.Map(lstmCell, gate(0), gate(1), gate(2), states[1])
+		return []*tensor.Tensor{tp.Map(lstmOutput, gate(3), c), c}
+	}
 }
 
 // GRU is a gated recurrent network (Cho et al. 2014), of one layer or several, with
@@ -81,18 +93,21 @@ func (g *GRU) Forward(
 	for _, h := range initial {
 		before = append(before, []*tensor.Tensor{h})
 	}
-	y, after := g.forward(tp, x, offsets, before, 1, g.step)
+	y, after := g.forward(tp, x, offsets, before, 1, g.layer)
 	for _, s := range after {
 		final = append(final, s[0])
 	}
 	return y, final
 }
 
-func (g *GRU) step(tp *tensor.Tape, layer int, x *tensor.Tensor, states []*tensor.Tensor) []*tensor.Tensor {
-	h := states[0]
-	hidden := tp.Linear(h, g.WeightHH[layer], g.BiasHH[layer])
-	n := g.hidden
-	gates := tp.Map(sum, tp.Columns(x, 0, 2*n), tp.Columns(hidden, 0, 2*n))
-	return []*tensor.Tensor{tp.Map(gruCell, tp.Columns(gates, 0, n), tp.Columns(gates, n, 2*n),
-		tp.Columns(x, 2*n, 3*n), tp.Columns(hidden, 2*n, 3*n), h)}
+func (g *GRU) layer(tp *tensor.Tape, layer int, x *tensor.Tensor) (*tensor.Tensor, step) {
+	projected := tp.Linear(x, g.WeightIH[layer], g.BiasIH[layer])
+	return projected, func(x *tensor.Tensor, states []*tensor.Tensor) []*tensor.Tensor {
+		h := states[0]
+		hidden := tp.Linear(h, g.WeightHH[layer], g.BiasHH[layer])
+		n := g.hidden
+		gates := tp.Map(sum, tp.Columns(x, 0, 2*n), tp.Columns(hidden, 0, 2*n))
+		return []*tensor.Tensor{tp.Map(gruCell, tp.Columns(gates, 0, n), tp.Columns(gates, n, 2*n),
+			tp.Columns(x, 2*n, 3*n), tp.Columns(hidden, 2*n, 3*n), h)}
+	}
 }

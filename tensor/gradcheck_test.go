@@ -131,13 +131,14 @@ func compare(t *testing.T, what string, got []float32, want []float64, tol float
 }
 
 func TestGradients(t *testing.T) {
-	for _, c := range slices.Concat(gradCases(), gradCasesOfShapes(), gradCasesOfIndex()) {
+	for _, c := range slices.Concat(gradCases(), gradCasesOfShapes(), gradCasesOfIndex(), gradCasesOfGates()) {
 		t.Run(c.name, func(t *testing.T) { c.run(t) })
 	}
 }
 
 func TestSameBitsForAnyNumberOfThreads(t *testing.T) {
-	for _, c := range slices.Concat(gradCases(), gradCasesOfIndex(), largeCases(), largeCasesOfIndex()) {
+	for _, c := range slices.Concat(
+		gradCases(), gradCasesOfIndex(), gradCasesOfGates(), largeCases(), largeCasesOfIndex(), largeCasesOfGates()) {
 		t.Run(c.name, func(t *testing.T) {
 			want := bits(c.plain(1))
 			for _, threads := range []int{2, 5} {
@@ -151,8 +152,10 @@ func TestSameBitsForAnyNumberOfThreads(t *testing.T) {
 
 // plain runs the operation without comparing, and returns outputs and
 // gradients one after the other.
-func (c *gradCase) plain(threads int) []float32 {
-	b := NewCPU(threads)
+func (c *gradCase) plain(threads int) []float32 { return c.plainOn(NewCPU(threads)) }
+
+// plainOn is plain on a backend, which it closes.
+func (c *gradCase) plainOn(b Backend) []float32 {
 	defer b.Close()
 	rng := rand.New(rand.NewPCG(1, 2))
 	tp := NewTape(b)

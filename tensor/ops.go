@@ -18,7 +18,7 @@ func (tp *Tape) Add(a, b *Tensor) *Tensor {
 	return tp.add(out, a, b)
 }
 
-// AddInto returns a + b, in the memory of a if a is a result of Linear,
+// AddInto returns a + b, in the memory of a if a is a result of Linear, MatMul,
 // FeedForward, Gather or Dropout that no operation has read, and else in new
 // memory. Either way a cannot be read afterwards.
 func (tp *Tape) AddInto(a, b *Tensor) *Tensor { return tp.addInto("addinto", a, b) }

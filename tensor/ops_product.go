@@ -24,6 +24,7 @@ func (tp *Tape) MatMul(a, b *Tensor, transB bool) *Tensor {
 	shape := out.shape
 	out.init(tp.backend, Float32, shape[:out.rank])
 	out.store, out.offset = tp.floats.alloc(out.Len())
+	out.use = useTemporary
 	tp.product(out, a, b, GemmOptions{TransB: transB, Alpha: 1})
 	if tp.result(out, a, b) {
 		r := tp.push()

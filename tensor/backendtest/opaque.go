@@ -11,8 +11,8 @@ import (
 
 // OpaqueBackend computes on a CPU backend, with the same results bit for bit, but
 // keeps the memory of tensors where the host does not see it, as a device does:
-// reading it without Download panics. It has the optional methods SumSquaresAll
-// and AdamWAll, and no threads for the host.
+// reading it without Download panics. It has the optional methods of a backend,
+// but no threads for the host.
 type OpaqueBackend struct {
 	cpu *tensor.CPU
 	// Fail, if not nil, is called with the name of each operation before it starts, such as "gemm". An error becomes
@@ -239,6 +239,36 @@ func (b *OpaqueBackend) GELU(dst, x *tensor.Tensor) {
 func (b *OpaqueBackend) GELUBackward(dx, dy, x *tensor.Tensor, accumulate bool) {
 	b.launch("gelubackward")
 	b.cpu.GELUBackward(host(dx), host(dy), host(x), accumulate)
+}
+
+// SwiGLU is that of tensor.CPU.
+func (b *OpaqueBackend) SwiGLU(y, gate, up *tensor.Tensor) {
+	b.launch("swiglu")
+	b.cpu.SwiGLU(host(y), host(gate), host(up))
+}
+
+// SwiGLUBackward is that of tensor.CPU.
+func (b *OpaqueBackend) SwiGLUBackward(dgate, dup, dy, gate, up *tensor.Tensor) {
+	b.launch("swiglubackward")
+	b.cpu.SwiGLUBackward(host(dgate), host(dup), host(dy), host(gate), host(up))
+}
+
+// RMSNorm is that of tensor.CPU.
+func (b *OpaqueBackend) RMSNorm(y, rstd, x, weight *tensor.Tensor, eps float32) {
+	b.launch("rmsnorm")
+	b.cpu.RMSNorm(host(y), host(rstd), host(x), host(weight), eps)
+}
+
+// RMSNormBackward is that of tensor.CPU.
+func (b *OpaqueBackend) RMSNormBackward(dx, dweight, dy, x, weight, rstd *tensor.Tensor, accumulate [2]bool) {
+	b.launch("rmsnormbackward")
+	b.cpu.RMSNormBackward(host(dx), host(dweight), host(dy), host(x), host(weight), host(rstd), accumulate)
+}
+
+// Rotate is that of tensor.CPU.
+func (b *OpaqueBackend) Rotate(y, x, cos, sin *tensor.Tensor, back bool) {
+	b.launch("rotate")
+	b.cpu.Rotate(host(y), host(x), host(cos), host(sin), back)
 }
 
 // LayerNorm implements tensor.Backend.
