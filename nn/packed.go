@@ -102,13 +102,13 @@ func (r *recurrence) Parameters(list []Parameter, prefix string) []Parameter {
 	return list
 }
 
-// A cell is how a kind of network advances. layer returns what a layer makes of all
-// its inputs x [n, width] at once, [n, gates*hidden], and the function for the steps:
-// from rows of that, and the states of the step before, it returns the next states,
-// [documents, hidden] each, the first of which is the output.
+// cell returns what a layer makes of all its inputs x [n, width] at once,
+// [n, gates*hidden], and how it advances.
 type cell func(tp *tensor.Tape, layer int, x *tensor.Tensor) (projected *tensor.Tensor, next step)
 
-type step func(x *tensor.Tensor, states []*tensor.Tensor) []*tensor.Tensor
+// step replaces the states of the step before, [documents, hidden] each, the first of
+// which is the output, by those that follow from rows of what is projected.
+type step func(x *tensor.Tensor, states []*tensor.Tensor)
 
 // forward runs all layers on packed documents x [n, in]. initial has the states of
 // each layer, [documents, hidden], or nil for zeros; so has final.
@@ -158,7 +158,7 @@ func (r *recurrence) forward(
 		at := 0
 		for _, active := range s.sizes {
 			end(active)
-			current = next(tp.Rows(projected, at, at+active), current)
+			next(tp.Rows(projected, at, at+active), current)
 			outputs = append(outputs, current[0])
 			at += active
 		}

@@ -63,16 +63,28 @@ func (l *LSTM) Forward(
 	return y, final
 }
 
-// layer adds up the biases, and transposes weight_hh once: a product of few rows
-// would do that, or pack it, in every step.
+// layer adds up the biases. It transposes weight_hh once, which a product of few rows
+// would do in every step, and takes the gradient of weight_hh for all steps at once:
+// that of the sums for the gates is that of what is projected.
 func (l *LSTM) layer(tp *tensor.Tape, layer int, x *tensor.Tensor) (*tensor.Tensor, step) {
+	var before []*tensor.Tensor // the outputs that each step begins with
+	gates := func(tp *tensor.Tape, in []*tensor.Tensor) (*tensor.Tensor, func(d *tensor.Tensor) []*tensor.Tensor) {
+		return in[0], func(d *tensor.Tensor) []*tensor.Tensor {
+			if len(before) == 0 {
+				return []*tensor.Tensor{d, nil}
+			}
+			return []*tensor.Tensor{d, tp.MatMul(tp.Transpose(d, 0, 1), tp.Concat(0, before...), false)}
+		}
+	}
 	projected := tp.Linear(x, l.WeightIH[layer], tp.Add(l.BiasIH[layer], l.BiasHH[layer]))
-	weight := tp.Contiguous(tp.Transpose(l.WeightHH[layer], 0, 1))
-	return projected, func(x *tensor.Tensor, states []*tensor.Tensor) []*tensor.Tensor {
-		gates := tp.AddInto(tp.MatMul(states[0], weight, false), x)
-		gate := func(i int) *tensor.Tensor { return tp.Columns(gates, i*l.hidden, (i+1)*l.hidden) }
-		c := tp.Map(lstmCell, gate(0), gate(1), gate(2), states[1])
-		return []*tensor.Tensor{tp.Map(lstmOutput, gate(3), c), c}
+	projected = tp.Apply(gates, projected, l.WeightHH[layer])
+	weight := tp.Contiguous(tp.Transpose(tp.Detach(l.WeightHH[layer]), 0, 1))
+	return projected, func(x *tensor.Tensor, states []*tensor.Tensor) {
+		before = append(before, states[0])
+		sums := tp.AddInto(tp.MatMul(states[0], weight, false), x)
+		gate := func(i int) *tensor.Tensor { return tp.Columns(sums, i*l.hidden, (i+1)*l.hidden) }
+		states[1] = tp.Map(lstmCell, gate(0), gate(1), gate(2), states[1])
+		states[0] = tp.Map(lstmOutput, gate(3), states[1])
 	}
 }
 
@@ -102,12 +114,12 @@ func (g *GRU) Forward(
 
 func (g *GRU) layer(tp *tensor.Tape, layer int, x *tensor.Tensor) (*tensor.Tensor, step) {
 	projected := tp.Linear(x, g.WeightIH[layer], g.BiasIH[layer])
-	return projected, func(x *tensor.Tensor, states []*tensor.Tensor) []*tensor.Tensor {
+	return projected, func(x *tensor.Tensor, states []*tensor.Tensor) {
 		h := states[0]
 		hidden := tp.Linear(h, g.WeightHH[layer], g.BiasHH[layer])
 		n := g.hidden
 		gates := tp.Map(sum, tp.Columns(x, 0, 2*n), tp.Columns(hidden, 0, 2*n))
-		return []*tensor.Tensor{tp.Map(gruCell, tp.Columns(gates, 0, n), tp.Columns(gates, n, 2*n),
-			tp.Columns(x, 2*n, 3*n), tp.Columns(hidden, 2*n, 3*n), h)}
+		states[0] = tp.Map(gruCell, tp.Columns(gates, 0, n), tp.Columns(gates, n, 2*n),
+			tp.Columns(x, 2*n, 3*n), tp.Columns(hidden, 2*n, 3*n), h)
 	}
 }
