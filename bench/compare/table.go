@@ -251,13 +251,15 @@ const title = `# Results
 Written by the command in the folder compare; see its documentation. For each workload the sides took turns, each in a
 process of its own that had computed the workload three to ten times before; figures are medians of the medians of the
 rounds: three (vector and topk: five), and up to four times as many while for any side their median is more than 1.04 times
-the shortest: where another machine has a part of the core, a call takes 1.4 times as long. But in vector, a round waited up
+the shortest: where another machine has a part of the core, a call takes 1.4 times as long. A side that takes more than five
+seconds for a call has one turn. But in vector, a round waited up
 to five seconds while the processor was below 0.8 of its best in the section. "ceiling" is the
 rate of fused multiply-adds in registers, "copy" that of a copy between arrays of 64 MiB, both measured before every round
 with the same instruction set and threads: for each workload the median of the copies, the best of the ceilings; in the
 heading their median with the least and the greatest. PyTorch runs with a C library that
 keeps freed memory (MALLOC_MMAP_MAX_=0 and no trimming), since it is much slower without, unless the heading says default
-malloc. "handover" is what a cache line takes from one thread to another, the median of the rounds: where it is long the two
+malloc. gonum's single operations are in float64, of which the bytes are counted as if they were float32, but for neg, and
+write to memory that exists. "handover" is what a cache line takes from one thread to another, the median of the rounds: where it is long the two
 cores have no third-level cache in common, and what short tasks gain by a second thread is less. Sections are measured one by one,
 each on the processor and with the instruction set in its heading; older ones do not tell of the handover, and those before
 2026-11-26 09:00 took up to thrice as many rounds while a median was more than 1.1 times the shortest.

@@ -7,7 +7,7 @@ import (
 
 	"github.com/gomlx/gomlx/backends"
 	"github.com/gomlx/gomlx/pkg/core/dtypes"
-	. "github.com/gomlx/gomlx/pkg/core/graph"
+	"github.com/gomlx/gomlx/pkg/core/graph"
 	"github.com/gomlx/gomlx/pkg/core/tensors"
 )
 
@@ -27,7 +27,7 @@ const (
 type model struct {
 	width  int
 	shapes [][]int
-	hidden func(embed, ids *Node, next func() *Node) *Node
+	hidden func(embed, ids *graph.Node, next func() *graph.Node) *graph.Node
 }
 
 func gpt() *model {
@@ -37,25 +37,27 @@ func gpt() *model {
 			[]int{width, width}, []int{width}, []int{hidden, width}, []int{hidden, width}, []int{width, hidden})
 	}
 	m.shapes = append(m.shapes, []int{width})
-	m.hidden = func(embed, ids *Node, next func() *Node) *Node {
+	m.hidden = func(embed, ids *graph.Node, next func() *graph.Node) *graph.Node {
 		dims := ids.Shape().Dimensions
 		b, t := dims[0], dims[1]
-		x := Gather(embed, ids)
+		x := graph.Gather(embed, ids)
 		cos, sin, swap := rotary(x.Graph(), t)
 		for range layers {
 			h := rmsNorm(x, next())
-			split := func(x *Node) *Node { return Reshape(x, b, t, heads, width/heads) }
+			split := func(x *graph.Node) *graph.Node { return graph.Reshape(x, b, t, heads, width/heads) }
 			q, k, v := split(linear(h, next())), split(linear(h, next())), split(linear(h, next()))
-			rotate := func(x *Node) *Node { return Add(Mul(x, cos), Mul(Einsum("bthi,ji->bthj", x, swap), sin)) }
+			rotate := func(x *graph.Node) *graph.Node {
+				return graph.Add(graph.Mul(x, cos), graph.Mul(graph.Einsum("bthi,ji->bthj", x, swap), sin))
+			}
 			q, k = rotate(q), rotate(k)
-			scores := MulScalar(Einsum("bmhk,bnhk->bhmn", q, k), 1/math.Sqrt(width/heads))
-			seen := BroadcastPrefix(LowerTriangular(x.Graph(), t), b, heads)
-			scores = Where(seen, scores, MulScalar(OnesLike(scores), -1e30))
-			h = Reshape(Einsum("bhmn,bnhk->bmhk", Softmax(scores, -1), v), b, t, width)
-			x = Add(x, linear(h, next()))
+			scores := graph.MulScalar(graph.Einsum("bmhk,bnhk->bhmn", q, k), 1/math.Sqrt(width/heads))
+			seen := graph.BroadcastPrefix(graph.LowerTriangular(x.Graph(), t), b, heads)
+			scores = graph.Where(seen, scores, graph.MulScalar(graph.OnesLike(scores), -1e30))
+			h = graph.Reshape(graph.Einsum("bhmn,bnhk->bmhk", graph.Softmax(scores, -1), v), b, t, width)
+			x = graph.Add(x, linear(h, next()))
 			h = rmsNorm(x, next())
 			gate, up := linear(h, next()), linear(h, next())
-			x = Add(x, linear(Mul(Mul(gate, Sigmoid(gate)), up), next()))
+			x = graph.Add(x, linear(graph.Mul(graph.Mul(gate, graph.Sigmoid(gate)), up), next()))
 		}
 		return rmsNorm(x, next())
 	}
@@ -72,58 +74,58 @@ func lstm() *model {
 			m.shapes = append(m.shapes, []int{d, d}, []int{d, d}, []int{d}, []int{d})
 		}
 	}
-	m.hidden = func(embed, ids *Node, next func() *Node) *Node {
+	m.hidden = func(embed, ids *graph.Node, next func() *graph.Node) *graph.Node {
 		dims := ids.Shape().Dimensions
 		b, t := dims[0], dims[1]
-		var x []*Node
+		var x []*graph.Node
 		for i := range t {
-			x = append(x, Gather(embed, Reshape(SliceAxis(ids, 1, AxisElem(i)), b, 1)))
+			x = append(x, graph.Gather(embed, graph.Reshape(graph.SliceAxis(ids, 1, graph.AxisElem(i)), b, 1)))
 		}
 		for range lstmLayers {
-			var weightIH, weightHH, bias [4]*Node
+			var weightIH, weightHH, bias [4]*graph.Node
 			for g := range bias {
 				weightIH[g], weightHH[g] = next(), next()
-				bias[g] = Reshape(Add(next(), next()), 1, d)
+				bias[g] = graph.Reshape(graph.Add(next(), next()), 1, d)
 			}
-			var h, c *Node
+			var h, c *graph.Node
 			for i := range x {
-				gate := func(g int) *Node {
-					sum := Add(linear(x[i], weightIH[g]), bias[g])
+				gate := func(g int) *graph.Node {
+					sum := graph.Add(linear(x[i], weightIH[g]), bias[g])
 					if h != nil {
-						sum = Add(sum, linear(h, weightHH[g]))
+						sum = graph.Add(sum, linear(h, weightHH[g]))
 					}
 					return sum
 				}
-				cell := Mul(Sigmoid(gate(0)), Tanh(gate(2)))
+				cell := graph.Mul(graph.Sigmoid(gate(0)), graph.Tanh(gate(2)))
 				if c != nil {
-					cell = Add(cell, Mul(Sigmoid(gate(1)), c))
+					cell = graph.Add(cell, graph.Mul(graph.Sigmoid(gate(1)), c))
 				}
-				h, c = Mul(Sigmoid(gate(3)), Tanh(cell)), cell
+				h, c = graph.Mul(graph.Sigmoid(gate(3)), graph.Tanh(cell)), cell
 				x[i] = h
 			}
 		}
-		return Stack(x, 1)
+		return graph.Stack(x, 1)
 	}
 	return m
 }
 
 // linear returns x w^T for x [..., in] and w [out, in].
-func linear(x, w *Node) *Node {
+func linear(x, w *graph.Node) *graph.Node {
 	dims := x.Shape().Dimensions
 	in, out := dims[len(dims)-1], w.Shape().Dimensions[0]
-	y := Einsum("nk,mk->nm", Reshape(x, -1, in), w)
-	return Reshape(y, append(append([]int{}, dims[:len(dims)-1]...), out)...)
+	y := graph.Einsum("nk,mk->nm", graph.Reshape(x, -1, in), w)
+	return graph.Reshape(y, append(append([]int{}, dims[:len(dims)-1]...), out)...)
 }
 
-func rmsNorm(x, weight *Node) *Node {
-	mean := ReduceAndKeep(Mul(x, x), ReduceMean, -1)
-	return Mul(Div(x, Sqrt(AddScalar(mean, eps))), Reshape(weight, 1, 1, width))
+func rmsNorm(x, weight *graph.Node) *graph.Node {
+	mean := graph.ReduceAndKeep(graph.Mul(x, x), graph.ReduceMean, -1)
+	return graph.Mul(graph.Div(x, graph.Sqrt(graph.AddScalar(mean, eps))), graph.Reshape(weight, 1, 1, width))
 }
 
 // rotary returns cosines and sines [1, t, 1, columns] of rotary positions, and the
 // matrix that exchanges the columns of pairs, the first of which it negates: the
 // backend has no gradient of slices.
-func rotary(g *Graph, t int) (cos, sin, swap *Node) {
+func rotary(g *graph.Graph, t int) (cos, sin, swap *graph.Node) {
 	const columns = width / heads
 	const half = columns / 2
 	var c, s []float32
@@ -137,8 +139,8 @@ func rotary(g *Graph, t int) (cos, sin, swap *Node) {
 	for i := range half {
 		matrix[i*columns+i+half], matrix[(i+half)*columns+i] = -1, 1
 	}
-	constant := func(x []float32, shape ...int) *Node {
-		return ConstTensor(g, tensors.FromFlatDataAndDimensions(x, shape...))
+	constant := func(x []float32, shape ...int) *graph.Node {
+		return graph.ConstTensor(g, tensors.FromFlatDataAndDimensions(x, shape...))
 	}
 	return constant(c, 1, t, 1, columns), constant(s, 1, t, 1, columns), constant(matrix, columns, columns)
 }
@@ -184,7 +186,9 @@ func startStep(s *spec, backend backends.Backend) (run func() error, err error) 
 		return tensors.FromFlatDataAndDimensions(ids, s.M, s.N, 1)
 	}
 	ids, targets := tokens(), tokens()
-	exec, err := NewExec(backend, func(in []*Node) []*Node { return m.step(in[:3*n], in[3*n], in[3*n+1], in[3*n+2]) })
+	exec, err := graph.NewExec(backend, func(in []*graph.Node) []*graph.Node {
+		return m.step(in[:3*n], in[3*n], in[3*n+1], in[3*n+2])
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -213,42 +217,42 @@ func startStep(s *spec, backend backends.Backend) (run func() error, err error) 
 }
 
 // step returns the loss, and state after a step.
-func (m *model) step(state []*Node, ids, targets, count *Node) []*Node {
+func (m *model) step(state []*graph.Node, ids, targets, count *graph.Node) []*graph.Node {
 	n := len(m.shapes)
 	params, used := state[:n], 0
-	next := func() *Node {
+	next := func() *graph.Node {
 		used++
 		return params[used-1]
 	}
-	h := Reshape(m.hidden(params[n-2], ids, next), -1, m.width)
-	logits := LogSoftmax(linear(h, params[n-1]))
-	one := OneHot(Reshape(targets, -1), vocabulary, dtypes.Float32)
-	loss := Neg(DivScalar(ReduceAllSum(Mul(one, logits)), float64(targets.Shape().Size())))
-	gradients := Gradient(loss, params...)
-	var squares *Node
+	h := graph.Reshape(m.hidden(params[n-2], ids, next), -1, m.width)
+	logits := graph.LogSoftmax(linear(h, params[n-1]))
+	one := graph.OneHot(graph.Reshape(targets, -1), vocabulary, dtypes.Float32)
+	loss := graph.Neg(graph.DivScalar(graph.ReduceAllSum(graph.Mul(one, logits)), float64(targets.Shape().Size())))
+	gradients := graph.Gradient(loss, params...)
+	var squares *graph.Node
 	for _, g := range gradients {
-		if sum := ReduceAllSum(Mul(g, g)); squares == nil {
+		if sum := graph.ReduceAllSum(graph.Mul(g, g)); squares == nil {
 			squares = sum
 		} else {
-			squares = Add(squares, sum)
+			squares = graph.Add(squares, sum)
 		}
 	}
-	scale := MinScalar(MulScalar(Reciprocal(Sqrt(squares)), clip), 1)
-	correction := func(beta float64) *Node { // 1/(1 - beta^count)
-		return Reciprocal(OneMinus(Exp(MulScalar(count, math.Log(beta)))))
+	scale := graph.MinScalar(graph.MulScalar(graph.Reciprocal(graph.Sqrt(squares)), clip), 1)
+	correction := func(beta float64) *graph.Node { // 1/(1 - beta^count)
+		return graph.Reciprocal(graph.OneMinus(graph.Exp(graph.MulScalar(count, math.Log(beta)))))
 	}
 	first, second := correction(beta1), correction(beta2)
-	out := make([]*Node, 1+3*n)
+	out := make([]*graph.Node, 1+3*n)
 	out[0] = loss
 	for i, p := range params {
-		g := Mul(gradients[i], scale)
-		m1 := Add(MulScalar(state[n+i], beta1), MulScalar(g, 1-beta1))
-		m2 := Add(MulScalar(state[2*n+i], beta2), MulScalar(Mul(g, g), 1-beta2))
-		update := Div(Mul(m1, first), AddScalar(Sqrt(Mul(m2, second)), epsilon))
+		g := graph.Mul(gradients[i], scale)
+		m1 := graph.Add(graph.MulScalar(state[n+i], beta1), graph.MulScalar(g, 1-beta1))
+		m2 := graph.Add(graph.MulScalar(state[2*n+i], beta2), graph.MulScalar(graph.Mul(g, g), 1-beta2))
+		update := graph.Div(graph.Mul(m1, first), graph.AddScalar(graph.Sqrt(graph.Mul(m2, second)), epsilon))
 		if p.Rank() == 2 {
-			p = MulScalar(p, 1-rate*decay)
+			p = graph.MulScalar(p, 1-rate*decay)
 		}
-		out[1+i], out[1+n+i], out[1+2*n+i] = Sub(p, MulScalar(update, rate)), m1, m2
+		out[1+i], out[1+n+i], out[1+2*n+i] = graph.Sub(p, graph.MulScalar(update, rate)), m1, m2
 	}
 	return out
 }

@@ -1,35 +1,36 @@
 package main
 
 import (
-	. "github.com/gomlx/gomlx/pkg/core/graph"
+	"github.com/gomlx/gomlx/pkg/core/graph"
 	"github.com/gomlx/gomlx/pkg/core/tensors"
 )
 
 // operation returns an operation of bench/ops.go and its inputs, or nil if there is
 // none.
-func operation(s *spec) (f func(in []*Node) []*Node, in []any) {
+func operation(s *spec) (f func(in []*graph.Node) []*graph.Node, in []any) {
 	m, n := s.M, s.N
-	one := func(f func(x *Node) *Node, shape ...int) (func(in []*Node) []*Node, []any) {
-		return func(in []*Node) []*Node { return []*Node{f(in[0])} }, []any{filled(shape...)}
+	one := func(f func(x *graph.Node) *graph.Node, shape ...int) (func(in []*graph.Node) []*graph.Node, []any) {
+		return func(in []*graph.Node) []*graph.Node { return []*graph.Node{f(in[0])} }, []any{filled(shape...)}
 	}
-	two := func(f func(x, y *Node) *Node, shape ...int) (func(in []*Node) []*Node, []any) {
-		return func(in []*Node) []*Node { return []*Node{f(in[0], in[1])} }, []any{filled(m, n), filled(shape...)}
+	two := func(f func(x, y *graph.Node) *graph.Node, shape ...int) (func(in []*graph.Node) []*graph.Node, []any) {
+		g := func(in []*graph.Node) []*graph.Node { return []*graph.Node{f(in[0], in[1])} }
+		return g, []any{filled(m, n), filled(shape...)}
 	}
-	along := func(f func(x *Node, axes ...int) *Node, axis int) (func(in []*Node) []*Node, []any) {
-		return one(func(x *Node) *Node { return f(x, axis) }, m, n)
+	along := func(f func(x *graph.Node, axes ...int) *graph.Node, axis int) (func(in []*graph.Node) []*graph.Node, []any) {
+		return one(func(x *graph.Node) *graph.Node { return f(x, axis) }, m, n)
 	}
-	permuted := func(axes []int, shape ...int) (func(in []*Node) []*Node, []any) {
-		return one(func(x *Node) *Node { return TransposeAllAxes(x, axes...) }, shape...)
+	permuted := func(axes []int, shape ...int) (func(in []*graph.Node) []*graph.Node, []any) {
+		return one(func(x *graph.Node) *graph.Node { return graph.TransposeAllAxes(x, axes...) }, shape...)
 	}
 	switch s.Kind {
 	case "sub":
-		return two(Sub, m, n)
+		return two(graph.Sub, m, n)
 	case "mul":
-		return two(Mul, m, n)
+		return two(graph.Mul, m, n)
 	case "div":
-		return two(Div, m, n)
+		return two(graph.Div, m, n)
 	case "maximum":
-		return two(Max, m, n)
+		return two(graph.Max, m, n)
 	case "where":
 		mask := make([]bool, m*n)
 		tensors.MustConstFlatData(filled(m, n), func(x []float32) {
@@ -37,48 +38,48 @@ func operation(s *spec) (f func(in []*Node) []*Node, in []any) {
 				mask[i] = v > 0
 			}
 		})
-		f = func(in []*Node) []*Node { return []*Node{Where(in[0], in[1], in[2])} }
+		f = func(in []*graph.Node) []*graph.Node { return []*graph.Node{graph.Where(in[0], in[1], in[2])} }
 		return f, []any{tensors.FromFlatDataAndDimensions(mask, m, n), filled(m, n), filled(m, n)}
 	case "mul_row":
-		return two(Mul, 1, n)
+		return two(graph.Mul, 1, n)
 	case "mul_column":
-		return two(Mul, m, 1)
+		return two(graph.Mul, m, 1)
 	case "mul_transposed":
-		return two(func(x, y *Node) *Node { return Mul(x, Transpose(y, 0, 1)) }, n, m)
+		return two(func(x, y *graph.Node) *graph.Node { return graph.Mul(x, graph.Transpose(y, 0, 1)) }, n, m)
 	case "neg":
-		return one(Neg, m, n)
+		return one(graph.Neg, m, n)
 	case "abs":
-		return one(Abs, m, n)
+		return one(graph.Abs, m, n)
 	case "sqrt":
-		return one(Sqrt, m, n)
+		return one(graph.Sqrt, m, n)
 	case "exp":
-		return one(Exp, m, n)
+		return one(graph.Exp, m, n)
 	case "log":
-		return one(Log, m, n)
+		return one(graph.Log, m, n)
 	case "tanh":
-		return one(Tanh, m, n)
+		return one(graph.Tanh, m, n)
 	case "sin":
-		return one(Sin, m, n)
+		return one(graph.Sin, m, n)
 	case "relu":
-		return one(func(x *Node) *Node { return MaxScalar(x, 0) }, m, n)
+		return one(func(x *graph.Node) *graph.Node { return graph.MaxScalar(x, 0) }, m, n)
 	case "sigmoid":
-		return one(Sigmoid, m, n)
+		return one(graph.Sigmoid, m, n)
 	case "sum":
-		return one(ReduceAllSum, m, n)
+		return one(graph.ReduceAllSum, m, n)
 	case "sum_rows":
-		return along(ReduceSum, 1)
+		return along(graph.ReduceSum, 1)
 	case "sum_columns":
-		return along(ReduceSum, 0)
+		return along(graph.ReduceSum, 0)
 	case "max_rows":
-		return along(ReduceMax, 1)
+		return along(graph.ReduceMax, 1)
 	case "max_columns":
-		return along(ReduceMax, 0)
+		return along(graph.ReduceMax, 0)
 	case "sum_inner":
-		return one(func(x *Node) *Node { return ReduceSum(x, 1) }, m*n/16, 16)
+		return one(func(x *graph.Node) *graph.Node { return graph.ReduceSum(x, 1) }, m*n/16, 16)
 	case "softmax":
-		return along(Softmax, 1)
+		return along(graph.Softmax, 1)
 	case "softmax_columns":
-		return along(Softmax, 0)
+		return along(graph.Softmax, 0)
 	case "transpose":
 		return permuted([]int{1, 0}, m, n)
 	case "permute_heads":
@@ -91,7 +92,7 @@ func operation(s *spec) (f func(in []*Node) []*Node, in []any) {
 
 // matMul returns a product of bench/matmul.go and its factors, or nil if there is
 // none.
-func matMul(s *spec) (f func(in []*Node) []*Node, in []any) {
+func matMul(s *spec) (f func(in []*graph.Node) []*graph.Node, in []any) {
 	const heads = 8
 	b, m, n, k := s.Batch, s.M, s.N, s.K
 	equation := ""
@@ -99,9 +100,9 @@ func matMul(s *spec) (f func(in []*Node) []*Node, in []any) {
 	case "scores":
 		equation, in = "bmhk,bnhk->bhmn", []any{filled(b, m, heads, k), filled(b, n, heads, k)}
 	case "scores_fused":
-		f = func(in []*Node) []*Node {
-			part := func(i int) *Node { return Squeeze(SliceAxis(in[0], 2, AxisElem(i)), 2) }
-			return []*Node{Einsum("bmhk,bnhk->bhmn", part(0), part(1))}
+		f = func(in []*graph.Node) []*graph.Node {
+			part := func(i int) *graph.Node { return graph.Squeeze(graph.SliceAxis(in[0], 2, graph.AxisElem(i)), 2) }
+			return []*graph.Node{graph.Einsum("bmhk,bnhk->bhmn", part(0), part(1))}
 		}
 		return f, []any{filled(b, n, 3, heads, k)}
 	case "values":
@@ -119,5 +120,5 @@ func matMul(s *spec) (f func(in []*Node) []*Node, in []any) {
 	default:
 		return nil, nil
 	}
-	return func(in []*Node) []*Node { return []*Node{Einsum(equation, in[0], in[1])} }, in
+	return func(in []*graph.Node) []*graph.Node { return []*graph.Node{graph.Einsum(equation, in[0], in[1])} }, in
 }
