@@ -102,6 +102,13 @@ func Affine(dst []float32, alpha float32, x []float32, beta float32) {
 	affine(dst, alpha, x, beta)
 }
 
+// Clamp computes dst[i] = min(max(x[i], lo), hi): NaN where x[i] is NaN. lo and hi
+// must not be NaN. dst may be x.
+func Clamp(dst, x []float32, lo, hi float32) {
+	checkLen("clamp", "x", len(x), len(dst))
+	clamp(dst, x, lo, hi)
+}
+
 // MaxElement returns the greatest element of x: NaN if there is one, -Inf if x is
 // empty.
 func MaxElement(x []float32) float32 { return maxScaled(x, 1) }

@@ -78,3 +78,15 @@ func inFloat64(dst, x []float32, f func(float64) float64) {
 		dst[i] = float32(f(float64(v)))
 	}
 }
+
+func clampGeneric(dst, x []float32, lo, hi float32) {
+	for i, v := range x {
+		if v < lo {
+			v = lo
+		}
+		if v > hi {
+			v = hi
+		}
+		dst[i] = v
+	}
+}

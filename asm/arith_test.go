@@ -7,13 +7,14 @@ import (
 
 // arithmetic are the tests of the operations of arith.go.
 var arithmetic = []operation{
-	binaryTest("Sub", Sub, func(a, b float64) float64 { return float64(float32(a - b)) }),
-	binaryTest("Mul", Mul, func(a, b float64) float64 { return float64(float32(a * b)) }),
-	binaryTest("Div", Div, func(a, b float64) float64 { return float64(float32(a / b)) }),
-	binaryTest("Maximum", Maximum, func(a, b float64) float64 { return max(a, b) }),
-	binaryTest("Minimum", Minimum, func(a, b float64) float64 { return min(a, b) }),
-	binaryTest("Less", Less, func(a, b float64) float64 { return one(a < b) }),
-	binaryTest("Equal", Equal, func(a, b float64) float64 { return one(a == b) }),
+	binaryTest("Add", Add, AddStream, func(a, b float64) float64 { return float64(float32(a + b)) }),
+	binaryTest("Sub", Sub, SubStream, func(a, b float64) float64 { return float64(float32(a - b)) }),
+	binaryTest("Mul", Mul, MulStream, func(a, b float64) float64 { return float64(float32(a * b)) }),
+	binaryTest("Div", Div, DivStream, func(a, b float64) float64 { return float64(float32(a / b)) }),
+	binaryTest("Maximum", Maximum, MaximumStream, func(a, b float64) float64 { return max(a, b) }),
+	binaryTest("Minimum", Minimum, MinimumStream, func(a, b float64) float64 { return min(a, b) }),
+	binaryTest("Less", Less, LessStream, func(a, b float64) float64 { return one(a < b) }),
+	binaryTest("Equal", Equal, EqualStream, func(a, b float64) float64 { return one(a == b) }),
 	{"Where", func(e *env, n int) {
 		mask, a, b, dst := e.special(n), e.normal(n, 0, 1), e.normal(n, 0, 1), e.place(n)
 		Where(dst, mask, a, b)
@@ -24,6 +25,9 @@ var arithmetic = []operation{
 			}
 			e.near(at("choice", n, i), dst[i], float64(want), 0)
 		}
+		streamed := e.place(n)
+		WhereStream(streamed, mask, a, b)
+		e.same("WhereStream", streamed, dst)
 		Where(mask, mask, a, b)
 		for i := range dst {
 			e.near(at("in place", n, i), mask[i], float64(dst[i]), 0)
@@ -31,6 +35,26 @@ var arithmetic = []operation{
 	}},
 	unaryTest("Abs", Abs, math.Abs, 0),
 	unaryTest("Sqrt", Sqrt, math.Sqrt, 0.5),
+	streamTest("AbsStream", Abs, AbsStream),
+	streamTest("SqrtStream", Sqrt, SqrtStream),
+	streamTest("ScaleStream", func(dst, x []float32) { Scale(dst, -0.3, x) },
+		func(dst, x []float32) { ScaleStream(dst, -0.3, x) }),
+	streamTest("AffineStream", func(dst, x []float32) { Affine(dst, 1.7, x, -0.3) },
+		func(dst, x []float32) { AffineStream(dst, 1.7, x, -0.3) }),
+	streamTest("ClampStream", func(dst, x []float32) { Clamp(dst, x, -0.5, 1) },
+		func(dst, x []float32) { ClampStream(dst, x, -0.5, 1) }),
+	{"Clamp", func(e *env, n int) {
+		for _, bounds := range [][2]float32{{-0.5, 1}, {0, -negInf}, {negInf, 0.25}, {1, -1}} {
+			lo, hi := bounds[0], bounds[1]
+			x, dst := e.special(n), e.place(n)
+			Clamp(dst, x, lo, hi)
+			for i := range dst {
+				e.near(at("clamp", n, i), dst[i], math.Min(math.Max(float64(x[i]), float64(lo)), float64(hi)), 0)
+			}
+			Clamp(x, x, lo, hi)
+			e.same("clamp in place", x, dst)
+		}
+	}},
 	unaryTest("Log", Log, math.Log, logULP),
 	unaryTest("Log1p", Log1p, math.Log1p, log1pULP),
 	unaryTest("Sin", Sin, math.Sin, trigULP),
@@ -70,7 +94,25 @@ func (e *env) special(n int) []float32 {
 	return x
 }
 
-func binaryTest(name string, f func(dst, a, b []float32), ref func(a, b float64) float64) operation {
+// same fails the test if two results differ.
+func (e *env) same(what string, got, want []float32) {
+	e.t.Helper()
+	for i := range want {
+		e.near(at(what, len(want), i), got[i], float64(want[i]), 0)
+	}
+}
+
+// streamTest compares a function that streams with the one that does not.
+func streamTest(name string, f, stream func(dst, x []float32)) operation {
+	return operation{name, func(e *env, n int) {
+		x, want, got := e.special(n), e.place(n), e.place(n)
+		f(want, x)
+		stream(got, x)
+		e.same(name, got, want)
+	}}
+}
+
+func binaryTest(name string, f, stream func(dst, a, b []float32), ref func(a, b float64) float64) operation {
 	return operation{name, func(e *env, n int) {
 		for range 4 {
 			a, b, dst := e.special(n), e.special(n), e.place(n)
@@ -83,6 +125,9 @@ func binaryTest(name string, f func(dst, a, b []float32), ref func(a, b float64)
 			for i := range dst {
 				e.near(at(name, n, i), dst[i], ref(float64(a[i]), float64(b[i])), 0)
 			}
+			streamed := e.place(n)
+			stream(streamed, a, b)
+			e.same(name+"Stream", streamed, dst)
 			a0 := e.put(a)
 			f(a, a, b)
 			f(b, a0, b)
@@ -123,6 +168,8 @@ func FuzzArithmetic(f *testing.F) {
 				{"sub", Sub, subGeneric}, {"mul", Mul, mulGeneric}, {"div", Div, divGeneric},
 				{"maximum", Maximum, maximumGeneric}, {"minimum", Minimum, minimumGeneric},
 				{"less", Less, lessGeneric}, {"equal", Equal, equalGeneric},
+				{"clamp", func(dst, a, _ []float32) { Clamp(dst, a, -1, 2) },
+					func(dst, a, _ []float32) { clampGeneric(dst, a, -1, 2) }},
 				{"abs", func(dst, a, _ []float32) { Abs(dst, a) }, func(dst, a, _ []float32) { absGeneric(dst, a) }},
 				{"where", func(dst, a, b []float32) { Where(dst, a, b, a) },
 					func(dst, a, b []float32) { whereGeneric(dst, a, b, a) }},

@@ -49,6 +49,7 @@ var nanOps = []nanOp{
 	{"Less", 2, func(in [][]float32) [][]float32 { Less(in[0], in[0], in[1]); return in }},
 	{"Equal", 2, func(in [][]float32) [][]float32 { Equal(in[0], in[0], in[1]); return in }},
 	{"Where", 3, func(in [][]float32) [][]float32 { Where(in[0], in[0], in[1], in[2]); return in }},
+	each("Clamp", func(dst, x []float32) { Clamp(dst, x, -1, 1) }),
 	each("Affine", func(dst, x []float32) { Affine(dst, 0.5, x, 2) }),
 	each("Abs", Abs), each("Sqrt", Sqrt), each("Log", Log), each("Log1p", Log1p), each("Sin", Sin), each("Cos", Cos),
 	{"Axpy", 2, func(in [][]float32) [][]float32 { Axpy(0.5, in[0], in[1]); return in }},

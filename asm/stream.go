@@ -105,5 +105,133 @@ func CopyStream(dst, x []float32) {
 	scaleStream(dst[head:], 1, x[head:])
 }
 
+// The functions from here to StreamFence stream as CopyStream does. Before the first
+// whole line of dst they write as usual.
+
+// AddStream is [Add] with a streamed result.
+func AddStream(dst, a, b []float32) {
+	checkLen("add", "a", len(a), len(dst))
+	checkLen("add", "b", len(b), len(dst))
+	head := lineStart(dst)
+	add(dst[:head], a[:head], b[:head])
+	addStream(dst[head:], a[head:], b[head:])
+}
+
+// SubStream is [Sub] with a streamed result.
+func SubStream(dst, a, b []float32) {
+	checkLen("sub", "a", len(a), len(dst))
+	checkLen("sub", "b", len(b), len(dst))
+	head := lineStart(dst)
+	sub(dst[:head], a[:head], b[:head])
+	subStream(dst[head:], a[head:], b[head:])
+}
+
+// MulStream is [Mul] with a streamed result.
+func MulStream(dst, a, b []float32) {
+	checkLen("mul", "a", len(a), len(dst))
+	checkLen("mul", "b", len(b), len(dst))
+	head := lineStart(dst)
+	mul(dst[:head], a[:head], b[:head])
+	mulStream(dst[head:], a[head:], b[head:])
+}
+
+// DivStream is [Div] with a streamed result.
+func DivStream(dst, a, b []float32) {
+	checkLen("div", "a", len(a), len(dst))
+	checkLen("div", "b", len(b), len(dst))
+	head := lineStart(dst)
+	div(dst[:head], a[:head], b[:head])
+	divStream(dst[head:], a[head:], b[head:])
+}
+
+// MaximumStream is [Maximum] with a streamed result.
+func MaximumStream(dst, a, b []float32) {
+	checkLen("maximum", "a", len(a), len(dst))
+	checkLen("maximum", "b", len(b), len(dst))
+	head := lineStart(dst)
+	maximum(dst[:head], a[:head], b[:head])
+	maximumStream(dst[head:], a[head:], b[head:])
+}
+
+// MinimumStream is [Minimum] with a streamed result.
+func MinimumStream(dst, a, b []float32) {
+	checkLen("minimum", "a", len(a), len(dst))
+	checkLen("minimum", "b", len(b), len(dst))
+	head := lineStart(dst)
+	minimum(dst[:head], a[:head], b[:head])
+	minimumStream(dst[head:], a[head:], b[head:])
+}
+
+// LessStream is [Less] with a streamed result.
+func LessStream(dst, a, b []float32) {
+	checkLen("less", "a", len(a), len(dst))
+	checkLen("less", "b", len(b), len(dst))
+	head := lineStart(dst)
+	less(dst[:head], a[:head], b[:head])
+	lessStream(dst[head:], a[head:], b[head:])
+}
+
+// EqualStream is [Equal] with a streamed result.
+func EqualStream(dst, a, b []float32) {
+	checkLen("equal", "a", len(a), len(dst))
+	checkLen("equal", "b", len(b), len(dst))
+	head := lineStart(dst)
+	equal(dst[:head], a[:head], b[:head])
+	equalStream(dst[head:], a[head:], b[head:])
+}
+
+// WhereStream is [Where] with a streamed result.
+func WhereStream(dst, mask, a, b []float32) {
+	checkLen("where", "mask", len(mask), len(dst))
+	checkLen("where", "a", len(a), len(dst))
+	checkLen("where", "b", len(b), len(dst))
+	head := lineStart(dst)
+	where(dst[:head], mask[:head], a[:head], b[:head])
+	whereStream(dst[head:], mask[head:], a[head:], b[head:])
+}
+
+// AbsStream is [Abs] with a streamed result.
+func AbsStream(dst, x []float32) {
+	checkLen("abs", "x", len(x), len(dst))
+	head := lineStart(dst)
+	abs(dst[:head], x[:head])
+	absStream(dst[head:], x[head:])
+}
+
+// SqrtStream is [Sqrt] with a streamed result.
+func SqrtStream(dst, x []float32) {
+	checkLen("sqrt", "x", len(x), len(dst))
+	head := lineStart(dst)
+	sqrt(dst[:head], x[:head])
+	sqrtStream(dst[head:], x[head:])
+}
+
+// ScaleStream is [Scale] with a streamed result.
+func ScaleStream(dst []float32, alpha float32, x []float32) {
+	checkLen("scale", "x", len(x), len(dst))
+	head := lineStart(dst)
+	scale(dst[:head], alpha, x[:head])
+	scaleStream(dst[head:], alpha, x[head:])
+}
+
+// AffineStream is [Affine] with a streamed result.
+func AffineStream(dst []float32, alpha float32, x []float32, beta float32) {
+	checkLen("affine", "x", len(x), len(dst))
+	head := lineStart(dst)
+	affine(dst[:head], alpha, x[:head], beta)
+	affineStream(dst[head:], alpha, x[head:], beta)
+}
+
+// ClampStream is [Clamp] with a streamed result.
+func ClampStream(dst, x []float32, lo, hi float32) {
+	checkLen("clamp", "x", len(x), len(dst))
+	head := lineStart(dst)
+	clamp(dst[:head], x[:head], lo, hi)
+	clampStream(dst[head:], x[head:], lo, hi)
+}
+
+// lineStart returns the number of elements of x before the first that starts a line.
+func lineStart(x []float32) int { return min(toWholeLine(x), len(x)) }
+
 // StreamFence orders the stores of CopyStream before all later ones.
 func StreamFence() { storeFence() }

@@ -15,23 +15,6 @@ func wholeLines(x []float32) bool { return uintptr(unsafe.Pointer(unsafe.SliceDa
 func toWholeLine(x []float32) int { return int(-uintptr(unsafe.Pointer(unsafe.SliceData(x)))/4) & 15 }
 
 //go:noescape
-func scaleStreamAVX2(dst []float32, alpha float32, x []float32)
-
-//go:noescape
-func scaleStreamAVX512(dst []float32, alpha float32, x []float32)
-
-func scaleStream(dst []float32, alpha float32, x []float32) {
-	switch {
-	case isa == AVX512 && wholeLines(dst):
-		scaleStreamAVX512(dst, alpha, x)
-	case isa == AVX2 && wholeLines(dst):
-		scaleStreamAVX2(dst, alpha, x)
-	default:
-		scale(dst, alpha, x)
-	}
-}
-
-//go:noescape
 func softmaxStepAVX2(y, work, x, next []float32, inv, scale, shift float32) (sum, greatest float32)
 
 //go:noescape

@@ -2,8 +2,7 @@
 
 package asm
 
-func scaleStream(dst []float32, alpha float32, x []float32) { scaleGeneric(dst, alpha, x) }
-func geluStream(dst, x []float32)                           { geluGeneric(dst, x) }
+func geluStream(dst, x []float32) { geluGeneric(dst, x) }
 func geluBackwardStream(dx, dy, x []float32, accumulate bool) {
 	geluBackwardGeneric(dx, dy, x, accumulate)
 }

@@ -7,12 +7,7 @@ import (
 
 // testStreams compares the functions that stream with those that do not.
 func testStreams(e *env, n int) {
-	same := func(what string, got, want []float32) {
-		e.t.Helper()
-		for i := range want {
-			e.near(at(what, n, i), got[i], float64(want[i]), 0)
-		}
-	}
+	same := e.same
 	x, dy := e.normal(n, 0, 2), e.normal(n, 0, 1)
 	y, want := e.normal(n, 0, 1), e.place(n)
 	GELU(want, x)

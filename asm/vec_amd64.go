@@ -7,40 +7,6 @@ package asm
 // specification.
 
 //go:noescape
-func addAVX2(dst, a, b []float32)
-
-//go:noescape
-func addAVX512(dst, a, b []float32)
-
-func add(dst, a, b []float32) {
-	switch isa {
-	case AVX512:
-		addAVX512(dst, a, b)
-	case AVX2:
-		addAVX2(dst, a, b)
-	default:
-		addGeneric(dst, a, b)
-	}
-}
-
-//go:noescape
-func mulAVX2(dst, a, b []float32)
-
-//go:noescape
-func mulAVX512(dst, a, b []float32)
-
-func mul(dst, a, b []float32) {
-	switch isa {
-	case AVX512:
-		mulAVX512(dst, a, b)
-	case AVX2:
-		mulAVX2(dst, a, b)
-	default:
-		mulGeneric(dst, a, b)
-	}
-}
-
-//go:noescape
 func axpyAVX2(alpha float32, x, y []float32)
 
 //go:noescape
@@ -66,40 +32,6 @@ func axpyFetch(alpha float32, x, y, nextX, nextY []float32) {
 		return
 	}
 	axpyFetchAVX2(alpha, x, y, nextX, nextY) // the bits of AVX-512, which fetches more slowly
-}
-
-//go:noescape
-func scaleAVX2(dst []float32, alpha float32, x []float32)
-
-//go:noescape
-func scaleAVX512(dst []float32, alpha float32, x []float32)
-
-func scale(dst []float32, alpha float32, x []float32) {
-	switch isa {
-	case AVX512:
-		scaleAVX512(dst, alpha, x)
-	case AVX2:
-		scaleAVX2(dst, alpha, x)
-	default:
-		scaleGeneric(dst, alpha, x)
-	}
-}
-
-//go:noescape
-func affineAVX2(dst []float32, alpha float32, x []float32, beta float32)
-
-//go:noescape
-func affineAVX512(dst []float32, alpha float32, x []float32, beta float32)
-
-func affine(dst []float32, alpha float32, x []float32, beta float32) {
-	switch isa {
-	case AVX512:
-		affineAVX512(dst, alpha, x, beta)
-	case AVX2:
-		affineAVX2(dst, alpha, x, beta)
-	default:
-		affineGeneric(dst, alpha, x, beta)
-	}
 }
 
 //go:noescape

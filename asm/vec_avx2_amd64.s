@@ -4,9 +4,6 @@
 #include "avx2_amd64.h"
 #include "vec_loop_amd64.h"
 
-#define ADD ·addAVX2
-#define MUL ·mulAVX2
-#define AFFINE ·affineAVX2
 #define AXPY ·axpyAVX2
 #define AXPY_FETCH ·axpyFetchAVX2
 #define ADD_ROWS4 ·addRows4AVX2
@@ -26,7 +23,11 @@
 #define TANH ·tanhAVX2
 #include "vec_exp_amd64.h"
 
+#define STORE_RESULT VMOVUPS
+#define FETCH(operand)
+#define ADD ·addAVX2
 #define SUB ·subAVX2
+#define MUL ·mulAVX2
 #define DIV ·divAVX2
 #define MAXIMUM ·maximumAVX2
 #define MINIMUM ·minimumAVX2
@@ -35,6 +36,9 @@
 #define WHERE ·whereAVX2
 #define ABS ·absAVX2
 #define SQRT ·sqrtAVX2
+#define SCALE ·scaleAVX2
+#define AFFINE ·affineAVX2
+#define CLAMP ·clampAVX2
 #include "vec_arith_amd64.h"
 
 #define LOG ·logAVX2
@@ -56,8 +60,6 @@
 #define FROM_BF16 ·fromBF16AVX2
 #include "vec_train_amd64.h"
 
-#define STORE_RESULT VMOVUPS
-#define SCALE ·scaleAVX2
 #define GELU ·geluAVX2
 #define GELU_BACKWARD ·geluBackwardAVX2
 #define NORMALIZE ·normalizeAVX2
@@ -65,13 +67,11 @@
 #include "vec_result_amd64.h"
 
 #undef STORE_RESULT
-#undef SCALE
 #undef GELU
 #undef GELU_BACKWARD
 #undef NORMALIZE
 #undef NORMALIZE_BACKWARD
 #define STORE_RESULT VMOVNTPS
-#define SCALE ·scaleStreamAVX2
 #define GELU ·geluStreamAVX2
 #define GELU_BACKWARD ·geluBackwardStreamAVX2
 #define NORMALIZE ·normalizeStreamAVX2

@@ -4,9 +4,6 @@
 #include "avx512_amd64.h"
 #include "vec_loop_amd64.h"
 
-#define ADD ·addAVX512
-#define MUL ·mulAVX512
-#define AFFINE ·affineAVX512
 #define AXPY ·axpyAVX512
 #define ADD_ROWS4 ·addRows4AVX512
 #define SUM ·sumAVX512
@@ -25,7 +22,11 @@
 #define TANH ·tanhAVX512
 #include "vec_exp_amd64.h"
 
+#define STORE_RESULT VMOVUPS
+#define FETCH(operand)
+#define ADD ·addAVX512
 #define SUB ·subAVX512
+#define MUL ·mulAVX512
 #define DIV ·divAVX512
 #define MAXIMUM ·maximumAVX512
 #define MINIMUM ·minimumAVX512
@@ -34,6 +35,9 @@
 #define WHERE ·whereAVX512
 #define ABS ·absAVX512
 #define SQRT ·sqrtAVX512
+#define SCALE ·scaleAVX512
+#define AFFINE ·affineAVX512
+#define CLAMP ·clampAVX512
 #include "vec_arith_amd64.h"
 
 #define LOG ·logAVX512
@@ -55,8 +59,6 @@
 #define FROM_BF16 ·fromBF16AVX512
 #include "vec_train_amd64.h"
 
-#define STORE_RESULT VMOVUPS
-#define SCALE ·scaleAVX512
 #define GELU ·geluAVX512
 #define GELU_BACKWARD ·geluBackwardAVX512
 #define NORMALIZE ·normalizeAVX512
@@ -64,13 +66,11 @@
 #include "vec_result_amd64.h"
 
 #undef STORE_RESULT
-#undef SCALE
 #undef GELU
 #undef GELU_BACKWARD
 #undef NORMALIZE
 #undef NORMALIZE_BACKWARD
 #define STORE_RESULT VMOVNTPS
-#define SCALE ·scaleStreamAVX512
 #define GELU ·geluStreamAVX512
 #define GELU_BACKWARD ·geluBackwardStreamAVX512
 #define NORMALIZE ·normalizeStreamAVX512

@@ -1,41 +1,5 @@
 // Elementwise operations and reductions, for either instruction set.
 
-// for i := range dst { dst[i] = a[i] + b[i] }
-TEXT ADD(SB), NOSPLIT, $0-72
-	MOVQ dst_base+0(FP), DI
-	MOVQ dst_len+8(FP), CX
-	MOVQ a_base+24(FP), SI
-	MOVQ b_base+48(FP), DX
-	LOOP
-	VMOVUPS (SI)(AX*4), V0
-	VADDPS  (DX)(AX*4), V0, V0
-	VMOVUPS V0, (DI)(AX*4)
-	TAIL
-	LOAD_TAIL((SI)(AX*4), V0)
-	LOAD_TAIL((DX)(AX*4), V1)
-	VADDPS V1, V0, V0
-	STORE_TAIL(V0, (DI)(AX*4))
-done:
-	RETURN
-
-// for i := range dst { dst[i] = a[i] * b[i] }
-TEXT MUL(SB), NOSPLIT, $0-72
-	MOVQ dst_base+0(FP), DI
-	MOVQ dst_len+8(FP), CX
-	MOVQ a_base+24(FP), SI
-	MOVQ b_base+48(FP), DX
-	LOOP
-	VMOVUPS (SI)(AX*4), V0
-	VMULPS  (DX)(AX*4), V0, V0
-	VMOVUPS V0, (DI)(AX*4)
-	TAIL
-	LOAD_TAIL((SI)(AX*4), V0)
-	LOAD_TAIL((DX)(AX*4), V1)
-	VMULPS V1, V0, V0
-	STORE_TAIL(V0, (DI)(AX*4))
-done:
-	RETURN
-
 // for i := range y { y[i] += alpha * x[i] }
 TEXT AXPY(SB), NOSPLIT, $0-56
 	VBROADCASTSS alpha+0(FP), V8
@@ -77,24 +41,6 @@ TEXT AXPY_FETCH(SB), NOSPLIT, $0-104
 done:
 	RETURN
 #endif
-
-// for i := range dst { dst[i] = alpha*x[i] + beta }
-TEXT AFFINE(SB), NOSPLIT, $0-60
-	MOVQ dst_base+0(FP), DI
-	MOVQ dst_len+8(FP), CX
-	VBROADCASTSS alpha+24(FP), V8
-	MOVQ x_base+32(FP), SI
-	VBROADCASTSS beta+56(FP), V9
-	LOOP
-	VMOVUPS     (SI)(AX*4), V0
-	VFMADD213PS V9, V8, V0
-	VMOVUPS     V0, (DI)(AX*4)
-	TAIL
-	LOAD_TAIL((SI)(AX*4), V0)
-	VFMADD213PS V9, V8, V0
-	STORE_TAIL(V0, (DI)(AX*4))
-done:
-	RETURN
 
 // for i := range dst { dst[i] = dst[i] + x[i] + x[ld+i] + x[2*ld+i] + x[3*ld+i] }
 TEXT ADD_ROWS4(SB), NOSPLIT, $0-56

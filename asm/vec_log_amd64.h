@@ -69,17 +69,31 @@
 	LOG_POLY               \
 	LOG_FINISH
 
+// FUNCTION is the body of a kernel that sets dst = f(x); f computes it in V0.
+#define FUNCTION(f) \
+	UNARY_ARGS                 \
+	LOOP                       \
+	VMOVUPS (SI)(AX*4), V0     \
+	f                          \
+	VMOVUPS V0, (DI)(AX*4)     \
+	TAIL                       \
+	LOAD_TAIL((SI)(AX*4), V0)  \
+	f                          \
+	STORE_TAIL(V0, (DI)(AX*4)) \
+done: \
+	RETURN
+
 // for i := range dst { dst[i] = log(x[i]) }
 TEXT LOG(SB), NOSPLIT, $0-48
 	LOG_CONSTS
 	ZERO(V7)
-	UNARY(LOG_VALUE)
+	FUNCTION(LOG_VALUE)
 
 // for i := range dst { dst[i] = log1p(x[i]) }
 TEXT LOG1P(SB), NOSPLIT, $0-48
 	LOG_CONSTS
 	VBROADCASTSS CONSTANT(98), V7
-	UNARY(LOG1P_VALUE)
+	FUNCTION(LOG1P_VALUE)
 
 // With n = x*2/pi rounded and r = x - n*pi/2, where pi/2 has three parts,
 //

@@ -2,15 +2,9 @@
 
 package asm
 
-func add(dst, a, b []float32)                         { addGeneric(dst, a, b) }
-func mul(dst, a, b []float32)                         { mulGeneric(dst, a, b) }
-func axpy(alpha float32, x, y []float32)              { axpyGeneric(alpha, x, y) }
-func axpyFetch(alpha float32, x, y, _, _ []float32)   { axpyGeneric(alpha, x, y) }
-func scale(dst []float32, alpha float32, x []float32) { scaleGeneric(dst, alpha, x) }
-func affine(dst []float32, alpha float32, x []float32, beta float32) {
-	affineGeneric(dst, alpha, x, beta)
-}
-func addRows4(dst, x []float32, ld int) { addRows4Generic(dst, x, ld) }
+func axpy(alpha float32, x, y []float32)            { axpyGeneric(alpha, x, y) }
+func axpyFetch(alpha float32, x, y, _, _ []float32) { axpyGeneric(alpha, x, y) }
+func addRows4(dst, x []float32, ld int)             { addRows4Generic(dst, x, ld) }
 
 func sum(x []float32) float64                      { return sumGeneric(x) }
 func sumSquares(x []float32) float64               { return sumSquaresGeneric(x) }

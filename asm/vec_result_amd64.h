@@ -1,22 +1,6 @@
 // Kernels in two versions, for either instruction set. STORE_RESULT is VMOVUPS, or
 // VMOVNTPS to write past the caches, which needs alignment to VBYTES.
 
-// for i := range dst { dst[i] = alpha * x[i] }
-TEXT SCALE(SB), NOSPLIT, $0-56
-	MOVQ dst_base+0(FP), DI
-	MOVQ dst_len+8(FP), CX
-	VBROADCASTSS alpha+24(FP), V8
-	MOVQ x_base+32(FP), SI
-	LOOP
-	VMULPS  (SI)(AX*4), V8, V0
-	STORE_RESULT V0, (DI)(AX*4)
-	TAIL
-	LOAD_TAIL((SI)(AX*4), V0)
-	VMULPS V0, V8, V0
-	STORE_TAIL(V0, (DI)(AX*4))
-done:
-	RETURN
-
 // for i := range dst { dst[i] = x[i] * Phi(x[i]) }
 TEXT GELU(SB), NOSPLIT, $0-48
 	MOVQ dst_base+0(FP), DI

@@ -63,25 +63,6 @@ type operation struct {
 }
 
 var operations = []operation{
-	{"Add", func(e *env, n int) {
-		a, b, dst := e.normal(n, 0, 1), e.normal(n, 0, 1), e.place(n)
-		Add(dst, a, b)
-		for i := range dst {
-			e.near(at("sum", n, i), dst[i], float64(a[i]+b[i]), 0)
-		}
-		a0 := e.put(a)
-		Add(a, a, b)
-		for i := range dst {
-			e.near(at("sum in place", n, i), a[i], float64(a0[i]+b[i]), 0)
-		}
-	}},
-	{"Mul", func(e *env, n int) {
-		a, b, dst := e.normal(n, 0, 1), e.normal(n, 0, 1), e.place(n)
-		mul(dst, a, b)
-		for i := range dst {
-			e.near(at("product", n, i), dst[i], float64(a[i]*b[i]), 0)
-		}
-	}},
 	{"Axpy", func(e *env, n int) {
 		x, y := e.normal(n, 0, 1), e.normal(n, 0, 1)
 		y0, alpha := e.put(y), float32(1.7)
@@ -353,6 +334,21 @@ func TestLengthPanics(t *testing.T) {
 		"Equal":          func() { Equal(a, a, b) },
 		"Where":          func() { Where(a, a, a, b) },
 		"Where mask":     func() { Where(a, b, a, a) },
+		"AddStream":      func() { AddStream(a, a, b) },
+		"SubStream":      func() { SubStream(a, b, a) },
+		"MulStream":      func() { MulStream(a, a, b) },
+		"DivStream":      func() { DivStream(a, b, a) },
+		"MaximumStream":  func() { MaximumStream(a, a, b) },
+		"MinimumStream":  func() { MinimumStream(a, b, a) },
+		"LessStream":     func() { LessStream(a, a, b) },
+		"EqualStream":    func() { EqualStream(a, b, a) },
+		"WhereStream":    func() { WhereStream(a, a, b, a) },
+		"AbsStream":      func() { AbsStream(a, b) },
+		"SqrtStream":     func() { SqrtStream(a, b) },
+		"ScaleStream":    func() { ScaleStream(a, 1, b) },
+		"AffineStream":   func() { AffineStream(a, 1, b, 0) },
+		"ClampStream":    func() { ClampStream(a, b, 0, 1) },
+		"Clamp":          func() { Clamp(a, b, 0, 1) },
 		"Affine":         func() { Affine(a, 1, b, 0) },
 		"Abs":            func() { Abs(a, b) },
 		"Sqrt":           func() { Sqrt(a, b) },

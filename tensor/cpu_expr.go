@@ -24,77 +24,52 @@ func evaluate(code []Instruction, result uint8, registers *[maxRegisters][]float
 	}
 }
 
+// The kernels of operations of one and of two operands, and those that write past the
+// caches, where there are. dst can be an operand.
+var (
+	unaryKernels = [OpWhere][2]func(dst, x []float32){
+		OpNeg:   {func(dst, x []float32) { asm.Scale(dst, -1, x) }, func(dst, x []float32) { asm.ScaleStream(dst, -1, x) }},
+		OpAbs:   {asm.Abs, asm.AbsStream},
+		OpSqrt:  {asm.Sqrt, asm.SqrtStream},
+		OpExp:   {asm.Exp},
+		OpLog:   {asm.Log},
+		OpLog1p: {asm.Log1p},
+		OpTanh:  {asm.Tanh},
+		OpErf:   {asm.Erf},
+		OpSin:   {asm.Sin},
+		OpCos:   {asm.Cos},
+	}
+	binaryKernels = [OpWhere][2]func(dst, a, b []float32){
+		OpAdd:   {asm.Add, asm.AddStream},
+		OpSub:   {asm.Sub, asm.SubStream},
+		OpMul:   {asm.Mul, asm.MulStream},
+		OpDiv:   {asm.Div, asm.DivStream},
+		OpMax:   {asm.Maximum, asm.MaximumStream},
+		OpMin:   {asm.Minimum, asm.MinimumStream},
+		OpPow:   {pow},
+		OpLess:  {asm.Less, asm.LessStream},
+		OpEqual: {asm.Equal, asm.EqualStream},
+	}
+)
+
+func pow(dst, a, b []float32) {
+	b = b[:len(dst)]
+	for i, x := range a[:len(dst)] {
+		dst[i] = float32(math.Pow(float64(x), float64(b[i])))
+	}
+}
+
 // compute carries out an instruction. dst can be an operand.
 func compute(in *Instruction, dst, a, b, c []float32) {
-	switch in.Op {
-	case OpConst:
+	switch in.Op.operands() {
+	case 0:
 		fillFloats(dst, in.Value)
-	case OpAdd:
-		asm.Add(dst, a, b)
-	case OpSub:
-		asm.Sub(dst, a, b)
-	case OpMul:
-		asm.Mul(dst, a, b)
-	case OpDiv:
-		asm.Div(dst, a, b)
-	case OpMax:
-		asm.Maximum(dst, a, b)
-	case OpMin:
-		asm.Minimum(dst, a, b)
-	case OpPow:
-		b = b[:len(dst)]
-		for i, x := range a[:len(dst)] {
-			dst[i] = float32(math.Pow(float64(x), float64(b[i])))
-		}
-	case OpLess:
-		asm.Less(dst, a, b)
-	case OpEqual:
-		asm.Equal(dst, a, b)
-	case OpNeg:
-		asm.Scale(dst, -1, a)
-	case OpAbs:
-		asm.Abs(dst, a)
-	case OpSqrt:
-		asm.Sqrt(dst, a)
-	case OpExp:
-		asm.Exp(dst, a)
-	case OpLog:
-		asm.Log(dst, a)
-	case OpLog1p:
-		asm.Log1p(dst, a)
-	case OpTanh:
-		asm.Tanh(dst, a)
-	case OpErf:
-		asm.Erf(dst, a)
-	case OpSin:
-		asm.Sin(dst, a)
-	case OpCos:
-		asm.Cos(dst, a)
-	case OpWhere:
-		asm.Where(dst, a, b, c)
-	}
-}
-
-// scalarCode reports whether computeScalar has the code: an operation on two inputs.
-func scalarCode(code []Instruction, registers int) bool {
-	if len(code) != 1 || code[0].A != 0 || code[0].B != 1 || registers > 3 {
-		return false
-	}
-	return code[0].Op == OpAdd || code[0].Op == OpSub || code[0].Op == OpMul
-}
-
-// computeScalar carries out an operation whose second operand, or the first, is a
-// number. A product by 1 or -1 is exact, so that the bits are those of compute.
-func computeScalar(op ExprOp, dst, x []float32, v float32, first bool) {
-	switch {
-	case op == OpMul:
-		asm.Scale(dst, v, x)
-	case op == OpAdd:
-		asm.Affine(dst, 1, x, v)
-	case first:
-		asm.Affine(dst, -1, x, v)
+	case 1:
+		unaryKernels[in.Op][0](dst, a)
+	case 2:
+		binaryKernels[in.Op][0](dst, a, b)
 	default:
-		asm.Affine(dst, 1, x, -v)
+		asm.Where(dst, a, b, c)
 	}
 }
 

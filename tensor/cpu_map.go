@@ -22,11 +22,11 @@ type mapArgs struct {
 	accumulate bool
 	stream     bool                // the result bypasses the caches
 	short      bool                // the innermost dimension is: several rows of it are computed together
-	runs       bool                // of elements that are copied
 	fixed      [MaxExprInputs]bool // inputs that are one number
 	rows       [MaxExprInputs]bool // inputs of short rows that are all the same one
-	scalar     int                 // the input of a single instruction that is one number in a row; -1: none
 	gathers    int                 // inputs that are copied for every block
+	direct     bool
+	one        directMap
 
 	slot   [maxRegisters]int8 // of each register in the scratch memory; -1: the operand itself
 	slots  int
@@ -40,6 +40,9 @@ type mapArgs struct {
 }
 
 const (
+	// A part ends when its last kernel does: more parts than threads even out threads
+	// that others interrupt.
+	partsPerThread = 4
 	// mapBlock bounds the elements that an expression is computed for at a time, and
 	// mapCache those of all operands and registers together, which stay in the
 	// first-level cache. mapScratch is the memory for registers.
@@ -50,6 +53,8 @@ const (
 	tileRows, tileCols = 16, 256
 	// Rows of fewer elements than shortRow are copied together.
 	shortRow = 128
+	// Calls of kernels for fewer elements than minDirect take longer than the elements.
+	minDirect = 64
 	// A dimension with fewer elements than minTile is not worth tiles.
 	minTile = 8
 )
@@ -68,7 +73,7 @@ func (c *CPU) Map(dst *Tensor, e *Expr, in []*Tensor, accumulate bool) {
 	}
 	c.pool.mustBeOpen()
 	a := maps.Get().(*mapArgs)
-	if a.plan(dst, e, in, accumulate); a.n > 0 {
+	if a.plan(dst, e, in, accumulate, c.pool.Threads()); a.n > 0 {
 		if parts := a.parts(); parts == 1 {
 			a.Do(0)
 		} else {
@@ -79,8 +84,9 @@ func (c *CPU) Map(dst *Tensor, e *Expr, in []*Tensor, accumulate bool) {
 	maps.Put(a)
 }
 
-// plan decides how a Map is computed.
-func (a *mapArgs) plan(dst *Tensor, e *Expr, in []*Tensor, accumulate bool) {
+// plan decides how a Map is computed. No element depends on the division into parts, so
+// that this may depend on the number of threads.
+func (a *mapArgs) plan(dst *Tensor, e *Expr, in []*Tensor, accumulate bool, threads int) {
 	var all [MaxExprInputs + 1]*Tensor
 	all[0] = dst
 	copy(all[1:], in)
@@ -106,23 +112,23 @@ func (a *mapArgs) plan(dst *Tensor, e *Expr, in []*Tensor, accumulate bool) {
 	for _, x := range a.operands[1 : 1+a.inputs] {
 		a.stream = a.stream && unsafe.SliceData(x) != unsafe.SliceData(a.operands[0])
 	}
-	tiled := adjacent && a.planTiles()
-	a.runs = len(e.code) == 0 && !accumulate && !tiled && a.nest.strides[inner][0] == 1 &&
-		a.nest.strides[inner][a.result+1] == 1
-	if a.runs && a.stream {
-		a.nest.sortOuter(int(a.result) + 1)
+	if a.direct = a.planDirect(); a.direct {
+		a.slots, a.tiles = 0, [2]int{}
+		a.grain = a.n
+		if threads > 1 {
+			a.grain = max(elementGrain, ceil.Div(a.n, partsPerThread*threads)+1023&^1023)
+		}
+		if len(e.code) == 0 && a.stream {
+			a.nest.sortOuter(a.one.from[0])
+		}
+		return
 	}
-	a.short = !tiled && !a.runs && a.nest.rank > 1 && a.nest.size[inner] < shortRow
+	tiled := adjacent && a.planTiles()
+	a.short = !tiled && a.nest.rank > 1 && a.nest.size[inner] < shortRow
 	// Registers whose memory is not an operand's have a slot.
 	a.slots = 0
 	direct := func(operand int) bool {
 		return !tiled && a.nest.strides[inner][operand] == 1 && (!a.short || a.nest.contiguous(operand))
-	}
-	a.scalar = -1
-	for k := range a.inputs {
-		if !tiled && !a.short && scalarCode(a.code, e.registers) && a.nest.strides[inner][k+1] == 0 {
-			a.scalar = k
-		}
 	}
 	a.gathers = 0
 	for k := range e.registers {
@@ -142,7 +148,7 @@ func (a *mapArgs) plan(dst *Tensor, e *Expr, in []*Tensor, accumulate bool) {
 	}
 	a.out = -1
 	copies := len(a.code) == 0 && (a.slot[a.result] >= 0 || a.stream) // stored from where it is
-	if !copies && !a.runs && (a.stream || accumulate || !direct(0) && a.n > 1) {
+	if !copies && (a.stream || accumulate || !direct(0) && a.n > 1) {
 		a.out = a.slots
 		a.slots++
 	}
@@ -230,8 +236,10 @@ func (a *mapArgs) Do(part int) {
 		for i := part * tileParts; i < min((part+1)*tileParts, a.tileCount()); i++ {
 			a.doTile(memory, i)
 		}
+	} else if lo, hi := part*a.grain, min((part+1)*a.grain, a.n); a.direct {
+		a.doDirect(lo, hi)
 	} else {
-		a.doElements(memory, part*a.grain, min((part+1)*a.grain, a.n))
+		a.doElements(memory, lo, hi)
 	}
 	if a.stream {
 		asm.StreamFence()
@@ -247,10 +255,6 @@ func (a *mapArgs) slice(memory []float32, slot, n int) []float32 {
 func (a *mapArgs) doElements(memory []float32, lo, hi int) {
 	var p position
 	a.nest.seek(&p, lo)
-	if a.runs {
-		a.copyRuns(&p, hi-lo)
-		return
-	}
 	inner := a.nest.rank - 1
 	for k := range a.inputs {
 		if a.slot[k] >= 0 && a.rows[k] {
@@ -278,7 +282,7 @@ func (a *mapArgs) doElements(memory []float32, lo, hi int) {
 			}
 			m := a.nest.run(&p, n-done)
 			for k := range a.inputs {
-				if a.slot[k] >= 0 && !a.fixed[k] && !a.rows[k] && k != a.scalar {
+				if a.slot[k] >= 0 && !a.fixed[k] && !a.rows[k] {
 					gatherStrided(values[k][done:done+m], a.operands[k+1][p.at[k+1]:], a.nest.strides[inner][k+1])
 				}
 			}
@@ -287,23 +291,6 @@ func (a *mapArgs) doElements(memory []float32, lo, hi int) {
 		}
 		a.finish(memory, &values, &start, n)
 		lo += n
-	}
-}
-
-// copyRuns copies n elements from p on, of which those along the innermost
-// dimension are adjacent.
-func (a *mapArgs) copyRuns(p *position, n int) {
-	dst, src := a.operands[0], a.operands[a.result+1]
-	for n > 0 {
-		m := a.nest.run(p, n)
-		to, from := dst[p.at[0]:][:m], src[p.at[a.result+1]:][:m]
-		if a.stream {
-			asm.CopyStream(to, from)
-		} else {
-			copy(to, from)
-		}
-		n -= m
-		a.nest.advance(p, m)
 	}
 }
 
@@ -360,9 +347,9 @@ func (a *mapArgs) finish(memory []float32, values *[maxRegisters][]float32, p *p
 	switch {
 	case a.out >= 0:
 		out = a.slice(memory, a.out, n)
-		a.evaluate(values, p, out)
+		evaluate(a.code, a.result, values, out)
 	case len(a.code) > 0 || a.slot[a.result] < 0 && !a.stream:
-		a.evaluate(values, p, a.operands[0][p.at[0]:][:n])
+		evaluate(a.code, a.result, values, a.operands[0][p.at[0]:][:n])
 		return
 	}
 	for done := 0; done < n; {
@@ -371,15 +358,6 @@ func (a *mapArgs) finish(memory []float32, values *[maxRegisters][]float32, p *p
 		done += m
 		a.nest.advance(p, m)
 	}
-}
-
-// evaluate computes the expression of elements that begin at p.
-func (a *mapArgs) evaluate(values *[maxRegisters][]float32, p *position, out []float32) {
-	if a.scalar < 0 {
-		evaluate(a.code, a.result, values, out)
-		return
-	}
-	computeScalar(a.code[0].Op, out, values[1-a.scalar], a.operands[a.scalar+1][p.at[a.scalar+1]], a.scalar == 0)
 }
 
 // store writes (adds) a run of results.

@@ -62,7 +62,8 @@ func TestMapViews(t *testing.T) {
 		for _, shape := range [][]int{{1}, {5}, {129, 70}, {64, 64}, {8, 7}, {7, 8}, {200, 3},
 			{3, 200}, {17, 65, 9}, {2, 130, 3, 66},
 			{40, 1, 41}, {1, 300, 300}, {6, 5, 4, 3, 2, 2}, {70000, 2}, {2, 70000}, {4100, 9}, {0, 4}} {
-			for _, e := range []*Expr{exprTestCopy, exprTestSum, exprTestOne, exprAbs} {
+			for _, e := range []*Expr{exprTestCopy, exprTestSum, exprTestOne, exprAbs, exprSub, exprDiv, exprMaximum,
+				exprMinimum, exprReLU, exprWhere} {
 				for _, accumulate := range []bool{false, true} {
 					for _, place := range []string{"contiguous", "permuted", "in place"} {
 						var in []*Tensor
@@ -144,6 +145,56 @@ func TestMapStreams(t *testing.T) {
 			}
 		}
 	}
+}
+
+// What one kernel computes from the operands to a result beyond the caches has the
+// bits of parts that stay in them, whatever the operation, with a number as an operand
+// too, NaN among them.
+func TestDirectStreams(t *testing.T) {
+	const n = streamed
+	b := NewCPU(2)
+	defer b.Close()
+	all, want := New(b, Float32, n), New(b, Float32, n)
+	var in, half [3]*Tensor
+	for k := range in {
+		in[k] = New(b, Float32, n)
+		for i := range in[k].Float32s() {
+			in[k].Float32s()[i] = float32((i+k)*7919%10007)/1000 - 5
+		}
+	}
+	in[1].Float32s()[77] = nan
+	number := func(v float32) *Tensor { return Full(b, v, 1) }
+	compare := func(e *Expr, in ...*Tensor) {
+		t.Helper()
+		b.Map(all, e, in, false)
+		for lo := 0; lo < n; lo += n / 2 {
+			for k := range in {
+				if half[k] = in[k]; in[k].Len() == n {
+					v := slice(in[k], lo, n/2)
+					half[k] = &v
+				}
+			}
+			dst := slice(want, lo, n/2)
+			b.Map(&dst, e, half[:len(in)], false)
+		}
+		for i, w := range want.Float32s() {
+			if got := all.Float32s()[i]; math.Float32bits(got) != math.Float32bits(w) {
+				t.Fatalf("%s of %v: element %d is %v, want %v", e.name, in, i, got, w)
+			}
+		}
+	}
+	for _, e := range []*Expr{exprSub, exprMul, exprDiv, exprMaximum, exprMinimum, exprLess, exprEqual,
+		binaryExpr("add", Value.Add)} {
+		compare(e, in[0], in[1])
+		for _, v := range []float32{1.5, nan} {
+			compare(e, in[0], number(v))
+			compare(e, number(v), in[0])
+		}
+	}
+	for _, e := range []*Expr{exprTestCopy, exprNeg, exprAbs, exprSqrt, exprReLU, exprTanh} {
+		compare(e, in[1])
+	}
+	compare(exprWhere, in[0], in[1], in[2])
 }
 
 // A Map and a Reduce that were made before need no memory.

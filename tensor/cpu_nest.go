@@ -162,6 +162,9 @@ func (l *loopNest) run(p *position, n int) int {
 // advance goes n elements further, which do not exceed run.
 func (l *loopNest) advance(p *position, n int) {
 	d := l.rank - 1
+	if n == l.size[d] && d > 0 { // a whole row is a step of the dimension around it
+		d, n = d-1, 1
+	}
 	p.index[d] += n
 	for k := range l.operands {
 		p.at[k] += n * l.strides[d][k]
