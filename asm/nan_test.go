@@ -31,6 +31,13 @@ func reduction(name string, inputs int, f func(in [][]float32) float64) nanOp {
 	return nanOp{name, inputs, func(in [][]float32) [][]float32 { return [][]float32{{float32(f(in))}} }}
 }
 
+// oneRow returns the reduction of x as a row.
+func oneRow(f func(dst, x []float32, cols, ld int), x []float32) float32 {
+	var dst [1]float32
+	f(dst[:], x, len(x), len(x))
+	return dst[0]
+}
+
 var nanOps = []nanOp{
 	each("Exp", Exp), each("Erf", Erf), each("Tanh", Tanh), each("GELU", GELU), each("GELUStream", GELUStream),
 	each("Scale", func(dst, x []float32) { Scale(dst, 0.5, x) }),
@@ -62,6 +69,9 @@ var nanOps = []nanOp{
 	reduction("Sum", 1, func(in [][]float32) float64 { return Sum(in[0]) }),
 	reduction("SumSquares", 1, func(in [][]float32) float64 { return SumSquares(in[0]) }),
 	reduction("Dot", 2, func(in [][]float32) float64 { return float64(Dot(in[0], in[1])) }),
+	reduction("SumRows", 1, func(in [][]float32) float64 { return float64(oneRow(SumRows, in[0])) }),
+	reduction("MaxRows", 1, func(in [][]float32) float64 { return float64(oneRow(MaxRows, in[0])) }),
+	reduction("MinRows", 1, func(in [][]float32) float64 { return float64(oneRow(MinRows, in[0])) }),
 	reduction("Max", 1, func(in [][]float32) float64 { return float64(maxScaled(in[0], 1)) }),
 	reduction("MaxElement", 1, func(in [][]float32) float64 { return float64(MaxElement(in[0])) }),
 	reduction("MinElement", 1, func(in [][]float32) float64 { return float64(MinElement(in[0])) }),

@@ -7,7 +7,6 @@
 #define AXPY ·axpyAVX2
 #define AXPY_FETCH ·axpyFetchAVX2
 #define ADD_ROWS4 ·addRows4AVX2
-#define SUM ·sumAVX2
 #define SUM_SQUARES ·sumSquaresAVX2
 #define DOT ·dotAVX2
 #define MAX_SCALED ·maxScaledAVX2

@@ -6,7 +6,6 @@
 
 #define AXPY ·axpyAVX512
 #define ADD_ROWS4 ·addRows4AVX512
-#define SUM ·sumAVX512
 #define SUM_SQUARES ·sumSquaresAVX512
 #define DOT ·dotAVX512
 #define MAX_SCALED ·maxScaledAVX512

@@ -72,41 +72,6 @@ TEXT ADD_ROWS4(SB), NOSPLIT, $0-56
 done:
 	RETURN
 
-// V0, V2 += the lanes of one vector, as float64.
-#define ADD_DOUBLES(offset, a, b, lo, hi) \
-	VCVTPS2PD offset(SI)(AX*4), lo          \
-	VCVTPS2PD (offset+HBYTES)(SI)(AX*4), hi \
-	VADDPD    lo, a, a                      \
-	VADDPD    hi, b, b
-
-// for i := range x { ret += float64(x[i]) }
-TEXT SUM(SB), NOSPLIT, $0-32
-	MOVQ x_base+0(FP), SI
-	MOVQ x_len+8(FP), CX
-	ZERO(V2)
-	ZERO(V3)
-	ZERO(V4)
-	ZERO(V5)
-	UNROLLED(2)
-	ADD_DOUBLES(0, V2, V3, V6, V7)
-	ADD_DOUBLES(VBYTES, V4, V5, V8, V9)
-	LOOP_REST(2)
-	ADD_DOUBLES(0, V2, V3, V6, V7)
-	TAIL
-	LOAD_TAIL((SI)(AX*4), V0)
-	UPPER_HALF
-	VCVTPS2PD H0, V6
-	VCVTPS2PD H1, V7
-	VADDPD    V6, V2, V2
-	VADDPD    V7, V3, V3
-done:
-	VADDPD V4, V2, V2
-	VADDPD V5, V3, V3
-	VADDPD V3, V2, V0
-	SUM_DOUBLES
-	VMOVSD X0, ret+24(FP)
-	RETURN
-
 #define ADD_SQUARES(offset, a, b, lo, hi) \
 	VCVTPS2PD   offset(SI)(AX*4), lo          \
 	VCVTPS2PD   (offset+HBYTES)(SI)(AX*4), hi \

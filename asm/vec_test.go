@@ -159,6 +159,7 @@ var operations = []operation{
 	{"Erf", func(e *env, n int) { e.function(n, Erf, math.Erf, erfULP) }},
 	{"Tanh", func(e *env, n int) { e.function(n, Tanh, math.Tanh, tanhULP) }},
 	{"Streams", testStreams},
+	{"Rows", testRows},
 	{"GELU", func(e *env, n int) { e.function(n, GELU, refGELU, geluULP) }},
 	{"GELUBackward", func(e *env, n int) {
 		for _, accumulate := range []bool{false, true} {

@@ -74,7 +74,8 @@ func (a *mapArgs) doDirect(lo, hi int) {
 	if a.stream {
 		streamed = 1
 	}
-	operands, unary, binary := d.in.Op.operands(), unaryKernels[d.in.Op%OpWhere][streamed], binaryKernels[d.in.Op%OpWhere][streamed]
+	operands := d.in.Op.operands()
+	unary, binary := unaryKernels[d.in.Op%OpWhere][streamed], binaryKernels[d.in.Op%OpWhere][streamed]
 	var p position
 	a.nest.seek(&p, lo)
 	for {

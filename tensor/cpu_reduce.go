@@ -19,6 +19,7 @@ type reduceArgs struct {
 	dst, x     []float32
 	accumulate bool
 	columns    bool // the elements of a block are adjacent in x
+	rows       bool // the elements that fall on one of dst are a row of x, dst is adjacent
 	short      bool // the few elements that fall on one of dst are adjacent in x
 	n, m       int  // elements of dst, and of x for each
 	block      int  // elements of dst in a part
@@ -37,6 +38,8 @@ const (
 	reduceNarrow = reduceBlock / 4
 	// Rows of fewer elements than reduceShort are transposed, to be reduced as columns.
 	reduceShort = 64
+	// Rows of up to reduceLong elements are reduced four at a time.
+	reduceLong = 1 << 14
 	// Rows of fewer elements than reduceFew are not worth a kernel.
 	reduceFew = 16
 )
@@ -53,7 +56,7 @@ func (c *CPU) Reduce(dst *Tensor, op ReduceOp, x *Tensor, accumulate bool) {
 	a := reductions.Get().(*reduceArgs)
 	a.op, a.accumulate = op, accumulate
 	a.dst, a.x = dst.store.F32[dst.offset:], x.store.F32[x.offset:]
-	a.plan(dst, x)
+	a.plan(dst, x, accumulate)
 	if parts := a.blocks * a.chunks; parts == 1 {
 		a.Do(0)
 	} else if parts > 1 {
@@ -67,7 +70,7 @@ func (c *CPU) Reduce(dst *Tensor, op ReduceOp, x *Tensor, accumulate bool) {
 }
 
 // plan divides the work.
-func (a *reduceArgs) plan(dst, x *Tensor) {
+func (a *reduceArgs) plan(dst, x *Tensor, accumulate bool) {
 	a.kept.rank, a.kept.operands = 0, 2
 	a.reduced.rank, a.reduced.operands = 0, 1
 	for d, n := range x.shape[:x.rank] {
@@ -91,8 +94,13 @@ func (a *reduceArgs) plan(dst, x *Tensor) {
 	a.columns = a.kept.strides[inner][1] == 1 && a.kept.size[inner] > 1
 	a.short = a.reduced.rank == 1 && a.reduced.strides[0][0] == 1 && a.m >= minTile && a.m < reduceShort &&
 		a.kept.size[inner] >= minTile && a.kept.strides[inner][1] >= a.m
+	stride := a.kept.strides[inner]
+	a.rows = !accumulate && a.reduced.rank == 1 && (a.reduced.strides[0][0] == 1 || a.m == 1) && a.m > 0 && stride[0] == 1 &&
+		stride[1] >= a.m && a.m <= reduceLong
 	a.block = max(1, min(reduceBlock, elementGrain/max(a.m, 1)))
-	if a.columns {
+	if a.rows {
+		a.block = max(4, 4*elementGrain/a.m&^3)
+	} else if a.columns {
 		a.block = reduceBlock
 	}
 	a.blocks = ceil.Div(a.n, a.block)
@@ -102,6 +110,7 @@ func (a *reduceArgs) plan(dst, x *Tensor) {
 	}
 	// Few results of many elements: several chunks for each.
 	if chunks := min(64, a.n*a.m/(4*elementGrain)/a.blocks); chunks > 1 && a.n <= 4096 {
+		a.rows = false
 		a.chunk = ceil.Div(a.m, chunks)
 		a.chunks = ceil.Div(a.m, a.chunk)
 		if size := a.chunks * a.n; cap(a.partial) < size {
@@ -147,10 +156,19 @@ func (a *reduceArgs) Do(part int) {
 	block, chunk := part%a.blocks, part/a.blocks
 	from, to := block*a.block, min((block+1)*a.block, a.n)
 	first, last := chunk*a.chunk, min((chunk+1)*a.chunk, a.m)
-	var buffer [reduceBlock]float64
-	values := buffer[:to-from]
 	var p position
 	a.kept.seek(&p, from)
+	if a.rows {
+		for from < to {
+			run := a.kept.run(&p, to-from)
+			a.op.reduceRows4(a.dst[p.at[0]:][:run], a.x[p.at[1]:], a.m, a.kept.strides[a.kept.rank-1][1])
+			from += run
+			a.kept.advance(&p, run)
+		}
+		return
+	}
+	var buffer [reduceBlock]float64
+	values := buffer[:to-from]
 	for done := 0; done < len(values); {
 		run := a.kept.run(&p, len(values)-done)
 		v := values[done : done+run]
@@ -232,6 +250,18 @@ func (a *reduceArgs) reduceShort(values []float64, at, first, last int) {
 		asm.Transpose(scratch[:], tileCols, a.x[at+first:], stride, n, last-first)
 		a.op.reduceRows(values[:n], scratch[:], last-first, tileCols)
 		values, at = values[n:], at+n*stride
+	}
+}
+
+// reduceRows4 reduces rows of m elements, four at a time.
+func (op ReduceOp) reduceRows4(dst, x []float32, m, stride int) {
+	switch op {
+	case ReduceSum:
+		asm.SumRows(dst, x, m, stride)
+	case ReduceMax:
+		asm.MaxRows(dst, x, m, stride)
+	case ReduceMin:
+		asm.MinRows(dst, x, m, stride)
 	}
 }
 
