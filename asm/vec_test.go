@@ -160,6 +160,7 @@ var operations = []operation{
 	{"Tanh", func(e *env, n int) { e.function(n, Tanh, math.Tanh, tanhULP) }},
 	{"Streams", testStreams},
 	{"Rows", testRows},
+	{"Columns", testColumns},
 	{"GELU", func(e *env, n int) { e.function(n, GELU, refGELU, geluULP) }},
 	{"GELUBackward", func(e *env, n int) {
 		for _, accumulate := range []bool{false, true} {

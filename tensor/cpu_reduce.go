@@ -31,21 +31,23 @@ type reduceArgs struct {
 
 const (
 	// reduceBlock is how many columns are reduced together.
-	reduceBlock = 512
-	// reduceRows is how many rows are added in float32 before float64 takes over.
-	reduceRows = 16
+	reduceBlock = 1024
 	// Columns of up to reduceNarrow adjacent elements are reduced several rows at once.
 	reduceNarrow = reduceBlock / 4
 	// Rows of fewer elements than reduceShort are transposed, to be reduced as columns.
 	reduceShort = 64
-	// Rows of up to reduceLong elements are reduced four at a time.
+	// Of rows of up to reduceLong elements several are reduced by a kernel.
 	reduceLong = 1 << 14
 	// Rows of fewer elements than reduceFew are not worth a kernel.
 	reduceFew = 16
 )
 
-// reductions holds the Reduces that are not running.
-var reductions = sync.Pool{New: func() any { return new(reduceArgs) }}
+var (
+	// reductions holds the Reduces that are not running.
+	reductions = sync.Pool{New: func() any { return new(reduceArgs) }}
+	// reduceBuffers holds the results that no part uses.
+	reduceBuffers = sync.Pool{New: func() any { return new([reduceBlock]float64) }}
+)
 
 // Reduce implements Backend.
 func (c *CPU) Reduce(dst *Tensor, op ReduceOp, x *Tensor, accumulate bool) {
@@ -109,7 +111,7 @@ func (a *reduceArgs) plan(dst, x *Tensor, accumulate bool) {
 		return
 	}
 	// Few results of many elements: several chunks for each.
-	if chunks := min(64, a.n*a.m/(4*elementGrain)/a.blocks); chunks > 1 && a.n <= 4096 {
+	if chunks := min(64, a.n*a.m/(8*elementGrain)/a.blocks); chunks > 1 && a.n <= 4096 {
 		a.rows = false
 		a.chunk = ceil.Div(a.m, chunks)
 		a.chunks = ceil.Div(a.m, a.chunk)
@@ -155,38 +157,53 @@ func (op ReduceOp) join(a, b []float64) {
 func (a *reduceArgs) Do(part int) {
 	block, chunk := part%a.blocks, part/a.blocks
 	from, to := block*a.block, min((block+1)*a.block, a.n)
-	first, last := chunk*a.chunk, min((chunk+1)*a.chunk, a.m)
 	var p position
 	a.kept.seek(&p, from)
-	if a.rows {
+	switch {
+	case a.rows:
 		for from < to {
 			run := a.kept.run(&p, to-from)
-			a.op.reduceRows4(a.dst[p.at[0]:][:run], a.x[p.at[1]:], a.m, a.kept.strides[a.kept.rank-1][1])
+			a.op.reduceRows(a.dst[p.at[0]:][:run], a.x[p.at[1]:], a.m, a.kept.strides[a.kept.rank-1][1])
 			from += run
 			a.kept.advance(&p, run)
 		}
-		return
+	case a.chunks > 1:
+		a.reduce(a.partial[chunk*a.n+from:chunk*a.n+to], p, chunk*a.chunk, min((chunk+1)*a.chunk, a.m))
+	default:
+		values := reduceBuffers.Get().(*[reduceBlock]float64)
+		a.reduce(values[:to-from], p, 0, a.m)
+		a.storeAll(values[:to-from], p)
+		reduceBuffers.Put(values)
 	}
-	var buffer [reduceBlock]float64
-	values := buffer[:to-from]
-	for done := 0; done < len(values); {
-		run := a.kept.run(&p, len(values)-done)
-		v := values[done : done+run]
-		if a.columns {
+}
+
+// reduce sets values to the reductions, from p on, of the elements first to last that
+// fall on each.
+func (a *reduceArgs) reduce(values []float64, p position, first, last int) {
+	for len(values) > 0 {
+		run := a.kept.run(&p, len(values))
+		v := values[:run]
+		switch {
+		case a.columns:
 			a.reduceColumns(v, p.at[1], first, last)
-		} else if a.short {
+		case a.short:
 			a.reduceShort(v, p.at[1], first, last)
-		} else {
+		default:
 			for i := range v {
 				v[i] = a.reduceOne(p.at[1]+i*a.kept.strides[a.kept.rank-1][1], first, last)
 			}
 		}
-		if a.chunks > 1 {
-			copy(a.partial[chunk*a.n+from+done:], v)
-		} else {
-			a.store(p.at[0], v)
-		}
-		done += run
+		values = values[run:]
+		a.kept.advance(&p, run)
+	}
+}
+
+// storeAll writes results from p on.
+func (a *reduceArgs) storeAll(values []float64, p position) {
+	for len(values) > 0 {
+		run := a.kept.run(&p, len(values))
+		a.store(p.at[0], values[:run])
+		values = values[run:]
 		a.kept.advance(&p, run)
 	}
 }
@@ -211,12 +228,7 @@ func (a *reduceArgs) combine() {
 	}
 	var p position
 	a.kept.seek(&p, 0)
-	for len(all) > 0 {
-		run := a.kept.run(&p, len(all))
-		a.store(p.at[0], all[:run])
-		a.kept.advance(&p, run)
-		all = all[run:]
-	}
+	a.storeAll(all, p)
 }
 
 // reduceOne reduces the elements first to last that fall on one result.
@@ -248,13 +260,13 @@ func (a *reduceArgs) reduceShort(values []float64, at, first, last int) {
 	for len(values) > 0 {
 		n := min(len(values), tileCols)
 		asm.Transpose(scratch[:], tileCols, a.x[at+first:], stride, n, last-first)
-		a.op.reduceRows(values[:n], scratch[:], last-first, tileCols)
+		a.op.joinRows(values[:n], scratch[:], last-first, tileCols)
 		values, at = values[n:], at+n*stride
 	}
 }
 
-// reduceRows4 reduces rows of m elements, four at a time.
-func (op ReduceOp) reduceRows4(dst, x []float32, m, stride int) {
+// reduceRows reduces rows of m elements.
+func (op ReduceOp) reduceRows(dst, x []float32, m, stride int) {
 	switch op {
 	case ReduceSum:
 		asm.SumRows(dst, x, m, stride)
@@ -315,64 +327,40 @@ func (a *reduceArgs) reduceColumns(values []float64, at, first, last int) {
 				wider[i] = a.op.identity()
 			}
 			whole := rows / wide
-			a.op.reduceRows(wider, x, whole, len(wider))
+			a.op.joinRows(wider, x, whole, len(wider))
 			for ; len(wider) > 0; wider = wider[len(values):] {
 				a.op.join(values, wider[:len(values)])
 			}
 			if rest := rows - whole*wide; rest > 0 {
-				a.op.reduceRows(values, x[whole*wide*stride:], rest, stride)
+				a.op.joinRows(values, x[whole*wide*stride:], rest, stride)
 			}
 		} else {
-			a.op.reduceRows(values, x, rows, stride)
+			a.op.joinRows(values, x, rows, stride)
 		}
 		first += rows
 		a.reduced.advance(&p, rows)
 	}
 }
 
-// reduceRows joins rows of x that are stride apart to values.
-func (op ReduceOp) reduceRows(values []float64, x []float32, rows, stride int) {
+// joinRows joins rows of x that are stride apart to values.
+func (op ReduceOp) joinRows(values []float64, x []float32, rows, stride int) {
+	if op == ReduceSum {
+		asm.SumColumns(values, x, rows, stride)
+		return
+	}
 	var buffer [reduceBlock]float32
 	all := buffer[:len(values)]
-	for rows > 0 {
-		n := rows
-		copy(all, x)
-		switch op {
-		case ReduceSum:
-			if n = min(n, reduceRows); n > 1 {
-				asm.AddRows(all, x[stride:], n-1, len(all), stride)
-			}
-		case ReduceMax:
-			for i := 1; i < n; i++ {
-				asm.Maximum(all, all, x[i*stride:][:len(all)])
-			}
-		case ReduceMin:
-			for i := 1; i < n; i++ {
-				asm.Minimum(all, all, x[i*stride:][:len(all)])
-			}
-		}
-		op.joinFloats(values, all)
-		if rows -= n; rows > 0 {
-			x = x[n*stride:]
-		}
+	copy(all, x)
+	if op == ReduceMax {
+		asm.MaxColumns(all, x, rows, stride)
+	} else {
+		asm.MinColumns(all, x, rows, stride)
 	}
-}
-
-// joinFloats is join for float32.
-func (op ReduceOp) joinFloats(a []float64, b []float32) {
-	b = b[:len(a)]
-	switch op {
-	case ReduceSum:
-		for i := range a {
-			a[i] += float64(b[i])
-		}
-	case ReduceMax:
-		for i := range a {
-			a[i] = max(a[i], float64(b[i]))
-		}
-	case ReduceMin:
-		for i := range a {
-			a[i] = min(a[i], float64(b[i]))
+	for i, v := range all {
+		if op == ReduceMax {
+			values[i] = max(values[i], float64(v))
+		} else {
+			values[i] = min(values[i], float64(v))
 		}
 	}
 }
