@@ -159,6 +159,7 @@ var operations = []operation{
 	{"Erf", func(e *env, n int) { e.function(n, Erf, math.Erf, erfULP) }},
 	{"Tanh", func(e *env, n int) { e.function(n, Tanh, math.Tanh, tanhULP) }},
 	{"Streams", testStreams},
+	{"CopyRows", testCopyRows},
 	{"Rows", testRows},
 	{"Columns", testColumns},
 	{"GELU", func(e *env, n int) { e.function(n, GELU, refGELU, geluULP) }},

@@ -21,7 +21,11 @@ type directMap struct {
 func (a *mapArgs) planDirect() bool {
 	inner := a.nest.rank - 1
 	size, strides := a.nest.size[inner], &a.nest.strides[inner]
-	if a.accumulate || len(a.code) > 1 || size > 1 && strides[0] != 1 || a.nest.rank > 1 && size < minDirect {
+	least := minDirect
+	if len(a.code) == 0 {
+		least = minCopied
+	}
+	if a.accumulate || len(a.code) > 1 || size > 1 && strides[0] != 1 || a.nest.rank > 1 && size < least {
 		return false
 	}
 	d := &a.one
@@ -79,6 +83,16 @@ func (a *mapArgs) doDirect(lo, hi int) {
 	var p position
 	a.nest.seek(&p, lo)
 	for {
+		if rows := a.nest.rows(&p, hi-lo); rows > 1 && operands == 0 && !a.stream {
+			inner := a.nest.rank - 1
+			size, outer, from := a.nest.size[inner], &a.nest.strides[inner-1], d.from[0]
+			asm.CopyRows(a.operands[0][p.at[0]:], outer[0], a.operands[from][p.at[from]:], outer[from], rows, size)
+			if lo += rows * size; lo == hi {
+				return
+			}
+			a.nest.advanceRows(&p, rows)
+			continue
+		}
 		n := a.nest.run(&p, hi-lo)
 		dst := a.operands[0][p.at[0]:][:n]
 		x := a.operands[d.from[0]][p.at[d.from[0]]:]

@@ -54,7 +54,8 @@ const (
 	// Rows of fewer elements than shortRow are copied together.
 	shortRow = 128
 	// Calls of kernels for fewer elements than minDirect take longer than the elements.
-	minDirect = 64
+	// Rows of at least minCopied elements are copied by one that takes many.
+	minDirect, minCopied = 64, 8
 	// A dimension with fewer elements than minTile is not worth tiles.
 	minTile = 8
 )

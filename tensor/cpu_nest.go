@@ -159,12 +159,29 @@ func (l *loopNest) run(p *position, n int) int {
 	return min(n, l.size[l.rank-1]-p.index[l.rank-1])
 }
 
+// rows returns how many whole rows of the innermost dimension follow in the second, at
+// most n elements.
+func (l *loopNest) rows(p *position, n int) int {
+	if inner := l.rank - 1; inner > 0 && p.index[inner] == 0 {
+		return min(n/l.size[inner], l.size[inner-1]-p.index[inner-1])
+	}
+	return 0
+}
+
 // advance goes n elements further, which do not exceed run.
 func (l *loopNest) advance(p *position, n int) {
-	d := l.rank - 1
-	if n == l.size[d] && d > 0 { // a whole row is a step of the dimension around it
-		d, n = d-1, 1
+	if d := l.rank - 1; n == l.size[d] && d > 0 { // a whole row is a step of the dimension around it
+		l.step(p, d-1, 1)
+	} else {
+		l.step(p, d, n)
 	}
+}
+
+// advanceRows goes n rows further, which do not exceed rows.
+func (l *loopNest) advanceRows(p *position, n int) { l.step(p, l.rank-2, n) }
+
+// step goes n steps of dimension d further, at most to its end.
+func (l *loopNest) step(p *position, d, n int) {
 	p.index[d] += n
 	for k := range l.operands {
 		p.at[k] += n * l.strides[d][k]
