@@ -36,6 +36,14 @@ func testStreams(e *env, n int) {
 			}
 			SoftmaxStream(y, e.place(n), x, rows, n, scale)
 			same("softmax", y, want)
+			if scale == 1 {
+				y := e.place(rows * n)
+				SoftmaxRows(y, x, rows, n)
+				same("SoftmaxRows", y, want)
+				in := e.put(x)
+				SoftmaxRows(in, in, rows, n)
+				same("SoftmaxRows in place", in, want)
+			}
 		}
 	}
 	mean, rstd, mean2, rstd2 := e.place(rows), e.place(rows), e.place(rows), e.place(rows)

@@ -72,6 +72,7 @@ func vecCases(n int) []vecCase {
 		{"SwiGLUBackward", 20, func() { SwiGLUBackward(w, v, z, x, y) }},
 		{"Rotate", 8, func() { Rotate(w, x, gamma[:32], beta[:32], false) }},
 		{"Softmax", 8, func() { Softmax(w, x, 0.125, nil, nil) }},
+		{"SoftmaxRows", 8, func() { SoftmaxRows(w, x, rows, cols) }},
 		{"SoftmaxStream", 8, func() { SoftmaxStream(w, z[:cols], x, rows, cols, 0.125) }},
 		{"SoftmaxBiased", 8, func() { Softmax(w, x, 0.125, bias, offsets) }},
 		{"LogSumExp", 4, func() { sink += LogSumExp(x) }},

@@ -379,6 +379,8 @@ func TestLengthPanics(t *testing.T) {
 		"Softmax empty":  func() { Softmax(a, a, 1, nil, []int32{}) },
 		"CrossEntropy":   func() { CrossEntropy(a, 3, 0) },
 		"CE gradient":    func() { CrossEntropyGradient(a, -1, 0, 1) },
+		"SoftmaxRows":    func() { SoftmaxRows(a, b, 1, 3) },
+		"SoftmaxRows y":  func() { SoftmaxRows(b, a, 1, 3) },
 		"SoftmaxStream":  func() { SoftmaxStream(a, b, a, 2, 2, 1) },
 		"GELUStream":     func() { GELUStream(a, b) },
 		"GELUBackStream": func() { GELUBackwardStream(a, a, b) },

@@ -37,18 +37,17 @@ func (c *CPU) SoftmaxRows(y, x *Tensor) {
 }
 
 func softmaxRows(a *softmaxArgs, lo, hi int) {
+	y, x := a.y[lo*a.cols:hi*a.cols], a.x[lo*a.cols:hi*a.cols]
 	if a.stream {
 		work := a.scratch.get(a.cols)
-		defer a.scratch.put(work)
-		asm.SoftmaxStream(a.y[lo*a.cols:hi*a.cols], work.data, a.x[lo*a.cols:hi*a.cols], hi-lo, a.cols, 1)
+		asm.SoftmaxStream(y, work.data, x, hi-lo, a.cols, 1)
+		a.scratch.put(work)
+	} else {
+		asm.SoftmaxRows(y, x, hi-lo, a.cols)
 	}
-	for i := lo; i < hi; i++ {
-		y, x := a.y[i*a.cols:(i+1)*a.cols], a.x[i*a.cols:(i+1)*a.cols]
-		if !a.stream {
-			asm.Softmax(y, x, 1, nil, nil)
-		}
-		if math.IsInf(float64(x[0]), -1) && math.IsInf(float64(asm.MaxElement(x)), -1) {
-			fillFloats(y, nan) // 0/0
+	for ; len(x) > 0; x, y = x[a.cols:], y[a.cols:] {
+		if math.IsInf(float64(x[0]), -1) && math.IsInf(float64(asm.MaxElement(x[:a.cols])), -1) {
+			fillFloats(y[:a.cols], nan) // 0/0
 		}
 	}
 }
