@@ -90,3 +90,7 @@ func clampGeneric(dst, x []float32, lo, hi float32) {
 		dst[i] = v
 	}
 }
+
+func sigmoidGeneric(dst, x []float32) {
+	inFloat64(dst, x, func(v float64) float64 { return 1 / (1 + math.Exp(-v)) })
+}

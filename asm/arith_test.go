@@ -59,6 +59,20 @@ var arithmetic = []operation{
 	unaryTest("Log1p", Log1p, math.Log1p, log1pULP),
 	unaryTest("Sin", Sin, math.Sin, trigULP),
 	unaryTest("Cos", Cos, math.Cos, trigULP),
+	{"Sigmoid", func(e *env, n int) {
+		for _, x := range [][]float32{e.normal(n, 0, 8), e.special(n)} {
+			dst := e.place(n)
+			Sigmoid(dst, x)
+			for i, v := range x {
+				want := 1 / (1 + math.Exp(-float64(v)))
+				if u := ulps(dst[i], want); u > 2.5 && (want > 0x1p-126 || dst[i] < 0 || dst[i] > 0x1p-126) {
+					e.t.Fatalf("%s: %v of %v, want %v: %.2f ULP", at("sigmoid", n, i), dst[i], v, want, u)
+				}
+			}
+			Sigmoid(x, x)
+			e.same("sigmoid in place", x, dst)
+		}
+	}},
 	{"Affine", func(e *env, n int) {
 		x, dst, alpha, beta := e.normal(n, 0, 1), e.place(n), float32(1.7), float32(-0.3)
 		Affine(dst, alpha, x, beta)

@@ -8,6 +8,13 @@ func Exp(dst, x []float32) {
 	exp(dst, x)
 }
 
+// Sigmoid computes dst[i] = 1/(1 + exp(-x[i])) with an error of at most 2.5 ULP; below
+// -88.7, where it is subnormal, it may be 0. dst may be x.
+func Sigmoid(dst, x []float32) {
+	checkLen("sigmoid", "x", len(x), len(dst))
+	sigmoid(dst, x)
+}
+
 // sumBlock bounds the number of terms that kernels add up in float32; longer
 // sums are continued in float64. A block fits in the L1 cache twice.
 const sumBlock = 4096

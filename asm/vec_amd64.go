@@ -130,6 +130,23 @@ func exp(dst, x []float32) {
 }
 
 //go:noescape
+func sigmoidAVX2(dst, x []float32)
+
+//go:noescape
+func sigmoidAVX512(dst, x []float32)
+
+func sigmoid(dst, x []float32) {
+	switch isa {
+	case AVX512:
+		sigmoidAVX512(dst, x)
+	case AVX2:
+		sigmoidAVX2(dst, x)
+	default:
+		sigmoidGeneric(dst, x)
+	}
+}
+
+//go:noescape
 func powerSumAVX2(y, x []float32, scale, shift float32) float32
 
 //go:noescape

@@ -14,6 +14,7 @@
 #include "vec_basic_amd64.h"
 
 #define EXP ·expAVX2
+#define SIGMOID ·sigmoidAVX2
 #define POWER_SUM ·powerSumAVX2
 #define POWER_SUM_MAX ·powerSumMaxAVX2
 #define SOFTMAX_STEP ·softmaxStepAVX2

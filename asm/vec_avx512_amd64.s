@@ -13,6 +13,7 @@
 #include "vec_basic_amd64.h"
 
 #define EXP ·expAVX512
+#define SIGMOID ·sigmoidAVX512
 #define POWER_SUM ·powerSumAVX512
 #define POWER_SUM_MAX ·powerSumMaxAVX512
 #define SOFTMAX_STEP ·softmaxStepAVX512

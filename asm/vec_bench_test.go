@@ -63,6 +63,7 @@ func vecCases(n int) []vecCase {
 		{"Max", 4, func() { sink += float64(maxScaled(x, 1)) }},
 		{"ArgMax", 4, func() { sink += float64(ArgMax(x)) }},
 		{"Exp", 8, func() { Exp(w, x) }},
+		{"Sigmoid", 8, func() { Sigmoid(w, x) }},
 		{"Erf", 8, func() { Erf(w, x) }},
 		{"Tanh", 8, func() { Tanh(w, x) }},
 		{"GELU", 8, func() { GELU(w, x) }},

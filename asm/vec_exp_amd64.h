@@ -21,6 +21,33 @@ TEXT EXP(SB), NOSPLIT, $0-48
 done:
 	RETURN
 
+// V1 = 1/(1 + exp(-V0)); the exponential may be infinite. V9 is 0.
+#define SIGMOID_VALUE \
+	VSUBPS  V0, V9, V0         \
+	EXP_VALUE(V0, V1, V2, V3)  \
+	VADDPS  C_ONE, V1, V1      \
+	VMOVUPS C_ONE, V2          \
+	VDIVPS  V1, V2, V1
+
+// for i := range dst { dst[i] = 1/(1 + exp(-x[i])) }
+TEXT SIGMOID(SB), NOSPLIT, $0-48
+	MOVQ dst_base+0(FP), DI
+	MOVQ dst_len+8(FP), CX
+	MOVQ x_base+24(FP), SI
+	EXP_CONSTS
+	EXP_RANGE
+	ZERO(V9)
+	LOOP
+	VMOVUPS (SI)(AX*4), V0
+	SIGMOID_VALUE
+	VMOVUPS V1, (DI)(AX*4)
+	TAIL
+	LOAD_TAIL((SI)(AX*4), V0)
+	SIGMOID_VALUE
+	STORE_TAIL(V1, (DI)(AX*4))
+done:
+	RETURN
+
 // for i := range x { y[i] = 2**(scale*x[i] + shift + 24); ret += y[i] }
 TEXT POWER_SUM(SB), NOSPLIT, $0-60
 	MOVQ y_base+0(FP), DI

@@ -11,7 +11,8 @@ func sumSquares(x []float32) float64               { return sumSquaresGeneric(x)
 func dot(x, y []float32) float32                   { return dotGeneric(x, y) }
 func maxScaled(x []float32, alpha float32) float32 { return maxScaledGeneric(x, alpha) }
 
-func exp(dst, x []float32) { expGeneric(dst, x) }
+func exp(dst, x []float32)     { expGeneric(dst, x) }
+func sigmoid(dst, x []float32) { sigmoidGeneric(dst, x) }
 func powerSum(y, x []float32, scale, shift float32) float32 {
 	return powerSumGeneric(y, x, scale, shift)
 }

@@ -309,7 +309,8 @@ func TestTailsMatchLoop(t *testing.T) {
 		x := randomFloats(rng, 200)
 		Scale(x, 6, x)
 		for name, f := range map[string]func(dst, x []float32){"Exp": Exp, "Erf": Erf, "Tanh": Tanh, "GELU": GELU,
-			"Log": Log, "Log1p": Log1p, "Sin": Sin, "Cos": Cos} {
+			"Sigmoid": Sigmoid,
+			"Log":     Log, "Log1p": Log1p, "Sin": Sin, "Cos": Cos} {
 			whole, part := make([]float32, 200), make([]float32, 200)
 			f(whole, x)
 			for n := range 40 {
@@ -366,6 +367,7 @@ func TestLengthPanics(t *testing.T) {
 		"AddRows ld":     func() { AddRows(a, b, 2, 3, 1) },
 		"Dot":            func() { Dot(a, b) },
 		"Exp":            func() { Exp(a, b) },
+		"Sigmoid":        func() { Sigmoid(a, b) },
 		"Erf":            func() { Erf(a, b) },
 		"Tanh":           func() { Tanh(a, b) },
 		"GELU":           func() { GELU(a, b) },

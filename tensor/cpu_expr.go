@@ -28,16 +28,17 @@ func evaluate(code []Instruction, result uint8, registers *[maxRegisters][]float
 // caches, where there are. dst can be an operand.
 var (
 	unaryKernels = [OpWhere][2]func(dst, x []float32){
-		OpNeg:   {func(dst, x []float32) { asm.Scale(dst, -1, x) }, func(dst, x []float32) { asm.ScaleStream(dst, -1, x) }},
-		OpAbs:   {asm.Abs, asm.AbsStream},
-		OpSqrt:  {asm.Sqrt, asm.SqrtStream},
-		OpExp:   {asm.Exp},
-		OpLog:   {asm.Log},
-		OpLog1p: {asm.Log1p},
-		OpTanh:  {asm.Tanh},
-		OpErf:   {asm.Erf},
-		OpSin:   {asm.Sin},
-		OpCos:   {asm.Cos},
+		OpNeg:     {func(dst, x []float32) { asm.Scale(dst, -1, x) }, func(dst, x []float32) { asm.ScaleStream(dst, -1, x) }},
+		OpAbs:     {asm.Abs, asm.AbsStream},
+		OpSqrt:    {asm.Sqrt, asm.SqrtStream},
+		OpExp:     {asm.Exp},
+		OpLog:     {asm.Log},
+		OpLog1p:   {asm.Log1p},
+		OpTanh:    {asm.Tanh},
+		OpErf:     {asm.Erf},
+		OpSigmoid: {asm.Sigmoid},
+		OpSin:     {asm.Sin},
+		OpCos:     {asm.Cos},
 	}
 	binaryKernels = [OpWhere][2]func(dst, a, b []float32){
 		OpAdd:   {asm.Add, asm.AddStream},

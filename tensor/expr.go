@@ -53,6 +53,7 @@ const (
 	OpLog1p
 	OpTanh
 	OpErf
+	OpSigmoid
 	OpSin
 	OpCos
 	OpWhere // b where a is not 0, else c
@@ -362,6 +363,8 @@ func differentiate(n exprNode, at func(int) Value, y, g Value, addTo func(v int,
 		addTo(a, g.Sub(g.Mul(y).Mul(y)))
 	case OpErf:
 		addTo(a, g.Mul(x.Mul(x).Neg().Exp()).Mul(Const(float32(2/math.SqrtPi))))
+	case OpSigmoid:
+		addTo(a, g.Mul(y).Mul(Const(1).Sub(y)))
 	case OpSin:
 		addTo(a, g.Mul(x.Cos()))
 	case OpCos:
@@ -422,6 +425,9 @@ func (v Value) Tanh() Value { return apply(OpTanh, v) }
 
 // Erf returns the error function of v.
 func (v Value) Erf() Value { return apply(OpErf, v) }
+
+// Sigmoid returns 1/(1 + exp(-v)).
+func (v Value) Sigmoid() Value { return apply(OpSigmoid, v) }
 
 // Sin returns the sine of v, in radians.
 func (v Value) Sin() Value { return apply(OpSin, v) }

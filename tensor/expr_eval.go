@@ -47,6 +47,8 @@ func (e *Expr) Eval(in []float64) float64 {
 			y = math.Tanh(a)
 		case OpErf:
 			y = math.Erf(a)
+		case OpSigmoid:
+			y = 1 / (1 + math.Exp(-a))
 		case OpSin:
 			y = math.Sin(a)
 		case OpCos:

@@ -23,9 +23,9 @@ var (
 	exprErf      = unaryExpr("erf", Value.Erf)
 	exprSin      = unaryExpr("sin", Value.Sin)
 	exprCos      = unaryExpr("cos", Value.Cos)
-	exprSigmoid  = unaryExpr("sigmoid", sigmoid)
+	exprSigmoid  = unaryExpr("sigmoid", Value.Sigmoid)
 	exprReLU     = relu()
-	exprSiLU     = unaryExpr("silu", func(x Value) Value { return x.Mul(sigmoid(x)) })
+	exprSiLU     = unaryExpr("silu", func(x Value) Value { return x.Mul(x.Sigmoid()) })
 	exprGELUTanh = unaryExpr("gelutanh", geluTanh)
 	// exp of the smaller number, so that nothing overflows.
 	exprSoftplus = unaryExpr("softplus", func(x Value) Value { return x.Max(Const(0)).Add(x.Abs().Neg().Exp().Log1p()) })
@@ -48,11 +48,6 @@ func relu() *Expr {
 		return x.Max(Const(0)).Equal(Const(0)).Where(Const(0), dy)
 	})
 	return e
-}
-
-// sigmoid is 1/(1 + exp(-x)), by tanh, which does not overflow.
-func sigmoid(x Value) Value {
-	return x.Mul(Const(0.5)).Tanh().Mul(Const(0.5)).Add(Const(0.5))
 }
 
 // geluTanh is the approximation of GELU by tanh (Hendrycks and Gimpel 2016).
