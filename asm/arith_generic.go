@@ -92,5 +92,5 @@ func clampGeneric(dst, x []float32, lo, hi float32) {
 }
 
 func sigmoidGeneric(dst, x []float32) {
-	inFloat64(dst, x, func(v float64) float64 { return 1 / (1 + math.Exp(-v)) })
+	inFloat64(dst, x, sigmoid64)
 }

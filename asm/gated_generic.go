@@ -2,17 +2,17 @@ package asm
 
 import "math"
 
-func sigmoid(x float32) float32 { return float32(1 / (1 + math.Exp(-float64(x)))) }
+func sigmoid64(x float64) float64 { return 1 / (1 + math.Exp(-x)) }
 
 func swiGLUGeneric(dst, gate, up []float32) {
 	for i, x := range gate {
-		dst[i] = float32(x*sigmoid(x)) * up[i]
+		dst[i] = float32(x*float32(sigmoid64(float64(x)))) * up[i]
 	}
 }
 
 func swiGLUBackwardGeneric(dgate, dup, dy, gate, up []float32) {
 	for i, x := range gate {
-		s, d, u := sigmoid(x), dy[i], up[i]
+		s, d, u := float32(sigmoid64(float64(x))), dy[i], up[i]
 		silu := float32(x * s)
 		dup[i] = d * silu
 		dgate[i] = float32(d*u) * (s + float32(silu*(1-s)))

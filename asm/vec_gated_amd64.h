@@ -2,20 +2,20 @@
 // instruction set. TANH_VALUE is that of vec_exp_amd64.h.
 
 // The sigmoid of V5 in V0, by tanh(x/2)/2 + 1/2; 1/2 is in V9.
-#define SIGMOID_CONSTS \
+#define GATE_CONSTS \
 	EXP_CONSTS                             \
 	VBROADCASTSS CONSTANT(43), V10         \
 	VBROADCASTSS CONSTANT(44), V11         \
 	VBROADCASTSS CONSTANT(12), V12         \
 	VBROADCASTSS CONSTANT(26), V9
-#define SIGMOID_VALUE \
+#define GATE_VALUE \
 	VMULPS      V9, V5, V0 \
 	TANH_VALUE             \
 	VFMADD213PS V9, V9, V0
 
 // V0 = silu(V5) * V6
 #define SWIGLU_STEP \
-	SIGMOID_VALUE      \
+	GATE_VALUE      \
 	VMULPS V5, V0, V0  \
 	VMULPS V6, V0, V0
 
@@ -25,7 +25,7 @@ TEXT SWIGLU(SB), NOSPLIT, $0-72
 	MOVQ dst_len+8(FP), CX
 	MOVQ gate_base+24(FP), SI
 	MOVQ up_base+48(FP), DX
-	SIGMOID_CONSTS
+	GATE_CONSTS
 	LOOP
 	VMOVUPS (SI)(AX*4), V5
 	VMOVUPS (DX)(AX*4), V6
@@ -41,7 +41,7 @@ done:
 
 // From gate in V5, dy in V6 and up in V7: dup in V5 and dgate in V1.
 #define SWIGLU_BACKWARD_STEP \
-	SIGMOID_VALUE             \
+	GATE_VALUE             \
 	VMULPS       V0, V5, V5   \
 	VMOVAPS      V5, V1       \
 	VFNMADD213PS V5, V0, V1   \
@@ -62,7 +62,7 @@ TEXT SWIGLU_BACKWARD(SB), NOSPLIT, $0-120
 	MOVQ dy_base+48(FP), R10
 	MOVQ gate_base+72(FP), SI
 	MOVQ up_base+96(FP), DX
-	SIGMOID_CONSTS
+	GATE_CONSTS
 	LOOP
 	VMOVUPS (SI)(AX*4), V5
 	VMOVUPS (R10)(AX*4), V6

@@ -8,26 +8,20 @@ import (
 
 var (
 	lstmCell = tensor.NewExpr("lstm cell", 4, func(in []tensor.Value) tensor.Value {
-		return sigmoid(in[1]).Mul(in[3]).Add(sigmoid(in[0]).Mul(in[2].Tanh()))
+		return in[1].Sigmoid().Mul(in[3]).Add(in[0].Sigmoid().Mul(in[2].Tanh()))
 	})
 	lstmOutput = tensor.NewExpr("lstm output", 2, func(in []tensor.Value) tensor.Value {
-		return sigmoid(in[0]).Mul(in[1].Tanh())
+		return in[0].Sigmoid().Mul(in[1].Tanh())
 	})
 	// Of the sums for the reset and the update gate, x and h times the weights of the
 	// new state, and the state h.
 	gruCell = tensor.NewExpr("gru cell", 5, func(in []tensor.Value) tensor.Value {
-		update := sigmoid(in[1])
-		candidate := in[2].Add(sigmoid(in[0]).Mul(in[3])).Tanh()
+		update := in[1].Sigmoid()
+		candidate := in[2].Add(in[0].Sigmoid().Mul(in[3])).Tanh()
 		return candidate.Add(update.Mul(in[4].Sub(candidate)))
 	})
 	sum = tensor.NewExpr("sum", 2, func(in []tensor.Value) tensor.Value { return in[0].Add(in[1]) })
 )
-
-// sigmoid is 1/(1 + exp(-x)), by tanh, which does not overflow.
-func sigmoid(x tensor.Value) tensor.Value {
-	half := tensor.Const(0.5)
-	return x.Mul(half).Tanh().Mul(half).Add(half)
-}
 
 // LSTM is a recurrent network of long short-term memory (Hochreiter and
 // Schmidhuber 1997), of one layer or several. Gates are in PyTorch's order: input,

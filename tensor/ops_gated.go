@@ -14,7 +14,7 @@ type gatedBackend interface {
 }
 
 var (
-	exprSwiGLU = binaryExpr("swiglu", func(gate, up Value) Value { return gate.Mul(sigmoid(gate)).Mul(up) })
+	exprSwiGLU = binaryExpr("swiglu", func(gate, up Value) Value { return gate.Mul(gate.Sigmoid()).Mul(up) })
 	// Of x, the mean of its squares, epsilon and weight.
 	exprRMSNorm = NewExpr("rmsnorm", 4, func(in []Value) Value { return in[0].Div(in[1].Add(in[2]).Sqrt()).Mul(in[3]) })
 	// Of the two columns of a pair, and cosine and sine of the angle.
