@@ -20,6 +20,7 @@ func TestEpochs(t *testing.T) {
 	passes := [][]int{}
 	for pass := range 2 {
 		seen, spread, n := []int{}, 0, 0
+		before, shorter := 0, 0 // batches than the one before
 		for range len(e.batches) {
 			batches, err := e.take(context.Background(), 0, 1)
 			if err != nil || len(batches) != 1 {
@@ -41,9 +42,16 @@ func TestEpochs(t *testing.T) {
 				t.Errorf("documents %v", got)
 			}
 			spread, n = spread+longest-shortest, n+1
+			if shortest < before {
+				shorter++
+			}
+			before = shortest
 		}
 		if mean := spread / n; mean > 3 {
 			t.Errorf("pass %d: lengths of a batch differ by %d tokens on average", pass, mean)
+		}
+		if shorter < n/4 {
+			t.Errorf("pass %d: batches become longer: %d of %d are shorter than the one before", pass, shorter, n)
 		}
 		sorted := slices.Sorted(slices.Values(seen))
 		for i, record := range sorted {

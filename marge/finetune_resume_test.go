@@ -170,7 +170,8 @@ func TestFineTuneLossThatIsNotFinite(t *testing.T) {
 		}
 		stats, err := FineTune(context.Background(), m, SpanExtraction{Train: list}, o)
 		want := fmt.Sprintf("step %d: loss is NaN; target documents: [Train[", at+1)
-		if err == nil || !strings.Contains(err.Error(), want) || strings.Count(err.Error(), "q.json:1") != 2 || stats.Steps != at {
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Count(err.Error(), "q.json:1") != 2 ||
+			stats.Steps != at {
 			t.Errorf("%d steps, error %v", stats.Steps, err)
 		}
 		if (m.heads.span == nil) != (at == 0) {
@@ -183,15 +184,15 @@ func TestFineTuneLossThatIsNotFinite(t *testing.T) {
 // has been better for long enough.
 func TestBestAndPatience(t *testing.T) {
 	for _, c := range []struct {
-		scores         []float64
-		patience       int
-		updates, best  int
-		tasksDev, loss bool
+		scores        []float64
+		patience      int
+		updates, best int
 	}{
 		{scores: []float64{1, 3, 2, 2, 2}, updates: 10, best: 4},
 		{scores: []float64{1, 3, 2, 2, 2}, patience: 2, updates: 8, best: 4},
 		{scores: []float64{1, 2, 3, 4, 5}, patience: 1, updates: 10, best: 10},
 		{scores: []float64{1, 1, 1, 1, 1}, patience: 3, updates: 8, best: 2},
+		{scores: []float64{1, 0, 2, 1, 3}, patience: 2, updates: 10, best: 10},
 	} {
 		dir := t.TempDir()
 		o := taskOptions(10)

@@ -228,7 +228,8 @@ func TestMonitorFineTune(t *testing.T) {
 		list = append(list, marge.Labeled{Text: account(event, "de").Text, Lang: "de", Label: "de"},
 			marge.Labeled{Text: account(event, "fr").Text, Lang: "de", Label: "fr"})
 	}
-	_, err = marge.FineTune(context.Background(), m, marge.Classification{Train: list, Dev: list[:8]}, marge.FineTuneOptions{
+	task := marge.Classification{Train: list, Dev: list[:8]}
+	_, err = marge.FineTune(context.Background(), m, task, marge.FineTuneOptions{
 		Steps: 10, EvaluateEvery: 3, OnStep: p.OnStep, Dir: dir,
 	})
 	if err := errors.Join(err, p.Close()); err != nil {
