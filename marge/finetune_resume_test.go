@@ -3,6 +3,7 @@ package marge
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -118,6 +119,55 @@ func TestFineTuneRefusesAnotherRun(t *testing.T) {
 		}
 		if m.heads.class != nil || m.Config.Labels != nil || m.Config.Dropout != 0 {
 			t.Errorf("%q: the model has changed", want)
+		}
+	}
+}
+
+// A checkpoint of a fine-tuning that none has written is refused.
+func TestHostileFineTuneState(t *testing.T) {
+	o := resumable(t.TempDir())
+	_, stats := mustFineTune(t, tasks()["span"], o)
+	set := func(path string, value any) func(t *testing.T, files map[string][]byte) {
+		return func(t *testing.T, files map[string][]byte) {
+			var state map[string]any
+			if err := json.Unmarshal(files[trainerName], &state); err != nil {
+				t.Fatal(err)
+			}
+			at, name, _ := strings.Cut(path, "/")
+			state[at].(map[string]any)[name] = value
+			files[trainerName], _ = json.Marshal(state)
+		}
+	}
+	setFloat := func(file, name string, value float64) func(t *testing.T, files map[string][]byte) {
+		return func(t *testing.T, files map[string][]byte) {
+			editTensor(t, files, file, name, math.Float32bits(float32(value)))
+		}
+	}
+	renamed := func(t *testing.T, files map[string][]byte) {
+		best, last := []byte(`"best.qa_outputs.bias"`), []byte(`"last.qa_outputs.bias"`)
+		files[trainerState] = bytes.Replace(files[trainerState], best, last, 1)
+	}
+	for want, edit := range map[string]func(t *testing.T, files map[string][]byte){
+		"":                                        func(*testing.T, map[string][]byte) {},
+		"batch -1 of pass":                        set("source/next_batch", -1),
+		"of pass -2":                              set("source/pass", -2),
+		"batch 1000 of a pass of":                 set("source/next_batch", 1000),
+		"measured at step 21 of 20":               set("development/measured", 21),
+		"tensor best.qa_outputs.bias: element 0":  setFloat(trainerState, "best.qa_outputs.bias", math.NaN()),
+		"tensor qa_outputs.bias: element 0":       setFloat(weightsName, "qa_outputs.bias", math.Inf(1)),
+		"tensor best.qa_outputs.bias is missing":  renamed,
+		`unknown object member name "more"`:       set("development/more", 1),
+		"m.qa_outputs.weight: element 0 is NaN":   setFloat(trainerState, "m.qa_outputs.weight", math.NaN()),
+		"v.qa_outputs.weight: a mean of squares ": setFloat(trainerState, "v.qa_outputs.weight", -1),
+	} {
+		o := o
+		o.Dir = edited(t, stats.Checkpoint, 20, edit)
+		m, _, err := fineTune(t, tasks()["span"], o)
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("error %v, want one with %q", err, want)
+		}
+		if (m.heads.span == nil) != (want != "") {
+			t.Errorf("%q: the head is %v", want, m.heads.span)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package marge
 
 import (
 	"context"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -138,6 +139,64 @@ func TestCut(t *testing.T) {
 		}
 		if err != nil || !cut || len(e.source) != r.room() || !slices.Equal(kept, ids) {
 			t.Errorf("%q, %q: %d tokens, error %v", l.Text, l.Other, len(e.source), err)
+		}
+	}
+}
+
+// What is measured is the loss per prediction, and how often the model is right.
+func TestMeasures(t *testing.T) {
+	ctx := context.Background()
+	m := taskModel(t, func(c *Config) { c.Labels, c.AnswerTokens = Labels{"with", "without"}, 3 })
+	texts, asked := labeled(2, 40), questions(2, 20, 40)
+	want := map[string]map[string]float64{"sequence": {}, "classification": {"accuracy": 0}, "span": {}}
+	classes, err := m.Classify(ctx, texts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, c := range classes {
+		if c.Label == texts[i].Label {
+			want["classification"]["accuracy"] += 1 / float64(len(texts))
+		}
+	}
+	answers, err := m.Answer(ctx, asked...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked[3].Answers = append(asked[3].Answers, answers[3].Answer) // at least one is right
+	for i, a := range answers {
+		exact, f1 := asked[i].compare(a.Answer)
+		want["span"]["exact_match"] += exact / float64(len(asked))
+		want["span"]["f1"] += f1 / float64(len(asked))
+	}
+	if a := want["classification"]["accuracy"]; a == 0 || a == 1 || want["span"]["f1"] == 0 {
+		t.Fatalf("nothing to tell apart: %v", want)
+	}
+	for name, task := range map[string]Task{
+		"sequence":       SequenceToSequence{Train: pairs(1, 1), Dev: pairs(2, 40)},
+		"classification": Classification{Train: labeled(1, 20), Dev: texts},
+		"span":           SpanExtraction{Train: questions(1, 1, 3), Dev: asked},
+	} {
+		data, err := task.read(ctx, m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := task.measure(ctx, m, data.dev)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out := task.objective(m, 0).loss(m.tape(), newBatch(data.dev))
+		want[name]["loss"] = float64(out.sum.Item()) / float64(out.weight)
+		for score, w := range want[name] {
+			if math.Abs(got[score]-w) > 1e-5*(1+w) || len(got) != len(want[name]) {
+				t.Errorf("%s: %v, want %v", name, got, want[name])
+			}
+		}
+		tokens := 0
+		for _, e := range data.dev {
+			tokens += len(e.target) + 1
+		}
+		if out.tokens != tokens || out.targets != len(data.dev) || out.evidence != len(data.dev) {
+			t.Errorf("%s: %d tokens, %d targets, want %d and %d", name, out.tokens, out.targets, tokens, len(data.dev))
 		}
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"math"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -403,39 +402,38 @@ func TestHostileTrainerState(t *testing.T) {
 		"beta":              {setFloat(weightsName, "beta", math.Inf(1)), "beta"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			files := map[string][]byte{}
-			for _, name := range []string{configName, weightsName, tokenizerName, trainerName, trainerState} {
-				if files[name], err = os.ReadFile(filepath.Join(stats.Checkpoint, name)); err != nil {
-					t.Fatal(err)
-				}
-			}
-			c.edit(t, files)
 			o := o
-			o.Dir = t.TempDir()
-			_, _, err := checkpoint.Write(o.Dir, 20, 1, func(dir *checkpoint.Dir) error {
-				for name, data := range files {
-					w, err := dir.Create(name)
-					if err != nil {
-						return err
-					}
-					if _, err := w.Write(data); err != nil {
-						return err
-					}
-					if err := w.Close(); err != nil {
-						return err
-					}
-				}
-				return nil
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			_, _, err = train(t, 1, o)
+			o.Dir = edited(t, stats.Checkpoint, 20, c.edit)
+			_, _, err := train(t, 1, o)
 			if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
 				t.Errorf("error %v, want one with %q", err, c.want)
 			}
 		})
 	}
+}
+
+// edited returns a directory with a changed checkpoint, of a number of steps, whose
+// checksums are right.
+func edited(t *testing.T, path string, steps int, edit func(t *testing.T, files map[string][]byte)) (dir string) {
+	t.Helper()
+	files := map[string][]byte{}
+	for _, name := range []string{configName, weightsName, tokenizerName, trainerName, trainerState} {
+		files[name] = readTest(t, filepath.Join(path, name))
+	}
+	edit(t, files)
+	dir = t.TempDir()
+	_, _, err := checkpoint.Write(dir, steps, 1, func(dir *checkpoint.Dir) error {
+		for name, data := range files {
+			if err := dir.WriteFile(name, data); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
 }
 
 // editTensor sets the first element of a tensor in a safetensors file.

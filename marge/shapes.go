@@ -52,7 +52,8 @@ func (c *Config) shapes() ([]paramShape, []layerShapes) {
 	}
 	single = append(single, norm("encoder.retrieval_layer_norm", c.EmbeddingDim())...)
 	if n := len(c.Labels); n > 0 {
-		single = slices.Concat(single, linear("classification_head.dense", d, d), linear("classification_head.out_proj", d, n))
+		single = slices.Concat(single, linear("classification_head.dense", d, d),
+			linear("classification_head.out_proj", d, n))
 	}
 	if c.AnswerTokens > 0 {
 		single = append(single, linear("qa_outputs", d, 2)...)
