@@ -264,7 +264,7 @@ func bestSpan(context string, offsets []int, windows []example, scores [][]float
 				continue
 			}
 			for end := start; end < min(start+longest, len(last)); end++ {
-				if p := first[start] * last[end]; p > best && !blank(context, offsets, w.window+end-1) {
+				if p := first[start] * last[end]; p > best {
 					best, from, to = p, w.window+start-1, w.window+end-1
 				}
 			}
@@ -277,7 +277,7 @@ func bestSpan(context string, offsets []int, windows []example, scores [][]float
 }
 
 // blank reports whether a token of a context has a part in white space alone: then
-// it neither begins nor ends an answer.
+// no answer begins with it.
 func blank(context string, offsets []int, token int) bool {
 	lo, hi := wholeCharacters(context, offsets[token], offsets[token+1])
 	return strings.TrimSpace(context[lo:hi]) == ""

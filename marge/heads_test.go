@@ -335,9 +335,42 @@ func TestAnswerOffsets(t *testing.T) {
 	}
 	text := "one\n\n\ntwo"
 	blank := len(m.Tokenizer.Encode("one"))
-	if a := spanOf(t, m.Tokenizer, text, blank, len(m.Tokenizer.Encode(text))-1, 9); strings.TrimSpace(a.Text) != a.Text ||
-		a.Text == "" {
-		t.Errorf("white space begins an answer: %+v", a)
+	if a := spanOf(t, m.Tokenizer, text, blank, blank, 9); a.Text == "" || strings.TrimSpace(a.Text) != a.Text {
+		t.Errorf("white space is an answer: %+v", a)
+	}
+}
+
+// The answer is marked in every window that has the whole of it, and in no other.
+func TestWindowsMarkTheAnswer(t *testing.T) {
+	m := taskModel(t, nil)
+	for at := range 100 {
+		words := strings.Fields(strings.Repeat("one ", 100))
+		words[at] = "neun null sieben"
+		text := strings.Join(words, " ")
+		start := strings.Index(text, "neun")
+		q := Question{Lang: "en", Question: "zero", Context: text, Answers: []Answer{{words[at], start}}}
+		data, err := SpanExtraction{Train: []Question{q}}.read(context.Background(), m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		marked := 0
+		for _, e := range data.train {
+			window := m.Tokenizer.Decode(e.target[e.context:])
+			if e.wanted == [2]int32{} {
+				if strings.Contains(window, words[at]) {
+					t.Errorf("answer at word %d: not marked in %q", at, window)
+				}
+				continue
+			}
+			marked++
+			got := m.Tokenizer.Decode(e.target[e.context+int(e.wanted[0])-1 : e.context+int(e.wanted[1])])
+			if strings.TrimSpace(got) != words[at] {
+				t.Errorf("answer at word %d: marked %q", at, got)
+			}
+		}
+		if marked == 0 {
+			t.Errorf("answer at word %d is not marked", at)
+		}
 	}
 }
 
