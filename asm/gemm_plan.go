@@ -55,6 +55,9 @@ func (t *gemmTask) plan(threads int) {
 	t.packB = t.TransB || t.M > gemmDirectRows*t.mr && !t.nearB()
 
 	work := t.M * t.N * t.K
+	if t.thin { // reading B takes as long as multiplying it by some rows
+		work = max(t.M, gemmThinRows) * t.N * t.K
+	}
 	t.parts = max(min(threads, work*t.Batch/gemmPartWork), 1)
 	t.perPart = t.Batch > 1 && (t.Batch >= 2*t.parts || t.Batch%t.parts == 0)
 	t.pm, t.pn = 1, 1

@@ -61,6 +61,7 @@ func (t *gemmTask) doThin(w *gemmWork, p int) {
 // thinColumns computes columns n0 to n1 of alpha*x*B^T + beta*C + bias.
 func (t *gemmTask) thinColumns(out *[16]float32, p gemmProblem, x []float32, ldx, n0, n1 int) {
 	whole, sums := t.K-t.K%t.kern.lanes, p.sums()
+	plain := t.Alpha == 1 && t.Beta == 0 // but for the bias, which whole rows get at the end
 	for j := n0; j < n1; {
 		cols, ldf := 4, t.LDB
 		if n1-j < 4 {
@@ -85,21 +86,31 @@ func (t *gemmTask) thinColumns(out *[16]float32, p gemmProblem, x []float32, ldx
 						row[c] += float32(v * f[c*ldf+k])
 					}
 				}
-				at := (i+r)*t.LDC + j
-				t.finish(sums[at:at+cols], row, j)
+				c := sums[(i+r)*t.LDC+j:][:cols]
+				switch {
+				case !plain:
+					t.finish(c, row, j)
+				case cols == 4:
+					*(*[4]float32)(c) = [4]float32(row)
+				default:
+					copy(c, row)
+				}
 			}
 		}
 		j += cols
+	}
+	if !plain || t.Bias == nil {
+		return
+	}
+	for i := range t.M {
+		row := sums[i*t.LDC+n0 : i*t.LDC+n1]
+		Add(row, row, t.Bias[n0:n1])
 	}
 }
 
 // finish sets c = alpha*x + beta*c + bias for a piece of a row of C, which starts
 // at column j.
 func (t *gemmTask) finish(c, x []float32, j int) {
-	if t.Alpha == 1 && t.Beta == 0 && t.Bias == nil {
-		copy(c, x)
-		return
-	}
 	for i, v := range x {
 		v = float32(v * t.Alpha)
 		if t.Beta != 0 {
