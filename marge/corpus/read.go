@@ -1,14 +1,12 @@
 package corpus
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/marge-go/marge/internal/jsonx"
 )
@@ -144,7 +142,6 @@ func (s *ReadStats) read(
 // ReadFrom is Read for one input, which errors call name.
 func ReadFrom(name string, r io.Reader, opts ReadOptions, fn func(Document) error) (ReadStats, error) {
 	var stats ReadStats
-	input := &input{r: r}
 	bad := func(line int, reason Reason, err error) error {
 		e := &LineError{File: name, Line: line, Reason: reason, Err: err}
 		if !opts.SkipBad {
@@ -157,100 +154,23 @@ func ReadFrom(name string, r io.Reader, opts ReadOptions, fn func(Document) erro
 		}
 		return nil
 	}
-	// damaged returns the error of a read that failed, or that of data that
-	// cannot be decompressed.
-	damaged := func(line int, err error) error {
-		if input.err != nil {
-			return fmt.Errorf("corpus: %s:%d: %w", name, line, input.err)
-		}
-		return bad(line, Damaged, input.damage(err))
-	}
-
-	text, err := decompress(input)
-	if err != nil {
-		return stats, damaged(1, err)
-	}
-	defer text.Close()
-	lines := &lineReader{r: bufio.NewReaderSize(text, 1<<16)}
-	for {
-		line, err := lines.next()
-		switch {
-		case err == io.EOF:
-			return stats, nil
-		case errors.Is(err, errLineTooLong):
-			if err := bad(lines.number, TooLong, err); err != nil {
-				return stats, err
-			}
-			continue
-		case err != nil:
-			return stats, damaged(lines.number, err)
-		}
-		if lines.number == 1 {
-			line = bytes.TrimPrefix(line, []byte("\ufeff"))
-		}
+	err := eachLine(name, r, bad, func(number int, line []byte) error {
 		if len(bytes.TrimSpace(line)) == 0 {
-			continue
+			return nil
 		}
 		doc, reason, err := parseLine(line)
 		if err != nil {
-			if err := bad(lines.number, reason, err); err != nil {
-				return stats, err
-			}
-			continue
+			return bad(number, reason, err)
 		}
 		stats.Documents++
-		if err := fn(doc); err != nil {
-			return stats, err
-		}
-	}
+		return fn(doc)
+	})
+	return stats, err
 }
 
-var errLineTooLong = fmt.Errorf("the line is longer than %d bytes", MaxLineBytes)
-
-// lineReader splits a text into lines.
-type lineReader struct {
-	r      *bufio.Reader
-	number int // of the line that next returned, or failed at
-	long   []byte
-}
-
-// next returns the next line, which is valid until the next call. After
-// errLineTooLong the reading can go on.
-func (l *lineReader) next() ([]byte, error) {
-	l.number++
-	l.long = l.long[:0]
-	tooLong, started := false, false
-	for {
-		part, err := l.r.ReadSlice('\n')
-		started = started || len(part) > 0
-		if err == io.EOF && !started || err != nil && err != io.EOF && err != bufio.ErrBufferFull {
-			return nil, err
-		}
-		more := err == bufio.ErrBufferFull
-		part = bytes.TrimSuffix(part, []byte{'\n'})
-		if tooLong = tooLong || len(l.long)+len(part) > MaxLineBytes; tooLong {
-			l.long = nil
-			if !more {
-				return nil, errLineTooLong
-			}
-			continue
-		}
-		if len(l.long) == 0 && !more {
-			return part, nil
-		}
-		l.long = append(l.long, part...)
-		if !more {
-			return l.long, nil
-		}
-	}
-}
-
-// parseLine returns the document that a line holds, or why it holds none. Its
-// strings are not views of the line.
+// parseLine returns the document that a line of UTF-8 holds, or why it holds
+// none. Its strings are not views of the line.
 func parseLine(line []byte) (Document, Reason, error) {
-	if !utf8.Valid(line) {
-		return Document{}, NotUTF8, errors.New("the line is not valid UTF-8")
-	}
 	var v struct {
 		ID     *string `json:"id"`
 		Lang   *string `json:"lang"`

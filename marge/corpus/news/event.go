@@ -175,6 +175,9 @@ const (
 	purposeDate = iota + 1
 	purposeVersion
 	purposeLanguages
+	purposeQuestions
+	purposeBrief
+	purposeParaphrase
 )
 
 // eventsOfDate draws the first n events of a date, whose numbers begin at

@@ -61,6 +61,9 @@ var wordedDurations = [...]int{2, 3, 4, 5, 6, 0, 2, 3, 0}
 
 var languages = [...]*language{&english, &german, &french, &spanish, &russian, &greekLanguage}
 
+// id is a number of the language, for randFor.
+func (l *language) id() uint64 { return uint64(l.code[0])<<8 | uint64(l.code[1]) }
+
 // number formats a whole number of up to six digits.
 func (l *language) number(n int) string {
 	if n < 1000 {

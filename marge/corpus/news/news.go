@@ -13,6 +13,9 @@
 // draw their facts from common pools, so that each fact is true of several of
 // them and only the report as a whole tells which event it is about.
 //
+// For tasks there are [Headlines] of the reports, [Questions] about them, and
+// short reports as [Translations] and [Paraphrases].
+//
 // All people and organisations, and all that is said of them, are invented.
 package news
 
@@ -86,21 +89,22 @@ func Languages() []string {
 func Documents(o Options) iter.Seq[corpus.Document] {
 	g := newGenerator(o)
 	return func(yield func(corpus.Document) bool) {
-		for e := range g.events() {
-			group := fmt.Sprintf("news/%d", e.number)
-			date := e.date.Format("2006-01-02")
-			for _, l := range g.languagesOf(e) {
-				id := group + "/" + l.code
-				if !yield(corpus.Document{
-					ID: id, Lang: l.code, Text: tell(e, l, g.seed).text,
-					Date: date, Shard: date, Group: group, Source: id,
-				}) {
-					return
-				}
+		for id, told := range g.told() {
+			date := told.e.date.Format("2006-01-02")
+			if !yield(corpus.Document{
+				ID: id, Lang: told.l.code, Text: told.text,
+				Date: date, Shard: date, Group: groupID(told.e), Source: id,
+			}) {
+				return
 			}
 		}
 	}
 }
+
+func groupID(e *event) string { return fmt.Sprintf("news/%d", e.number) }
+
+// reportID names the version of an event in a language.
+func reportID(e *event, l *language) string { return groupID(e) + "/" + l.code }
 
 // generator is Options after validation.
 type generator struct {

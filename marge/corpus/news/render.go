@@ -28,41 +28,18 @@ const (
 type version struct {
 	text string
 	told [numFacts]bool // the facts that the text tells
+	// phrasing is which of two phrasings the sentences have, by the first fact
+	// that each tells.
+	phrasing [numFacts]int
 }
 
 // tell writes an event in a language. Wording, order and what is left out
 // depend on the seed, the event and the language only.
 func tell(e *event, l *language, seed uint64) version {
-	code := uint64(l.code[0])<<8 | uint64(l.code[1])
-	t := teller{e: e, l: l, r: randFor(seed, purposeVersion, uint64(e.number), code)}
-	t.topic = &l.topics[e.facts[factKind]/kindsPerTopic]
-
+	t := newTeller(e, l, randFor(seed, purposeVersion, uint64(e.number), l.id()))
 	lead := t.lead()
-	count := t.sentence(countChance, t.topic.count, []fact{factCount}, func() []string {
-		return []string{"{n}", l.number(counts[e.facts[factCount]])}
-	})
-	money := t.sentence(amountChance, t.topic.money, []fact{factAmount, factCurrency}, func() []string {
-		return []string{"{m}", l.amount(amounts[e.facts[factAmount]], e.facts[factCurrency], t.r.Float64() < 0.3)}
-	})
-	org := t.sentence(orgChance, t.topic.org, []fact{factOrg, factOrigin}, func() []string {
-		_, from := l.cityForms(cities[e.facts[factOrigin]])
-		return []string{"{org}", fill(l.company, "{org}", organisations[e.facts[factOrg]]), "{from}", from}
-	})
-	quote := t.sentence(quoteChance, l.says, []fact{factPerson, factAge, factRole, factQuote}, func() []string {
-		p := people[e.facts[factPerson]]
-		gender := 0
-		if p.female {
-			gender = 1
-		}
-		return []string{
-			"{quote}", capitalize(t.topic.quotes[e.facts[factQuote]]),
-			"{who}", fmt.Sprintf("%s %s (%d)", t.topic.roles[e.facts[factRole]][gender], p.name[l.script],
-				minAge+e.facts[factAge]),
-		}
-	})
-	lasts := t.sentence(lastsChance, t.topic.lasts, []fact{factDuration}, func() []string {
-		return []string{"{dur}", l.duration(e.facts[factDuration], t.r.IntN(2) == 0)}
-	})
+	count, money, org, quote, lasts := t.count(countChance), t.money(amountChance), t.org(orgChance), t.quote(quoteChance),
+		t.lasts(lastsChance)
 
 	rest := []string{count, money, org, quote, lasts}
 	left := 0
@@ -81,7 +58,7 @@ func tell(e *event, l *language, seed uint64) version {
 	if t.r.Float64() < leadSecondChance {
 		sentences[0], sentences[1] = sentences[1], sentences[0]
 	}
-	return version{text: join(sentences), told: t.told}
+	return t.version(sentences)
 }
 
 // teller writes one version.
@@ -90,7 +67,19 @@ type teller struct {
 	l     *language
 	r     *rand.Rand
 	topic *topic
-	told  [numFacts]bool
+	fixed *[numFacts]int // phrasings, if not nil
+
+	told     [numFacts]bool
+	phrasing [numFacts]int
+}
+
+func newTeller(e *event, l *language, r *rand.Rand) *teller {
+	return &teller{e: e, l: l, r: r, topic: &l.topics[e.facts[factKind]/kindsPerTopic]}
+}
+
+// version returns what the teller has told in some sentences.
+func (t *teller) version(sentences []string) version {
+	return version{text: join(sentences), told: t.told, phrasing: t.phrasing}
 }
 
 // lead returns the sentence that says what happened, where and when.
@@ -121,6 +110,48 @@ func (t *teller) lead() string {
 	return strings.TrimSpace(fill(phrase, "{where}", where, "{when}", when))
 }
 
+// The sentences about other facts, each told with a chance.
+
+func (t *teller) count(chance float64) string {
+	return t.sentence(chance, t.topic.count, []fact{factCount}, func() []string {
+		return []string{"{n}", t.l.number(counts[t.e.facts[factCount]])}
+	})
+}
+
+func (t *teller) money(chance float64) string {
+	return t.sentence(chance, t.topic.money, []fact{factAmount, factCurrency}, func() []string {
+		return []string{"{m}", t.l.amount(amounts[t.e.facts[factAmount]], t.e.facts[factCurrency], t.r.Float64() < 0.3)}
+	})
+}
+
+func (t *teller) org(chance float64) string {
+	return t.sentence(chance, t.topic.org, []fact{factOrg, factOrigin}, func() []string {
+		_, from := t.l.cityForms(cities[t.e.facts[factOrigin]])
+		return []string{"{org}", fill(t.l.company, "{org}", organisations[t.e.facts[factOrg]]), "{from}", from}
+	})
+}
+
+func (t *teller) quote(chance float64) string {
+	return t.sentence(chance, t.l.says, []fact{factPerson, factAge, factRole, factQuote}, func() []string {
+		p := people[t.e.facts[factPerson]]
+		gender := 0
+		if p.female {
+			gender = 1
+		}
+		return []string{
+			"{quote}", capitalize(t.topic.quotes[t.e.facts[factQuote]]),
+			"{who}", fmt.Sprintf("%s %s (%d)", t.topic.roles[t.e.facts[factRole]][gender], p.name[t.l.script],
+				minAge+t.e.facts[factAge]),
+		}
+	})
+}
+
+func (t *teller) lasts(chance float64) string {
+	return t.sentence(chance, t.topic.lasts, []fact{factDuration}, func() []string {
+		return []string{"{dur}", t.l.duration(t.e.facts[factDuration], t.r.IntN(2) == 0)}
+	})
+}
+
 // sentence returns one of the phrasings with its slots filled, or, with the
 // rest of the chance, nothing.
 func (t *teller) sentence(chance float64, phrasings [2]string, facts []fact, slots func() []string) string {
@@ -130,7 +161,12 @@ func (t *teller) sentence(chance float64, phrasings [2]string, facts []fact, slo
 	for _, f := range facts {
 		t.told[f] = true
 	}
-	return fill(phrasings[t.r.IntN(2)], slots()...)
+	phrasing := t.r.IntN(2)
+	if t.fixed != nil {
+		phrasing = t.fixed[facts[0]]
+	}
+	t.phrasing[facts[0]] = phrasing
+	return fill(phrasings[phrasing], slots()...)
 }
 
 // join makes a text of sentences, leaving out empty ones.

@@ -1,0 +1,246 @@
+package task
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/marge-go/marge/internal/jsonx"
+	"github.com/marge-go/marge/marge"
+	"github.com/marge-go/marge/marge/corpus"
+	"github.com/marge-go/marge/marge/eval"
+)
+
+// MaxQuestionBytes is the size, after decompression, of the greatest file of
+// questions that is read.
+const MaxQuestionBytes = 1 << 30
+
+// QuestionOptions says how [ReadQuestions] reads.
+type QuestionOptions struct {
+	// Lang is the language of the file, a BCP 47 tag, which the format does
+	// not tell.
+	Lang string
+	// SkipBad leaves out answers that are not at their place in the context,
+	// and questions that have no other, instead of stopping at the first.
+	SkipBad bool
+	// OnBad, if not nil, is called with every answer that is left out.
+	OnBad func(*AnswerError)
+}
+
+// An AnswerError tells why an answer cannot be used.
+type AnswerError struct {
+	File string
+	ID   string // of the question
+	Err  error
+}
+
+func (e *AnswerError) Error() string {
+	return fmt.Sprintf("task: %s: question %q: %v", e.File, e.ID, e.Err)
+}
+
+// Unwrap returns the reason, Err.
+func (e *AnswerError) Unwrap() error { return e.Err }
+
+// Questions are what a loader has read.
+type Questions struct {
+	Questions []marge.Question
+	// SkippedAnswers and SkippedQuestions count what SkipBad has left out.
+	SkippedAnswers, SkippedQuestions int
+}
+
+// ReadQuestions reads questions in the format of SQuAD 1.1 (Rajpurkar et al.
+// 2016), which MLQA, TyDi GoldP, JaQuAD, DRCD, CMRC and ARCD have too: JSON with
+// data[].paragraphs[].{context, qas[].{id, question, answers[].{text,
+// answer_start}}}, where answer_start counts characters (Unicode code points).
+// Ids are strings; other members are ignored. A file that is not of this
+// form or has no question is an error, as are a question that is blank or has
+// no answer, and, unless they are skipped, an answer whose text is not where it
+// says, which is an *AnswerError.
+func ReadQuestions(path string, opt QuestionOptions) (*Questions, error) {
+	if err := canonical(&opt.Lang); err != nil {
+		return nil, err
+	}
+	var file struct {
+		Data []struct {
+			Paragraphs []struct {
+				Context string `json:"context"`
+				QAs     []struct {
+					ID       string `json:"id"`
+					Question string `json:"question"`
+					Answers  []struct {
+						Text  string `json:"text"`
+						Start *int   `json:"answer_start"`
+					} `json:"answers"`
+				} `json:"qas"`
+			} `json:"paragraphs"`
+		} `json:"data"`
+	}
+	text, err := readText(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := jsonx.Unmarshal(text, &file); err != nil {
+		return nil, fmt.Errorf("task: %s: %w", path, err)
+	}
+	var all Questions
+	for _, article := range file.Data {
+		for _, p := range article.Paragraphs {
+			at := newOffsets(p.Context)
+			for _, qa := range p.QAs {
+				q := marge.Question{ID: qa.ID, Lang: opt.Lang, Question: strings.TrimSpace(qa.Question), Context: p.Context}
+				switch {
+				case q.Question == "":
+					return nil, &AnswerError{path, qa.ID, errors.New("the question is missing or empty")}
+				case len(qa.Answers) == 0:
+					return nil, &AnswerError{path, qa.ID, errors.New("there is no answer")}
+				}
+				for _, a := range qa.Answers {
+					if err := at.check(a.Text, a.Start); err != nil {
+						bad := &AnswerError{path, qa.ID, err}
+						if !opt.SkipBad {
+							return nil, bad
+						}
+						if opt.OnBad != nil {
+							opt.OnBad(bad)
+						}
+						all.SkippedAnswers++
+						continue
+					}
+					q.Answers = append(q.Answers, marge.Answer{Text: a.Text, Start: *a.Start})
+				}
+				if len(q.Answers) == 0 {
+					all.SkippedQuestions++
+					continue
+				}
+				all.Questions = append(all.Questions, q)
+			}
+		}
+	}
+	if len(all.Questions) == 0 {
+		return nil, fmt.Errorf("task: %s has no questions in data[].paragraphs[].qas[]", path)
+	}
+	return &all, nil
+}
+
+// readText returns the text of a file of at most MaxQuestionBytes.
+func readText(path string) (text []byte, err error) {
+	f, err := corpus.OpenText(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if text, err = io.ReadAll(io.LimitReader(f, MaxQuestionBytes+1)); err != nil {
+		return nil, err
+	}
+	if len(text) > MaxQuestionBytes {
+		return nil, fmt.Errorf("task: %s has more than %d bytes", path, MaxQuestionBytes)
+	}
+	return text, nil
+}
+
+// offsets are the places of the characters of a text.
+type offsets struct {
+	text  string
+	bytes []int // of each character, and the length of the text
+}
+
+func newOffsets(text string) offsets {
+	at := offsets{text: text}
+	for i := range text {
+		at.bytes = append(at.bytes, i)
+	}
+	at.bytes = append(at.bytes, len(text))
+	return at
+}
+
+// check returns an error unless an answer begins at a character of the text.
+func (o *offsets) check(answer string, start *int) error {
+	characters := len(o.bytes) - 1
+	switch {
+	case answer == "":
+		return errors.New("the answer is missing or empty")
+	case start == nil:
+		return fmt.Errorf("the answer %q has no answer_start", answer)
+	case *start < 0 || *start >= characters:
+		return fmt.Errorf("the answer %q begins at %d of %d characters", answer, *start, characters)
+	}
+	if !strings.HasPrefix(o.text[o.bytes[*start]:], answer) {
+		end := min(*start+utf8.RuneCountInString(answer), characters)
+		return fmt.Errorf("the answer %q is not at character %d, where the context has %q",
+			answer, *start, o.text[o.bytes[*start]:o.bytes[end]])
+	}
+	return nil
+}
+
+// BestSentence returns the sentence of the context that has the most words of
+// the question, each counted once; of several, the shortest and then the first.
+func BestSentence(q marge.Question) string {
+	asked := wordSet(q.Question)
+	best, most, length := "", -1, 0
+	for _, s := range Sentences(q.Context) {
+		words := wordSet(s)
+		common := shared(asked, words)
+		if common > most || common == most && len(words) < length {
+			best, most, length = s, common, len(words)
+		}
+	}
+	return best
+}
+
+// AnswerScores are exact match and F1 by language and over all questions.
+type AnswerScores struct {
+	All    *eval.AnswerScore            `json:"all"`
+	ByLang map[string]*eval.AnswerScore `json:"by_language"`
+}
+
+// ScoreAnswers scores answers, one for each question, by the rules of their
+// languages, see [eval.Answers]. The figures over all are means over questions.
+// Intervals are given if boot is not nil. Errors are those of eval.Answers.
+func ScoreAnswers(
+	ctx context.Context, questions []marge.Question, answers []string, boot *eval.Bootstrap,
+) (*AnswerScores, error) {
+	if len(questions) != len(answers) {
+		return nil, fmt.Errorf("task: %d questions, %d answers", len(questions), len(answers))
+	}
+	type part struct {
+		outputs    []string
+		references [][]string
+	}
+	parts := map[string]*part{}
+	for i, q := range questions {
+		p := parts[q.Lang]
+		if p == nil {
+			p = &part{}
+			parts[q.Lang] = p
+		}
+		var references []string
+		for _, a := range q.Answers {
+			references = append(references, a.Text)
+		}
+		p.outputs, p.references = append(p.outputs, answers[i]), append(p.references, references)
+	}
+	scores := &AnswerScores{ByLang: map[string]*eval.AnswerScore{}}
+	all := &eval.AnswerScore{}
+	for _, lang := range slices.Sorted(maps.Keys(parts)) {
+		p := parts[lang]
+		s, err := eval.Answers(ctx, p.outputs, p.references, eval.AnswerOptions{Lang: lang, Bootstrap: boot})
+		if err != nil {
+			return nil, err
+		}
+		scores.ByLang[lang] = s
+		all.N += s.N
+		all.ExactMatch += float64(s.N) * s.ExactMatch
+		all.F1 += float64(s.N) * s.F1
+	}
+	if all.N == 0 {
+		return nil, &eval.NotEvaluatedError{What: "answers", Reason: "there are no questions"}
+	}
+	all.ExactMatch, all.F1 = all.ExactMatch/float64(all.N), all.F1/float64(all.N)
+	scores.All = all
+	return scores, nil
+}
