@@ -13,8 +13,9 @@ import (
 // Sentences cuts a text into sentences, without the white space between them.
 // They end where Unicode says (UAX #29): behind a full stop, a question or an
 // exclamation mark of any script, and at the end of a line. Full stops of
-// abbreviations, initials and ordinal numbers up to 99 do not end a sentence;
-// nor does what is quoted in Japanese before the sentence goes on with と.
+// abbreviations, initials and ordinal numbers up to 99 do not end a sentence, nor
+// do those in brackets; nor does what is quoted in Japanese before the sentence
+// goes on with と.
 func Sentences(text string) []string {
 	var sentences []string
 	open := "" // what is not yet known to be a sentence
@@ -23,39 +24,70 @@ func Sentences(text string) []string {
 		var part string
 		part, text, state = uniseg.FirstSentenceInString(text, state)
 		open += part
-		if len(text) > 0 && !strings.HasSuffix(open, "\n") && goesOn(open, text) {
+		// Unicode counts an opening bracket to the sentence that ends before it.
+		sentence := strings.TrimRightFunc(open, func(r rune) bool { return unicode.In(r, unicode.Ps, unicode.Pi) })
+		next := open[len(sentence):]
+		if text != "" && !strings.HasSuffix(open, "\n") && goesOn(sentence, next+text) {
 			continue
 		}
-		if s := strings.TrimSpace(open); s != "" {
+		if text == "" {
+			sentence, next = open, ""
+		}
+		if s := strings.TrimSpace(sentence); s != "" {
 			sentences = append(sentences, s)
 		}
-		open = ""
+		open = next
 	}
 	return sentences
 }
 
-// goesOn reports whether a text that ends as a sentence can goes on behind it.
+// goesOn reports whether a sentence goes on behind what could be its end.
 func goesOn(text, rest string) bool {
 	text = strings.TrimRightFunc(text, unicode.IsSpace)
+	if inBrackets(text, rest) {
+		return true
+	}
 	if quoted := strings.HasSuffix(text, "」") || strings.HasSuffix(text, "』"); quoted {
 		return strings.HasPrefix(rest, "と")
 	}
-	before, ok := strings.CutSuffix(text, ".")
-	if !ok {
-		return false
+	next, _ := utf8.DecodeRuneInString(rest)
+	text, stop := strings.CutSuffix(text, ".")
+	if !stop {
+		return unicode.In(next, unicode.Pe, unicode.Pf) // in French behind a space
 	}
-	word := before[strings.LastIndexFunc(before, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })+1:]
-	if abbreviations[word] {
-		return true
-	}
-	characters := utf8.RuneCountInString(word)
+	start := strings.LastIndexFunc(text, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }) + 1
+	before, word := text[:start], text[start:]
 	first, _ := utf8.DecodeRuneInString(word)
-	return characters == 1 && unicode.IsLetter(first) || characters <= 2 && ordinal(word)
+	switch characters := utf8.RuneCountInString(word); {
+	case abbreviations[word]:
+		return true
+	case !unicode.IsLetter(next):
+		return false
+	case unicode.IsLetter(first):
+		return characters == 1 // an initial
+	}
+	// An ordinal number, and not the end of 7.30.
+	return number(word) && len(word) <= 2 && (before == "" || strings.HasSuffix(before, " "))
 }
 
-// ordinal reports whether a word is a number.
-func ordinal(word string) bool {
-	return word != "" && !strings.ContainsFunc(word, func(r rune) bool { return !unicode.IsDigit(r) })
+// inBrackets reports whether a text opens a bracket that the rest of the line
+// closes.
+func inBrackets(text, rest string) bool {
+	const openers, closers = "(（「『", ")）」』"
+	open := 0
+	for _, r := range text {
+		if strings.ContainsRune(openers, r) {
+			open++
+		} else if strings.ContainsRune(closers, r) {
+			open = max(open-1, 0)
+		}
+	}
+	line, _, _ := strings.Cut(rest, "\n")
+	return open > 0 && strings.ContainsAny(line, closers)
+}
+
+func number(word string) bool {
+	return word != "" && !strings.ContainsFunc(word, func(r rune) bool { return r < '0' || r > '9' })
 }
 
 // abbreviations stand before names and numbers, where Unicode sees the end of a
