@@ -28,8 +28,11 @@ import (
 
 // lineError says what is wrong with a line.
 func lineError(file string, line int, format string, args ...any) error {
-	return fmt.Errorf("task: %s:%d: %w", file, line, fmt.Errorf(format, args...))
+	return fmt.Errorf("task: %s: %w", place(file, line), fmt.Errorf(format, args...))
 }
+
+// place is the Where of a record.
+func place(file string, line int) string { return fmt.Sprintf("%s:%d", file, line) }
 
 func blank(text string) bool { return strings.TrimSpace(text) == "" }
 

@@ -52,7 +52,7 @@ func ReadParaphrases(path, lang string) (pairs []marge.Labeled, skipped int, err
 			skipped++
 			return nil
 		}
-		pairs = append(pairs, marge.Labeled{Text: text, Other: other, Lang: lang, Label: label})
+		pairs = append(pairs, marge.Labeled{Text: text, Other: other, Lang: lang, Label: label, Where: place(path, number)})
 		return nil
 	})
 	if err != nil {

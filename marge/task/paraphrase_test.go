@@ -12,14 +12,15 @@ import (
 const pawsHeader = "id\tsentence1\tsentence2\tlabel\n"
 
 func TestReadParaphrases(t *testing.T) {
-	got, skipped, err := ReadParaphrases(file(t, "x.tsv", pawsHeader+
+	path := file(t, "x.tsv", pawsHeader+
 		"1\t\"He said \"\"no\"\".\"\tHe said ``no''.\t1\n"+
 		"2\tNS\tsomething\t0\n"+
 		"3\tsomething\t \t0\n"+
-		"4\t\"Yes\" or \"no\"\t\"\t0\n"), "ko_KR")
+		"4\t\"Yes\" or \"no\"\t\"\t0\n")
+	got, skipped, err := ReadParaphrases(path, "ko_KR")
 	want := []marge.Labeled{
-		{Text: `He said "no".`, Other: "He said ``no''.", Lang: "ko-KR", Label: "1"},
-		{Text: `"Yes" or "no"`, Other: `"`, Lang: "ko-KR", Label: "0"},
+		{Text: `He said "no".`, Other: "He said ``no''.", Lang: "ko-KR", Label: "1", Where: path + ":2"},
+		{Text: `"Yes" or "no"`, Other: `"`, Lang: "ko-KR", Label: "0", Where: path + ":5"},
 	}
 	if err != nil || skipped != 2 || !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v, %d skipped, %v", got, skipped, err)

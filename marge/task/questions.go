@@ -65,25 +65,11 @@ func ReadQuestions(path string, opt QuestionOptions) (*Questions, error) {
 	if err := canonical(&opt.Lang); err != nil {
 		return nil, err
 	}
-	var file struct {
-		Data []struct {
-			Paragraphs []struct {
-				Context string `json:"context"`
-				QAs     []struct {
-					ID       string `json:"id"`
-					Question string `json:"question"`
-					Answers  []struct {
-						Text  string `json:"text"`
-						Start *int   `json:"answer_start"`
-					} `json:"answers"`
-				} `json:"qas"`
-			} `json:"paragraphs"`
-		} `json:"data"`
-	}
 	text, err := readText(path)
 	if err != nil {
 		return nil, err
 	}
+	var file squadFile
 	if err := jsonx.Unmarshal(text, &file); err != nil {
 		return nil, fmt.Errorf("task: %s: %w", path, err)
 	}
@@ -92,32 +78,9 @@ func ReadQuestions(path string, opt QuestionOptions) (*Questions, error) {
 		for _, p := range article.Paragraphs {
 			at := newOffsets(p.Context)
 			for _, qa := range p.QAs {
-				q := marge.Question{ID: qa.ID, Lang: opt.Lang, Question: strings.TrimSpace(qa.Question), Context: p.Context}
-				switch {
-				case q.Question == "":
-					return nil, &AnswerError{path, qa.ID, errors.New("the question is missing or empty")}
-				case len(qa.Answers) == 0:
-					return nil, &AnswerError{path, qa.ID, errors.New("there is no answer")}
+				if err := all.add(path, &at, &qa, &opt); err != nil {
+					return nil, err
 				}
-				for _, a := range qa.Answers {
-					if err := at.check(a.Text, a.Start); err != nil {
-						bad := &AnswerError{path, qa.ID, err}
-						if !opt.SkipBad {
-							return nil, bad
-						}
-						if opt.OnBad != nil {
-							opt.OnBad(bad)
-						}
-						all.SkippedAnswers++
-						continue
-					}
-					q.Answers = append(q.Answers, marge.Answer{Text: a.Text, Start: *a.Start})
-				}
-				if len(q.Answers) == 0 {
-					all.SkippedQuestions++
-					continue
-				}
-				all.Questions = append(all.Questions, q)
 			}
 		}
 	}
@@ -125,6 +88,60 @@ func ReadQuestions(path string, opt QuestionOptions) (*Questions, error) {
 		return nil, fmt.Errorf("task: %s has no questions in data[].paragraphs[].qas[]", path)
 	}
 	return &all, nil
+}
+
+// squadFile is what counts of a file.
+type squadFile struct {
+	Data []struct {
+		Paragraphs []struct {
+			Context string          `json:"context"`
+			QAs     []squadQuestion `json:"qas"`
+		} `json:"paragraphs"`
+	} `json:"data"`
+}
+
+type squadQuestion struct {
+	ID       string `json:"id"`
+	Question string `json:"question"`
+	Answers  []struct {
+		Text  string `json:"text"`
+		Start *int   `json:"answer_start"`
+	} `json:"answers"`
+}
+
+// add adds a question about a context.
+func (all *Questions) add(path string, context *offsets, qa *squadQuestion, opt *QuestionOptions) error {
+	q := marge.Question{
+		ID: qa.ID, Lang: opt.Lang, Question: strings.TrimSpace(qa.Question), Context: context.text,
+		Where: fmt.Sprintf("%s: question %q", path, qa.ID),
+	}
+	switch {
+	case q.Question == "":
+		return &AnswerError{path, qa.ID, errors.New("the question is missing or empty")}
+	case len(qa.Answers) == 0:
+		return &AnswerError{path, qa.ID, errors.New("there is no answer")}
+	}
+	for _, a := range qa.Answers {
+		err := context.check(a.Text, a.Start)
+		if err == nil {
+			q.Answers = append(q.Answers, marge.Answer{Text: a.Text, Start: *a.Start})
+			continue
+		}
+		bad := &AnswerError{path, qa.ID, err}
+		if !opt.SkipBad {
+			return bad
+		}
+		if opt.OnBad != nil {
+			opt.OnBad(bad)
+		}
+		all.SkippedAnswers++
+	}
+	if len(q.Answers) == 0 {
+		all.SkippedQuestions++
+		return nil
+	}
+	all.Questions = append(all.Questions, q)
+	return nil
 }
 
 // readText returns the text of a file of at most MaxQuestionBytes.

@@ -26,12 +26,15 @@ func TestReadQuestions(t *testing.T) {
     {"text": "née Müller", "answer_start": 6}]},
   {"id": "b", "question": "What?", "answers": [{"text": "😀", "answer_start": 0}]}]},
   {"context": "最後", "qas": [{"id": "c", "question": "?", "answers": [{"text": "後", "answer_start": 1}]}]}]}]}`
-	got, err := ReadQuestions(file(t, "x.json", zstded(t, text)), QuestionOptions{Lang: "de"})
+	path := file(t, "x.json", zstded(t, text))
+	got, err := ReadQuestions(path, QuestionOptions{Lang: "de"})
+	where := func(id string) string { return path + ": question \"" + id + "\"" }
 	context := "😀 Zoë née Müller"
 	want := []marge.Question{
-		{ID: "a", Lang: "de", Question: "Who?", Context: context, Answers: []marge.Answer{{Text: "Zoë", Start: 2}, {Text: "née Müller", Start: 6}}},
-		{ID: "b", Lang: "de", Question: "What?", Context: context, Answers: []marge.Answer{{Text: "😀"}}},
-		{ID: "c", Lang: "de", Question: "?", Context: "最後", Answers: []marge.Answer{{Text: "後", Start: 1}}},
+		{ID: "a", Where: where("a"), Lang: "de", Question: "Who?", Context: context,
+			Answers: []marge.Answer{{Text: "Zoë", Start: 2}, {Text: "née Müller", Start: 6}}},
+		{ID: "b", Where: where("b"), Lang: "de", Question: "What?", Context: context, Answers: []marge.Answer{{Text: "😀"}}},
+		{ID: "c", Where: where("c"), Lang: "de", Question: "?", Context: "最後", Answers: []marge.Answer{{Text: "後", Start: 1}}},
 	}
 	if err != nil || !reflect.DeepEqual(got.Questions, want) || got.SkippedAnswers+got.SkippedQuestions != 0 {
 		t.Errorf("%+v, %v", got, err)

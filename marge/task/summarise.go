@@ -45,6 +45,7 @@ func ReadSummaries(path, lang string) ([]marge.Pair, error) {
 		}
 		pairs = append(pairs, marge.Pair{
 			Source: strings.TrimSpace(v.Text), Target: strings.TrimSpace(v.Summary), SourceLang: tag, TargetLang: tag,
+			Where: place(path, number),
 		})
 		return nil
 	})

@@ -12,12 +12,13 @@ import (
 )
 
 func TestReadSummaries(t *testing.T) {
-	got, err := ReadSummaries(file(t, "x", `{"text":" Ein Text.\nZwei ","summary":"Text","lang":"de_DE","Text":"x","id":7}
+	path := file(t, "x", `{"text":" Ein Text.\nZwei ","summary":"Text","lang":"de_DE","Text":"x","id":7}
 
-{"text":"A text","summary":"text"}`), "en")
+{"text":"A text","summary":"text"}`)
+	got, err := ReadSummaries(path, "en")
 	want := []marge.Pair{
-		{Source: "Ein Text.\nZwei", Target: "Text", SourceLang: "de-DE", TargetLang: "de-DE"},
-		{Source: "A text", Target: "text", SourceLang: "en", TargetLang: "en"},
+		{Source: "Ein Text.\nZwei", Target: "Text", SourceLang: "de-DE", TargetLang: "de-DE", Where: path + ":1"},
+		{Source: "A text", Target: "text", SourceLang: "en", TargetLang: "en", Where: path + ":3"},
 	}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v, %v", got, err)

@@ -32,6 +32,7 @@ func ReadTMX(path, from, to string) (*Translations, error) {
 	defer f.Close()
 	decode := unicode.BOMOverride(encoding.UTF8Validator)
 	r := tmxReader{
+		path: path,
 		d:    xml.NewDecoder(transform.NewReader(f, decode)),
 		from: from, to: to, seen: map[string]bool{},
 	}
@@ -55,6 +56,7 @@ func ReadTMX(path, from, to string) (*Translations, error) {
 // tmxReader goes through a TMX file.
 type tmxReader struct {
 	Translations
+	path     string
 	d        *xml.Decoder
 	from, to string
 	seen     map[string]bool // languages
@@ -92,6 +94,7 @@ func (r *tmxReader) read() error {
 // unit reads the versions of a translation unit.
 func (r *tmxReader) unit() error {
 	var texts [2]string
+	line, _ := r.d.InputPos()
 	for {
 		token, err := r.d.Token()
 		if err != nil {
@@ -99,7 +102,7 @@ func (r *tmxReader) unit() error {
 		}
 		switch token := token.(type) {
 		case xml.EndElement:
-			r.add(texts[0], texts[1], r.from, r.to)
+			r.add(texts[0], texts[1], r.from, r.to, place(r.path, line))
 			return nil
 		case xml.StartElement:
 			if token.Name.Local != "tuv" {

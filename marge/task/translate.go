@@ -22,14 +22,15 @@ type Translations struct {
 	Skipped int
 }
 
-// add adds a pair, unless a side is blank.
-func (t *Translations) add(source, target, from, to string) {
+// add adds a pair that stands somewhere, unless a side is blank.
+func (t *Translations) add(source, target, from, to, where string) {
 	if blank(source) || blank(target) {
 		t.Skipped++
 		return
 	}
 	t.Pairs = append(t.Pairs, marge.Pair{
 		Source: strings.TrimSpace(source), Target: strings.TrimSpace(target), SourceLang: from, TargetLang: to,
+		Where: where,
 	})
 }
 
@@ -127,7 +128,7 @@ func ReadMoses(source, target, from, to string) (*Translations, error) {
 	}
 	var t Translations
 	for i, line := range sides[0] {
-		t.add(line, sides[1][i], from, to)
+		t.add(line, sides[1][i], from, to, place(source, i+1))
 	}
 	return t.checked(source+" and "+target, "pair of lines")
 }
@@ -148,7 +149,7 @@ func ReadTSV(path, from, to string) (*Translations, error) {
 		if len(columns) != 2 {
 			return lineError(path, number, "%d columns, want a text and its translation", len(columns))
 		}
-		t.add(columns[0], columns[1], from, to)
+		t.add(columns[0], columns[1], from, to, place(path, number))
 		return nil
 	})
 	if err != nil {
@@ -190,7 +191,7 @@ func ReadParallel(patterns []string, from, to string) (*Translations, error) {
 	}
 	var t Translations
 	for _, group := range order {
-		t.add(groups[group][0], groups[group][1], from, to)
+		t.add(groups[group][0], groups[group][1], from, to, "group "+group)
 	}
 	if len(order) == 0 {
 		return nil, errors.New("task: " + strings.Join(patterns, ", ") + " has no documents")

@@ -19,7 +19,15 @@ func check(t *testing.T, what string, got *Translations, err error, skipped int,
 	t.Helper()
 	if err != nil {
 		t.Errorf("%s: %v", what, err)
-	} else if !reflect.DeepEqual(got.Pairs, want) || got.Skipped != skipped {
+		return
+	}
+	for i := range got.Pairs {
+		if got.Pairs[i].Where == "" {
+			t.Errorf("%s: pair %d does not tell where it stands", what, i)
+		}
+		got.Pairs[i].Where = ""
+	}
+	if !reflect.DeepEqual(got.Pairs, want) || got.Skipped != skipped {
 		t.Errorf("%s: %+v, want %d skipped and %+v", what, *got, skipped, want)
 	}
 }
@@ -27,6 +35,9 @@ func check(t *testing.T, what string, got *Translations, err error, skipped int,
 func TestReadMoses(t *testing.T) {
 	de, en := file(t, "x.de", "eins\n\n zwei\ndrei"), file(t, "x.en", gzipped(t, "one\n\ntwo \n\n"))
 	got, err := ReadMoses(de, en, "de", "en")
+	if want := de + ":3"; err == nil && got.Pairs[1].Where != want {
+		t.Errorf("a pair is in %q, want %q", got.Pairs[1].Where, want)
+	}
 	check(t, "Moses", got, err, 2, pair("eins", "one"), pair("zwei", "two"))
 	_, err = ReadMoses(de, file(t, "y.en", "one\n\ntwo\n"), "de", "en")
 	failure(t, "unequal", err, "x.de has 4 lines", "y.en 3")
@@ -97,6 +108,9 @@ func TestReadTMX(t *testing.T) {
 		check(t, what, got, err, 2, want...)
 	}
 	got, err := ReadTMX(file(t, "x.tmx", utf8), "de-AT", "en-GB")
+	if err == nil && !strings.HasSuffix(got.Pairs[0].Where, "x.tmx:5") {
+		t.Errorf("a pair is in %q", got.Pairs[0].Where)
+	}
 	check(t, "by region", got, err, 3, marge.Pair{
 		Source: want[0].Source, Target: "Another", SourceLang: "de-AT", TargetLang: "en-GB",
 	})
