@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/marge-go/marge/examples/internal/program"
 	"github.com/marge-go/marge/marge"
 	"github.com/marge-go/marge/marge/eval"
 	"github.com/marge-go/marge/marge/probe"
@@ -43,15 +44,15 @@ func (e *evaluation) random(ctx context.Context, m *marge.Model) (*eval.Report, 
 // final measures a trained model and adds the figures to a result. Where
 // nothing can be measured it adds why, and returns no measurement.
 func (e *evaluation) final(
-	ctx context.Context, m *marge.Model, random *eval.Report, r *result, d *display,
+	ctx context.Context, m *marge.Model, random *eval.Report, r *result, d *program.Display,
 ) (*probe.Measurement, error) {
 	r.HeldoutDocuments, r.NotEvaluated = len(e.docs), e.missing
 	if e.missing != "" {
 		return nil, nil
 	}
-	defer d.end()
+	defer d.End()
 	h, tfidf, err := e.measure(ctx, m, func(done, total int) {
-		d.progress(fmt.Sprintf("%3d%%  evaluation", 100*done/total))
+		d.Progress(fmt.Sprintf("%3d%%  evaluation", 100*done/total))
 	})
 	if err != nil {
 		r.NotEvaluated = err.Error()

@@ -21,13 +21,12 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/marge-go/marge/examples/internal/curves"
+	"github.com/marge-go/marge/examples/internal/program"
 	"github.com/marge-go/marge/internal/osfile"
 	"github.com/marge-go/marge/marge"
 	"github.com/marge-go/marge/marge/checkpoint"
@@ -44,7 +43,7 @@ func main() {
 	if err != nil {
 		fail(err)
 	}
-	ctx, stop := interrupted()
+	ctx, stop := program.Interrupted()
 	defer stop()
 	if err := run(ctx, o); err != nil {
 		fail(err)
@@ -62,27 +61,15 @@ func message(err error) string {
 	return "pretrain: " + strings.TrimPrefix(err.Error(), "pretrain: ")
 }
 
-// interrupted returns a context that ends with the first signal to stop. A
-// second one ends the program at once.
-func interrupted() (context.Context, func()) {
-	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
-	if !signal.Ignored(syscall.SIGHUP) { // nohup
-		signals = append(signals, syscall.SIGHUP)
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), signals...)
-	context.AfterFunc(ctx, stop)
-	return ctx, stop
-}
-
 func run(ctx context.Context, o *options) error {
 	release, err := o.openOut()
 	if err != nil {
 		return err
 	}
 	defer release()
-	show := newDisplay(os.Stderr)
+	show := program.NewDisplay(os.Stderr)
 	if warning := o.untrained(); warning != "" {
-		show.message("warning: %s", warning)
+		show.Message("warning: %s", warning)
 	}
 	d, err := prepare(ctx, o)
 	if err != nil {
@@ -107,10 +94,10 @@ func run(ctx context.Context, o *options) error {
 		return err
 	}
 	stats, err := marge.Pretrain(ctx, m, d.store, o.training(log))
-	show.end()
+	show.End()
 	if err := errors.Join(err, log.monitor.Close()); err != nil {
 		if stats.Checkpoint != "" {
-			show.message("checkpoint: %s (the same flags with -resume -out %s go on from it)", stats.Checkpoint, o.out)
+			show.Message("checkpoint: %s (the same flags with -resume -out %s go on from it)", stats.Checkpoint, o.out)
 		}
 		return err
 	}
@@ -164,7 +151,7 @@ func (o *options) training(log *progress) marge.PretrainOptions {
 		Links:        index.LinkOptions{Mono: o.mono, Cross: o.cross, PerTarget: o.perTarget},
 		LearningRate: o.lr, BatchTokens: o.batchTokens, Accumulate: o.accumulate,
 		TFIDFSteps: o.tfidf, IndexEvery: o.indexEvery,
-		OnStep: log.step, OnIndex: log.index, OnWarning: func(err error) { log.message("warning: %v", err) },
+		OnStep: log.step, OnIndex: log.index, OnWarning: func(err error) { log.Message("warning: %v", err) },
 	}
 	if o.tfidf == 0 {
 		p.TFIDFSteps = -1
@@ -179,7 +166,7 @@ func (o *options) training(log *progress) marge.PretrainOptions {
 // and curves.png, also if the evaluation is interrupted.
 func report(
 	ctx context.Context, o *options, m *marge.Model, d *data, random *eval.Report,
-	stats marge.PretrainStats, show *display,
+	stats marge.PretrainStats, show *program.Display,
 ) error {
 	r := newResult(o, m, stats)
 	measured, failure := d.heldout.final(ctx, m, random, r, show)

@@ -11,14 +11,15 @@ import (
 	"strings"
 	"time"
 
+	"github.com/marge-go/marge/examples/internal/program"
 	"github.com/marge-go/marge/internal/flags"
 	"github.com/marge-go/marge/marge"
 )
 
 // options are the flags.
 type options struct {
-	corpora     files
-	evals       files
+	corpora     program.Files
+	evals       program.Files
 	config      string
 	steps       int
 	tokens      flags.Count
@@ -47,12 +48,6 @@ type options struct {
 	heldoutEvents int // generated
 	onStep        func(marge.Metrics)
 }
-
-// files is a flag that can be repeated.
-type files []string
-
-func (f *files) String() string     { return strings.Join(*f, ",") }
-func (f *files) Set(s string) error { *f = append(*f, s); return nil }
 
 // defaultRate returns the learning rate of a size unless -lr gives another. That
 // of tiny suits minutes on generated news; the library's is more careful.

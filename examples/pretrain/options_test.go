@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/marge-go/marge/examples/internal/program"
 	"github.com/marge-go/marge/marge"
 	"github.com/marge-go/marge/marge/index"
 )
@@ -20,7 +21,7 @@ func TestOptions(t *testing.T) {
 		t.Fatal(err)
 	}
 	var out strings.Builder
-	p := o.training(&progress{display: &display{w: &out}})
+	p := o.training(&progress{Display: program.NewDisplay(&out)})
 	p.OnWarning(errors.New("something"))
 	if out.String() != "warning: something\n" {
 		t.Errorf("a warning is shown as %q", out.String())

@@ -1,15 +1,12 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"runtime"
-	"strings"
 
 	"github.com/marge-go/marge/asm"
-	"github.com/marge-go/marge/internal/osfile"
+	"github.com/marge-go/marge/examples/internal/program"
 	"github.com/marge-go/marge/marge"
 	"github.com/marge-go/marge/marge/eval"
 	"github.com/marge-go/marge/marge/probe"
@@ -54,7 +51,7 @@ func newResult(o *options, m *marge.Model, stats marge.PretrainStats) *result {
 	return &result{
 		Steps: stats.Steps, TargetTokens: stats.TargetTokens, TrainLoss: stats.Loss, LearningRate: o.lr,
 		TokensPerS: float64(stats.TargetTokens) / max(stats.Elapsed.Seconds(), 1e-9),
-		Beta:       float64(m.Beta()), Params: nn.Count(m.Parameters()), PeakRSSMB: peakRSS(),
+		Beta:       float64(m.Beta()), Params: nn.Count(m.Parameters()), PeakRSSMB: program.PeakRSS(),
 		GoVersion: runtime.Version(), InstructionSet: asm.Current().String(), ThreadsForTensors: m.Runner().Threads(),
 	}
 }
@@ -97,32 +94,5 @@ func (r *result) print(w io.Writer) {
 
 // write writes the figures to a file and, if show says so, to w.
 func (r *result) write(path string, show bool, w io.Writer) error {
-	line, err := json.Marshal(r)
-	if err != nil {
-		return err
-	}
-	line = append(line, '\n')
-	if err := osfile.WriteFile(path, line); err != nil {
-		return err
-	}
-	if show {
-		_, err = w.Write(line)
-	}
-	return err
-}
-
-// peakRSS returns the most memory that the process has had, in MiB, or what
-// the Go runtime has now where the system does not tell.
-func peakRSS() float64 {
-	if data, err := os.ReadFile("/proc/self/status"); err == nil {
-		for line := range strings.Lines(string(data)) {
-			var kb float64
-			if n, _ := fmt.Sscanf(line, "VmHWM: %f kB", &kb); n == 1 {
-				return kb / 1024
-			}
-		}
-	}
-	var stats runtime.MemStats
-	runtime.ReadMemStats(&stats)
-	return float64(stats.Sys) / (1 << 20)
+	return program.WriteJSON(path, r, show, w)
 }

@@ -1,6 +1,6 @@
 //go:build unix
 
-package main
+package program
 
 import (
 	"context"
@@ -15,7 +15,7 @@ import (
 // Each signal that asks a program to stop ends the context.
 func TestInterrupted(t *testing.T) {
 	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
-		ctx, stop := interrupted()
+		ctx, stop := Interrupted()
 		if err := syscall.Kill(os.Getpid(), signal); err != nil {
 			t.Fatal(err)
 		}
@@ -31,7 +31,7 @@ func TestInterrupted(t *testing.T) {
 // A program that was started with SIGHUP ignored, as by nohup, goes on after it.
 func TestHangupIgnored(t *testing.T) {
 	if os.Getenv("MARGE_TEST_HANGUP") != "" {
-		ctx, stop := interrupted()
+		ctx, stop := Interrupted()
 		defer stop()
 		if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
 			t.Fatal(err)
