@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/marge-go/marge/examples/internal/program"
 	"github.com/marge-go/marge/marge"
 	"github.com/marge-go/marge/marge/corpus"
 	"github.com/marge-go/marge/marge/corpus/news"
@@ -237,15 +238,7 @@ func (o *options) mayReplace(path string, difference error) error {
 }
 
 // checkpoints returns the paths of the checkpoints in the output directory.
-func (o *options) checkpoints() []string {
-	paths, _ := filepath.Glob(filepath.Join(escapeGlob(o.out), "checkpoint-*"))
-	return paths
-}
-
-// escapeGlob makes a pattern that matches one path.
-func escapeGlob(path string) string {
-	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
-}
+func (o *options) checkpoints() []string { return program.Checkpoints(o.out) }
 
 // evaluation returns the documents to evaluate on, the first chunk of each.
 func (o *options) evaluation(docs []corpus.Document, t *tokenizer.Tokenizer) (evaluation, error) {

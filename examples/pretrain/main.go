@@ -27,9 +27,7 @@ import (
 
 	"github.com/marge-go/marge/examples/internal/curves"
 	"github.com/marge-go/marge/examples/internal/program"
-	"github.com/marge-go/marge/internal/osfile"
 	"github.com/marge-go/marge/marge"
-	"github.com/marge-go/marge/marge/checkpoint"
 	"github.com/marge-go/marge/marge/eval"
 	"github.com/marge-go/marge/marge/index"
 	"github.com/marge-go/marge/nn"
@@ -62,7 +60,7 @@ func message(err error) string {
 }
 
 func run(ctx context.Context, o *options) error {
-	release, err := o.openOut()
+	release, err := program.OpenOut(o.out, "pretrain", o.resume, o.out)
 	if err != nil {
 		return err
 	}
@@ -103,45 +101,6 @@ func run(ctx context.Context, o *options) error {
 	}
 	fmt.Printf("trained %v\n", stats)
 	return report(ctx, o, m, d, random, stats, show)
-}
-
-// lockName is the file in -out that a run holds.
-const lockName = ".pretrain.lock"
-
-// openOut makes the output directory and holds it until release, so that no
-// other run uses it. It is an error if the directory cannot be written to, or
-// if it has checkpoints and the run is not to go on with them.
-func (o *options) openOut() (release func(), err error) {
-	if err := os.MkdirAll(o.out, 0o777); err != nil {
-		return nil, fmt.Errorf("-out: %w", err)
-	}
-	release, err = osfile.Hold(filepath.Join(o.out, lockName))
-	if err == nil {
-		// Trainings of other programs hold the directory in this way, and so does
-		// marge.Pretrain later.
-		var free func()
-		if free, err = checkpoint.Hold(o.out); err == nil {
-			free()
-		} else {
-			release()
-		}
-	}
-	var held *osfile.HeldError
-	if errors.As(err, &held) {
-		return nil, fmt.Errorf("-out %s is used by another run: %w", o.out, err)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("-out: %w", err)
-	}
-	switch n := len(o.checkpoints()); {
-	case n > 0 && !o.resume:
-		err = fmt.Errorf("-out %s has checkpoints of an earlier run: go on with it by -resume, or give another -out", o.out)
-		release()
-		return nil, err
-	case n == 0 && o.resume:
-		fmt.Fprintf(os.Stderr, "-resume: %s has no checkpoint: the training starts anew\n", o.out)
-	}
-	return release, nil
 }
 
 // training returns the options of the library for those of the program.
