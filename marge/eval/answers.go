@@ -11,9 +11,9 @@ import (
 
 // AnswerOptions are the settings of [Answers].
 type AnswerOptions struct {
-	// Lang is the language of the answers, a BCP 47 tag, for the rules of
-	// MLQA. Empty stands for the rules of SQuAD 1.1, which know English alone.
-	Lang string
+	// Langs are the languages of the outputs, a BCP 47 tag each, for the rules of
+	// MLQA. Nil stands for the rules of SQuAD 1.1, which know English alone.
+	Langs []string
 	// Bootstrap, if not nil, adds intervals over questions.
 	Bootstrap *Bootstrap
 }
@@ -39,7 +39,7 @@ func (s AnswerScore) String() string {
 
 // Answers compares answers to questions with their references, at least one for
 // each. The figures equal those of the scripts of SQuAD 1.1 (evaluate-v1.1.py,
-// Rajpurkar et al. 2016) and, if there is a language, of MLQA
+// Rajpurkar et al. 2016) and, if there are languages, of MLQA
 // (mlqa_evaluation_v1.py, Lewis et al. 2020): case, punctuation and articles do
 // not count; SQuAD's punctuation is that of ASCII. MLQA has en, es, de, ar, hi,
 // vi and zh, of which zh is compared by character where it is Han. Other
@@ -53,13 +53,9 @@ func Answers(
 	if err := checkReferences(outputs, references); err != nil {
 		return nil, fmt.Errorf("eval: answers: %w", err)
 	}
-	rules := squadRules
-	if opt.Lang != "" {
-		tag, err := langtag.Canonical(opt.Lang)
-		if err != nil {
-			return nil, fmt.Errorf("eval: answers: %w", err)
-		}
-		rules = mlqaRules(tag)
+	rules, err := answerRulesOf(len(outputs), opt.Langs)
+	if err != nil {
+		return nil, fmt.Errorf("eval: answers: %w", err)
 	}
 	exact, f1 := make([]float64, len(outputs)), make([]float64, len(outputs))
 	score := &AnswerScore{N: len(outputs)}
@@ -67,6 +63,7 @@ func Answers(
 		if err := ctx.Err(); err != nil {
 			return nil, fmt.Errorf("eval: answers: %w", err)
 		}
+		rules := rules(i)
 		words := rules.words(output)
 		for _, reference := range references[i] {
 			e, f := compareAnswers(words, rules.words(reference))
@@ -88,6 +85,29 @@ func Answers(
 		*to = &interval
 	}
 	return score, nil
+}
+
+// answerRulesOf returns the rules for each of n outputs.
+func answerRulesOf(n int, langs []string) (func(output int) *answerRules, error) {
+	if langs == nil {
+		return func(int) *answerRules { return &squadRules }, nil
+	}
+	if len(langs) != n {
+		return nil, fmt.Errorf("%d outputs, languages of %d", n, len(langs))
+	}
+	rules := map[string]*answerRules{}
+	for i, lang := range langs {
+		if rules[lang] != nil {
+			continue
+		}
+		tag, err := langtag.Canonical(lang)
+		if err != nil {
+			return nil, fmt.Errorf("output %d: %w", i, err)
+		}
+		r := mlqaRules(tag)
+		rules[lang] = &r
+	}
+	return func(output int) *answerRules { return rules[langs[output]] }, nil
 }
 
 // compareAnswers returns whether two answers are equal, as 0 or 1, and the F1

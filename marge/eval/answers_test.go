@@ -39,7 +39,11 @@ func TestAnswersParity(t *testing.T) {
 	}
 	score := func(lang string, outputs []string, references [][]string) scores {
 		t.Helper()
-		s, err := Answers(t.Context(), outputs, references, AnswerOptions{Lang: lang})
+		var o AnswerOptions
+		if lang != "" {
+			o.Langs = slices.Repeat([]string{lang}, len(outputs))
+		}
+		s, err := Answers(t.Context(), outputs, references, o)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -100,7 +104,11 @@ func TestAnswerErrors(t *testing.T) {
 			return err
 		},
 		"not a language tag": func() error {
-			_, err := Answers(t.Context(), outputs, references, AnswerOptions{Lang: "?"})
+			_, err := Answers(t.Context(), outputs, references, AnswerOptions{Langs: []string{"de", "?"}})
+			return err
+		},
+		"2 outputs, languages of 1": func() error {
+			_, err := Answers(t.Context(), outputs, references, AnswerOptions{Langs: []string{"de"}})
 			return err
 		},
 	} {
@@ -108,7 +116,7 @@ func TestAnswerErrors(t *testing.T) {
 			t.Errorf("%v, want %q", err, want)
 		}
 	}
-	s, err := Answers(t.Context(), outputs, references, AnswerOptions{Lang: "en", Bootstrap: &Bootstrap{Folds: 100}})
+	s, err := Answers(t.Context(), outputs, references, AnswerOptions{Langs: []string{"en", "de"}, Bootstrap: &Bootstrap{Folds: 100}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -169,3 +169,20 @@ func failure(t *testing.T, what string, err error, want ...string) {
 		}
 	}
 }
+
+// FuzzLoaders gives what may be in a file to all loaders. None panics, and what is
+// read is whole.
+func FuzzLoaders(f *testing.F) {
+	for _, text := range good {
+		f.Add([]byte(text))
+	}
+	f.Add([]byte(memory))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		path := file(t, "data", string(data))
+		for name, load := range loaders {
+			if n, err := load(path); err == nil && n == 0 {
+				t.Errorf("%s: neither records nor an error", name)
+			}
+		}
+	})
+}

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
-	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -216,48 +214,43 @@ type AnswerScores struct {
 }
 
 // ScoreAnswers scores answers, one for each question, by the rules of their
-// languages, see [eval.Answers]. The figures over all are means over questions.
-// Intervals are given if boot is not nil. Errors are those of eval.Answers.
+// languages, see [eval.Answers]. Intervals are given if boot is not nil. Errors are
+// those of eval.Answers.
 func ScoreAnswers(
 	ctx context.Context, questions []marge.Question, answers []string, boot *eval.Bootstrap,
 ) (*AnswerScores, error) {
 	if len(questions) != len(answers) {
 		return nil, fmt.Errorf("task: %d questions, %d answers", len(questions), len(answers))
 	}
-	type part struct {
-		outputs    []string
-		references [][]string
-	}
-	parts := map[string]*part{}
-	for i, q := range questions {
-		p := parts[q.Lang]
-		if p == nil {
-			p = &part{}
-			parts[q.Lang] = p
+	score := func(which func(q *marge.Question) bool) (*eval.AnswerScore, error) {
+		o := eval.AnswerOptions{Langs: []string{}, Bootstrap: boot}
+		var outputs []string
+		var references [][]string
+		for i := range questions {
+			q := &questions[i]
+			if !which(q) {
+				continue
+			}
+			var texts []string
+			for _, a := range q.Answers {
+				texts = append(texts, a.Text)
+			}
+			outputs, references, o.Langs = append(outputs, answers[i]), append(references, texts), append(o.Langs, q.Lang)
 		}
-		var references []string
-		for _, a := range q.Answers {
-			references = append(references, a.Text)
-		}
-		p.outputs, p.references = append(p.outputs, answers[i]), append(p.references, references)
+		return eval.Answers(ctx, outputs, references, o)
 	}
 	scores := &AnswerScores{ByLang: map[string]*eval.AnswerScore{}}
-	all := &eval.AnswerScore{}
-	for _, lang := range slices.Sorted(maps.Keys(parts)) {
-		p := parts[lang]
-		s, err := eval.Answers(ctx, p.outputs, p.references, eval.AnswerOptions{Lang: lang, Bootstrap: boot})
-		if err != nil {
+	var err error
+	if scores.All, err = score(func(*marge.Question) bool { return true }); err != nil {
+		return nil, err
+	}
+	for _, q := range questions {
+		if scores.ByLang[q.Lang] != nil {
+			continue
+		}
+		if scores.ByLang[q.Lang], err = score(func(p *marge.Question) bool { return p.Lang == q.Lang }); err != nil {
 			return nil, err
 		}
-		scores.ByLang[lang] = s
-		all.N += s.N
-		all.ExactMatch += float64(s.N) * s.ExactMatch
-		all.F1 += float64(s.N) * s.F1
 	}
-	if all.N == 0 {
-		return nil, &eval.NotEvaluatedError{What: "answers", Reason: "there are no questions"}
-	}
-	all.ExactMatch, all.F1 = all.ExactMatch/float64(all.N), all.F1/float64(all.N)
-	scores.All = all
 	return scores, nil
 }

@@ -122,13 +122,13 @@ func TestScoreAnswers(t *testing.T) {
 	near := func(a, b float64) bool { return math.Abs(a-b) < 1e-9 }
 	de, en := s.ByLang["de"], s.ByLang["en"]
 	if de.N != 2 || de.ExactMatch != 50 || !near(de.F1, 250.0/3) || en.ExactMatch != 0 || !near(en.F1, 200.0/3) ||
-		s.All.N != 3 || !near(s.All.ExactMatch, 100.0/3) || !near(s.All.F1, 700.0/9) || de.F1Interval == nil {
+		s.All.N != 3 || !near(s.All.ExactMatch, 100.0/3) || !near(s.All.F1, 700.0/9) || de.F1Interval == nil || s.All.F1Interval == nil {
 		t.Errorf("%v, %v, %v", s.All, de, en)
 	}
 	_, err = ScoreAnswers(t.Context(), questions, nil, nil)
 	failure(t, "no answers", err, "3 questions, 0 answers")
 	_, err = ScoreAnswers(t.Context(), nil, nil, nil)
-	failure(t, "no questions", err, "there are no questions")
+	failure(t, "no questions", err, "there are no outputs")
 	_, err = ScoreAnswers(t.Context(), []marge.Question{ask("de")}, []string{""}, nil)
 	failure(t, "no reference", err, "no reference")
 }
