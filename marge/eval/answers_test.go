@@ -74,6 +74,7 @@ func TestAnswerWords(t *testing.T) {
 		{"fr", "La vieille maison, l’an 5", "la vieille maison lan 5"},
 		{"ja", "手塚治虫、東京 のテレビ1963年", "手 塚 治 虫 東 京 のテレビ1963 年"},
 		{"zh-TW", "歐洲ω-force", "歐 洲 ωforce"},
+		{"zh", "㐀㐁一龥龦龧", "㐀㐁 一 龥 龦龧"}, // as many as the script of MLQA names
 		{"ko", "광개토대왕 The", "광개토대왕 the"},
 		{"es", "a-las las LAS", "alas"},
 		{"de", "ΟΔΟΣ der DER_X", "οδος derx"},

@@ -84,6 +84,7 @@ func TestOracleSummary(t *testing.T) {
 	text := "It rained all day. A ferry sank near Oslo. Nobody was hurt. The owner, a company from Riga, paid 35 people."
 	for summary, want := range map[string]string{
 		"Ferry sank near Oslo, nobody hurt": "A ferry sank near Oslo. Nobody was hurt.",
+		"35 people from Riga, a ferry sank": "A ferry sank near Oslo. The owner, a company from Riga, paid 35 people.",
 		"35 people":                         "The owner, a company from Riga, paid 35 people.",
 		"Nothing like that":                 "",
 	} {

@@ -41,6 +41,8 @@ func TestReadMoses(t *testing.T) {
 	check(t, "Moses", got, err, 2, pair("eins", "one"), pair("zwei", "two"))
 	_, err = ReadMoses(de, file(t, "y.en", "one\n\ntwo\n"), "de", "en")
 	failure(t, "unequal", err, "x.de has 4 lines", "y.en 3")
+	_, err = ReadMoses(file(t, "y.de", "eins\n"), en, "de", "en")
+	failure(t, "unequal", err, "y.de has 1 lines", "x.en 4")
 	_, err = ReadMoses(de, file(t, "z.en", "\n\n\n\n"), "de", "en")
 	failure(t, "blank", err, "x.de", "z.en", "no pair")
 	_, err = ReadMoses(de, de, "de_DE", "de-DE")
