@@ -36,7 +36,7 @@ func TestOptions(t *testing.T) {
 	}
 	config := marge.Tiny()
 	config.Seed, config.Dropout, config.RetrievalPooling, config.RetrievalDim = 7, 0.25, marge.PoolMax, 64
-	if got := o.modelConfig(); got != config {
+	if got := o.modelConfig(); !reflect.DeepEqual(got, config) {
 		t.Errorf("%+v, want %+v", got, config)
 	}
 

@@ -71,7 +71,8 @@ func TestLinesAndTextErrors(t *testing.T) {
 		lines, text string // what the errors say
 	}{
 		{filepath.Join(dir, "missing"), "missing", "missing"},
-		{file("cut", packed[:len(packed)-9]), "cut:2: the compressed data are cut short", "cut: the compressed data are cut short"},
+		{file("cut", packed[:len(packed)-9]), "cut:2: the compressed data are cut short",
+			"cut: the compressed data are cut short"},
 		{file("head", packed[:5]), "head:1: the compressed data are cut short", "head: the compressed data are cut short"},
 		{file("bytes", []byte("good\nb\xffd\n")), "bytes:2: the line is not valid UTF-8", ""},
 	} {

@@ -117,7 +117,8 @@ func TestAnswerErrors(t *testing.T) {
 			t.Errorf("%v, want %q", err, want)
 		}
 	}
-	s, err := Answers(t.Context(), outputs, references, AnswerOptions{Langs: []string{"en", "de"}, Bootstrap: &Bootstrap{Folds: 100}})
+	o := AnswerOptions{Langs: []string{"en", "de"}, Bootstrap: &Bootstrap{Folds: 100}}
+	s, err := Answers(t.Context(), outputs, references, o)
 	if err != nil {
 		t.Fatal(err)
 	}

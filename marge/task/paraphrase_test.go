@@ -38,8 +38,8 @@ func TestReadParaphrases(t *testing.T) {
 		_, _, err := ReadParaphrases(file(t, "x.tsv", text), "en")
 		failure(t, text, err, wrong)
 	}
-	if got, _, err := ReadParaphrases(file(t, "x", "id\tsentence1\tsentence2\tnoisy_label\r\n1\ta\tb\t1\r\n"), "en"); err != nil ||
-		got[0].Label != "1" {
+	noisy := file(t, "x", "id\tsentence1\tsentence2\tnoisy_label\r\n1\ta\tb\t1\r\n")
+	if got, _, err := ReadParaphrases(noisy, "en"); err != nil || got[0].Label != "1" {
 		t.Errorf("%v, %v", got, err)
 	}
 	_, _, err = ReadParaphrases(file(t, "x", pawsHeader), "?")
@@ -49,7 +49,8 @@ func TestReadParaphrases(t *testing.T) {
 func TestParaphraseBaselines(t *testing.T) {
 	var train []marge.Labeled
 	for _, p := range [][3]string{
-		{"a b c d", "a b c d", "1"}, {"a b c", "a b c x", "1"}, {"a b", "a b c d", "0"}, {"a", "b", "0"}, {"a b c", "a b x", "1"},
+		{"a b c d", "a b c d", "1"}, {"a b c", "a b c x", "1"}, {"a b", "a b c d", "0"},
+		{"a", "b", "0"}, {"a b c", "a b x", "1"},
 	} {
 		train = append(train, marge.Labeled{Text: p[0], Other: p[1], Label: p[2]})
 	}

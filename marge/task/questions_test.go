@@ -14,8 +14,8 @@ import (
 
 // squad makes a file of one context and question.
 func squad(context, question, answers string) string {
-	return `{"version":"1.1","data":[{"title":"t","paragraphs":[{"context":"` + context + `","qas":[{"id":"q1","question":"` +
-		question + `","answers":` + answers + `}]}]}]}`
+	return `{"version":"1.1","data":[{"title":"t","paragraphs":[{"context":"` + context +
+		`","qas":[{"id":"q1","question":"` + question + `","answers":` + answers + `}]}]}]}`
 }
 
 func TestReadQuestions(t *testing.T) {
@@ -34,7 +34,8 @@ func TestReadQuestions(t *testing.T) {
 		{ID: "a", Where: where("a"), Lang: "de", Question: "Who?", Context: context,
 			Answers: []marge.Answer{{Text: "Zoë", Start: 2}, {Text: "née Müller", Start: 6}}},
 		{ID: "b", Where: where("b"), Lang: "de", Question: "What?", Context: context, Answers: []marge.Answer{{Text: "😀"}}},
-		{ID: "c", Where: where("c"), Lang: "de", Question: "?", Context: "最後", Answers: []marge.Answer{{Text: "後", Start: 1}}},
+		{ID: "c", Where: where("c"), Lang: "de", Question: "?", Context: "最後",
+			Answers: []marge.Answer{{Text: "後", Start: 1}}},
 	}
 	if err != nil || !reflect.DeepEqual(got.Questions, want) || got.SkippedAnswers+got.SkippedQuestions != 0 {
 		t.Errorf("%+v, %v", got, err)
@@ -43,8 +44,8 @@ func TestReadQuestions(t *testing.T) {
 
 func TestReadQuestionsErrors(t *testing.T) {
 	for text, want := range map[string]string{
-		squad("abc", "?", `[{"text":"bc","answer_start":0}]`):  `question "q1": the answer "bc" is not at character 0, where the context has "ab"`,
-		squad("abc", "?", `[{"text":"bc","answer_start":2}]`):  `question "q1": the answer "bc" is not at character 2, where the context has "c"`,
+		squad("abc", "?", `[{"text":"bc","answer_start":0}]`):  `"q1": the answer "bc" is not at character 0, where the context has "ab"`,
+		squad("abc", "?", `[{"text":"bc","answer_start":2}]`):  `"q1": the answer "bc" is not at character 2, where the context has "c"`,
 		squad("abc", "?", `[{"text":"bc","answer_start":3}]`):  `begins at 3 of 3 characters`,
 		squad("abc", "?", `[{"text":"bc","answer_start":-1}]`): `begins at -1 of 3 characters`,
 		squad("abc", "?", `[{"text":"","answer_start":0}]`):    `the answer is missing or empty`,
@@ -62,7 +63,8 @@ func TestReadQuestionsErrors(t *testing.T) {
 	_, err := ReadQuestions(file(t, "x.json", good["questions"]), QuestionOptions{})
 	failure(t, "no language", err, "not a language tag")
 	var bad *AnswerError
-	_, err = ReadQuestions(file(t, "x.json", squad("abc", "?", `[{"text":"bc","answer_start":0}]`)), QuestionOptions{Lang: "en"})
+	path := file(t, "x.json", squad("abc", "?", `[{"text":"bc","answer_start":0}]`))
+	_, err = ReadQuestions(path, QuestionOptions{Lang: "en"})
 	if !errors.As(err, &bad) || bad.ID != "q1" || !strings.HasSuffix(bad.File, "x.json") {
 		t.Errorf("%v", err)
 	}
@@ -80,7 +82,8 @@ func TestSkipBadAnswers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(got.Questions) != 2 || got.SkippedAnswers != 2 || got.SkippedQuestions != 1 || !slices.Equal(reported, []string{"1", "2"}) {
+	if len(got.Questions) != 2 || got.SkippedAnswers != 2 || got.SkippedQuestions != 1 ||
+		!slices.Equal(reported, []string{"1", "2"}) {
 		t.Errorf("%+v, reported %v", got, reported)
 	}
 	if a := got.Questions[0].Answers; len(a) != 1 || a[0].Start != 4 {
@@ -89,7 +92,8 @@ func TestSkipBadAnswers(t *testing.T) {
 }
 
 func TestBestSentence(t *testing.T) {
-	q := marge.Question{Context: "A ferry left Oslo on Monday. The ferry sank near Riga. It rained in Riga, and the ferry was old."}
+	q := marge.Question{Context: "A ferry left Oslo on Monday. The ferry sank near Riga. " +
+		"It rained in Riga, and the ferry was old."}
 	for question, want := range map[string]string{
 		"Where did the ferry sank?": "The ferry sank near Riga.",
 		"When did it leave Oslo?":   "A ferry left Oslo on Monday.",
@@ -122,7 +126,8 @@ func TestScoreAnswers(t *testing.T) {
 	near := func(a, b float64) bool { return math.Abs(a-b) < 1e-9 }
 	de, en := s.ByLang["de"], s.ByLang["en"]
 	if de.N != 2 || de.ExactMatch != 50 || !near(de.F1, 250.0/3) || en.ExactMatch != 0 || !near(en.F1, 200.0/3) ||
-		s.All.N != 3 || !near(s.All.ExactMatch, 100.0/3) || !near(s.All.F1, 700.0/9) || de.F1Interval == nil || s.All.F1Interval == nil {
+		s.All.N != 3 || !near(s.All.ExactMatch, 100.0/3) || !near(s.All.F1, 700.0/9) ||
+		de.F1Interval == nil || s.All.F1Interval == nil {
 		t.Errorf("%v, %v, %v", s.All, de, en)
 	}
 	_, err = ScoreAnswers(t.Context(), questions, nil, nil)

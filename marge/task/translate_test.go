@@ -86,7 +86,9 @@ const memory = `<?xml version="1.0" encoding="ENCODING"?>
 <tmx version="1.4"><header srclang="de-AT"><note>nothing &amp; more</note></header>
 <body>
 <tu tuid="1"><note xml:lang="de">eine Notiz</note><prop type="x">y</prop>
-  <tuv xml:lang="de-AT"><prop type="z">w</prop><seg>Der <bpt i="1">&lt;b></bpt>große<ept i="1">&lt;/b&gt;</ept> <hi>Hund <ph x="1">{0}<sub>tief</sub></ph>bellt</hi> &amp; schläft<it pos="begin">\i</it>.</seg></tuv>
+  <tuv xml:lang="de-AT"><prop type="z">w</prop><seg>Der <bpt i="1">&lt;b></bpt>große<ept
+  i="1">&lt;/b&gt;</ept> <hi>Hund <ph x="1">{0}<sub
+>tief</sub></ph>bellt</hi> &amp; schläft<it pos="begin">\i</it>.</seg></tuv>
   <tuv xml:lang="EN-us"><seg><![CDATA[The big dog]]> barks<ut>{1}</ut> &#x26; sleeps.</seg></tuv>
   <tuv xml:lang="en-gb"><seg>Another</seg></tuv>
 </tu>
@@ -117,14 +119,14 @@ func TestReadTMX(t *testing.T) {
 		Source: want[0].Source, Target: "Another", SourceLang: "de-AT", TargetLang: "en-GB",
 	})
 	for text, wrong := range map[string]string{
-		strings.Replace(utf8, "</hi>", "", 1):               "x.tmx:6: element <hi> closed by </seg>",
-		utf8[:strings.Index(utf8, "<tu><tuv lang=\"en\">")]: "x.tmx:12: unexpected EOF",
+		strings.Replace(utf8, "</hi>", "", 1):               "x.tmx:8: element <hi> closed by </seg>",
+		utf8[:strings.Index(utf8, "<tu><tuv lang=\"en\">")]: "x.tmx:14: unexpected EOF",
 		strings.Replace(utf8, "&amp; more", "& more", 1):    "x.tmx:3: invalid character entity",
-		strings.Replace(utf8, "xml:lang=\"EN-us\"", "", 1):  "x.tmx:7: <tuv> has no xml:lang",
+		strings.Replace(utf8, "xml:lang=\"EN-us\"", "", 1):  "x.tmx:9: <tuv> has no xml:lang",
 		strings.Replace(utf8, "UTF-8", "latin-1", 1):        `x.tmx:1: xml: opening charset "latin-1"`,
 		"<xliff></xliff>": "x.tmx:1: the root is <xliff>",
 		"\n\n":            "x.tmx:3: the file is empty",
-		strings.Replace(utf8, "drei", "dr\xffei", 1): "x.tmx:12: encoding: invalid UTF-8",
+		strings.Replace(utf8, "drei", "dr\xffei", 1): "x.tmx:14: encoding: invalid UTF-8",
 	} {
 		_, err := ReadTMX(file(t, "x.tmx", text), "de", "en")
 		failure(t, wrong, err, wrong)
@@ -134,8 +136,9 @@ func TestReadTMX(t *testing.T) {
 	// What is not XML for long, or deep, ends.
 	deep := strings.Replace(utf8, "<hi>", strings.Repeat("<hi>", 20000), 1)
 	_, err = ReadTMX(file(t, "x.tmx", deep), "de", "en")
-	failure(t, "deep", err, "x.tmx:6")
-	bomb := `<!DOCTYPE tmx [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]>` + "\n<tmx><body><tu><tuv lang=\"de\"><seg>&b;</seg></tuv></tu></body></tmx>"
+	failure(t, "deep", err, "x.tmx:8")
+	bomb := `<!DOCTYPE tmx [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]>` + "\n" +
+		"<tmx><body><tu><tuv lang=\"de\"><seg>&b;</seg></tuv></tu></body></tmx>"
 	_, err = ReadTMX(file(t, "x.tmx", bomb), "de", "en")
 	failure(t, "entities", err, "x.tmx:2: invalid character entity &b;")
 }
@@ -156,7 +159,8 @@ func TestReadTranslations(t *testing.T) {
 		}
 	}
 	for _, name := range []string{
-		at("a"), at("a.de") + "," + at("a.en.gz"), at("a.tsv.gz"), at("a.tmx.zst"), at("docs/a.jsonl"), at("docs"), at("docs/*"),
+		at("a"), at("a.de") + "," + at("a.en.gz"), at("a.tsv.gz"), at("a.tmx.zst"), at("docs/a.jsonl"),
+		at("docs"), at("docs/*"),
 	} {
 		got, err := ReadTranslations(name, "de", "en")
 		check(t, name, got, err, 0, pair("eins", "one"), pair("zwei", "two"))

@@ -246,7 +246,8 @@ func facts(text string, l *language) string {
 	}
 	// told reports that all words of a phrase are told, but for its slots.
 	told := func(phrase string) bool {
-		slots := strings.NewReplacer("{where}", "|", "{when}", "|", "{n}", "|", "{m}", "|", "{org}", "|", "{from}", "|", "{dur}", "|")
+		slots := strings.NewReplacer("{where}", "|", "{when}", "|", "{n}", "|", "{m}", "|",
+			"{org}", "|", "{from}", "|", "{dur}", "|")
 		for part := range strings.SplitSeq(strings.ToLower(slots.Replace(phrase)), "|") {
 			if !strings.Contains(lower, strings.Trim(part, " ,")) {
 				return false

@@ -1,0 +1,277 @@
+package finetuning
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/marge-go/marge/examples/internal/program"
+	"github.com/marge-go/marge/marge"
+	"github.com/marge-go/marge/marge/corpus"
+	"github.com/marge-go/marge/marge/corpus/news"
+	"github.com/marge-go/marge/marge/index"
+	"github.com/marge-go/marge/marge/probe"
+	"github.com/marge-go/marge/marge/tokenizer"
+	"github.com/marge-go/marge/nn"
+)
+
+// Session is one run of a program.
+type Session struct {
+	o       *Options
+	show    *program.Display
+	w       io.Writer
+	release func()
+	// Model is the model that is fine-tuned.
+	Model *marge.Model
+	// trained tells whether Model has been trained before.
+	trained bool
+	result  Result
+}
+
+// Open opens the output directory and loads the model or makes it: of generated
+// data, one that is pre-trained on generated news; of files without a checkpoint,
+// one with random weights, whose tokenizer is trained on texts, in languages.
+func Open(ctx context.Context, o *Options, texts []string, languages []string) (*Session, error) {
+	s := &Session{o: o, show: program.NewDisplay(os.Stderr), w: o.Output}
+	s.result.Task = o.flags.Name()
+	var err error
+	if s.release, err = program.OpenOut(o.Out, o.flags.Name(), o.Resume, s.dir(pretraining), s.dir(fineTuning),
+		s.dir(fromScratch)); err != nil {
+		return nil, err
+	}
+	switch {
+	case o.Checkpoint != "":
+		s.trained = true
+		s.Model, err = marge.Load(o.Checkpoint)
+		if err == nil && s.Model.Tokenizer == nil {
+			err = fmt.Errorf("-checkpoint: the model in %s has no tokenizer", o.Checkpoint)
+		}
+	case o.Generated():
+		s.trained = true
+		err = s.pretrain(ctx)
+	default:
+		s.Model, err = s.random(texts, languages)
+	}
+	if err != nil {
+		s.release()
+		return nil, err
+	}
+	s.result.Params = nn.Count(s.Model.Parameters())
+	return s, nil
+}
+
+// Directories below -out.
+const (
+	pretraining = "pretrain"
+	fineTuning  = "finetune"
+	fromScratch = "scratch"
+)
+
+func (s *Session) dir(name string) string { return filepath.Join(s.o.Out, name) }
+
+// Close lets go of the output directory.
+func (s *Session) Close() { s.release() }
+
+// random returns a model of the smallest size with random weights.
+func (s *Session) random(texts, languages []string) (*marge.Model, error) {
+	path := filepath.Join(s.o.Out, "tokenizer.json")
+	t, err := tokenizer.Load(path)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !s.o.Resume {
+		fmt.Fprintln(s.w, "training the tokenizer")
+		slices.Sort(languages)
+		t, err = tokenizer.Train(slices.Values(texts), tokenizer.TrainOptions{
+			VocabSize: marge.Tiny().VocabSize, Languages: slices.Compact(languages),
+		})
+		if err == nil {
+			err = t.Save(path)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	c := marge.Tiny()
+	c.Seed, c.VocabSize, c.Dropout = s.o.Seed, t.VocabSize(), 0
+	c.RetrievalPooling, c.RetrievalDim = marge.PoolMax, 1024
+	return fresh(c, t)
+}
+
+// fresh returns a model with random weights.
+func fresh(c marge.Config, t *tokenizer.Tokenizer) (*marge.Model, error) {
+	m, err := marge.New(c)
+	if err == nil {
+		m.Tokenizer = t
+	}
+	return m, err
+}
+
+// pretrain trains a model as examples/pretrain does, on generated news.
+func (s *Session) pretrain(ctx context.Context) error {
+	var docs []corpus.Document
+	var texts []string
+	for d := range news.Documents(news.Options{Seed: s.o.Seed, Events: s.o.PretrainEvents}) {
+		docs, texts = append(docs, d), append(texts, d.Text)
+	}
+	var err error
+	if s.Model, err = s.random(texts, news.Languages()); err != nil {
+		return err
+	}
+	store, err := corpus.FromDocuments(docs, s.Model.Tokenizer, corpus.BuildOptions{ChunkTokens: 126})
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(s.w, "pre-training on %d generated news reports\n", len(docs))
+	stats, err := marge.Pretrain(ctx, s.Model, store, marge.PretrainOptions{
+		Steps: s.o.Steps, Duration: s.duration(), LearningRate: 2e-3, BatchTokens: 2048,
+		TFIDFSteps: 1500, IndexEvery: 1500, Links: index.LinkOptions{Cross: 5, PerTarget: true},
+		Seed: s.o.Seed, Dir: s.dir(pretraining), Resume: s.o.Resume, KeepCheckpoints: 1,
+		OnStep: s.progress(pretraining), OnWarning: s.warn,
+	})
+	s.show.End()
+	s.result.Pretraining = &Training{stats.Steps, stats.TargetTokens, stats.Elapsed.Seconds(), stats.Loss}
+	if err != nil {
+		return s.stopped(err, stats.Checkpoint)
+	}
+	fmt.Fprintf(s.w, "pre-trained: %v\n", stats)
+	return nil
+}
+
+// duration is how long trainings go on that have no number of updates.
+func (s *Session) duration() time.Duration {
+	if s.o.Steps > 0 {
+		return 0
+	}
+	return time.Duration(s.o.Minutes * float64(time.Minute))
+}
+
+// progress returns an OnStep that shows how far a training is.
+func (s *Session) progress(what string) func(marge.Metrics) error {
+	return func(m marge.Metrics) error {
+		left := time.Duration(float64(m.Elapsed) / max(m.Progress, 1e-6) * (1 - m.Progress))
+		s.show.Progress(fmt.Sprintf("%s %3.0f%%  step %d  loss %.3f  ETA %v", what, 100*m.Progress, m.Step, m.Loss,
+			left.Round(time.Second)))
+		return nil
+	}
+}
+
+func (s *Session) warn(err error) { s.show.Message("warning: %v", err) }
+
+// stopped tells how to go on after an error that left a checkpoint.
+func (s *Session) stopped(err error, checkpoint string) error {
+	if checkpoint != "" {
+		s.show.Message("checkpoint: %s (the same flags with -resume -out %s go on from it)", checkpoint, s.o.Out)
+	}
+	return err
+}
+
+// Run measures baselines and the model as it is, if it can do the task already,
+// fine-tunes it, measures it again, does the same from random weights, and leaves
+// figures and outputs in -out.
+func (s *Session) Run(ctx context.Context, t *Task) error {
+	err := s.run(ctx, t)
+	s.show.End()
+	s.result.finish(s.Model)
+	if err == nil {
+		s.result.print(s.w, t)
+		err = s.samples(t)
+	}
+	return errors.Join(err, program.WriteJSON(filepath.Join(s.o.Out, "result.json"), &s.result, s.o.JSON, s.w))
+}
+
+func (s *Session) run(ctx context.Context, t *Task) error {
+	s.result.Train, s.result.Dev, s.result.Test = t.Train, t.Dev, len(t.Langs)
+	if t.FineTune != nil {
+		s.result.ZeroShotLangs = slices.DeleteFunc(slices.Compact(slices.Sorted(slices.Values(t.Langs))),
+			func(lang string) bool { return slices.Contains(t.TrainLangs, lang) })
+	}
+	fmt.Fprintf(s.w, "%d records to train on, %d to choose the model by, %d to evaluate on\n",
+		t.Train, t.Dev, len(t.Langs))
+	for _, b := range t.Baselines {
+		if err := s.measure(ctx, t, b.Name, b.Outputs, 0); err != nil {
+			return err
+		}
+	}
+	if t.FineTune == nil || t.ZeroShot && s.trained {
+		if err := s.apply(ctx, t, s.Model, "without fine-tuning", 0); err != nil {
+			return err
+		}
+	}
+	if t.FineTune == nil {
+		return nil
+	}
+	c := s.Model.Config // without the head that fine-tuning may add
+	c.Seed = s.o.Seed
+	stats, err := s.fineTune(ctx, t, s.Model, fineTuning, s.o.Steps)
+	s.result.FineTuning = &stats
+	if err != nil {
+		return err
+	}
+	if err := s.apply(ctx, t, s.Model, "fine-tuned", stats.Steps); err != nil {
+		return err
+	}
+	if !s.trained || !s.o.Scratch {
+		return nil
+	}
+	random, err := fresh(c, s.Model.Tokenizer)
+	if err != nil {
+		return err
+	}
+	if stats, err = s.fineTune(ctx, t, random, fromScratch, stats.Steps); err != nil {
+		return err
+	}
+	return s.apply(ctx, t, random, "fine-tuned from random weights", stats.Steps)
+}
+
+// fineTune fine-tunes a model in a directory below -out.
+func (s *Session) fineTune(ctx context.Context, t *Task, m *marge.Model, name string, steps int) (Training, error) {
+	dir := s.dir(name)
+	monitor, err := probe.NewMonitor(ctx, m, probe.Options{Dir: dir})
+	if err != nil {
+		return Training{}, err
+	}
+	show := s.progress(name)
+	rate := s.o.Rate
+	if rate == 0 {
+		rate = marge.DefaultLearningRate(m.Config)
+	}
+	o := marge.FineTuneOptions{
+		Steps: steps, LearningRate: rate, LabelSmoothing: t.Smoothing, Seed: s.o.Seed,
+		Dir: dir, Resume: s.o.Resume, KeepCheckpoints: 1, OnWarning: s.warn,
+		OnStep: func(m marge.Metrics) error { return cmp.Or(show(m), monitor.OnStep(m)) },
+	}
+	if steps == 0 {
+		o.Duration = s.duration()
+	}
+	if s.o.Freeze && name == fineTuning {
+		o.Frozen = marge.FrozenForTransfer
+	}
+	stats, err := marge.FineTune(ctx, m, t.FineTune, o)
+	s.show.End()
+	training := Training{stats.Steps, stats.TargetTokens, stats.Elapsed.Seconds(), stats.Loss}
+	if err := errors.Join(err, monitor.Close()); err != nil {
+		return training, s.stopped(err, stats.Checkpoint)
+	}
+	fmt.Fprintf(s.w, "%s: %v\n", name, stats)
+	return training, nil
+}
+
+// apply lets a model do the task on the records to evaluate on, and measures it.
+func (s *Session) apply(ctx context.Context, t *Task, m *marge.Model, name string, steps int) error {
+	defer s.show.End()
+	outputs, err := t.Apply(ctx, m, func(done, total int) {
+		s.show.Progress(fmt.Sprintf("%s: %d of %d records", name, done, total))
+	})
+	if err != nil {
+		return err
+	}
+	return s.measure(ctx, t, name, outputs, steps)
+}
+
+// outputsFile has the outputs of every row, a record a line.
+const outputsFile = "outputs.jsonl"
