@@ -18,7 +18,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 
 	"github.com/marge-go/marge/examples/internal/finetuning"
 	"github.com/marge-go/marge/marge"
@@ -50,19 +49,12 @@ func run(ctx context.Context, o *options) error {
 	if err != nil {
 		return err
 	}
-	var texts, languages []string
-	for _, q := range data.Train {
-		texts = append(texts, q.Question, q.Context)
+	texts := func(q marge.Question) (texts, languages []string) {
+		return []string{q.Question, q.Context}, []string{q.Lang}
 	}
-	for _, q := range slices.Concat(data.Train, data.Dev, data.Test) {
-		languages = append(languages, q.Lang)
-	}
-	session, err := finetuning.Open(ctx, &o.Options, texts, languages)
-	if err != nil {
-		return err
-	}
-	defer session.Close()
-	return session.Run(ctx, o.task(data))
+	return finetuning.Run(ctx, &o.Options, data, texts, func() (*finetuning.Task, error) {
+		return o.task(data), nil
+	})
 }
 
 func (o *options) task(data finetuning.Data[marge.Question]) *finetuning.Task {

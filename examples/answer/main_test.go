@@ -1,23 +1,11 @@
 package main
 
 import (
-	"io"
 	"strings"
 	"testing"
 
-	"github.com/marge-go/marge/examples/internal/finetuning"
 	"github.com/marge-go/marge/examples/internal/finetuning/finetuningtest"
 )
-
-func start(t *testing.T) finetuningtest.Program {
-	return func(args ...string) (*finetuning.Options, func() error, error) {
-		o, err := parse(args, io.Discard)
-		if err != nil {
-			return nil, nil, err
-		}
-		return &o.Options, func() error { return run(t.Context(), o) }, nil
-	}
-}
 
 const questions = `{"data":[{"paragraphs":[{"context":"Ein Hund bellt. Es regnet in Köln.","qas":[
 {"id":"1","question":"Wo regnet es?","answers":[{"text":"in Köln","answer_start":26}]},
@@ -25,7 +13,7 @@ const questions = `{"data":[{"paragraphs":[{"context":"Ein Hund bellt. Es regnet
 
 func TestRun(t *testing.T) {
 	file := "de=" + finetuningtest.File(t, "x.json", questions)
-	finetuningtest.Check(t, start(t),
+	finetuningtest.Check(t, finetuningtest.New(t, parse, run),
 		[]string{"first sentence", "best-matching sentence", "fine-tuned", "fine-tuned from random weights"},
 		[]string{"F1", "exact match"}, []string{"-train", file}, []string{"-test", file})
 }
@@ -38,10 +26,10 @@ func TestErrors(t *testing.T) {
 		`y.json: question "1": the answer`:       {"-train", "de=" + moved, "-test", "de=" + file},
 		`-train-langs: no news are generated in`: {"-train-langs", "de,it"},
 	} {
-		finetuningtest.Fails(t, start(t), want, args...)
+		finetuningtest.Fails(t, finetuningtest.New(t, parse, run), want, args...)
 	}
 	// With -skip-bad, what is left of the file serves.
-	r, _ := finetuningtest.Run(t, start(t), "-steps", "1", "-skip-bad", "-train", "de="+moved, "-test", "de="+file,
+	r, _ := finetuningtest.Run(t, finetuningtest.New(t, parse, run), "-steps", "1", "-skip-bad", "-train", "de="+moved, "-test", "de="+file,
 		"-out", t.TempDir())
 	if r.Train != 1 || r.Test != 2 {
 		t.Errorf("%d questions to train on, %d to evaluate on", r.Train, r.Test)
@@ -51,7 +39,7 @@ func TestErrors(t *testing.T) {
 // TestNoHead evaluates a model that was never trained to answer.
 func TestNoHead(t *testing.T) {
 	out := t.TempDir()
-	finetuningtest.Run(t, start(t), "-steps", "1", "-scratch=false", "-out", out)
-	finetuningtest.Fails(t, start(t), "no head for span extraction", "-checkpoint", out+"/pretrain",
+	finetuningtest.Run(t, finetuningtest.New(t, parse, run), "-steps", "1", "-scratch=false", "-out", out)
+	finetuningtest.Fails(t, finetuningtest.New(t, parse, run), "no head for span extraction", "-checkpoint", out+"/pretrain",
 		"-test", "de="+finetuningtest.File(t, "x.json", questions))
 }

@@ -49,23 +49,10 @@ func run(ctx context.Context, o *options) error {
 	if err != nil {
 		return err
 	}
-	var texts, languages []string
-	for _, p := range data.Train {
-		texts = append(texts, p.Text, p.Other)
-	}
-	for _, p := range slices.Concat(data.Train, data.Dev, data.Test) {
-		languages = append(languages, p.Lang)
-	}
-	session, err := finetuning.Open(ctx, &o.Options, texts, languages)
-	if err != nil {
-		return err
-	}
-	defer session.Close()
-	t, err := o.task(data)
-	if err != nil {
-		return err
-	}
-	return session.Run(ctx, t)
+	texts := func(p marge.Labeled) (texts, languages []string) { return []string{p.Text, p.Other}, []string{p.Lang} }
+	return finetuning.Run(ctx, &o.Options, data, texts, func() (*finetuning.Task, error) {
+		return o.task(data)
+	})
 }
 
 func (o *options) task(data finetuning.Data[marge.Labeled]) (*finetuning.Task, error) {

@@ -49,15 +49,15 @@ func run(ctx context.Context, o *options) error {
 	if err != nil {
 		return err
 	}
-	texts, languages := finetuning.Texts(data)
-	session, err := finetuning.Open(ctx, &o.Options, texts, languages)
-	if err != nil {
-		return err
-	}
-	defer session.Close()
+	return finetuning.Run(ctx, &o.Options, data, finetuning.PairTexts, func() (*finetuning.Task, error) {
+		return o.task(ctx, data)
+	})
+}
+
+func (o *options) task(ctx context.Context, data finetuning.Data[marge.Pair]) (*finetuning.Task, error) {
 	oracle, err := task.OracleSummaries(ctx, data.Test)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	t := finetuning.Pairs(data, o.beams)
 	t.Baselines = []finetuning.Baseline{
@@ -79,7 +79,7 @@ func run(ctx context.Context, o *options) error {
 		}
 		return figures, nil
 	}
-	return session.Run(ctx, t)
+	return t, nil
 }
 
 // data reads the summaries, or generates them.

@@ -56,12 +56,12 @@ func run(ctx context.Context, o *options) error {
 	if err != nil {
 		return err
 	}
-	texts, languages := finetuning.Texts(data)
-	session, err := finetuning.Open(ctx, &o.Options, texts, languages)
-	if err != nil {
-		return err
-	}
-	defer session.Close()
+	return finetuning.Run(ctx, &o.Options, data, finetuning.PairTexts, func() (*finetuning.Task, error) {
+		return o.task(data), nil
+	})
+}
+
+func (o *options) task(data finetuning.Data[marge.Pair]) *finetuning.Task {
 	t := finetuning.Pairs(data, o.beams)
 	t.Baselines = []finetuning.Baseline{{Name: "copy of the source", Outputs: task.Sources(data.Test)}}
 	t.Columns = []string{"BLEU", "chrF"}
@@ -81,7 +81,7 @@ func run(ctx context.Context, o *options) error {
 			"BLEU": {Value: bleu.Score, Interval: bleu.Interval}, "chrF": {Value: chrf.Score, Interval: chrf.Interval},
 		}, nil
 	}
-	return session.Run(ctx, t)
+	return t
 }
 
 // data reads the translations, or generates them.

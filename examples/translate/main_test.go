@@ -1,27 +1,15 @@
 package main
 
 import (
-	"io"
 	"strings"
 	"testing"
 
-	"github.com/marge-go/marge/examples/internal/finetuning"
 	"github.com/marge-go/marge/examples/internal/finetuning/finetuningtest"
 )
 
-func start(t *testing.T) finetuningtest.Program {
-	return func(args ...string) (*finetuning.Options, func() error, error) {
-		o, err := parse(args, io.Discard)
-		if err != nil {
-			return nil, nil, err
-		}
-		return &o.Options, func() error { return run(t.Context(), o) }, nil
-	}
-}
-
 func TestRun(t *testing.T) {
 	lines := finetuningtest.File(t, "x.tsv", strings.Repeat("Ein Hund bellt.\tA dog barks.\n", 5))
-	finetuningtest.Check(t, start(t),
+	finetuningtest.Check(t, finetuningtest.New(t, parse, run),
 		[]string{"copy of the source", "without fine-tuning", "fine-tuned", "fine-tuned from random weights"},
 		[]string{"BLEU", "chrF"}, []string{"-train", lines}, []string{"-test", lines})
 }
@@ -41,6 +29,6 @@ func TestErrors(t *testing.T) {
 		{"-beams 0", []string{"-beams", "0"}},
 		{"missing", []string{"-checkpoint", "missing"}},
 	} {
-		finetuningtest.Fails(t, start(t), c.want, c.args...)
+		finetuningtest.Fails(t, finetuningtest.New(t, parse, run), c.want, c.args...)
 	}
 }

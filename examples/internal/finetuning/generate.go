@@ -55,15 +55,9 @@ func Pairs(d Data[marge.Pair], beams int) *Task {
 	return t
 }
 
-// Texts returns the texts to train on and the languages of all pairs.
-func Texts(d Data[marge.Pair]) (texts, languages []string) {
-	for _, p := range d.Train {
-		texts = append(texts, p.Source, p.Target)
-	}
-	for _, p := range slices.Concat(d.Train, d.Dev, d.Test) {
-		languages = append(languages, p.SourceLang, p.TargetLang)
-	}
-	return texts, languages
+// PairTexts returns the texts of a pair and their languages.
+func PairTexts(p marge.Pair) (texts, languages []string) {
+	return []string{p.Source, p.Target}, []string{p.SourceLang, p.TargetLang}
 }
 
 // Chosen returns some of the records.

@@ -64,6 +64,9 @@ func (o *Options) Define(f *flag.FlagSet, files string) {
 	f.Uint64Var(&o.Seed, "seed", 1, "seed of the weights, the data and the training")
 }
 
+// Shared returns the options themselves, of what has more.
+func (o *Options) Shared() *Options { return o }
+
 // Generated reports whether data are generated, as no file is given.
 func (o *Options) Generated() bool { return len(o.Train)+len(o.Dev)+len(o.Test) == 0 }
 

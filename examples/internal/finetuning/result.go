@@ -108,7 +108,7 @@ func (r *Result) finish(m *marge.Model) {
 }
 
 // measure adds a row, with figures by language if there are several.
-func (s *Session) measure(ctx context.Context, t *Task, name string, outputs []string, steps int) error {
+func (s *session) measure(ctx context.Context, t *Task, name string, outputs []string, steps int) error {
 	row := Row{Name: name, Steps: steps, outputs: outputs}
 	all := make([]int, len(outputs))
 	byLang := map[string][]int{}
@@ -184,12 +184,15 @@ func (r *Result) printByLang(w io.Writer, t *Task) {
 	}
 }
 
+// outputsFile has the outputs of every row, a record a line.
+const outputsFile = "outputs.jsonl"
+
 // printedSamples is how many records are shown with their outputs.
 const printedSamples = 3
 
 // samples prints some records with the outputs of the models, and writes the
 // outputs of all records and rows to a file.
-func (s *Session) samples(t *Task) error {
+func (s *session) samples(t *Task) error {
 	for i := range min(printedSamples, len(t.Langs)) {
 		fmt.Fprintln(s.w)
 		sample := t.Sample(i)

@@ -22,24 +22,46 @@ import (
 	"github.com/marge-go/marge/nn"
 )
 
-// Session is one run of a program.
-type Session struct {
+// session is one run of a program.
+type session struct {
 	o       *Options
 	show    *program.Display
 	w       io.Writer
 	release func()
-	// Model is the model that is fine-tuned.
-	Model *marge.Model
-	// trained tells whether Model has been trained before.
-	trained bool
+	model   *marge.Model // which is fine-tuned
+	trained bool         // model has been trained before
 	result  Result
 }
 
-// Open opens the output directory and loads the model or makes it: of generated
+// Run runs a program on data. texts returns the texts of a record and their
+// languages; task is called once the model is there.
+func Run[T any](
+	ctx context.Context, o *Options, d Data[T], texts func(T) (texts, languages []string), task func() (*Task, error),
+) error {
+	var train, languages []string
+	for i, record := range slices.Concat(d.Train, d.Dev, d.Test) {
+		t, langs := texts(record)
+		if languages = append(languages, langs...); i < len(d.Train) {
+			train = append(train, t...)
+		}
+	}
+	s, err := open(ctx, o, train, languages)
+	if err != nil {
+		return err
+	}
+	defer s.release()
+	t, err := task()
+	if err != nil {
+		return err
+	}
+	return s.measureAll(ctx, t)
+}
+
+// open opens the output directory and loads the model or makes it: of generated
 // data, one that is pre-trained on generated news; of files without a checkpoint,
 // one with random weights, whose tokenizer is trained on texts, in languages.
-func Open(ctx context.Context, o *Options, texts []string, languages []string) (*Session, error) {
-	s := &Session{o: o, show: program.NewDisplay(os.Stderr), w: o.Output}
+func open(ctx context.Context, o *Options, texts []string, languages []string) (*session, error) {
+	s := &session{o: o, show: program.NewDisplay(os.Stderr), w: o.Output}
 	s.result.Task = o.flags.Name()
 	var err error
 	if s.release, err = program.OpenOut(o.Out, o.flags.Name(), o.Resume, s.dir(pretraining), s.dir(fineTuning),
@@ -49,21 +71,21 @@ func Open(ctx context.Context, o *Options, texts []string, languages []string) (
 	switch {
 	case o.Checkpoint != "":
 		s.trained = true
-		s.Model, err = marge.Load(o.Checkpoint)
-		if err == nil && s.Model.Tokenizer == nil {
+		s.model, err = marge.Load(o.Checkpoint)
+		if err == nil && s.model.Tokenizer == nil {
 			err = fmt.Errorf("-checkpoint: the model in %s has no tokenizer", o.Checkpoint)
 		}
 	case o.Generated():
 		s.trained = true
 		err = s.pretrain(ctx)
 	default:
-		s.Model, err = s.random(texts, languages)
+		s.model, err = s.random(texts, languages)
 	}
 	if err != nil {
 		s.release()
 		return nil, err
 	}
-	s.result.Params = nn.Count(s.Model.Parameters())
+	s.result.Params = nn.Count(s.model.Parameters())
 	return s, nil
 }
 
@@ -74,13 +96,10 @@ const (
 	fromScratch = "scratch"
 )
 
-func (s *Session) dir(name string) string { return filepath.Join(s.o.Out, name) }
-
-// Close lets go of the output directory.
-func (s *Session) Close() { s.release() }
+func (s *session) dir(name string) string { return filepath.Join(s.o.Out, name) }
 
 // random returns a model of the smallest size with random weights.
-func (s *Session) random(texts, languages []string) (*marge.Model, error) {
+func (s *session) random(texts, languages []string) (*marge.Model, error) {
 	path := filepath.Join(s.o.Out, "tokenizer.json")
 	t, err := tokenizer.Load(path)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && !s.o.Resume {
@@ -112,22 +131,22 @@ func fresh(c marge.Config, t *tokenizer.Tokenizer) (*marge.Model, error) {
 }
 
 // pretrain trains a model as examples/pretrain does, on generated news.
-func (s *Session) pretrain(ctx context.Context) error {
+func (s *session) pretrain(ctx context.Context) error {
 	var docs []corpus.Document
 	var texts []string
 	for d := range news.Documents(news.Options{Seed: s.o.Seed, Events: s.o.PretrainEvents}) {
 		docs, texts = append(docs, d), append(texts, d.Text)
 	}
 	var err error
-	if s.Model, err = s.random(texts, news.Languages()); err != nil {
+	if s.model, err = s.random(texts, news.Languages()); err != nil {
 		return err
 	}
-	store, err := corpus.FromDocuments(docs, s.Model.Tokenizer, corpus.BuildOptions{ChunkTokens: 126})
+	store, err := corpus.FromDocuments(docs, s.model.Tokenizer, corpus.BuildOptions{ChunkTokens: 126})
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(s.w, "pre-training on %d generated news reports\n", len(docs))
-	stats, err := marge.Pretrain(ctx, s.Model, store, marge.PretrainOptions{
+	stats, err := marge.Pretrain(ctx, s.model, store, marge.PretrainOptions{
 		Steps: s.o.Steps, Duration: s.duration(), LearningRate: 2e-3, BatchTokens: 2048,
 		TFIDFSteps: 1500, IndexEvery: 1500, Links: index.LinkOptions{Cross: 5, PerTarget: true},
 		Seed: s.o.Seed, Dir: s.dir(pretraining), Resume: s.o.Resume, KeepCheckpoints: 1,
@@ -143,7 +162,7 @@ func (s *Session) pretrain(ctx context.Context) error {
 }
 
 // duration is how long trainings go on that have no number of updates.
-func (s *Session) duration() time.Duration {
+func (s *session) duration() time.Duration {
 	if s.o.Steps > 0 {
 		return 0
 	}
@@ -151,7 +170,7 @@ func (s *Session) duration() time.Duration {
 }
 
 // progress returns an OnStep that shows how far a training is.
-func (s *Session) progress(what string) func(marge.Metrics) error {
+func (s *session) progress(what string) func(marge.Metrics) error {
 	return func(m marge.Metrics) error {
 		left := time.Duration(float64(m.Elapsed) / max(m.Progress, 1e-6) * (1 - m.Progress))
 		s.show.Progress(fmt.Sprintf("%s %3.0f%%  step %d  loss %.3f  ETA %v", what, 100*m.Progress, m.Step, m.Loss,
@@ -160,23 +179,23 @@ func (s *Session) progress(what string) func(marge.Metrics) error {
 	}
 }
 
-func (s *Session) warn(err error) { s.show.Message("warning: %v", err) }
+func (s *session) warn(err error) { s.show.Message("warning: %v", err) }
 
 // stopped tells how to go on after an error that left a checkpoint.
-func (s *Session) stopped(err error, checkpoint string) error {
+func (s *session) stopped(err error, checkpoint string) error {
 	if checkpoint != "" {
 		s.show.Message("checkpoint: %s (the same flags with -resume -out %s go on from it)", checkpoint, s.o.Out)
 	}
 	return err
 }
 
-// Run measures baselines and the model as it is, if it can do the task already,
+// measureAll measures baselines and the model as it is, if it can do the task already,
 // fine-tunes it, measures it again, does the same from random weights, and leaves
 // figures and outputs in -out.
-func (s *Session) Run(ctx context.Context, t *Task) error {
-	err := s.run(ctx, t)
+func (s *session) measureAll(ctx context.Context, t *Task) error {
+	err := s.fineTuneAll(ctx, t)
 	s.show.End()
-	s.result.finish(s.Model)
+	s.result.finish(s.model)
 	if err == nil {
 		s.result.print(s.w, t)
 		err = s.samples(t)
@@ -184,7 +203,7 @@ func (s *Session) Run(ctx context.Context, t *Task) error {
 	return errors.Join(err, program.WriteJSON(filepath.Join(s.o.Out, "result.json"), &s.result, s.o.JSON, s.w))
 }
 
-func (s *Session) run(ctx context.Context, t *Task) error {
+func (s *session) fineTuneAll(ctx context.Context, t *Task) error {
 	s.result.Train, s.result.Dev, s.result.Test = t.Train, t.Dev, len(t.Langs)
 	if t.FineTune != nil {
 		s.result.ZeroShotLangs = slices.DeleteFunc(slices.Compact(slices.Sorted(slices.Values(t.Langs))),
@@ -198,27 +217,27 @@ func (s *Session) run(ctx context.Context, t *Task) error {
 		}
 	}
 	if t.FineTune == nil || t.ZeroShot && s.trained {
-		if err := s.apply(ctx, t, s.Model, "without fine-tuning", 0); err != nil {
+		if err := s.apply(ctx, t, s.model, "without fine-tuning", 0); err != nil {
 			return err
 		}
 	}
 	if t.FineTune == nil {
 		return nil
 	}
-	c := s.Model.Config // without the head that fine-tuning may add
+	c := s.model.Config // without the head that fine-tuning may add
 	c.Seed = s.o.Seed
-	stats, err := s.fineTune(ctx, t, s.Model, fineTuning, s.o.Steps)
+	stats, err := s.fineTune(ctx, t, s.model, fineTuning, s.o.Steps)
 	s.result.FineTuning = &stats
 	if err != nil {
 		return err
 	}
-	if err := s.apply(ctx, t, s.Model, "fine-tuned", stats.Steps); err != nil {
+	if err := s.apply(ctx, t, s.model, "fine-tuned", stats.Steps); err != nil {
 		return err
 	}
 	if !s.trained || !s.o.Scratch {
 		return nil
 	}
-	random, err := fresh(c, s.Model.Tokenizer)
+	random, err := fresh(c, s.model.Tokenizer)
 	if err != nil {
 		return err
 	}
@@ -229,7 +248,7 @@ func (s *Session) run(ctx context.Context, t *Task) error {
 }
 
 // fineTune fine-tunes a model in a directory below -out.
-func (s *Session) fineTune(ctx context.Context, t *Task, m *marge.Model, name string, steps int) (Training, error) {
+func (s *session) fineTune(ctx context.Context, t *Task, m *marge.Model, name string, steps int) (Training, error) {
 	dir := s.dir(name)
 	monitor, err := probe.NewMonitor(ctx, m, probe.Options{Dir: dir})
 	if err != nil {
@@ -262,7 +281,7 @@ func (s *Session) fineTune(ctx context.Context, t *Task, m *marge.Model, name st
 }
 
 // apply lets a model do the task on the records to evaluate on, and measures it.
-func (s *Session) apply(ctx context.Context, t *Task, m *marge.Model, name string, steps int) error {
+func (s *session) apply(ctx context.Context, t *Task, m *marge.Model, name string, steps int) error {
 	defer s.show.End()
 	outputs, err := t.Apply(ctx, m, func(done, total int) {
 		s.show.Progress(fmt.Sprintf("%s: %d of %d records", name, done, total))
@@ -272,6 +291,3 @@ func (s *Session) apply(ctx context.Context, t *Task, m *marge.Model, name strin
 	}
 	return s.measure(ctx, t, name, outputs, steps)
 }
-
-// outputsFile has the outputs of every row, a record a line.
-const outputsFile = "outputs.jsonl"

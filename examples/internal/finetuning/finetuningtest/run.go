@@ -3,7 +3,9 @@ package finetuningtest
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"io"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -17,6 +19,19 @@ import (
 // A Program parses arguments. It returns the options and what runs the program
 // with them.
 type Program func(args ...string) (o *finetuning.Options, run func() error, err error)
+
+// New returns the program of two functions, as finetuning.Main takes them.
+func New[T interface{ Shared() *finetuning.Options }](
+	t *testing.T, parse func(args []string, output io.Writer) (T, error), run func(context.Context, T) error,
+) Program {
+	return func(args ...string) (*finetuning.Options, func() error, error) {
+		o, err := parse(args, io.Discard)
+		if err != nil {
+			return nil, nil, err
+		}
+		return o.Shared(), func() error { return run(t.Context(), o) }, nil
+	}
+}
 
 // Run runs a program on little data and returns what it has measured and printed.
 func Run(t *testing.T, p Program, args ...string) (finetuning.Result, string) {
