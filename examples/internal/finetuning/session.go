@@ -224,7 +224,7 @@ func (s *session) fineTuneAll(ctx context.Context, t *Task) error {
 	if t.FineTune == nil {
 		return nil
 	}
-	c := s.model.Config // without the head that fine-tuning may add
+	c := s.model.Config // before fine-tuning adds a head
 	c.Seed = s.o.Seed
 	stats, err := s.fineTune(ctx, t, s.model, fineTuning, s.o.Steps)
 	s.result.FineTuning = &stats
