@@ -319,28 +319,3 @@ func TestRetrieve(t *testing.T) {
 		t.Error("a cancelled context is no error")
 	}
 }
-
-func TestEmbedDoesNotDependOnTheOthers(t *testing.T) {
-	m := testModel(t, testConfig(1))
-	docs := [][]int32{{10, 11}, {20, 21, 22}, {30}}
-	for name, embed := range map[string]func(docs [][]int32) ([]float32, error){
-		"Embed":       func(docs [][]int32) ([]float32, error) { return m.Embed(context.Background(), docs) },
-		"EmbedTokens": func(docs [][]int32) ([]float32, error) { return m.EmbedTokens(context.Background(), docs, 2) },
-	} {
-		all, err := embed(docs)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for i := range docs {
-			one, err := embed(docs[i : i+1])
-			if err != nil {
-				t.Fatal(err)
-			}
-			for j, v := range one {
-				if math.Abs(float64(v-all[i*m.Config.DModel+j])) > 1e-5 {
-					t.Fatalf("%s: document %d differs alone and among others", name, i)
-				}
-			}
-		}
-	}
-}

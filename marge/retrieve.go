@@ -49,6 +49,17 @@ type DocumentOptions struct {
 func (m *Model) EmbedChunks(
 	ctx context.Context, docs [][]int32, o DocumentOptions,
 ) (rows []float32, offsets []int, err error) {
+	chunks, offsets, err := m.chunks(docs, o)
+	if err != nil {
+		return nil, nil, err
+	}
+	rows, err = m.Embed(ctx, chunks)
+	return rows, offsets, err
+}
+
+// chunks cuts documents: chunks offsets[i] to offsets[i+1], at least one, are
+// those of document i.
+func (m *Model) chunks(docs [][]int32, o DocumentOptions) (chunks [][]int32, offsets []int, err error) {
 	longest := m.Config.MaxPositionEmbeddings - 2
 	setDefault(&o.ChunkTokens, longest)
 	if o.ChunkTokens < 1 || o.ChunkTokens > longest {
@@ -58,7 +69,6 @@ func (m *Model) EmbedChunks(
 		return nil, nil, fmt.Errorf("embed: %d chunks of a document", o.MaxChunks)
 	}
 	least := min(corpus.DefaultMinTokens, o.ChunkTokens)
-	var chunks [][]int32
 	offsets = []int{0}
 	for i, doc := range docs {
 		for n := 0; n == 0 || len(doc) >= least && (o.MaxChunks == 0 || n < o.MaxChunks); n++ {
@@ -70,8 +80,7 @@ func (m *Model) EmbedChunks(
 		}
 		offsets = append(offsets, len(chunks))
 	}
-	rows, err = m.Embed(ctx, chunks)
-	return rows, offsets, err
+	return chunks, offsets, nil
 }
 
 // EmbedDocuments returns a vector for each document, however long it is: the
@@ -88,7 +97,7 @@ func (m *Model) EmbedDocuments(ctx context.Context, docs [][]int32, o DocumentOp
 // EmbedTokens returns, for each document, the mean over its tokens of the
 // outputs of the encoder's first layers, as many as given, scaled to unit
 // length: [documents, d_model]. The paper retrieves sentences by the mean of
-// the fifth layer (section 3).
+// the fifth layer (section 4.1).
 func (m *Model) EmbedTokens(ctx context.Context, docs [][]int32, layers int) ([]float32, error) {
 	if layers < 0 || layers > m.Config.EncoderLayers {
 		return nil, fmt.Errorf("embed: %d of %d layers", layers, m.Config.EncoderLayers)
@@ -103,9 +112,14 @@ func (m *Model) EmbedTokens(ctx context.Context, docs [][]int32, layers int) ([]
 	})
 }
 
-// embedGroups returns a row of dim values for each document. forward computes
-// them, [documents, dim], for groups of consecutive documents, see encodeTokens,
-// on an inference tape.
+// leastEncoded is the least number of documents that are encoded at once, empty
+// ones among them if need be: of a few rows, asm.Gemm adds up the products in
+// another order, and the vector of a document would depend on the others.
+const leastEncoded = 8
+
+// embedGroups returns a row of dim values for each document, whose bits do not
+// depend on the other documents. forward computes them, [documents, dim], for
+// groups of consecutive documents, see encodeTokens, on an inference tape.
 func (m *Model) embedGroups(
 	ctx context.Context, docs [][]int32, dim int, forward func(tp *tensor.Tape, docs [][]int32) *tensor.Tensor,
 ) (rows []float32, err error) {
@@ -123,8 +137,12 @@ func (m *Model) embedGroups(
 			tokens += len(docs[hi]) + 2
 			hi++
 		}
+		group := docs[lo:hi:hi]
+		for len(group) < leastEncoded {
+			group = append(group, nil)
+		}
 		tp := m.tape()
-		forward(tp, docs[lo:hi]).CopyTo(rows[lo*dim : hi*dim])
+		tp.Rows(forward(tp, group), 0, hi-lo).CopyTo(rows[lo*dim : hi*dim])
 		m.tapes.Put(tp)
 		for i := lo; i < hi; i++ {
 			if vectors.CheckFinite(rows[i*dim:(i+1)*dim], dim) != nil {
@@ -315,7 +333,7 @@ func (m *Model) Retrieve(ctx context.Context, query []int32, x *Index, k int) (h
 // Tokens returns the ids of a text, cut to the length that the model takes.
 func (m *Model) Tokens(text string) ([]int32, error) {
 	if m.Tokenizer == nil {
-		return nil, fmt.Errorf("marge: the model has no tokenizer")
+		return nil, errNoTokenizer
 	}
 	ids := m.Tokenizer.Encode(text)
 	return ids[:min(len(ids), m.Config.MaxPositionEmbeddings-2)], nil
