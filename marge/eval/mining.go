@@ -57,20 +57,8 @@ type Mined struct {
 // Options that are not valid, a value that is not finite and a cancelled context
 // are errors.
 func Mine(ctx context.Context, run asm.Runner, sources, targets []float32, dim int, opt MineOptions) ([]Mined, error) {
-	if opt.Margin == "" {
-		opt.Margin = vectors.MarginRatio
-	}
-	if opt.Method == "" {
-		opt.Method = MineGreedy
-	}
-	if opt.K == 0 {
-		opt.K = 4
-	}
-	if err := opt.Margin.Validate(); err != nil {
-		return nil, fmt.Errorf("eval: mine: %w", err)
-	}
-	if !slices.Contains([]MiningMethod{MineForward, MineMutual, MineGreedy}, opt.Method) || opt.K < 0 {
-		return nil, fmt.Errorf("eval: mine: no such settings: method %q, %d neighbours", opt.Method, opt.K)
+	if err := opt.complete(); err != nil {
+		return nil, err
 	}
 	from, err := unitRows("source", sources, dim)
 	if err != nil {
@@ -80,31 +68,79 @@ func Mine(ctx context.Context, run asm.Runner, sources, targets []float32, dim i
 	if err != nil {
 		return nil, fmt.Errorf("eval: mine: %w", err)
 	}
-	if len(from) == 0 || len(to) == 0 {
+	return opt.mine(len(from)/dim, len(to)/dim, func(forward bool) (*neighbours, error) {
+		if forward {
+			return nearest(ctx, run, from, to, dim, opt.K)
+		}
+		return nearest(ctx, run, to, from, dim, opt.K)
+	})
+}
+
+// MineBy is [Mine] for what a scorer compares: it finds translations of the
+// documents sources among targets. Its scores stand for the cosines.
+func MineBy(ctx context.Context, s Scorer, sources, targets []int, opt MineOptions) ([]Mined, error) {
+	if err := opt.complete(); err != nil {
+		return nil, err
+	}
+	return opt.mine(len(sources), len(targets), func(forward bool) (*neighbours, error) {
+		if forward {
+			return nearestBy(ctx, s, sources, targets, opt.K)
+		}
+		return nearestBy(ctx, s, targets, sources, opt.K)
+	})
+}
+
+// complete sets the defaults and checks the options.
+func (o *MineOptions) complete() error {
+	if o.Margin == "" {
+		o.Margin = vectors.MarginRatio
+	}
+	if o.Method == "" {
+		o.Method = MineGreedy
+	}
+	if o.K == 0 {
+		o.K = defaultNeighbours
+	}
+	if err := o.Margin.Validate(); err != nil {
+		return fmt.Errorf("eval: mine: %w", err)
+	}
+	if !slices.Contains([]MiningMethod{MineForward, MineMutual, MineGreedy}, o.Method) || o.K < 0 {
+		return fmt.Errorf("eval: mine: no such settings: method %q, %d neighbours", o.Method, o.K)
+	}
+	return nil
+}
+
+// defaultNeighbours is the paper's number of neighbours.
+const defaultNeighbours = 4
+
+// mine extracts pairs of the given numbers of sentences, of which find returns
+// the neighbours: those of the sources, forward, and those of the targets.
+func (o *MineOptions) mine(sources, targets int, find func(forward bool) (*neighbours, error)) ([]Mined, error) {
+	if sources == 0 || targets == 0 {
 		return nil, nil
 	}
-	forward, err := nearest(ctx, run, from, to, dim, opt.K)
+	forward, err := find(true)
 	if err != nil {
 		return nil, fmt.Errorf("eval: mine: %w", err)
 	}
-	backward, err := nearest(ctx, run, to, from, dim, opt.K)
+	backward, err := find(false)
 	if err != nil {
 		return nil, fmt.Errorf("eval: mine: %w", err)
 	}
-	bestTarget := forward.best(opt.Margin, backward)
-	if opt.Method == MineForward {
+	bestTarget := forward.best(o.Margin, backward)
+	if o.Method == MineForward {
 		return sortMined(bestTarget), nil
 	}
-	bestSource := backward.best(opt.Margin, forward)
+	bestSource := backward.best(o.Margin, forward)
 	for i, m := range bestSource {
 		bestSource[i].Bitext = Bitext{m.Target, m.Source}
 	}
-	if opt.Method == MineMutual {
+	if o.Method == MineMutual {
 		return sortMined(slices.DeleteFunc(bestTarget, func(m Mined) bool {
 			return bestSource[m.Target].Source != m.Source
 		})), nil
 	}
-	usedSource, usedTarget := make([]bool, len(from)/dim), make([]bool, len(to)/dim)
+	usedSource, usedTarget := make([]bool, sources), make([]bool, targets)
 	var mined []Mined
 	for _, m := range sortMined(append(bestTarget, bestSource...)) {
 		if !usedSource[m.Source] && !usedTarget[m.Target] {
@@ -144,13 +180,24 @@ func nearest(ctx context.Context, run asm.Runner, queries, rows []float32, dim, 
 		return nil, err
 	}
 	for row := range slices.Chunk(n.cosines, k) {
-		mean := 0.0
-		for _, c := range row {
-			mean += float64(c) / float64(k)
-		}
-		n.means = append(n.means, mean)
+		n.means = append(n.means, meanScore(row))
 	}
 	return n, nil
+}
+
+// nearestBy is nearest for what a scorer compares.
+func nearestBy(ctx context.Context, s Scorer, queries, candidates []int, k int) (*neighbours, error) {
+	k = min(k, len(candidates))
+	n := &neighbours{
+		k: k, ids: make([]int32, len(queries)*k), cosines: make([]float32, len(queries)*k),
+		means: make([]float64, len(queries)),
+	}
+	err := eachRow(ctx, s.Against(candidates), queries, len(candidates), func(i int, row []float32) {
+		ids, cosines := n.ids[i*k:(i+1)*k], n.cosines[i*k:(i+1)*k]
+		topK(row, ids, cosines)
+		n.means[i] = meanScore(cosines)
+	})
+	return n, err
 }
 
 // best returns the neighbour with the highest score of every sentence, as its

@@ -133,8 +133,19 @@ func TestMineAgainstNaive(t *testing.T) {
 			}
 		}
 		want := naiveMine(sources, targets, o)
-		for _, run := range []asm.Runner{asm.Serial, threads(3)} {
-			got, err := Mine(t.Context(), run, a, b, dim, o)
+		order := make([]int, len(sources)+len(targets))
+		for i := range order {
+			order[i] = i
+		}
+		dense := NewDense(asm.Serial, slices.Concat(a, b), dim)
+		for _, mine := range []func() ([]Mined, error){
+			func() ([]Mined, error) { return Mine(t.Context(), asm.Serial, a, b, dim, o) },
+			func() ([]Mined, error) { return Mine(t.Context(), threads(3), a, b, dim, o) },
+			func() ([]Mined, error) {
+				return MineBy(t.Context(), dense, order[:len(sources)], order[len(sources):], o)
+			},
+		} {
+			got, err := mine()
 			if err != nil {
 				t.Fatal(err)
 			}
