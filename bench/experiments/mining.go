@@ -5,7 +5,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"math/rand/v2"
 
 	"github.com/marge-go/marge/marge"
 	"github.com/marge-go/marge/marge/eval"
@@ -157,45 +156,28 @@ func (r *report) miningTable(ctx context.Context, names []string, results []mine
 	return nil
 }
 
-// mine finds the translations of a pair of languages, with every margin.
+// mine finds the translations of a pair of languages, with every margin. The
+// threshold is chosen on the first half of the groups.
 func (h *heldout) mine(ctx context.Context, m *marge.Model, rows []float32, p langPair) ([]mined, error) {
-	d := len(rows) / len(h.meta)
-	from, to := h.aligned(p, func(int) bool { return true })
-	// Sentences and true pairs of the two halves, of which the first is for the
-	// threshold.
-	var sources, targets [2][]float32
-	var gold [2][]eval.Bitext
-	row := func(i int) []float32 { return rows[i*d : (i+1)*d] }
-	for n, i := range rand.New(rand.NewPCG(1, 3)).Perm(len(from)) {
-		half, third := n%2, n/2%3
-		if third == 0 {
-			gold[half] = append(gold[half], eval.Bitext{Source: len(sources[half]) / d, Target: len(targets[half]) / d})
-		}
-		if third != 1 {
-			sources[half] = append(sources[half], row(from[i])...)
-		}
-		if third != 2 {
-			targets[half] = append(targets[half], row(to[i])...)
-		}
-	}
-	if len(gold[0]) == 0 || len(gold[1]) == 0 {
+	halves := eval.MiningHalves(h.meta, p.from, p.to, 1)
+	if halves == nil {
 		return nil, nil
 	}
+	scorer := eval.NewDense(m.Runner(), rows, len(rows)/len(h.meta))
 	var scores []mined
 	for _, margin := range margins {
 		var found [2][]eval.Mined
-		for half := range found {
+		for half, set := range halves {
 			var err error
-			if found[half], err = eval.Mine(ctx, m.Runner(), sources[half], targets[half], d,
-				eval.MineOptions{Margin: margin}); err != nil {
+			if found[half], err = set.Mine(ctx, scorer, eval.MineOptions{Margin: margin}); err != nil {
 				return nil, err
 			}
 		}
-		best, err := eval.BestThreshold(found[0], gold[0])
+		best, err := eval.BestThreshold(found[0], halves[0].Gold)
 		if err != nil {
 			return nil, err
 		}
-		score, err := eval.ScoreMining(found[1], gold[1], best.Threshold)
+		score, err := eval.ScoreMining(found[1], halves[1].Gold, best.Threshold)
 		if err != nil {
 			return nil, err
 		}

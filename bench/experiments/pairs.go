@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/marge-go/marge/marge/eval"
 )
 
 // langPair is an ordered pair of languages.
@@ -49,26 +51,7 @@ next:
 }
 
 // aligned returns the documents of each group in both languages of a pair, the
-// first of each, in the order of groups.
+// first of each that is eligible, in the order of groups.
 func (h *heldout) aligned(p langPair, eligible func(i int) bool) (from, to []int) {
-	byGroup := map[string][2]int{}
-	for i, d := range h.meta {
-		if d.Group == "" || !eligible(i) {
-			continue
-		}
-		found := byGroup[d.Group]
-		switch {
-		case d.Lang == p.from && found[0] == 0:
-			found[0] = i + 1
-		case d.Lang == p.to && found[1] == 0:
-			found[1] = i + 1
-		}
-		byGroup[d.Group] = found
-	}
-	for _, group := range slices.Sorted(maps.Keys(byGroup)) {
-		if found := byGroup[group]; found[0] > 0 && found[1] > 0 {
-			from, to = append(from, found[0]-1), append(to, found[1]-1)
-		}
-	}
-	return from, to
+	return eval.Aligned(h.meta, p.from, p.to, eligible)
 }

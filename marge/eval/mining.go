@@ -76,20 +76,6 @@ func Mine(ctx context.Context, run asm.Runner, sources, targets []float32, dim i
 	})
 }
 
-// MineBy is [Mine] for what a scorer compares: it finds translations of the
-// documents sources among targets. Its scores stand for the cosines.
-func MineBy(ctx context.Context, s Scorer, sources, targets []int, opt MineOptions) ([]Mined, error) {
-	if err := opt.complete(); err != nil {
-		return nil, err
-	}
-	return opt.mine(len(sources), len(targets), func(forward bool) (*neighbours, error) {
-		if forward {
-			return nearestBy(ctx, s, sources, targets, opt.K)
-		}
-		return nearestBy(ctx, s, targets, sources, opt.K)
-	})
-}
-
 // complete sets the defaults and checks the options.
 func (o *MineOptions) complete() error {
 	if o.Margin == "" {

@@ -142,7 +142,8 @@ func TestMineAgainstNaive(t *testing.T) {
 			func() ([]Mined, error) { return Mine(t.Context(), asm.Serial, a, b, dim, o) },
 			func() ([]Mined, error) { return Mine(t.Context(), threads(3), a, b, dim, o) },
 			func() ([]Mined, error) {
-				return MineBy(t.Context(), dense, order[:len(sources)], order[len(sources):], o)
+				set := MiningSet{Sources: order[:len(sources)], Targets: order[len(sources):]}
+				return set.Mine(t.Context(), dense, o)
 			},
 		} {
 			got, err := mine()
