@@ -38,6 +38,41 @@ func (s *RetrievalSet) Langs() []string {
 	return langs
 }
 
+// NewRetrievalSet returns documents as a set, in which those of one group are
+// translations.
+func NewRetrievalSet(name string, docs []corpus.Document) *RetrievalSet {
+	s := &RetrievalSet{Name: name}
+	for _, d := range docs {
+		s.add(d.ID, d.Lang, d.Group, d.Text)
+	}
+	return s
+}
+
+// Only returns the texts of a set that are in some of its languages. It is an
+// error if no translation is left, and for a set to mine, whose languages are
+// two.
+func (s *RetrievalSet) Only(langs map[string]bool) (*RetrievalSet, error) {
+	if s.Mining != nil {
+		return nil, fmt.Errorf("task: %s: the languages of a set to mine cannot be chosen", s.Name)
+	}
+	only := &RetrievalSet{Name: s.Name}
+	for i, d := range s.Docs {
+		if langs[d.Lang] {
+			only.add(s.IDs[i], d.Lang, d.Group, s.Texts[i])
+		}
+	}
+	return only, only.check(s.Name)
+}
+
+// Cut cuts the texts to a number of characters, unless it is 0.
+func (s *RetrievalSet) Cut(chars int) {
+	for i, text := range s.Texts {
+		if runes := []rune(text); chars > 0 && len(runes) > chars {
+			s.Texts[i] = string(runes[:chars])
+		}
+	}
+}
+
 // ReadRetrieval reads what retrieval is measured on, in the format that the
 // name tells, plain or with .gz or .zst behind:
 //

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/marge-go/marge/marge/corpus"
 	"github.com/marge-go/marge/marge/eval"
 )
 
@@ -175,5 +176,33 @@ func TestReadRetrievalErrors(t *testing.T) {
 	}
 	if _, err := ReadBUCC("de-en.de"); err == nil || !strings.Contains(err.Error(), "true pairs") {
 		t.Errorf("another name: error %v", err)
+	}
+}
+
+func TestRetrievalSet(t *testing.T) {
+	s := NewRetrievalSet("docs", []corpus.Document{
+		{ID: "1", Lang: "de", Group: "a", Text: "größer"}, {ID: "2", Lang: "en", Group: "a", Text: "greater"},
+		{ID: "3", Lang: "fr", Group: "a", Text: "plus"}, {ID: "4", Lang: "it", Text: "più"},
+	})
+	s.Cut(0)
+	only, err := s.Only(map[string]bool{"de": true, "fr": true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	only.Cut(4)
+	want := &RetrievalSet{
+		Name: "docs", IDs: []string{"1", "3"}, Texts: []string{"größ", "plus"},
+		Docs: []eval.Doc{{Lang: "de", Group: "a"}, {Lang: "fr", Group: "a"}},
+	}
+	if !reflect.DeepEqual(only, want) || s.Texts[0] != "größer" || len(s.Docs) != 4 {
+		t.Errorf("%+v of %+v", only, s)
+	}
+	if _, err := s.Only(map[string]bool{"de": true, "it": true}); err == nil ||
+		!strings.Contains(err.Error(), "none of 2 texts has a translation") {
+		t.Errorf("without translations: error %v", err)
+	}
+	s.Mining = &eval.MiningSet{}
+	if _, err := s.Only(map[string]bool{"de": true}); err == nil || !strings.Contains(err.Error(), "to mine") {
+		t.Errorf("a set to mine: error %v", err)
 	}
 }
