@@ -62,7 +62,7 @@ type options struct {
 	resume, json            bool
 	minutes                 float64
 	steps, chunk, maxChunks int
-	chars                   int
+	chars, layers           int
 	langs                   string
 	seed                    uint64
 
@@ -90,6 +90,7 @@ func (o *options) flags(output io.Writer) *flag.FlagSet {
 	f.IntVar(&o.steps, "steps", 0, "updates of pre-training, instead of -minutes")
 	f.IntVar(&o.chunk, "chunk", pretrained.ChunkTokens, "tokens of a chunk of a text, those that the model was trained on")
 	f.IntVar(&o.maxChunks, "max-chunks", 0, "chunks of a text that count, from its beginning (default: all)")
+	f.IntVar(&o.layers, "layers", -1, "layers of the encoder to measure beside g, from the first on (-1: all)")
 	f.IntVar(&o.chars, "chars", 0, "characters of a text that count, for all methods (default: all)")
 	f.StringVar(&o.langs, "langs", "", "languages to search, as in de,en,pt-BR (default: all)")
 	f.Uint64Var(&o.seed, "seed", 1, "seed of the generated news and of the pre-training")
@@ -108,6 +109,8 @@ func (o *options) check(f *flag.FlagSet) error {
 		return errors.New("-resume needs -out")
 	case !(o.minutes > 0) || o.minutes > 1e6:
 		return fmt.Errorf("-minutes %v: want more than 0, up to 1e6", o.minutes)
+	case o.layers < -1:
+		return fmt.Errorf("-layers %d: want at least -1", o.layers)
 	case o.steps < 0 || o.chunk < 1 || o.maxChunks < 0 || o.chars < 0:
 		return errors.New("-steps, -max-chunks and -chars must not be negative, -chunk positive")
 	case len(o.test) == 0 && (len(o.dev) > 0 || len(o.vectors) > 0 || o.langs != ""):
@@ -158,7 +161,11 @@ func (o *options) run(ctx context.Context, stdout, stderr io.Writer) error {
 		return err
 	}
 	cut := marge.DocumentOptions{ChunkTokens: o.chunk, MaxChunks: o.maxChunks}
-	encoders := append(retrieval.ModelEncoders(m, cut, show), others...)
+	layers := m.Config.EncoderLayers
+	if o.layers >= 0 {
+		layers = min(layers, o.layers)
+	}
+	encoders := append(retrieval.ModelEncoders(m, layers, cut, show), others...)
 	chosen := retrieval.Method{Name: "g", Centred: true}
 	developed, err := retrieval.Evaluate(ctx, m.Runner(), encoders, dev)
 	if err != nil {

@@ -41,7 +41,7 @@ func TestRun(t *testing.T) {
 		t.Errorf("%d methods, want g and 4 layers in 4 ways each, and 4 that learn nothing", len(figures.Methods))
 	}
 	for _, m := range figures.Methods {
-		if m.P1 == nil || m.MRR == nil || m.F1 == nil || m.Pairs != 30 || *m.P1 > *m.MRR {
+		if m.P1 == nil || m.MRR == nil || m.F1 == nil || m.Queries != 30*16 || *m.P1 > *m.MRR {
 			t.Errorf("%+v", m)
 		}
 	}
@@ -79,8 +79,9 @@ func TestRun(t *testing.T) {
 	checkpoint, gold := filepath.Join(o.out, "pretrained"), filepath.Join(dir, "de-en.dev.gold")
 	pairs := filepath.Join(dir, "t.de-en.de")
 	for name, args := range map[string][]string{
-		"tatoeba": {"-checkpoint", checkpoint, "-test", pairs, "-vectors", filepath.Join(dir, "v.jsonl"), "-langs", "de,en"},
-		"bucc":    {"-checkpoint", checkpoint, "-dev", gold, "-test", gold},
+		"tatoeba": {"-checkpoint", checkpoint, "-test", pairs, "-vectors", filepath.Join(dir, "v.jsonl"), "-langs", "de,en",
+			"-layers", "1"},
+		"bucc": {"-checkpoint", checkpoint, "-dev", gold, "-test", gold},
 	} {
 		out.Reset()
 		if o, err = small(t, args...); err != nil {
@@ -89,8 +90,14 @@ func TestRun(t *testing.T) {
 		if err := o.run(t.Context(), &out, &progress); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		if name == "tatoeba" && !strings.Contains(out.String(), "v                         1.000  1.000  -\n") ||
-			name == "bucc" && !strings.Contains(out.String(), "TF-IDF                    -    -    1.000\n") {
+		if layers := strings.Contains(out.String(), "layer 2"); layers != (name == "bucc") {
+			t.Errorf("%s: layers: %s", name, out.String())
+		}
+		want := map[string]string{
+			"tatoeba": "v                         1.000  1.000  1.000                 -\n",
+			"bucc":    "TF-IDF                    -    -    -                     1.000\n",
+		}
+		if !strings.Contains(out.String(), want[name]) {
 			t.Errorf("%s: %s", name, out.String())
 		}
 	}
@@ -120,6 +127,7 @@ func TestFlags(t *testing.T) {
 		"-minutes 0":                   {"-minutes", "0"},
 		"-minutes NaN":                 {"-minutes", "NaN"},
 		"must not be negative":         {"-chars", "-1"},
+		"-layers -2":                   {"-layers", "-2"},
 		"-chunk positive":              {"-chunk", "0"},
 		"-langs need -test":            {"-vectors", "v"},
 		"need -test":                   {"-dev", "d"},

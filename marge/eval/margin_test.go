@@ -109,3 +109,32 @@ func TestTopK(t *testing.T) {
 		}
 	}
 }
+
+// Queries of more than a block keep their numbers.
+func TestEachRow(t *testing.T) {
+	queries := make([]int, 2*queryBlock+7)
+	for i := range queries {
+		queries[i] = 3 * i
+	}
+	score := func(_ context.Context, queries []int, dst []float32) error {
+		for i, q := range queries {
+			dst[2*i], dst[2*i+1] = float32(q), float32(-q)
+		}
+		return nil
+	}
+	seen := 0
+	err := eachRow(t.Context(), score, queries, 2, func(i int, row []float32) {
+		if i != seen || row[0] != float32(3*i) || row[1] != float32(-3*i) {
+			t.Fatalf("row %v of query %d, want number %d", row, i, seen)
+		}
+		seen++
+	})
+	if err != nil || seen != len(queries) {
+		t.Errorf("%d rows, error %v", seen, err)
+	}
+	failure := errors.New("no scores")
+	failing := func(context.Context, []int, []float32) error { return failure }
+	if err := eachRow(t.Context(), failing, queries, 2, nil); err != failure {
+		t.Errorf("error %v", err)
+	}
+}

@@ -10,7 +10,7 @@ import (
 func TestAligned(t *testing.T) {
 	docs := []Doc{
 		{"de", "b"}, {"en", "b"}, {"de", "a"}, {"de", "b"}, {"fr", "a"}, {"en_US", "a"}, {"en", "a"}, {"de", ""}, {"en", ""},
-		{"de", "c"},
+		{"de", "c"}, {"en", "b"},
 	}
 	for name, c := range map[string]struct {
 		to               string

@@ -42,11 +42,11 @@ type Encoder struct {
 	Encode func(ctx context.Context, set *task.RetrievalSet) (rows []float32, dim int, err error)
 }
 
-// ModelEncoders are g of a model and the mean of each layer of its encoder. They
-// show how fast they are.
-func ModelEncoders(m *marge.Model, o marge.DocumentOptions, show *program.Display) []Encoder {
+// ModelEncoders are g of a model and the means of the first layers of its
+// encoder. They show how fast they are.
+func ModelEncoders(m *marge.Model, layers int, o marge.DocumentOptions, show *program.Display) []Encoder {
 	var list []Encoder
-	for layer := range m.Config.EncoderLayers + 1 {
+	for layer := range layers + 1 {
 		name := "g"
 		if layer > 0 {
 			name = fmt.Sprintf("layer %d", layer)

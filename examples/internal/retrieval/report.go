@@ -22,20 +22,19 @@ type Figures struct {
 // Result is what a method achieves, over all sets.
 type Result struct {
 	Method
-	// Over the ordered pairs of languages of sets where texts search their
-	// translations, each counting the same: P1 is the accuracy of Tatoeba's test,
-	// both ways.
-	Pairs int      `json:"pairs"`
-	P1    *float64 `json:"p_at_1,omitempty"`
-	MRR   *float64 `json:"mrr,omitempty"`
+	// Where texts search their translations: over the queries of all ordered pairs
+	// of languages, and P@1 as the mean over the pairs, each counting the same, which
+	// is the accuracy of Tatoeba's test, both ways.
+	Queries int      `json:"queries"`
+	P1      *float64 `json:"p_at_1,omitempty"`
+	MRR     *float64 `json:"mrr,omitempty"`
+	PairsP1 *float64 `json:"p_at_1_pairs,omitempty"`
 	// Over the sets to mine.
 	F1 *float64 `json:"f1,omitempty"`
 
-	ByPair  []eval.PairReport `json:"by_pair,omitempty"`
-	Mining  []MiningResult    `json:"mining,omitempty"`
-	byLang  map[string]mean
-	mining  mean
-	p1, mrr mean
+	ByPair []eval.PairReport `json:"by_pair,omitempty"`
+	Mining []MiningResult    `json:"mining,omitempty"`
+	byLang map[string]mean
 }
 
 // MiningResult is that of a set to mine.
@@ -50,7 +49,8 @@ type mean struct {
 	n   int
 }
 
-func (m mean) with(x float64) mean { return mean{m.sum + x, m.n + 1} }
+// with adds the mean of n values.
+func (m mean) with(x float64, n int) mean { return mean{m.sum + x*float64(n), m.n + n} }
 
 // value returns nil without values.
 func (m mean) value() *float64 {
@@ -67,23 +67,24 @@ func Results(outcomes map[Method][]*Outcome, encoders []Encoder) []*Result {
 	var results []*Result
 	for method, list := range outcomes {
 		r := &Result{Method: method, byLang: map[string]mean{}}
+		var p1, mrr, pairs, f1 mean
 		for _, o := range list {
 			if o.Score != nil {
 				r.Mining = append(r.Mining, MiningResult{o.Set.Name, *o.Score})
-				r.mining = r.mining.with(o.Score.F1)
+				f1 = f1.with(o.Score.F1, 1)
 			}
 			if o.Report == nil {
 				continue
 			}
 			for _, p := range o.Report.Pairs {
 				r.ByPair = append(r.ByPair, p)
-				r.p1, r.mrr = r.p1.with(p.P1), r.mrr.with(p.MRR)
+				p1, mrr, pairs = p1.with(p.P1, p.N), mrr.with(p.MRR, p.N), pairs.with(p.P1, 1)
 				for _, lang := range []string{p.From, p.To} {
-					r.byLang[lang] = r.byLang[lang].with(p.P1)
+					r.byLang[lang] = r.byLang[lang].with(p.P1, 1)
 				}
 			}
 		}
-		r.Pairs, r.P1, r.MRR, r.F1 = r.p1.n, r.p1.value(), r.mrr.value(), r.mining.value()
+		r.Queries, r.P1, r.MRR, r.PairsP1, r.F1 = p1.n, p1.value(), mrr.value(), pairs.value(), f1.value()
 		results = append(results, r)
 	}
 	rank := func(r *Result) int {
@@ -104,12 +105,12 @@ func Results(outcomes map[Method][]*Outcome, encoders []Encoder) []*Result {
 	return results
 }
 
-// Best returns the method of the encoders with the highest P@1, or F1 where
+// Best returns the method of the encoders with the highest mean P@1, or F1 where
 // all sets are to mine, the first of equal ones.
 func Best(results []*Result, encoders []Encoder) Method {
 	value := func(r *Result) float64 {
-		if r.P1 != nil {
-			return *r.P1
+		if r.PairsP1 != nil {
+			return *r.PairsP1
 		}
 		return *r.F1
 	}
@@ -126,9 +127,9 @@ func Best(results []*Result, encoders []Encoder) Method {
 // WriteTable writes a line for each method.
 func WriteTable(w io.Writer, results []*Result) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "method\tP@1\tMRR\tF1")
+	fmt.Fprintln(t, "method\tP@1\tMRR\tP@1, mean over pairs\tF1")
 	for _, r := range results {
-		fmt.Fprintf(t, "%v\t%s\t%s\t%s\n", r.Method, number(r.P1), number(r.MRR), number(r.F1))
+		fmt.Fprintf(t, "%v\t%s\t%s\t%s\t%s\n", r.Method, number(r.P1), number(r.MRR), number(r.PairsP1), number(r.F1))
 	}
 	return t.Flush()
 }

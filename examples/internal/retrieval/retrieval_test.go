@@ -16,6 +16,7 @@ import (
 	"github.com/marge-go/marge/marge/corpus"
 	"github.com/marge-go/marge/marge/eval"
 	"github.com/marge-go/marge/marge/task"
+	"github.com/marge-go/marge/marge/vectors"
 )
 
 // testSet has documents of two languages, numbered in pairs.
@@ -51,6 +52,29 @@ var exact = Encoder{"exact", func(_ context.Context, set *task.RetrievalSet) ([]
 	return rows, n, nil
 }}
 
+// shifted is an encoder that moves each language to a place of its own, so that
+// only centred vectors find all translations.
+var shifted = Encoder{"shifted", func(context.Context, *task.RetrievalSet) ([]float32, int, error) {
+	rows := []float32{
+		0.3, 0.9, 0, 1.2, 0, 0,
+		0, 1.2, 0, 0.9, 0.3, 0,
+		0, 0.9, 0.3, 0.9, 0, 0.3,
+	}
+	vectors.Normalize(rows, 3)
+	return rows, 3, nil
+}}
+
+func TestCentred(t *testing.T) {
+	outcomes, err := Evaluate(t.Context(), asm.Serial, []Encoder{shifted}, []*task.RetrievalSet{testSet("a", 3)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	results := Results(outcomes, []Encoder{shifted})
+	if *results[0].P1 == 1 || *results[2].P1 != 1 || !results[2].Centred {
+		t.Errorf("P@1 %v, centred %v", *results[0].P1, *results[2].P1)
+	}
+}
+
 func TestEvaluate(t *testing.T) {
 	encoders := []Encoder{hub, exact}
 	sets := []*task.RetrievalSet{testSet("a", 3), testSet("b", 3)}
@@ -62,7 +86,7 @@ func TestEvaluate(t *testing.T) {
 	var names []string
 	for _, r := range results {
 		names = append(names, r.String())
-		if r.F1 != nil || len(r.ByPair) != 4 || r.Pairs != 4 {
+		if r.F1 != nil || len(r.ByPair) != 4 || r.Queries != 12 || *r.P1 != *r.PairsP1 {
 			t.Errorf("%v: %+v", r.Method, r)
 		}
 	}
@@ -89,7 +113,8 @@ func TestEvaluate(t *testing.T) {
 	if err := WriteTable(&table, results[4:5]); err != nil {
 		t.Fatal(err)
 	}
-	if want := "method  P@1    MRR    F1\nexact   1.000  1.000  -\n"; table.String() != want {
+	want = []string{"method  P@1    MRR    P@1, mean over pairs  F1", "exact   1.000  1.000  1.000                 -", ""}
+	if !slices.Equal(strings.Split(table.String(), "\n"), want) {
 		t.Errorf("table %q, want %q", table.String(), want)
 	}
 	table.Reset()
@@ -97,6 +122,17 @@ func TestEvaluate(t *testing.T) {
 		t.Fatal(err)
 	}
 	if want := "language  exact  TF-IDF\nde        1.000  1.000\nen        1.000  1.000\n"; table.String() != want {
+		t.Errorf("table %q, want %q", table.String(), want)
+	}
+	var german mean
+	for _, p := range results[0].ByPair { // all are of German and English
+		german = german.with(p.P1, 1)
+	}
+	table.Reset()
+	if err := WriteLanguages(&table, results, []Method{{Name: "hub"}}); err != nil {
+		t.Fatal(err)
+	}
+	if want := fmt.Sprintf("\nde        %.3f\n", *german.value()); !strings.Contains(table.String(), want) {
 		t.Errorf("table %q, want %q", table.String(), want)
 	}
 	table.Reset()
@@ -127,9 +163,9 @@ func TestMining(t *testing.T) {
 	if err := CheckDev(sets[1:], sets[:1]); err != nil {
 		t.Error(err)
 	}
-	other := *sets[0]
-	other.Mining = &eval.MiningSet{From: "fr", To: "en"}
-	for _, dev := range [][]*task.RetrievalSet{nil, {testSet("c", 2)}, {&other}} {
+	from, to := testSet("from", 2), testSet("to", 2)
+	from.Mining, to.Mining = &eval.MiningSet{From: "fr", To: "en"}, &eval.MiningSet{From: "de", To: "fr"}
+	for _, dev := range [][]*task.RetrievalSet{nil, {testSet("c", 2)}, {from, to}} {
 		if err := CheckDev(sets[1:], dev); err == nil || !strings.Contains(err.Error(), "de-en") {
 			t.Errorf("without pairs to choose the threshold on: error %v", err)
 		}
@@ -208,5 +244,18 @@ func TestReadVectors(t *testing.T) {
 		if _, err := read(text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: error %v, want one with %q", text, err, want)
 		}
+	}
+}
+
+// P@1 counts queries, and its mean over pairs counts pairs.
+func TestMeans(t *testing.T) {
+	pair := func(n int, p1 float64) *Outcome {
+		m := eval.Metrics{N: n, P1: p1, MRR: p1 / 2}
+		report := &eval.Report{Pairs: []eval.PairReport{{From: "de", To: "en", Metrics: m}}}
+		return &Outcome{Set: testSet("a", 1), Report: report}
+	}
+	r := Results(map[Method][]*Outcome{{Name: "g"}: {pair(30, 1), pair(10, 0.2)}}, []Encoder{{Name: "g"}})[0]
+	if r.Queries != 40 || *r.P1 != 0.8 || *r.MRR != 0.4 || *r.PairsP1 != 0.6 || *r.byLang["de"].value() != 0.6 {
+		t.Errorf("%+v: P@1 %v, MRR %v, mean %v", r, *r.P1, *r.MRR, *r.PairsP1)
 	}
 }
