@@ -118,8 +118,8 @@ func withoutPacking(name string) string {
 	return strings.TrimSuffix(strings.TrimSuffix(name, ".gz"), ".zst")
 }
 
-// tatoebaName is the name of a file of sentences: PREFIX.FROM-TO.LANG and
-// what packing adds.
+// tatoebaName is the name of a file of sentences: prefix.lang and what packing
+// adds, where the prefix is FROM-TO or ends in .FROM-TO.
 type tatoebaName struct{ prefix, from, to, lang, packing string }
 
 func splitTatoeba(path string) (n tatoebaName, ok bool) {
@@ -127,8 +127,8 @@ func splitTatoeba(path string) (n tatoebaName, ok bool) {
 	n.packing = path[len(plain):]
 	n.lang = strings.TrimPrefix(filepath.Ext(plain), ".")
 	n.prefix = strings.TrimSuffix(plain, "."+n.lang)
-	pair := strings.TrimPrefix(filepath.Ext(n.prefix), ".")
-	n.from, n.to, ok = strings.Cut(pair, "-")
+	base := filepath.Base(n.prefix)
+	n.from, n.to, ok = strings.Cut(base[strings.LastIndex(base, ".")+1:], "-")
 	return n, ok && n.lang != "" && (n.lang == n.from || n.lang == n.to)
 }
 
@@ -253,8 +253,8 @@ func readPairs(path, what string, fn func(number int, a, b string) error) error 
 // ReadGroups reads documents, see [corpus.Read], of which those of one group
 // translate each other. They search among all documents of the other language.
 // But if there are shards and each has two languages, as pairs of Tatoeba do, a
-// shard is a set of its own, in the order in which they begin. It is an error
-// if no document has a translation.
+// shard is a set of its own, in the order in which they begin, unless it has no
+// translation. It is an error if no document has one.
 func ReadGroups(patterns []string) ([]*RetrievalSet, error) {
 	name := strings.Join(patterns, ", ")
 	all := &RetrievalSet{Name: strings.TrimSuffix(withoutPacking(filepath.Base(name)), ".jsonl")}

@@ -142,6 +142,7 @@ func TestReadRetrievalErrors(t *testing.T) {
 		want  string
 	}{
 		"unequal":  {files("t.de-en.de", "a\nb\n", "t.de-en.en", "a\n"), "t.de-en.de", "t.de-en.de has 2 lines and "},
+		"no name":  {files("de-en.de", "a\nb\n", "de-en.en", "a\n"), "de-en.en", "de-en.de has 2 lines and "},
 		"blank":    {files("t.de-en.de", "a\n \n", "t.de-en.en", "a\nb\n"), "t.de-en.en", "t.de-en.de:2: the line is blank"},
 		"empty":    {files("t.de-en.de", "", "t.de-en.en", ""), "t.de-en.de", "t.de-en.de has no texts"},
 		"one side": {files("t.de-en.de", "a\n"), "t.de-en.de", "t.de-en.en: no such file"},

@@ -74,7 +74,7 @@ type Outcome struct {
 	Mined  []eval.Mined      // of one with it
 	Score  *eval.MiningScore // of Mined, once a threshold is known
 
-	scorer eval.Scorer
+	scorer eval.Scorer // of the first set, for samples
 }
 
 // Evaluate measures the encoders, TF-IDF and BM25 on sets, one after the other:
@@ -83,12 +83,15 @@ func Evaluate(
 	ctx context.Context, run asm.Runner, encoders []Encoder, sets []*task.RetrievalSet,
 ) (map[Method][]*Outcome, error) {
 	all := map[Method][]*Outcome{}
-	for _, set := range sets {
+	for i, set := range sets {
 		measure := func(name string, centred bool, s eval.Scorer) error {
 			for _, margin := range []bool{false, true} {
 				o := &Outcome{Set: set, Method: Method{name, centred, margin}, scorer: s}
 				if err := o.measure(ctx); err != nil {
 					return fmt.Errorf("%s: %v: %w", set.Name, o.Method, err)
+				}
+				if i > 0 {
+					o.scorer = nil // vectors of many sets do not fit in memory
 				}
 				all[o.Method] = append(all[o.Method], o)
 			}

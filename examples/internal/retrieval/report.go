@@ -167,7 +167,8 @@ func WriteLanguages(w io.Writer, results []*Result, methods []Method) error {
 	return t.Flush()
 }
 
-// WriteSamples writes up to n texts of a set with what a method finds for them.
+// WriteSamples writes up to n texts of the first set of Evaluate with what a
+// method finds for them.
 func WriteSamples(ctx context.Context, w io.Writer, o *Outcome, n int) error {
 	docs := o.Set.Docs
 	if m := o.Set.Mining; m != nil {
