@@ -206,13 +206,16 @@ func (o *options) sets() (dev, test []*task.RetrievalSet, err error) {
 			}
 			for _, s := range more {
 				if len(keep) > 0 {
-					if s, err = s.Only(keep); err != nil {
-						return nil, err
-					}
+					s = s.Only(keep)
 				}
-				s.Cut(o.chars)
-				sets = append(sets, s)
+				if s != nil {
+					s.Cut(o.chars)
+					sets = append(sets, s)
+				}
 			}
+		}
+		if len(names) > 0 && len(sets) == 0 {
+			return nil, fmt.Errorf("%s: no translations in two of -langs %s", strings.Join(names, ", "), o.langs)
 		}
 		return sets, nil
 	}
@@ -233,10 +236,7 @@ func (o *options) generated() (dev, test []*task.RetrievalSet, err error) {
 		first := news.FirstHeldOut + i*o.heldoutEvents
 		docs := slices.Collect(news.Documents(news.Options{Seed: o.seed, Events: o.heldoutEvents, First: first}))
 		all := task.NewRetrievalSet(name, docs)
-		mining, err := all.Only(map[string]bool{"de": true, "en": true})
-		if err != nil {
-			return nil, nil, err
-		}
+		mining := all.Only(map[string]bool{"de": true, "en": true})
 		mining.Name += ", to mine"
 		halves := eval.MiningHalves(mining.Docs, "de", "en", o.seed)
 		if halves == nil {

@@ -106,7 +106,7 @@ func TestRun(t *testing.T) {
 		"-test: corpus: stat none":         {"-test", "none"},
 		"the threshold is chosen on other": {"-test", gold},
 		"-dev: ":                           {"-test", pairs, "-dev", filepath.Join(dir, "de-en.dev.de")},
-		"cannot be chosen":                 {"-test", gold, "-dev", gold, "-langs", "de"},
+		"in two of -langs de":              {"-test", gold, "-test", pairs, "-dev", gold, "-langs", "de"},
 		"has no vector":                    {"-checkpoint", checkpoint, "-test", gold, "-dev", gold, "-vectors", vectors},
 		"has checkpoints":                  {"-out", filepath.Dir(checkpoint)},
 	} {

@@ -48,12 +48,14 @@ func NewRetrievalSet(name string, docs []corpus.Document) *RetrievalSet {
 	return s
 }
 
-// Only returns the texts of a set that are in some of its languages. It is an
-// error if no translation is left, and for a set to mine, whose languages are
-// two.
-func (s *RetrievalSet) Only(langs map[string]bool) (*RetrievalSet, error) {
-	if s.Mining != nil {
-		return nil, fmt.Errorf("task: %s: the languages of a set to mine cannot be chosen", s.Name)
+// Only returns the texts of a set that are in some of its languages, or nil if
+// no translation is left. A set to mine is left as it is or out, as a whole.
+func (s *RetrievalSet) Only(langs map[string]bool) *RetrievalSet {
+	if m := s.Mining; m != nil {
+		if langs[m.From] && langs[m.To] {
+			return s
+		}
+		return nil
 	}
 	only := &RetrievalSet{Name: s.Name}
 	for i, d := range s.Docs {
@@ -61,7 +63,10 @@ func (s *RetrievalSet) Only(langs map[string]bool) (*RetrievalSet, error) {
 			only.add(s.IDs[i], d.Lang, d.Group, s.Texts[i])
 		}
 	}
-	return only, only.check(s.Name)
+	if only.check(s.Name) != nil {
+		return nil
+	}
+	return only
 }
 
 // Cut cuts the texts to a number of characters, unless it is 0.
