@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log"
+	"slices"
 	"strings"
 
 	"github.com/marge-go/marge/marge"
@@ -123,4 +124,31 @@ func ExampleConfig_Validate() {
 	config.EncoderAttentionHeads = 3
 	fmt.Println(config.Validate())
 	// Output: config: d_model 256 is not divisible by 3 encoder_attention_heads and 4 decoder_attention_heads
+}
+
+// ExampleModel_Encode turns texts into vectors of unit length, whose product is
+// the relevance of one text to the other.
+func ExampleModel_Encode() {
+	texts := []string{"The bridge was opened on Friday.", "Am Freitag wurde die Brücke eröffnet."}
+	config := tiny()
+	tok, err := tokenizer.Train(slices.Values(texts), tokenizer.TrainOptions{VocabSize: config.VocabSize})
+	if err != nil {
+		log.Fatal(err)
+	}
+	config.VocabSize = tok.VocabSize()
+	model, err := marge.New(config) // or marge.Load(dir), which loads the tokenizer too
+	if err != nil {
+		log.Fatal(err)
+	}
+	model.Tokenizer = tok
+	vectors, err := model.Encode(context.Background(), texts, marge.EncodeOptions{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	relevance := float32(0)
+	for i, x := range vectors[0] {
+		relevance += x * vectors[1][i]
+	}
+	fmt.Println(len(vectors), "vectors of", len(vectors[0]), "values, the relevance is in range:", relevance <= 1.0001)
+	// Output: 2 vectors of 16 values, the relevance is in range: true
 }
