@@ -150,7 +150,11 @@ func (o *options) run(ctx context.Context, stdout, stderr io.Writer) error {
 		}
 		others = append(others, e)
 	}
-	release, err := program.OpenOut(o.out, "retrieve", o.resume, o.pretraining())
+	var trainings []string
+	if o.checkpoint == "" {
+		trainings = append(trainings, o.pretraining())
+	}
+	release, err := program.OpenOut(o.out, "retrieve", o.resume, trainings...)
 	if err != nil {
 		return err
 	}

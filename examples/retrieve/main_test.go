@@ -93,6 +93,9 @@ func TestRun(t *testing.T) {
 		if layers := strings.Contains(out.String(), "layer 2"); layers != (name == "bucc") {
 			t.Errorf("%s: layers: %s", name, out.String())
 		}
+		if _, err := os.Stat(o.pretraining()); err == nil {
+			t.Errorf("%s: there is a directory for a training that is not made", name)
+		}
 		want := map[string]string{
 			"tatoeba": "v                         1.000  1.000  1.000                 -\n",
 			"bucc":    "TF-IDF                    -    -    -                     1.000\n",
