@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/marge-go/marge/asm"
 	"github.com/marge-go/marge/internal/heap"
@@ -95,9 +96,7 @@ func (f *Flat) endRecords() {
 // Record returns the record of vector i, which the caller must not change. It
 // is empty if the vector was added without.
 func (f *Flat) Record(i int) []byte {
-	if i < 0 || i >= f.Len() {
-		panic(fmt.Sprintf("index: flat: record %d of %d", i, f.Len()))
-	}
+	f.mustHave("record", i)
 	if len(f.records) == 0 {
 		return nil
 	}
@@ -106,6 +105,32 @@ func (f *Flat) Record(i int) []byte {
 		from = f.ends[i-1]
 	}
 	return f.records[from:to:to]
+}
+
+// Vector returns vector i, which the caller must not change.
+func (f *Flat) Vector(i int) []float32 {
+	f.mustHave("vector", i)
+	return f.vectors[i*f.dim : (i+1)*f.dim : (i+1)*f.dim]
+}
+
+// Part returns a copy of vectors from to to-1, with their records, as an index
+// of its own.
+func (f *Flat) Part(from, to int) *Flat {
+	if from < 0 || to < from || to > f.Len() {
+		panic(fmt.Sprintf("index: flat: vectors %d to %d of %d", from, to, f.Len()))
+	}
+	part := &Flat{Origin: f.Origin, dim: f.dim, vectors: slices.Clone(f.vectors[from*f.dim : to*f.dim])}
+	for i := from; i < to && len(f.records) > 0; i++ {
+		part.records = append(part.records, f.Record(i)...)
+		part.ends = append(part.ends, uint64(len(part.records)))
+	}
+	return part
+}
+
+func (f *Flat) mustHave(what string, i int) {
+	if i < 0 || i >= f.Len() {
+		panic(fmt.Sprintf("index: flat: %s %d of %d", what, i, f.Len()))
+	}
 }
 
 // Len is the number of vectors.
@@ -127,6 +152,14 @@ func (f *Flat) Dim() int { return f.dim }
 func (f *Flat) Search(
 	ctx context.Context, run asm.Runner, queries []float32, k int,
 ) (ids []int32, scores []float32, err error) {
+	return f.SearchFunc(ctx, run, queries, k, nil)
+}
+
+// SearchFunc is Search among the vectors that keep accepts; nil accepts all.
+// Several goroutines call keep at the same time.
+func (f *Flat) SearchFunc(
+	ctx context.Context, run asm.Runner, queries []float32, k int, keep func(id int32) bool,
+) (ids []int32, scores []float32, err error) {
 	if len(queries)%f.dim != 0 {
 		panic(fmt.Sprintf("index: flat: search: %d values are not rows of dimension %d", len(queries), f.dim))
 	}
@@ -145,6 +178,7 @@ func (f *Flat) Search(
 		return ids, scores, nil
 	}
 	s := newSearch(f, queries, min(k, f.Len()))
+	s.keep = keep
 	if err := parallel.Run(ctx, run, s.blocks*s.segments, s.part); err != nil {
 		return nil, nil, fmt.Errorf("index: search: %w", err)
 	}

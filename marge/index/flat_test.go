@@ -72,6 +72,61 @@ func TestSearchAgainstNaive(t *testing.T) {
 	}
 }
 
+// TestSearchFunc compares with a search of the accepted vectors alone.
+func TestSearchFunc(t *testing.T) {
+	r := rand.New(rand.NewPCG(12, 1))
+	const n, dim = 3*vectorBlock + 5, 3
+	vectors, queries := smallIntegers(r, n, dim), smallIntegers(r, 2*thinQueries, dim)
+	f := NewFlat(dim)
+	mustAdd(t, f, vectors)
+	for _, every := range []int{1, 2, 300, n + 1} {
+		var kept []float32
+		for i := every - 1; i < n; i += every {
+			kept = append(kept, vectors[i*dim:(i+1)*dim]...)
+		}
+		want, wantScores := naiveSearch(kept, queries, dim, 7)
+		for i, row := range want {
+			if row >= 0 {
+				want[i] = int32((int(row)+1)*every - 1)
+			}
+		}
+		for _, run := range runners {
+			ids, scores, err := f.SearchFunc(t.Context(), run, queries, 7, func(id int32) bool {
+				return (int(id)+1)%every == 0
+			})
+			if err != nil || !slices.Equal(ids, want) || !slices.Equal(scores, wantScores) {
+				t.Errorf("every %d, %d threads: differs from the reference; error %v", every, run.Threads(), err)
+			}
+		}
+	}
+}
+
+func TestPart(t *testing.T) {
+	f := NewFlat(2)
+	f.Origin = [32]byte{1}
+	mustAdd(t, f, []float32{0, 1, 2, 3, 4, 5, 6, 7})
+	if part := f.Part(1, 3); len(part.Record(1)) != 0 || !slices.Equal(part.Vector(1), []float32{4, 5}) {
+		t.Errorf("a part without records is %v", part)
+	}
+	if err := f.AddRecords([]float32{8, 9}, [][]byte{[]byte("five")}); err != nil {
+		t.Fatal(err)
+	}
+	part := f.Part(2, 5)
+	if part.Len() != 3 || part.Origin != f.Origin || !slices.Equal(part.Vector(0), []float32{4, 5}) ||
+		string(part.Record(2)) != "five" || len(part.Record(0)) != 0 {
+		t.Errorf("the part is %v", part)
+	}
+	mustAdd(t, part, []float32{1, 1})
+	part.Vector(0)[0] = 7
+	if f.Len() != 5 || f.Vector(2)[0] != 4 || f.Part(5, 5).Len() != 0 {
+		t.Error("a part shares memory with the whole")
+	}
+	mustPanic(t, "vector 5 of 5", func() { f.Vector(5) })
+	mustPanic(t, "vectors 2 to 1 of 5", func() { f.Part(2, 1) })
+	mustPanic(t, "vectors -1 to 1 of 5", func() { f.Part(-1, 1) })
+	mustPanic(t, "vectors 0 to 6 of 5", func() { f.Part(0, 6) })
+}
+
 // TestSearchThreads has scores that round, and an index that is cut in segments.
 func TestSearchThreads(t *testing.T) {
 	r := rand.New(rand.NewPCG(10, 1))

@@ -39,6 +39,7 @@ type search struct {
 	queries          []float32
 	n, k             int // queries; hits of each
 	blocks, segments int
+	keep             func(id int32) bool // nil: every vector counts
 
 	threads perThread[searcher]
 
@@ -166,7 +167,9 @@ func (s *search) offer(w *searcher, query int, h hit) {
 		s.reportBad(badScore{h.score, query, h.id})
 		return
 	}
-	keepBest(&w.hits[query], h, s.k)
+	if s.keep == nil || s.keep(h.id) {
+		keepBest(&w.hits[query], h, s.k)
+	}
 }
 
 // raise sets the threshold of a query by its worst hit.
