@@ -99,6 +99,40 @@ func ExampleModel_Retrieve() {
 	// Output: storm 1.000, of 3
 }
 
+// Texts are cut into passages, and found again by a text. With a model that has
+// been trained, the query may be in another language.
+func ExampleModel_Search() {
+	texts := []string{
+		"The ferry leaves at seven. In winter it does not run.",
+		"Die Brücke ist wegen des Sturms gesperrt.",
+	}
+	docs := []corpus.Document{{ID: "ferry.txt", Lang: "en", Text: texts[0]}, {ID: "bruecke.txt", Lang: "de", Text: texts[1]}}
+	tok, err := tokenizer.Train(slices.Values(texts), tokenizer.TrainOptions{VocabSize: 320, Languages: []string{"de", "en"}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	model, err := marge.New(tiny()) // or marge.Load("run"), which has a tokenizer
+	if err != nil {
+		log.Fatal(err)
+	}
+	model.Tokenizer = tok
+
+	ctx := context.Background()
+	index, err := model.NewIndex(ctx, nil, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	if _, err := index.Add(ctx, model, docs, marge.AddOptions{ChunkTokens: 24}); err != nil {
+		log.Fatal(err)
+	}
+	hits, err := model.Search(ctx, "In winter it does not run.", index, marge.SearchOptions{K: 1, Lang: "en"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%v, character %d: %s\n", hits[0], hits[0].Start, hits[0].Text)
+	// Output: ferry.txt (1.000), character 27: In winter it does not run.
+}
+
 // A model is a directory of config.json, model.safetensors and tokenizer.json;
 // parameters are named as in Hugging Face's models.
 func ExampleModel_Parameters() {

@@ -17,16 +17,24 @@ func (m *Model) retrievalFingerprint() [sha256.Size]byte {
 	return m.hashRetrieval(func(h hash.Hash, p nn.Parameter) { hashValues(h, p.Values()) })
 }
 
-// sampleValues is how many values of a parameter retrievalSample looks at.
+// sampleValues is how many values of a parameter checked looks at.
 const sampleValues = 64
 
-// retrievalSample is a fingerprint of some values of every parameter of g, which
-// costs little. A step of training changes it: it tells whether the weights may
-// still be those of an earlier call. Of parameters in a device's memory only the
-// small ones count, which are cheap to fetch.
-func (m *Model) retrievalSample() [sha256.Size]byte {
-	return m.hashRetrieval(func(h hash.Hash, p nn.Parameter) {
-		if s, _ := p.Storage(); s.Device != nil && p.Len() > 1<<12 {
+// checkedModel is what tells whether a model may still be the one that was
+// checked, at little cost: some values of every parameter of g, and the revision,
+// which training raises. Values in a device's memory would have to be fetched:
+// there the revision alone tells, and who changes weights otherwise, through
+// [Model.Parameters], is not noticed until the index is opened again.
+type checkedModel struct {
+	model    *Model
+	revision uint64
+	sample   [sha256.Size]byte
+}
+
+func (m *Model) checked() checkedModel {
+	c := checkedModel{model: m, revision: m.revision.Load()}
+	c.sample = m.hashRetrieval(func(h hash.Hash, p nn.Parameter) {
+		if s, _ := p.Storage(); s.Device != nil {
 			return
 		}
 		values := p.Values()
@@ -36,6 +44,7 @@ func (m *Model) retrievalSample() [sha256.Size]byte {
 		}
 		hashValues(h, sample)
 	})
+	return c
 }
 
 func (m *Model) hashRetrieval(values func(h hash.Hash, p nn.Parameter)) [sha256.Size]byte {
@@ -64,26 +73,29 @@ func hashValues(h hash.Hash, values []float32) {
 // short returns the first digits of a fingerprint, for people.
 func short(fingerprint [sha256.Size]byte) string { return fmt.Sprintf("%x", fingerprint[:8]) }
 
-// checkModel returns an error unless m made the index, as far as is known. The
-// whole fingerprint is computed for the first search and again when a sample of
-// the weights has changed.
-func (x *Index) checkModel(m *Model) error {
-	if x.flat.Dim() != m.Config.EmbeddingDim() {
-		return fmt.Errorf("the index has vectors of dimension %d, the model of %d", x.flat.Dim(), m.Config.EmbeddingDim())
+// CheckModel returns an error unless m made the index, as far as is known, as
+// [Model.Retrieve] does. All weights of g are read for the first check of a model
+// and again when they have changed; see checkedModel.
+func (x *Index) CheckModel(m *Model) error {
+	x.lock.RLock()
+	dim, origin := x.flat.Dim(), x.flat.Origin
+	x.lock.RUnlock()
+	if dim != m.Config.EmbeddingDim() {
+		return fmt.Errorf("the index has vectors of dimension %d, the model of %d", dim, m.Config.EmbeddingDim())
 	}
-	if x.flat.Origin == [sha256.Size]byte{} {
+	if origin == [sha256.Size]byte{} {
 		return nil
 	}
-	sample := m.retrievalSample()
+	now := m.checked()
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if sample == x.checked {
+	if now == x.checked {
 		return nil
 	}
-	if own := m.retrievalFingerprint(); own != x.flat.Origin {
+	if own := m.retrievalFingerprint(); own != origin {
 		return fmt.Errorf("the index was made by model %s and this is model %s: their vectors cannot be compared",
-			short(x.flat.Origin), short(own))
+			short(origin), short(own))
 	}
-	x.checked = sample
+	x.checked = now
 	return nil
 }

@@ -260,6 +260,7 @@ func (l *loop) update(ctx context.Context) (Metrics, error) {
 	}
 	metrics.GradNorm = norm / float64(weight)
 	l.opt.Step(metrics.LR, optim.ClipScale(metrics.GradNorm, l.o.ClipNorm)/float32(weight))
+	l.m.revision.Add(1)
 	l.step++
 	l.tokens += int64(tokens)
 	metrics.TargetTokens = l.tokens

@@ -163,6 +163,7 @@ func (l *loop) restore(path string, step int) error {
 	if err := readTensors(filepath.Join(path, weightsName), l.m.params, nil); err != nil {
 		return err
 	}
+	l.m.revision.Add(1)
 	err = readTensors(filepath.Join(path, trainerState), l.opt.State(), func(f *safetensors.File) ([]string, error) {
 		steps, err := f.Int32s(stepsTensor)
 		if err != nil {

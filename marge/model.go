@@ -15,6 +15,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 
 	"github.com/marge-go/marge/attention"
 	"github.com/marge-go/marge/marge/tokenizer"
@@ -42,6 +43,8 @@ type Model struct {
 	heads   heads
 	params  []nn.Parameter
 	tapes   sync.Pool // of inference tapes not in use
+	// revision is how often training has changed the parameters.
+	revision atomic.Uint64
 }
 
 // embedder turns token ids into the input of the first layer:

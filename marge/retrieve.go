@@ -2,16 +2,10 @@ package marge
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
-	"errors"
 	"fmt"
-	"math"
-	"sync"
 
 	"github.com/marge-go/marge/asm"
 	"github.com/marge-go/marge/marge/corpus"
-	"github.com/marge-go/marge/marge/index"
 	"github.com/marge-go/marge/marge/vectors"
 	"github.com/marge-go/marge/tensor"
 )
@@ -155,139 +149,14 @@ func (m *Model) embedGroups(
 	return rows, nil
 }
 
-// Index is a set of documents to retrieve from: their vectors, tokens and
-// names. Any number of goroutines may use it at the same time, except for Close.
-type Index struct {
-	flat *index.Flat // its records are documents, see appendDocument; its origin the model's fingerprint
-
-	mu      sync.Mutex
-	checked [sha256.Size]byte // sample of the last model that was found to have made the index
-}
-
-// String describes the index on one line.
-func (x *Index) String() string {
-	made := "a model that is not known"
-	if x.flat.Origin != [sha256.Size]byte{} {
-		made = "model " + short(x.flat.Origin)
-	}
-	return fmt.Sprintf("index of %d documents, dimension %d, made by %s", x.Len(), x.flat.Dim(), made)
-}
-
-// Len returns the number of documents.
-func (x *Index) Len() int { return x.flat.Len() }
-
-// Document returns the tokens of document i, in the order of NewIndex.
-func (x *Index) Document(i int) []int32 {
-	_, tokens := cutDocument(x.flat.Record(i))
-	doc := make([]int32, 0, len(tokens)/2)
-	for len(tokens) > 0 {
-		token, n := binary.Uvarint(tokens)
-		doc, tokens = append(doc, int32(token)), tokens[n:]
-	}
-	return doc
-}
-
-// ID returns the name of document i, empty if it has none.
-func (x *Index) ID(i int) string {
-	id, _ := cutDocument(x.flat.Record(i))
-	return string(id)
-}
-
-// NewIndex encodes documents, given as token ids without <s> and </s>, with g.
-// ids names them; nil leaves them without names.
-func (m *Model) NewIndex(ctx context.Context, docs [][]int32, ids []string) (x *Index, err error) {
-	defer tensor.Recover(&err)
-	if ids != nil && len(ids) != len(docs) {
-		return nil, fmt.Errorf("index: %d ids for %d documents", len(ids), len(docs))
-	}
-	rows, err := m.Embed(ctx, docs)
-	if err != nil {
-		return nil, fmt.Errorf("index: %w", err)
-	}
-	records := make([][]byte, len(docs))
-	for i, doc := range docs {
-		id := ""
-		if ids != nil {
-			id = ids[i]
-		}
-		records[i] = appendDocument(nil, id, doc)
-	}
-	x = &Index{flat: index.NewFlat(m.Config.EmbeddingDim())}
-	x.flat.Origin = m.retrievalFingerprint()
-	if err := x.flat.AddRecords(rows, records); err != nil {
-		return nil, err
-	}
-	return x, nil
-}
-
-// Save writes the index to a file, whole or not at all; see [OpenIndex].
-func (x *Index) Save(path string) error { return x.flat.Save(path) }
-
-// OpenIndex opens a file that [Index.Save] wrote. The vectors stay in the file,
-// which is mapped into memory where the system can do so; until Close it must
-// not be changed in place. They are not read, so that damage to them is left for
-// [Index.Verify] to find.
-//
-// The file tells [Model.Retrieve] which model made it. Files from before this
-// was so can be searched with any model of the same width: whether it is the
-// one that made them is not known.
-func OpenIndex(path string) (*Index, error) {
-	flat, err := index.OpenFlat(path)
-	if err != nil {
-		return nil, err
-	}
-	for i := range flat.Len() {
-		if err := checkRecord(flat.Record(i)); err != nil {
-			return nil, errors.Join(fmt.Errorf("index: open %s: document %d: %w", path, i, err), flat.Close())
-		}
-	}
-	return &Index{flat: flat}, nil
-}
-
-// Verify reads the whole file of an opened index and returns an error if it is
-// not as it was written.
-func (x *Index) Verify() error { return x.flat.Verify() }
-
-// Close frees the index, which has no documents then, and its file.
-func (x *Index) Close() error { return x.flat.Close() }
-
-// appendDocument appends the record of a document: the length of its name as an
-// unsigned varint, the name, and the tokens as unsigned varints.
-func appendDocument(record []byte, id string, doc []int32) []byte {
-	record = append(binary.AppendUvarint(record, uint64(len(id))), id...)
-	for _, token := range doc {
-		record = binary.AppendUvarint(record, uint64(token))
-	}
-	return record
-}
-
-// cutDocument returns the parts of a record that checkRecord accepts.
-func cutDocument(record []byte) (id, tokens []byte) {
-	length, n := binary.Uvarint(record)
-	end := n + int(length)
-	return record[n:end], record[end:]
-}
-
-// checkRecord tells whether a record is one of appendDocument.
-func checkRecord(record []byte) error {
-	length, n := binary.Uvarint(record)
-	if n <= 0 || length > uint64(len(record)-n) {
-		return fmt.Errorf("the record of %d bytes holds no name", len(record))
-	}
-	for rest := record[n+int(length):]; len(rest) > 0; rest = rest[n:] {
-		var token uint64
-		if token, n = binary.Uvarint(rest); n <= 0 || token > math.MaxInt32 {
-			return errors.New("its tokens are damaged")
-		}
-	}
-	return nil
-}
-
 // Hit is a retrieved document.
 type Hit struct {
 	Document  int     // number in the index
-	ID        string  // name in the index
 	Relevance float32 // f(query, document), a cosine
+	Passage           // what the index knows of the document
+	// Loss is what [Model.Rerank] sorts by: the loss of the query, reconstructed
+	// from the document, in nats per token.
+	Loss float64
 }
 
 // String returns the name of the document, or its number if it has none, and
@@ -308,24 +177,15 @@ func (h Hit) String() string {
 // or a relevance is not finite.
 func (m *Model) Retrieve(ctx context.Context, query []int32, x *Index, k int) (hits []Hit, err error) {
 	defer tensor.Recover(&err)
-	if k < 1 {
-		return nil, fmt.Errorf("retrieve: k is %d, must be at least 1", k)
-	}
-	if err := x.checkModel(m); err != nil {
+	if err := x.check(m, k); err != nil {
 		return nil, fmt.Errorf("retrieve: %w", err)
 	}
 	vector, err := m.Embed(ctx, [][]int32{query})
+	if err == nil {
+		hits, err = x.nearest(ctx, m, vector, k, nil)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("retrieve: %w", err)
-	}
-	found, scores, err := x.flat.Search(ctx, m.Runner(), vector, k)
-	if err != nil {
-		return nil, fmt.Errorf("retrieve: %w", err)
-	}
-	k = min(k, x.Len())
-	hits = make([]Hit, k)
-	for i := range hits {
-		hits[i] = Hit{Document: int(found[i]), ID: x.ID(int(found[i])), Relevance: scores[i]}
 	}
 	return hits, nil
 }

@@ -2,6 +2,7 @@ package marge
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -70,16 +71,25 @@ func TestIndexErrors(t *testing.T) {
 		t.Error("opened a file that is not there")
 	}
 	path := filepath.Join(t.TempDir(), "documents.index")
+	text := string(binary.AppendUvarint(nil, textRecord))
 	for record, want := range map[string]string{
-		"":                             "the record of 0 bytes holds no name",
-		"\x05abcd":                     "the record of 5 bytes holds no name",
-		"\xff":                         "the record of 1 bytes holds no name",
-		"\x00\x80":                     "its tokens are damaged",
-		"\x00\x80\x80\x80\x80\x08":     "its tokens are damaged", // 1 << 31
-		"\xff\xff\xff\xff\xff\xff\x7f": "holds no name",
+		"":                              "the record of 0 bytes holds no name",
+		"\x05abcd":                      "the record of 5 bytes holds no name",
+		"\xff":                          "the record of 1 bytes holds no name",
+		"\x00\x80":                      "its tokens are damaged",
+		"\x00\x80\x80\x80\x80\x08":      "its tokens are damaged", // 1 << 31
+		"\xff\xff\xff\xff\xff\xff\x7f":  "holds no name",
+		text:                            "the record of 6 bytes holds no name",
+		text + "\x01":                   "the record of 7 bytes holds no name",
+		text + "\x01n\x02d":             "the record of 10 bytes holds no language",
+		text + "\x01n\x00":              "the record of 9 bytes holds no start",
+		text + "\x01n\x00\x07":          "the record of 10 bytes holds no text",
+		text + "\x01n\x00\x07\x03ab":    "the record of 13 bytes holds no text",
+		text + "\x01n\x00\x07\x01a\x80": "its tokens are damaged",
+		text + "\x01n\x00\x80\x80\x80\x80\x08\x01a": "the text begins at character 2147483648",
 	} {
 		flat := index.NewFlat(3)
-		records := [][]byte{appendDocument(nil, "good", []int32{1, math.MaxInt32}), []byte(record)}
+		records := [][]byte{appendTokens(appendBytes(nil, "good"), []int32{1, math.MaxInt32}), []byte(record)}
 		if err := flat.AddRecords(make([]float32, 6), records); err != nil {
 			t.Fatal(err)
 		}
