@@ -106,8 +106,12 @@ func ExampleModel_Search() {
 		"The ferry leaves at seven. In winter it does not run.",
 		"Die Brücke ist wegen des Sturms gesperrt.",
 	}
-	docs := []corpus.Document{{ID: "ferry.txt", Lang: "en", Text: texts[0]}, {ID: "bruecke.txt", Lang: "de", Text: texts[1]}}
-	tok, err := tokenizer.Train(slices.Values(texts), tokenizer.TrainOptions{VocabSize: 320, Languages: []string{"de", "en"}})
+	docs := []corpus.Document{
+		{ID: "ferry.txt", Lang: "en", Text: texts[0]},
+		{ID: "bruecke.txt", Lang: "de", Text: texts[1]},
+	}
+	vocabulary := tokenizer.TrainOptions{VocabSize: 320, Languages: []string{"de", "en"}}
+	tok, err := tokenizer.Train(slices.Values(texts), vocabulary)
 	if err != nil {
 		log.Fatal(err)
 	}

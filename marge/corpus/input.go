@@ -32,6 +32,12 @@ const stdin = "-"
 // A pattern that stands for nothing is an error that names it; one that wraps
 // fs.ErrNotExist if it is not a glob.
 func Expand(patterns []string) ([]string, error) {
+	return ExpandFunc(patterns, IsJSONLines, "*.jsonl, *.ndjson or *.json, plain or with .gz or .zst")
+}
+
+// ExpandFunc is Expand for files of other kinds: of a folder it takes the files
+// whose names take accepts. The error of a folder without any calls them kinds.
+func ExpandFunc(patterns []string, take func(name string) bool, kinds string) ([]string, error) {
 	var files []string
 	known := map[string]bool{}
 	for _, pattern := range patterns {
@@ -55,7 +61,7 @@ func Expand(patterns []string) ([]string, error) {
 			matches = globbed
 		}
 		for _, match := range matches {
-			below, err := filesBelow(match)
+			below, err := filesBelow(match, take, kinds)
 			if err != nil {
 				return nil, err
 			}
@@ -70,8 +76,9 @@ func Expand(patterns []string) ([]string, error) {
 	return files, nil
 }
 
-// filesBelow returns the files of a folder, or what is not a folder itself.
-func filesBelow(path string) ([]string, error) {
+// filesBelow returns the files of a folder that take accepts, or what is not a
+// folder itself.
+func filesBelow(path string, take func(name string) bool, kinds string) ([]string, error) {
 	if info, err := os.Stat(path); err != nil || !info.IsDir() {
 		return []string{path}, nil // an error shows when the file is opened
 	}
@@ -88,7 +95,7 @@ func filesBelow(path string) ([]string, error) {
 			}
 			return nil
 		}
-		if !hidden && isJSONLines(entry.Name()) {
+		if !hidden && take(entry.Name()) {
 			files = append(files, filepath.Clean(file))
 		}
 		return nil
@@ -97,14 +104,15 @@ func filesBelow(path string) ([]string, error) {
 		return nil, fmt.Errorf("corpus: %w", err)
 	}
 	if len(files) == 0 {
-		return nil, fmt.Errorf("corpus: folder %s has no file named *.jsonl, *.ndjson or *.json, plain or with .gz or .zst",
-			path)
+		return nil, fmt.Errorf("corpus: folder %s has no file named %s", path, kinds)
 	}
 	slices.Sort(files)
 	return files, nil
 }
 
-func isJSONLines(name string) bool {
+// IsJSONLines reports whether a file is named as JSON Lines are, plain or
+// compressed.
+func IsJSONLines(name string) bool {
 	name = strings.TrimSuffix(strings.TrimSuffix(strings.ToLower(name), ".gz"), ".zst")
 	return slices.Contains([]string{".jsonl", ".ndjson", ".json"}, filepath.Ext(name))
 }
