@@ -16,6 +16,7 @@ import (
 	"github.com/marge-go/marge/marge"
 	"github.com/marge-go/marge/marge/checkpoint"
 	"github.com/marge-go/marge/marge/corpus"
+	"github.com/marge-go/marge/marge/index"
 	"github.com/marge-go/marge/marge/tokenizer"
 )
 
@@ -45,12 +46,13 @@ const ChunkTokens = 126
 
 // Options are the settings of Train.
 type Options struct {
-	Config  marge.Config // its vocabulary is an upper bound
-	Steps   int          // updates, or 0 for Minutes
-	Minutes float64      // of training
-	Seed    uint64       // of weights and training
-	Dir     string       // of checkpoints
-	Resume  bool         // goes on with the training in Dir
+	Config  marge.Config      // its vocabulary is an upper bound
+	Steps   int               // updates, or 0 for Minutes
+	Minutes float64           // of training
+	Seed    uint64            // of weights and training
+	Links   index.LinkOptions // between documents; zero: those of marge.Pretrain
+	Dir     string            // of checkpoints
+	Resume  bool              // goes on with the training in Dir
 	Show    *program.Display
 }
 
@@ -81,7 +83,7 @@ func Train(ctx context.Context, docs []corpus.Document, o Options) (*marge.Model
 	m.Tokenizer = t
 	p := marge.PretrainOptions{
 		Steps: o.Steps, LearningRate: 2 * marge.DefaultLearningRate(o.Config), TFIDFSteps: 1500, IndexEvery: 1500,
-		Seed: o.Seed, Dir: o.Dir, Resume: o.Resume,
+		Links: o.Links, Seed: o.Seed, Dir: o.Dir, Resume: o.Resume,
 	}
 	if o.Steps == 0 {
 		p.Duration = time.Duration(o.Minutes * float64(time.Minute))
