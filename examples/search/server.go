@@ -204,12 +204,8 @@ func (s *server) health(w http.ResponseWriter, _ *http.Request) {
 	})
 }
 
-// Limits of what a request may ask for.
-const (
-	maxHits     = 1000
-	maxEvidence = 32
-	maxBeams    = 16
-)
+// maxHits is how many passages a request may ask for.
+const maxHits = 1000
 
 // hits finds passages for a request.
 func (s *server) hits(ctx context.Context, r request) ([]passage, error) {
@@ -242,55 +238,4 @@ type searchAnswer struct {
 func (s *server) search(ctx context.Context, r request) (searchAnswer, error) {
 	hits, err := s.hits(ctx, r)
 	return searchAnswer{r.Query, hits}, err
-}
-
-type generateRequest struct {
-	// Evidence is what the output is made from; without it, the K (4) best
-	// passages for Query are.
-	Evidence  []string `json:"evidence"`
-	Query     string   `json:"query"`
-	K         int      `json:"k"`
-	Lang      string   `json:"lang"`  // of the output
-	Beams     int      `json:"beams"` // 0: 4
-	MaxTokens int      `json:"max_tokens"`
-}
-
-type generateAnswer struct {
-	Text     string    `json:"text"`
-	Lang     string    `json:"lang"`
-	Evidence []passage `json:"evidence,omitempty"` // for Query
-}
-
-func (s *server) generate(ctx context.Context, r generateRequest) (a generateAnswer, err error) {
-	switch _, err := s.model.Tokenizer.LanguageToken(r.Lang); {
-	case err != nil:
-		return a, invalid("lang", "lang: %v", err)
-	case (r.Query == "") == (len(r.Evidence) == 0):
-		return a, invalid("evidence", "give either evidence, a list of texts, or a query")
-	case max(len(r.Evidence), r.K) > maxEvidence:
-		return a, invalid("evidence", "%d documents of evidence, at most %d are possible", max(len(r.Evidence), r.K),
-			maxEvidence)
-	case r.Beams < 0 || r.Beams > maxBeams:
-		return a, invalid("beams", "beams is %d, want 1 to %d", r.Beams, maxBeams)
-	case r.MaxTokens < 0:
-		return a, invalid("max_tokens", "max_tokens is %d, want at least 1", r.MaxTokens)
-	}
-	o := marge.GenerateOptions{Lang: r.Lang, Beams: r.Beams, MaxTokens: r.MaxTokens}
-	if o.Beams == 0 {
-		o.Beams = 4
-	}
-	if r.Query != "" {
-		if r.K == 0 {
-			r.K = 4
-		}
-		if a.Evidence, err = s.hits(ctx, request{Query: r.Query, K: r.K}); err != nil {
-			return a, err
-		}
-		for _, hit := range a.Evidence {
-			r.Evidence, o.Relevance = append(r.Evidence, hit.Text), append(o.Relevance, hit.Score)
-		}
-	}
-	a.Lang = r.Lang
-	a.Text, err = s.model.Generate(ctx, r.Evidence, o)
-	return a, err
 }

@@ -203,39 +203,43 @@ func TestSearchAndGenerate(t *testing.T) {
 
 	var made generateAnswer
 	body = fmt.Sprintf(`{"evidence": [%s, "b"], "lang": "de", "max_tokens": 8}`, query)
-	if status, _ = post(t, s.URL+"/generate", body, &made); status != 200 || made.Lang != "de" || len(made.Evidence) != 0 {
+	if status, _ = post(t, s.URL+"/generate", body, &made); status != 200 || made.Lang != "de" || len(made.Evidence) != 0 ||
+		len(made.Outputs) != 1 {
 		t.Errorf("status %d, answer %+v", status, made)
 	}
 	o := marge.GenerateOptions{Lang: "de", MaxTokens: 8, Beams: 4}
-	text, err := m.Generate(t.Context(), []string{want.Text, "b"}, o)
-	if err != nil || text != made.Text {
-		t.Errorf("the text is %q, want %q; error %v", made.Text, text, err)
+	outputs, err := m.GenerateAll(t.Context(), []marge.Request{{Evidence: []string{want.Text, "b"}}}, o)
+	if best := outputs[0][0]; err != nil || (made.Outputs[0] != generated{best.Text, best.Score, best.Finished}) {
+		t.Errorf("the output is %+v, want %+v; error %v", made.Outputs[0], best, err)
 	}
 	made = generateAnswer{}
-	body = fmt.Sprintf(`{"query": %s, "k": 2, "lang": "fr", "beams": 1, "max_tokens": 3}`, query)
+	body = fmt.Sprintf(`{"query": %s, "k": 2, "lang": "fr", "temperature": 0.5, "n": 3, "max_tokens": 3}`, query)
 	if status, _ = post(t, s.URL+"/generate", body, &made); status != 200 || len(made.Evidence) != 2 ||
-		made.Evidence[0].ID != want.ID {
+		made.Evidence[0].ID != want.ID || len(made.Outputs) != 3 {
 		t.Errorf("status %d, answer %+v", status, made)
 	}
 
 	for body, want := range map[string]string{
-		`search {}`:                                                    "query is missing",
-		`search {"query": ""}`:                                         "query is missing",
-		`search {"query": "a", "k": -1}`:                               "k is -1, want 1 to 1000",
-		`search {"query": "a", "k": 1001}`:                             "k is 1001",
-		`search {"query": "a", "k": 1e99}`:                             "not a JSON object of this kind",
-		`search {"query": "a", "lang": "?"}`:                           "lang: ",
-		`search {"query": "Привет", "rerank": true}`:                   "no language that the model knows",
-		`search {"query": "a", "query": "b"}`:                          "not a JSON object of this kind",
-		`generate {"evidence": ["a"]}`:                                 "lang: ",
-		`generate {"evidence": ["a"], "lang": "ja"}`:                   "lang: ",
-		`generate {"lang": "de"}`:                                      "give either evidence, a list of texts, or a query",
-		`generate {"lang": "de", "evidence": ["a"], "query": "b"}`:     "give either",
-		`generate {"lang": "de", "query": "b", "k": 33}`:               "33 documents of evidence, at most 32",
-		`generate {"lang": "de", "query": "b", "k": -1}`:               "k is -1",
-		`generate {"lang": "de", "evidence": ["a"], "beams": 17}`:      "beams is 17",
-		`generate {"lang": "de", "evidence": ["a"], "beams": -1}`:      "beams is -1",
-		`generate {"lang": "de", "evidence": ["a"], "max_tokens": -1}`: "max_tokens is -1",
+		`search {}`:                                                      "query is missing",
+		`search {"query": ""}`:                                           "query is missing",
+		`search {"query": "a", "k": -1}`:                                 "k is -1, want 1 to 1000",
+		`search {"query": "a", "k": 1001}`:                               "k is 1001",
+		`search {"query": "a", "k": 1e99}`:                               "not a JSON object of this kind",
+		`search {"query": "a", "lang": "?"}`:                             "lang: ",
+		`search {"query": "Привет", "rerank": true}`:                     "no language that the model knows",
+		`search {"query": "a", "query": "b"}`:                            "not a JSON object of this kind",
+		`generate {"evidence": ["a"]}`:                                   "lang: ",
+		`generate {"evidence": ["a"], "lang": "ja"}`:                     "lang: ",
+		`generate {"lang": "de"}`:                                        "give either evidence, a list of texts, or a query",
+		`generate {"lang": "de", "evidence": ["a"], "query": "b"}`:       "give either",
+		`generate {"lang": "de", "query": "b", "k": 33}`:                 "33 documents of evidence, at most 32",
+		`generate {"lang": "de", "query": "b", "k": -1}`:                 "k is -1",
+		`generate {"lang": "de", "evidence": ["a"], "beams": 17}`:        "beams is 17 and n is 0, at most 16",
+		`generate {"lang": "de", "evidence": ["a"], "beams": -1}`:        "Beams is -1",
+		`generate {"lang": "de", "evidence": ["a"], "max_tokens": -1}`:   "MaxTokens is -1",
+		`generate {"lang": "de", "evidence": ["a"], "n": 17}`:            "n is 17",
+		`generate {"lang": "de", "evidence": ["a"], "top_k": 3}`:         "without a Temperature",
+		`generate {"lang": "de", "evidence": ["a"], "beams": 2, "n": 3}`: "Return is 3, more than Beams",
 	} {
 		path, body, _ := strings.Cut(body, " ")
 		var e errorAnswer
