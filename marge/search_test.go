@@ -60,7 +60,7 @@ func savedIndex(t testing.TB, x *Index) []byte {
 
 // TestCut checks what passages promise, on texts with sentences, without, and
 // without spaces.
-func TestCut(t *testing.T) {
+func TestPassages(t *testing.T) {
 	m := textModel(t)
 	sentences := strings.Repeat("One two three. Vier fünf sechs!  Seven eight nine zero?\n\n", 40)
 	for name, text := range map[string]string{
