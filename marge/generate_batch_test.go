@@ -266,6 +266,39 @@ func TestOnToken(t *testing.T) {
 	}
 }
 
+// A character that several tokens form is told of as a whole.
+func TestOnTokenTellsCharacters(t *testing.T) {
+	tok, _ := testCorpus(t)
+	m := searchModel(t, testConfig(1))
+	m.Tokenizer = tok
+	const text = "日𝄞é" // which the tokenizer has never seen
+	prefix := tok.Encode(text)
+	var got []string
+	o := GenerateOptions{Prefix: prefix, MaxTokens: len(prefix), OnToken: func(tk Token) error {
+		got = append(got, tk.Text)
+		return nil
+	}}
+	lang, err := tok.LanguageToken("en")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.GenerateTokens(context.Background(), nil, lang, o); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"", "", "日", "", "", "", "𝄞", "", "é"}; !slices.Equal(got, want) {
+		t.Errorf("OnToken was told %q, want %q", got, want)
+	}
+	// What is cut off at the end comes with the last token.
+	o.Prefix, got = prefix[:5], nil
+	o.MaxTokens = 5
+	if _, err := m.GenerateTokens(context.Background(), nil, lang, o); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"", "", "日", "", "\xf0\x9d"}; !slices.Equal(got, want) {
+		t.Errorf("OnToken was told %q, want %q", got, want)
+	}
+}
+
 // A cancelled context ends a search within a step.
 func TestGenerateCancelled(t *testing.T) {
 	m := searchModel(t, testConfig(1))
