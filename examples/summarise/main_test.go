@@ -27,3 +27,13 @@ func TestErrors(t *testing.T) {
 		finetuningtest.Fails(t, finetuningtest.New(t, parse, run), want, args...)
 	}
 }
+
+// TestUnknownLanguage gives a model texts in a language that it does not know.
+func TestUnknownLanguage(t *testing.T) {
+	out := t.TempDir()
+	program := finetuningtest.New(t, parse, run)
+	finetuningtest.Run(t, program, "-steps", "1", "-scratch=false", "-out", out)
+	file := finetuningtest.File(t, "x.jsonl", `{"text":"a","summary":"b","lang":"ja"}`)
+	finetuningtest.Fails(t, program, `no token for language "ja"`, "-checkpoint", out+"/pretrain", "-train", file,
+		"-test", file)
+}

@@ -149,3 +149,12 @@ zero-shot, without records to train on: el
 		t.Errorf("prints\n%s\nwant\n%s", b.String(), want)
 	}
 }
+
+func TestShown(t *testing.T) {
+	if got := shown(" a\nline  of ü "); got != "a line of ü" {
+		t.Errorf("%q", got)
+	}
+	if got := shown(strings.Repeat("ü", 500)); got != strings.Repeat("ü", printedCharacters)+" [...]" {
+		t.Errorf("%q", got)
+	}
+}

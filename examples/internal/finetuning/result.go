@@ -187,8 +187,20 @@ func (r *Result) printByLang(w io.Writer, t *Task) {
 // outputsFile has the outputs of every row, a record a line.
 const outputsFile = "outputs.jsonl"
 
-// printedSamples is how many records are shown with their outputs.
-const printedSamples = 3
+// How many records are shown with their outputs, and how many characters of a text.
+const (
+	printedSamples    = 3
+	printedCharacters = 400
+)
+
+// shown returns a text in one line, cut if it is long.
+func shown(text string) string {
+	line := []rune(strings.Join(strings.Fields(text), " "))
+	if len(line) > printedCharacters {
+		return string(line[:printedCharacters]) + " [...]"
+	}
+	return string(line)
+}
 
 // samples prints some records with the outputs of the models, and writes the
 // outputs of all records and rows to a file.
@@ -197,10 +209,10 @@ func (s *session) samples(t *Task) error {
 		fmt.Fprintln(s.w)
 		sample := t.Sample(i)
 		for j := 0; j < len(sample); j += 2 {
-			fmt.Fprintf(s.w, "%s: %s\n", sample[j], sample[j+1])
+			fmt.Fprintf(s.w, "%s: %s\n", sample[j], shown(sample[j+1]))
 		}
 		for _, row := range s.result.Rows[len(t.Baselines):] {
-			fmt.Fprintf(s.w, "%s: %s\n", row.Name, row.outputs[i])
+			fmt.Fprintf(s.w, "%s: %s\n", row.Name, shown(row.outputs[i]))
 		}
 	}
 	var out bytes.Buffer

@@ -209,6 +209,11 @@ func (s *session) fineTuneAll(ctx context.Context, t *Task) error {
 		s.result.ZeroShotLangs = slices.DeleteFunc(slices.Compact(slices.Sorted(slices.Values(t.Langs))),
 			func(lang string) bool { return slices.Contains(t.TrainLangs, lang) })
 	}
+	for _, lang := range slices.Concat(t.TrainLangs, t.Langs) {
+		if _, err := s.model.Tokenizer.LanguageToken(lang); err != nil {
+			return err
+		}
+	}
 	fmt.Fprintf(s.w, "%d records to train on, %d to choose the model by, %d to evaluate on\n",
 		t.Train, t.Dev, len(t.Langs))
 	for _, b := range t.Baselines {
