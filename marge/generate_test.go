@@ -222,7 +222,7 @@ func TestGenerateIsThatWithoutCache(t *testing.T) {
 func TestLogitsOfSteps(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	compared := 0
-	for n := range 40 {
+	for n := range 60 {
 		m := searchModel(t, searchConfig(uint64(n)))
 		o := randomOptions(rng)
 		if err := o.complete(&m.Config); err != nil {
