@@ -105,7 +105,7 @@ func (s SpanExtraction) longest(context string) SpanExtraction {
 }
 
 // Records that are too long are cut, and counted.
-func TestCut(t *testing.T) {
+func TestRecordsAreCut(t *testing.T) {
 	long := strings.Repeat("one ", 100)
 	list := pairs(1, 10)
 	list[2].Source, list[3].Target = long, long
