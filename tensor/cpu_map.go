@@ -117,7 +117,7 @@ func (a *mapArgs) plan(dst *Tensor, e *Expr, in []*Tensor, accumulate bool, thre
 		a.slots, a.tiles = 0, [2]int{}
 		a.grain = a.n
 		if threads > 1 {
-			a.grain = max(elementGrain, ceil.Div(a.n, partsPerThread*threads)+1023&^1023)
+			a.grain = max(elementGrain, (ceil.Div(a.n, partsPerThread*threads)+1023)&^1023)
 		}
 		if len(e.code) == 0 && a.stream {
 			a.nest.sortOuter(a.one.from[0])

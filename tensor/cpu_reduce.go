@@ -97,8 +97,8 @@ func (a *reduceArgs) plan(dst, x *Tensor, accumulate bool) {
 	a.short = a.reduced.rank == 1 && a.reduced.strides[0][0] == 1 && a.m >= minTile && a.m < reduceShort &&
 		a.kept.size[inner] >= minTile && a.kept.strides[inner][1] >= a.m
 	stride := a.kept.strides[inner]
-	a.rows = !accumulate && a.reduced.rank == 1 && (a.reduced.strides[0][0] == 1 || a.m == 1) && a.m > 0 && stride[0] == 1 &&
-		stride[1] >= a.m && a.m <= reduceLong
+	a.rows = !accumulate && a.reduced.rank == 1 && (a.reduced.strides[0][0] == 1 || a.m == 1) && a.m > 0 &&
+		stride[0] == 1 && stride[1] >= a.m && a.m <= reduceLong
 	a.block = max(1, min(reduceBlock, elementGrain/max(a.m, 1)))
 	if a.rows {
 		a.block = max(4, 4*elementGrain/a.m&^3)

@@ -26,16 +26,20 @@ func TestAttentionRowsPanics(t *testing.T) {
 		}
 	}
 	for want, f := range map[string]func(){
-		"width 8 in 3 heads":                      attend(func(o *tensor.AttentionRowsOptions) { o.Heads = 3 }),
-		"width 8 in 4 heads, 3 of keys":           attend(func(o *tensor.AttentionRowsOptions) { o.KVHeads = 3 }),
-		"k is float32[5 4], want float32[-1 8]":   attend(func(o *tensor.AttentionRowsOptions) { o.KVHeads = 4 }),
-		"row 5 of 5 keys":                         attend(func(o *tensor.AttentionRowsOptions) { o.Rows[1] = 5 }),
-		"row -1 of 5 keys":                        attend(func(o *tensor.AttentionRowsOptions) { o.Rows[1] = -1 }),
-		"offsets do not rise from 0 to 2":         attend(func(o *tensor.AttentionRowsOptions) { o.Offsets[2] = 1 }),
-		"bias of 1 segments for 2":                attend(func(o *tensor.AttentionRowsOptions) { o.Bias = make([]float32, 1) }),
-		"2 bounds of segments for 2 queries":      attend(func(o *tensor.AttentionRowsOptions) { o.Seen = o.Seen[:2] }),
-		"query 1 sees the segments 0 to 3 of 2":   attend(func(o *tensor.AttentionRowsOptions) { o.Seen[3] = 3 }),
-		"query 0 sees the segments 1 to 0 of 2":   attend(func(o *tensor.AttentionRowsOptions) { o.Seen[0], o.Seen[1] = 1, 0 }),
+		"width 8 in 3 heads":                    attend(func(o *tensor.AttentionRowsOptions) { o.Heads = 3 }),
+		"width 8 in 4 heads, 3 of keys":         attend(func(o *tensor.AttentionRowsOptions) { o.KVHeads = 3 }),
+		"k is float32[5 4], want float32[-1 8]": attend(func(o *tensor.AttentionRowsOptions) { o.KVHeads = 4 }),
+		"row 5 of 5 keys":                       attend(func(o *tensor.AttentionRowsOptions) { o.Rows[1] = 5 }),
+		"row -1 of 5 keys":                      attend(func(o *tensor.AttentionRowsOptions) { o.Rows[1] = -1 }),
+		"offsets do not rise from 0 to 2":       attend(func(o *tensor.AttentionRowsOptions) { o.Offsets[2] = 1 }),
+		"bias of 1 segments for 2": attend(func(o *tensor.AttentionRowsOptions) {
+			o.Bias = make([]float32, 1)
+		}),
+		"2 bounds of segments for 2 queries":    attend(func(o *tensor.AttentionRowsOptions) { o.Seen = o.Seen[:2] }),
+		"query 1 sees the segments 0 to 3 of 2": attend(func(o *tensor.AttentionRowsOptions) { o.Seen[3] = 3 }),
+		"query 0 sees the segments 1 to 0 of 2": attend(func(o *tensor.AttentionRowsOptions) {
+			o.Seen[0], o.Seen[1] = 1, 0
+		}),
 		"attentionrows: on a tape that records":   func() { recordAttentionRows(b) },
 		"v is float32[4 4], want float32[5 4]":    func() { attendRowsOf(tp, q, k, tensor.New(b, tensor.Float32, 4, 4)) },
 		"query 1 sees the segments -1 to 2 of 2":  attend(func(o *tensor.AttentionRowsOptions) { o.Seen[2] = -1 }),

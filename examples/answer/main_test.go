@@ -29,8 +29,8 @@ func TestErrors(t *testing.T) {
 		finetuningtest.Fails(t, finetuningtest.New(t, parse, run), want, args...)
 	}
 	// With -skip-bad, what is left of the file serves.
-	r, _ := finetuningtest.Run(t, finetuningtest.New(t, parse, run), "-steps", "1", "-skip-bad", "-train", "de="+moved, "-test", "de="+file,
-		"-out", t.TempDir())
+	r, _ := finetuningtest.Run(t, finetuningtest.New(t, parse, run), "-steps", "1", "-skip-bad",
+		"-train", "de="+moved, "-test", "de="+file, "-out", t.TempDir())
 	if r.Train != 1 || r.Test != 2 {
 		t.Errorf("%d questions to train on, %d to evaluate on", r.Train, r.Test)
 	}
@@ -40,6 +40,6 @@ func TestErrors(t *testing.T) {
 func TestNoHead(t *testing.T) {
 	out := t.TempDir()
 	finetuningtest.Run(t, finetuningtest.New(t, parse, run), "-steps", "1", "-scratch=false", "-out", out)
-	finetuningtest.Fails(t, finetuningtest.New(t, parse, run), "no head for span extraction", "-checkpoint", out+"/pretrain",
-		"-test", "de="+finetuningtest.File(t, "x.json", questions))
+	finetuningtest.Fails(t, finetuningtest.New(t, parse, run), "no head for span extraction",
+		"-checkpoint", out+"/pretrain", "-test", "de="+finetuningtest.File(t, "x.json", questions))
 }

@@ -203,8 +203,8 @@ func TestSearchAndGenerate(t *testing.T) {
 
 	var made generateAnswer
 	body = fmt.Sprintf(`{"evidence": [%s, "b"], "lang": "de", "max_tokens": 8}`, query)
-	if status, _ = post(t, s.URL+"/generate", body, &made); status != 200 || made.Lang != "de" || len(made.Evidence) != 0 ||
-		len(made.Outputs) != 1 {
+	status, _ = post(t, s.URL+"/generate", body, &made)
+	if status != 200 || made.Lang != "de" || len(made.Evidence) != 0 || len(made.Outputs) != 1 {
 		t.Errorf("status %d, answer %+v", status, made)
 	}
 	o := marge.GenerateOptions{Lang: "de", MaxTokens: 8, Beams: 4}

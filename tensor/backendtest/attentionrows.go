@@ -39,7 +39,8 @@ func (s *suite) attentionRows() {
 			}
 			tp := tensor.NewTape(s.b)
 			for i := range queries { // alone
-				whole, alone := tensor.New(s.b, tensor.Float32, queries, heads*width), tensor.New(s.b, tensor.Float32, 1, heads*width)
+				whole := tensor.New(s.b, tensor.Float32, queries, heads*width)
+				alone := tensor.New(s.b, tensor.Float32, 1, heads*width)
 				s.b.AttentionRows(whole, nil, q, k, v, &o)
 				one := o
 				one.Seen = o.Seen[2*i : 2*i+2]

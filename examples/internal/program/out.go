@@ -41,7 +41,8 @@ func OpenOut(out, program string, resume bool, trainings ...string) (release fun
 	switch {
 	case n > 0 && !resume:
 		release()
-		return nil, fmt.Errorf("-out %s has checkpoints of an earlier run: go on with it by -resume, or give another -out", out)
+		return nil, fmt.Errorf(
+			"-out %s has checkpoints of an earlier run: go on with it by -resume, or give another -out", out)
 	case n == 0 && resume:
 		fmt.Fprintf(os.Stderr, "-resume: %s has no checkpoint: the training starts anew\n", out)
 	}

@@ -85,7 +85,8 @@ func Check(t *testing.T, p Program, rows, figures []string, train, test []string
 			t.Errorf("%s: figures %v", row.Name, row.Figures)
 		}
 	}
-	if first.Train == 0 || first.Dev == 0 || first.Test < 6 || first.Pretraining.Steps != 2 || first.FineTuning.Steps != 2 {
+	if first.Train == 0 || first.Dev == 0 || first.Test < 6 ||
+		first.Pretraining.Steps != 2 || first.FineTuning.Steps != 2 {
 		t.Errorf("%+v", first)
 	}
 	if n := strings.Count(printed, "\nfine-tuned: "); n != 3 {
@@ -113,7 +114,8 @@ func Check(t *testing.T, p Program, rows, figures []string, train, test []string
 	if got := Names(only); got[len(got)-1] != "without fine-tuning" || only.FineTuning != nil {
 		t.Errorf("evaluation only: rows %q", got)
 	}
-	random, _ := Run(t, p, slices.Concat([]string{"-steps", "1", "-out", filepath.Join(t.TempDir(), "run")}, train, test)...)
+	args := []string{"-steps", "1", "-out", filepath.Join(t.TempDir(), "run")}
+	random, _ := Run(t, p, slices.Concat(args, train, test)...)
 	if got := Names(random); got[len(got)-1] != "fine-tuned" || random.Pretraining != nil {
 		t.Errorf("from random weights: rows %q", got)
 	}
