@@ -12,9 +12,9 @@ import (
 	"slices"
 	"time"
 
+	"github.com/marge-go/marge/examples/internal/pretrained"
 	"github.com/marge-go/marge/examples/internal/program"
 	"github.com/marge-go/marge/marge"
-	"github.com/marge-go/marge/marge/corpus"
 	"github.com/marge-go/marge/marge/corpus/news"
 	"github.com/marge-go/marge/marge/index"
 	"github.com/marge-go/marge/marge/probe"
@@ -71,13 +71,12 @@ func open(ctx context.Context, o *Options, texts []string, languages []string) (
 	switch {
 	case o.Checkpoint != "":
 		s.trained = true
-		s.model, err = marge.Load(o.Checkpoint)
-		if err == nil && s.model.Tokenizer == nil {
-			err = fmt.Errorf("-checkpoint: the model in %s has no tokenizer", o.Checkpoint)
+		if s.model, err = pretrained.Load(o.Checkpoint); err != nil {
+			err = fmt.Errorf("-checkpoint: %w", err)
 		}
 	case o.Generated():
 		s.trained = true
-		err = s.pretrain(ctx)
+		s.model, err = s.pretrain(ctx)
 	default:
 		s.model, err = s.random(texts, languages)
 	}
@@ -115,9 +114,8 @@ func (s *session) random(texts, languages []string) (*marge.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := marge.Tiny()
-	c.Seed, c.VocabSize, c.Dropout = s.o.Seed, t.VocabSize(), 0
-	c.RetrievalPooling, c.RetrievalDim = marge.PoolMax, 1024
+	c := pretrained.Tiny()
+	c.Seed, c.VocabSize = s.o.Seed, t.VocabSize()
 	return fresh(c, t)
 }
 
@@ -130,35 +128,24 @@ func fresh(c marge.Config, t *tokenizer.Tokenizer) (*marge.Model, error) {
 	return m, err
 }
 
-// pretrain trains a model as examples/pretrain does, on generated news.
-func (s *session) pretrain(ctx context.Context) error {
-	var docs []corpus.Document
-	var texts []string
-	for d := range news.Documents(news.Options{Seed: s.o.Seed, Events: s.o.PretrainEvents}) {
-		docs, texts = append(docs, d), append(texts, d.Text)
-	}
-	var err error
-	if s.model, err = s.random(texts, news.Languages()); err != nil {
-		return err
-	}
-	store, err := corpus.FromDocuments(docs, s.model.Tokenizer, corpus.BuildOptions{ChunkTokens: 126})
-	if err != nil {
-		return err
-	}
+// pretrain trains a model on generated news.
+func (s *session) pretrain(ctx context.Context) (*marge.Model, error) {
+	docs := slices.Collect(news.Documents(news.Options{Seed: s.o.Seed, Events: s.o.PretrainEvents}))
 	fmt.Fprintf(s.w, "pre-training on %d generated news reports\n", len(docs))
-	stats, err := marge.Pretrain(ctx, s.model, store, marge.PretrainOptions{
-		Steps: s.o.Steps, Duration: s.duration(), LearningRate: 2e-3, BatchTokens: 2048,
-		TFIDFSteps: 1500, IndexEvery: 1500, Links: index.LinkOptions{Cross: 5, PerTarget: true},
-		Seed: s.o.Seed, Dir: s.dir(pretraining), Resume: s.o.Resume, KeepCheckpoints: 1,
-		OnStep: s.progress(pretraining), OnWarning: s.warn,
+	checkpoint := ""
+	m, err := pretrained.Train(ctx, docs, pretrained.Options{
+		Config: pretrained.Tiny(), Steps: s.o.Steps, Minutes: s.o.Minutes, Seed: s.o.Seed,
+		Links: index.LinkOptions{Cross: 5, PerTarget: true},
+		Dir:   s.dir(pretraining), Resume: s.o.Resume, Show: s.show,
+		OnEnd: func(stats marge.PretrainStats) {
+			checkpoint = stats.Checkpoint
+			s.result.Pretraining = &Training{stats.Steps, stats.TargetTokens, stats.Elapsed.Seconds(), stats.Loss}
+		},
 	})
-	s.show.End()
-	s.result.Pretraining = &Training{stats.Steps, stats.TargetTokens, stats.Elapsed.Seconds(), stats.Loss}
 	if err != nil {
-		return s.stopped(err, stats.Checkpoint)
+		return nil, s.stopped(err, checkpoint)
 	}
-	fmt.Fprintf(s.w, "pre-trained: %v\n", stats)
-	return nil
+	return m, nil
 }
 
 // duration is how long trainings go on that have no number of updates.

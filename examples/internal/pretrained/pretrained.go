@@ -54,6 +54,9 @@ type Options struct {
 	Dir     string            // of checkpoints
 	Resume  bool              // goes on with the training in Dir
 	Show    *program.Display
+	// OnEnd, if not nil, is told how the training went, to its end or until it was
+	// stopped.
+	OnEnd func(marge.PretrainStats)
 }
 
 // Tiny returns the size that examples/pretrain trains, a model of 2.9 million
@@ -97,6 +100,9 @@ func Train(ctx context.Context, docs []corpus.Document, o Options) (*marge.Model
 	p.OnWarning = func(err error) { o.Show.Message("warning: %v", err) }
 	stats, err := marge.Pretrain(ctx, m, store, p)
 	o.Show.End()
+	if o.OnEnd != nil {
+		o.OnEnd(stats)
+	}
 	if err != nil {
 		return nil, err
 	}
