@@ -5,6 +5,8 @@
 // [BM25]. [Mine] extracts pairs of translations; [ScoreMining] scores them as
 // the shared task of BUCC does.
 //
+// [Answers] measures answers to questions, equal to the scripts of SQuAD and MLQA.
+//
 // [Generation] measures generated text by [BLEU] and [ChrF], equal to sacrebleu,
 // and by [ROUGE], equal to rouge-score; [CopyEvidence] is the baseline.
 //

@@ -11,7 +11,9 @@
 //   - questions: [ReadQuestions]; exact match and F1 of package eval,
 //     [ScoreAnswers]; [FirstSentences] and [BestSentence];
 //   - paraphrase detection: [ReadParaphrases]; [Accuracy]; [Majority] and
-//     [WordOverlap].
+//     [WordOverlap];
+//   - retrieval of translations: [ReadRetrieval], [ReadTatoeba], [ReadBUCC] and
+//     [ReadGroups]; metrics and baselines of package eval.
 //
 // [NewsTranslations] and its like make all of them of generated news.
 //
