@@ -12,8 +12,9 @@
 //     [ScoreAnswers]; [FirstSentences] and [BestSentence];
 //   - paraphrase detection: [ReadParaphrases]; [Accuracy]; [Majority] and
 //     [WordOverlap];
-//   - retrieval of translations: [ReadRetrieval], [ReadTatoeba], [ReadBUCC] and
-//     [ReadGroups]; metrics and baselines of package eval.
+//   - retrieval of translations: [ReadTatoeba], [ReadBUCC], [ReadGroups], all of
+//     them by [ReadRetrieval]; P@1 and MRR of package eval, F1 of what is mined;
+//     TF-IDF and BM25 of package eval.
 //
 // [NewsTranslations] and its like make all of them of generated news.
 //

@@ -44,8 +44,8 @@ func TestReadQuestions(t *testing.T) {
 
 func TestReadQuestionsErrors(t *testing.T) {
 	for text, want := range map[string]string{
-		squad("abc", "?", `[{"text":"bc","answer_start":0}]`):  `"q1": the answer "bc" is not at character 0, where the context has "ab"`,
-		squad("abc", "?", `[{"text":"bc","answer_start":2}]`):  `"q1": the answer "bc" is not at character 2, where the context has "c"`,
+		squad("abc", "?", `[{"text":"bc","answer_start":0}]`):  `is not at character 0, where the context has "ab"`,
+		squad("abc", "?", `[{"text":"bc","answer_start":2}]`):  `is not at character 2, where the context has "c"`,
 		squad("abc", "?", `[{"text":"bc","answer_start":3}]`):  `begins at 3 of 3 characters`,
 		squad("abc", "?", `[{"text":"bc","answer_start":-1}]`): `begins at -1 of 3 characters`,
 		squad("abc", "?", `[{"text":"","answer_start":0}]`):    `the answer is missing or empty`,
