@@ -64,8 +64,9 @@ func TestPassages(t *testing.T) {
 	m := textModel(t)
 	sentences := strings.Repeat("One two three. Vier fünf sechs!  Seven eight nine zero?\n\n", 40)
 	for name, text := range map[string]string{
-		"sentences": sentences, "words": strings.Repeat("one zwei three vier ", 90), "one word": strings.Repeat("ab", 300),
-		"Chinese": strings.Repeat("語言模型。檢索文件", 30), "short": " \n one\u00a0two ", "space": " \n\t ",
+		"sentences": sentences, "words": "seventeen " + strings.Repeat("one zwei three vier ", 90),
+		"one word": strings.Repeat("ab", 300),
+		"Chinese":  strings.Repeat("語言模型。檢索文件", 30), "short": " \n one\u00a0two ", "space": " \n\t ",
 		"emoji": strings.Repeat("👩‍👩‍👧‍👦", 40), "long space": "one." + strings.Repeat(" ", 500) + "two.",
 	} {
 		for _, limit := range []int{leastChunk, 7, 30, 62} {

@@ -211,10 +211,10 @@ func TestResume(t *testing.T) {
 	}
 	want := mustRead(t, "whole/passages.index")
 
-	killed, stops := errors.New("killed"), 0
+	killed, stops, last := errors.New("killed"), 0, ""
 	for {
 		saves := 0
-		if _, err = index("parts", func() error {
+		if last, err = index("parts", func() error {
 			if saves++; saves == 3+stops {
 				return killed
 			}
@@ -233,6 +233,19 @@ func TestResume(t *testing.T) {
 			t.Fatalf("an index that was stopped can be searched: error %v", err)
 		}
 		stops++
+	}
+	// What is encoded stays: the last run has less to do than the first.
+	var passages, fresh, all, allFresh int
+	scan := func(messages string, passages, fresh *int) {
+		_, line, _ := strings.Cut(messages[strings.LastIndex(strings.TrimSpace(messages), "\n")+1:], ": ")
+		if _, err := fmt.Sscanf(line, "%d passages, %d of them new", passages, fresh); err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+	}
+	scan(whole, &all, &allFresh)
+	scan(last, &passages, &fresh)
+	if passages != all || fresh > allFresh/2 {
+		t.Errorf("the last of %d runs encoded %d of %d passages, one alone %d", stops+1, fresh, all, allFresh)
 	}
 	if stops < 3 || !bytes.Equal(mustRead(t, "parts/passages.index"), want) {
 		t.Errorf("after %d stops the index is another", stops)
@@ -344,7 +357,7 @@ func TestTrainGoesOn(t *testing.T) {
 				cancel()
 			}
 		})
-		err := run(ctx, []string{"index", "-out", "x", "-minutes", "1", files}, nil, io.Discard, messages)
+		err := run(ctx, []string{"index", "-out", "x", "-minutes", "1000", files}, nil, io.Discard, messages)
 		if !errors.Is(err, context.Canceled) {
 			t.Fatal(err)
 		}

@@ -201,10 +201,18 @@ func TestSearchAndGenerate(t *testing.T) {
 		t.Errorf("status %d, answer %+v", status, found)
 	}
 
+	// The best of the reranked is not only looked for among those that are wanted.
+	var one, many searchAnswer
+	post(t, s.URL+"/search", `{"query": "a bridge", "k": 1, "rerank": true}`, &one)
+	post(t, s.URL+"/search", `{"query": "a bridge", "k": 20, "rerank": true}`, &many)
+	if len(one.Hits) != 1 || len(many.Hits) != 20 || *one.Hits[0].Loss > *many.Hits[1].Loss {
+		t.Errorf("one passage has loss %v, of many %+v", one.Hits, many.Hits)
+	}
+
 	var made generateAnswer
 	body = fmt.Sprintf(`{"evidence": [%s, "b"], "lang": "de", "max_tokens": 8}`, query)
-	status, _ = post(t, s.URL+"/generate", body, &made)
-	if status != 200 || made.Lang != "de" || len(made.Evidence) != 0 || len(made.Outputs) != 1 {
+	if status, _ = post(t, s.URL+"/generate", body, &made); status != 200 || made.Lang != "de" ||
+		len(made.Evidence) != 0 || len(made.Outputs) != 1 {
 		t.Errorf("status %d, answer %+v", status, made)
 	}
 	o := marge.GenerateOptions{Lang: "de", MaxTokens: 8, Beams: 4}

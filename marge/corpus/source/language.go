@@ -30,9 +30,6 @@ func Identify(text string, among []string) (lang string, sure bool) {
 				options.Whitelist[known] = true
 			}
 		}
-		if len(options.Whitelist) == 0 {
-			return "", false // an empty list would stand for all
-		}
 	}
 	if runes := []rune(text); len(runes) > identifyRunes {
 		text = string(runes[:identifyRunes])
@@ -46,7 +43,7 @@ func Identify(text string, among []string) (lang string, sure bool) {
 		_, ok := langtag.Match(lang, []string{a})
 		return ok
 	}) {
-		return "", false // that of a script with a single language
+		return "", false // a script has a single language, or none of among is known
 	}
 	return lang, info.IsReliable()
 }
