@@ -162,6 +162,7 @@ func FineTune(ctx context.Context, m *Model, task Task, o FineTuneOptions) (stat
 	switch {
 	case err == nil:
 		stats.Best = l.development.choose()
+		m.revision.Add(1) // these may not be the parameters of the last update
 		if o.Dir != "" {
 			err = m.Save(o.Dir)
 		}

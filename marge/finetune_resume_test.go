@@ -249,8 +249,9 @@ func TestBestAndPatience(t *testing.T) {
 		o.EvaluateEvery, o.Patience, o.Dir, o.Resume, o.CheckpointEvery = 2, c.patience, dir, true, 3
 		asked := 0
 		var kept [][]byte
+		var revision uint64
 		o.Score = func(_ context.Context, m *Model) (float64, error) {
-			kept = append(kept, weights(m))
+			kept, revision = append(kept, weights(m)), m.revision.Load()
 			asked++
 			return c.scores[asked-1], nil
 		}
@@ -269,6 +270,9 @@ func TestBestAndPatience(t *testing.T) {
 		}
 		if !bytes.Equal(weights(m), kept[c.best/2-1]) {
 			t.Errorf("%+v: the model is not the one that was best", c)
+		}
+		if m.revision.Load() == revision {
+			t.Errorf("%+v: an index would take the model for that of the last measurement", c)
 		}
 		if loaded, err := Load(dir); err != nil || !bytes.Equal(weights(loaded), weights(m)) {
 			t.Errorf("%+v: the directory has another model, error %v", c, err)

@@ -1,7 +1,7 @@
 // Compare times the workloads of package bench on marge and on others that do
 // the same, in turns, and writes the medians and their ratios to a table.
 //
-//	go run ./bench/compare                          everything, some 40 minutes
+//	go run ./bench/compare                          everything, an hour and more
 //	go run ./bench/compare -quick                   a few workloads of each section
 //	go run ./bench/compare -only gemm,step          these sections; the others keep their old figures
 //	go run ./bench/compare -only gemm -match 1024   some workloads, printed only
