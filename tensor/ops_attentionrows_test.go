@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/marge-go/marge/asm"
 	"github.com/marge-go/marge/nn"
 	"github.com/marge-go/marge/tensor"
 )
@@ -88,7 +89,8 @@ func TestGenerationIsRowwise(t *testing.T) {
 	if !slices.Equal(first(tensor.Generation, 1), first(tensor.Generation, 30)) {
 		t.Error("a row has other bits among 30")
 	}
-	if slices.Equal(first(tensor.Inference, 1), first(tensor.Inference, 30)) {
+	// The portable kernel adds up rows alike, however many there are.
+	if asm.Current() != asm.Generic && slices.Equal(first(tensor.Inference, 1), first(tensor.Inference, 30)) {
 		t.Error("a row has the same bits among 30 on any tape: the test is of no use")
 	}
 }
