@@ -123,11 +123,7 @@ func (s *session) measure(ctx context.Context, t *Task, name string, outputs []s
 	if len(byLang) > 1 {
 		row.ByLang = map[string]map[string]Figure{}
 		for lang, records := range byLang {
-			part := make([]string, len(records))
-			for i, record := range records {
-				part[i] = outputs[record]
-			}
-			if row.ByLang[lang], err = t.Score(ctx, records, part); err != nil {
+			if row.ByLang[lang], err = t.Score(ctx, records, Chosen(outputs, records)); err != nil {
 				return err
 			}
 		}

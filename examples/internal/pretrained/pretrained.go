@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -20,16 +19,8 @@ import (
 	"github.com/marge-go/marge/marge/tokenizer"
 )
 
-// Load reads a model with its tokenizer from a checkpoint, or from the newest
-// checkpoint in the directory of a training.
+// Load is marge.Load of a model that has a tokenizer.
 func Load(dir string) (*marge.Model, error) {
-	if _, err := os.Stat(filepath.Join(dir, "config.json")); errors.Is(err, fs.ErrNotExist) {
-		if dir, _, err = checkpoint.Latest(dir, nil); err != nil {
-			return nil, err
-		}
-	} else if err != nil {
-		return nil, err
-	}
 	m, err := marge.Load(dir)
 	if err != nil {
 		return nil, err
