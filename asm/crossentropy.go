@@ -15,7 +15,7 @@ import (
 // a logit is NaN or +Inf, or all are -Inf, it is NaN.
 func CrossEntropy(logits []float32, target int, smoothing float32) (loss float32) {
 	checkTarget("cross-entropy", len(logits), target)
-	greatest, log, total := logSumExp(logits)
+	greatest, log := logSumExp(logits)
 	if greatest == negInf || !(greatest <= math.MaxFloat32) {
 		return float32(math.NaN())
 	}
@@ -23,7 +23,7 @@ func CrossEntropy(logits []float32, target int, smoothing float32) (loss float32
 	if smoothing == 0 {
 		return float32(nll)
 	}
-	mean := log - total/float64(len(logits))
+	mean := float64(greatest) - Sum(logits)/float64(len(logits)) + log
 	return smoothed(nll, mean, smoothing)
 }
 

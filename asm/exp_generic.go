@@ -72,12 +72,11 @@ func powerSumMaxGeneric(y, x, next []float32, scale, shift float32) (sum, greate
 	return powerSumGeneric(y, x, scale, shift), greatest
 }
 
-// sumExpGeneric returns the sums of exp(x[i] + shift) and of x[i] + shift.
-func sumExpGeneric(x []float32, shift float32) (sum, total float32) {
-	var s, t float64
+// sumExpGeneric returns the sum of exp(x[i] + shift).
+func sumExpGeneric(x []float32, shift float32) float32 {
+	var s float64
 	for _, v := range x {
 		s += float64(exp32(v + shift))
-		t += float64(v + shift)
 	}
-	return float32(s), float32(t)
+	return float32(s)
 }

@@ -138,14 +138,14 @@ func softmaxTermsFar(y, x []float32, scale float32, segs *segmentation) (referen
 // LogSumExp returns log(sum of exp(x[i])): -Inf if x is empty. It is not
 // rounded to float32, so that x[i] less it is exact at any offset of x.
 func LogSumExp(x []float32) float64 {
-	greatest, log, _ := logSumExp(x)
+	greatest, log := logSumExp(x)
 	return float64(greatest) + log
 }
 
-// logSumExp returns the greatest element of x, the logarithm of the sum of
-// exp(x[i] - greatest), and the sum of x[i] - greatest. It makes one pass over
-// memory: every block is in the L1 cache when its exponentials are taken.
-func logSumExp(x []float32) (greatest float32, log, total float64) {
+// logSumExp returns the greatest element of x and the logarithm of the sum of
+// exp(x[i] - greatest). It makes one pass over memory: every block is in the L1
+// cache when its exponentials are taken.
+func logSumExp(x []float32) (greatest float32, log float64) {
 	m, s := negInf, 0.0
 	for i := 0; i < len(x); i += sumBlock {
 		block := x[i:min(i+sumBlock, len(x))]
@@ -153,21 +153,15 @@ func logSumExp(x []float32) (greatest float32, log, total float64) {
 		if bm != bm || bm == float32(math.Inf(1)) {
 			m, s = max(m, bm), 1
 		} else if bm > m {
-			more := float64(bm) - float64(m)
-			s *= math.Exp(-more)
-			if i > 0 {
-				total -= float64(float64(i) * more)
-			}
+			s *= math.Exp(float64(m) - float64(bm))
 			m = bm
 		}
 		if m == negInf || !(m <= math.MaxFloat32) {
 			continue
 		}
-		sum, relative := sumExp(block, -m)
-		s += float64(sum)
-		total += float64(relative)
+		s += float64(sumExp(block, -m))
 	}
-	return m, math.Log(s), total
+	return m, math.Log(s)
 }
 
 // segmentation divides a row into segments, each with its own bias.

@@ -181,12 +181,12 @@ func powerSumMax(y, x, next []float32, scale, shift float32) (sum, greatest floa
 }
 
 //go:noescape
-func sumExpAVX2(x []float32, shift float32) (sum, total float32)
+func sumExpAVX2(x []float32, shift float32) (sum float32)
 
 //go:noescape
-func sumExpAVX512(x []float32, shift float32) (sum, total float32)
+func sumExpAVX512(x []float32, shift float32) (sum float32)
 
-func sumExp(x []float32, shift float32) (sum, total float32) {
+func sumExp(x []float32, shift float32) float32 {
 	switch isa {
 	case AVX512:
 		return sumExpAVX512(x, shift)

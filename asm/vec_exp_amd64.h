@@ -159,24 +159,20 @@ loop:
 	VMOVSS  X0, greatest+116(FP)
 	RETURN
 
-// for i := range x { sum += exp(x[i] + shift); total += x[i] + shift }
-TEXT SUM_EXP(SB), NOSPLIT, $0-40
+// for i := range x { sum += exp(x[i] + shift) }
+TEXT SUM_EXP(SB), NOSPLIT, $0-36
 	MOVQ x_base+0(FP), SI
 	MOVQ x_len+8(FP), CX
 	VBROADCASTSS shift+24(FP), V9
 	SCORE_CONSTS
 	ZERO(V4)
-	ZERO(V5)
 	LOOP
 	VADDPS (SI)(AX*4), V9, V0
-	VADDPS V0, V5, V5
 	EXP_SCORE(V0, V1, V2, V3)
 	VADDPS V1, V4, V4
 	TAIL
 	LOAD_TAIL((SI)(AX*4), V0)
 	VADDPS V0, V9, V0
-	TAIL_ZERO(V0)
-	VADDPS V0, V5, V5
 	EXP_SCORE(V0, V1, V2, V3)
 	TAIL_ZERO(V1)
 	VADDPS V1, V4, V4
@@ -184,9 +180,6 @@ done:
 	VMOVAPS V4, V0
 	SUM_LANES
 	VMOVSS  X0, sum+32(FP)
-	VMOVAPS V5, V0
-	SUM_LANES
-	VMOVSS  X0, total+36(FP)
 	RETURN
 
 // The tail of the normal distribution, t = min(abs(x), 14.4):

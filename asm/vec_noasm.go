@@ -19,7 +19,7 @@ func powerSum(y, x []float32, scale, shift float32) float32 {
 func powerSumMax(y, x, next []float32, scale, shift float32) (sum, greatest float32) {
 	return powerSumMaxGeneric(y, x, next, scale, shift)
 }
-func sumExp(x []float32, shift float32) (sum, total float32) {
+func sumExp(x []float32, shift float32) float32 {
 	return sumExpGeneric(x, shift)
 }
 
