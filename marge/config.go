@@ -40,6 +40,12 @@ type Config struct {
 	Dropout               float32 `json:"dropout"`
 	AttentionDropout      float32 `json:"attention_dropout"`
 
+	// ChunkTokens is the length, in tokens, of the chunks into which the model's
+	// corpus was cut. [Pretrain] sets it. Longer texts are cut into such chunks
+	// wherever an option does not say otherwise, since g of longer ones is worse. 0:
+	// as long as the positions allow.
+	ChunkTokens int `json:"chunk_tokens,omitempty"`
+
 	// Labels are the classes that the head for classification tells apart; none:
 	// the model has no such head. AnswerTokens is the length, in tokens, of the
 	// longest answer that the head for span extraction marks; 0: there is none.
@@ -68,6 +74,17 @@ func (c *Config) EmbeddingDim() int {
 		return c.RetrievalDim
 	}
 	return c.DModel
+}
+
+// longest returns how many tokens of a text the model takes, beside <s> and </s>.
+func (c *Config) longest() int { return c.MaxPositionEmbeddings - 2 }
+
+// chunk returns how long the chunks of a text are by default.
+func (c *Config) chunk() int {
+	if c.ChunkTokens > 0 {
+		return c.ChunkTokens
+	}
+	return c.longest()
 }
 
 // Tiny is a model of 2.9 million parameters for tests and demonstrations.
@@ -159,6 +176,10 @@ func (c *Config) Validate() error {
 	}
 	if c.DecoderBaseLayers > 0 && (c.DecoderBaseFFNDim < 1 || c.DecoderBaseFFNDim > maxDimension) {
 		return fmt.Errorf("config: decoder_base_ffn_dim is %d, want 1 to %d", c.DecoderBaseFFNDim, maxDimension)
+	}
+	if c.ChunkTokens < 0 || c.ChunkTokens > c.longest() {
+		return fmt.Errorf("config: chunk_tokens is %d, want 0 to %d, 2 less than max_position_embeddings",
+			c.ChunkTokens, c.longest())
 	}
 	if c.RetrievalLayers > c.EncoderLayers {
 		return fmt.Errorf("config: retrieval_layers is %d, more than encoder_layers, %d",

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/marge-go/marge/marge/corpus"
 )
 
 // encodeModel is wide enough for asm.Gemm to have a way of its own for a few
@@ -117,6 +119,52 @@ func TestEncode(t *testing.T) {
 	}
 	if none, err := m.Encode(t.Context(), nil, EncodeOptions{}); err != nil || len(none) != 0 {
 		t.Errorf("no texts: %v, error %v", none, err)
+	}
+}
+
+// Texts are cut as the corpus of the training was, also by a model that was saved.
+func TestChunksOfTheCorpus(t *testing.T) {
+	m := encodeModel(t, PoolMax, 2)
+	doc := m.Tokenizer.Encode(strings.Repeat("one two three ", 40))
+	lengths := func(m *Model) (lengths []int) {
+		chunks, _, err := m.chunks([][]int32{doc}, DocumentOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		passages, _, err := m.cutDocuments(t.Context(), []corpus.Document{{ID: "a", Text: m.Tokenizer.Decode(doc)}}, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		longest := 0
+		for _, p := range passages {
+			longest = max(longest, len(m.Tokenizer.Encode(p.Text)))
+		}
+		return []int{len(chunks[0]), longest}
+	}
+	if got := lengths(m); got[0] != 62 || got[1] <= 31 {
+		t.Errorf("a model that was not trained makes chunks and passages of %d tokens, the longest have 62", got)
+	}
+	store, err := corpus.FromDocuments(testDocuments(24), m.Tokenizer, corpus.BuildOptions{ChunkTokens: 9, MinTokens: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := testOptions("")
+	o.Steps = 1
+	if _, err := Pretrain(t.Context(), m, store, o); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := m.Save(dir); err != nil {
+		t.Fatal(err)
+	}
+	loaded, err := Load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range []*Model{m, loaded} {
+		if got := lengths(m); got[0] != 9 || got[1] > 9 || got[1] < 5 {
+			t.Errorf("a model whose corpus had chunks of 9 tokens makes chunks and passages of %d", got)
+		}
 	}
 }
 

@@ -118,7 +118,7 @@ func (r *reader) text(what, text string) ([]int32, error) {
 }
 
 // room returns how many tokens of a document the model takes.
-func (r *reader) room() int { return r.m.Config.MaxPositionEmbeddings - 2 }
+func (r *reader) room() int { return r.m.Config.longest() }
 
 // recordName names a record for errors.
 func recordName(list string, i int, where string) string {

@@ -27,8 +27,8 @@ type Passage struct {
 
 // AddOptions say how [Index.Add] adds documents.
 type AddOptions struct {
-	// ChunkTokens is how many tokens a passage has at the most (0: as many as the
-	// model takes).
+	// ChunkTokens is how many tokens a passage has at the most (0:
+	// Config.ChunkTokens).
 	ChunkTokens int
 	// Reuse are indexes of the same model. A vector that one of them has is copied
 	// from there.
@@ -148,8 +148,8 @@ func (m *Model) cutDocuments(
 	if m.Tokenizer == nil {
 		return nil, nil, errNoTokenizer
 	}
-	longest := m.Config.MaxPositionEmbeddings - 2
-	setDefault(&chunk, longest)
+	longest := m.Config.longest()
+	setDefault(&chunk, max(m.Config.chunk(), leastChunk))
 	if chunk < leastChunk || chunk > longest {
 		return nil, nil, fmt.Errorf("ChunkTokens is %d, want %d to %d", chunk, leastChunk, longest)
 	}

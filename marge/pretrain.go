@@ -76,7 +76,8 @@ func newPretraining(m *Model, store *corpus.Store, o PretrainOptions) (*loop, *r
 }
 
 // checkCorpus returns the language token of each of the store's languages, or
-// what keeps the model from being trained on the corpus.
+// what keeps the model from being trained on the corpus. It tells the model how
+// long the corpus's chunks are.
 func checkCorpus(m *Model, store *corpus.Store) (languages []int32, err error) {
 	if m.Tokenizer == nil {
 		return nil, errors.New("the model has no tokenizer, which gives the language tokens")
@@ -103,11 +104,15 @@ func checkCorpus(m *Model, store *corpus.Store) (languages []int32, err error) {
 		return nil, fmt.Errorf("the corpus was tokenised by another tokenizer, with fingerprint %s; the model's is %s",
 			was, is)
 	}
+	longest := 0
 	for i := range store.Len() {
-		if err := checkDocuments(&m.Config, [][]int32{store.Tokens(i)}, 2); err != nil {
+		tokens := store.Tokens(i)
+		if err := checkDocuments(&m.Config, [][]int32{tokens}, 2); err != nil {
 			return nil, fmt.Errorf("corpus chunk %d (%s): %w", i, store.DocumentID(store.Chunk(i).Doc), err)
 		}
+		longest = max(longest, len(tokens))
 	}
+	m.Config.ChunkTokens = longest
 	return languages, nil
 }
 

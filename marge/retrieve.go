@@ -33,7 +33,7 @@ func (m *Model) Embed(ctx context.Context, docs [][]int32) ([]float32, error) {
 // [corpus.BuildOptions] do. A last chunk of less than [corpus.DefaultMinTokens]
 // tokens is dropped, unless it is the only one.
 type DocumentOptions struct {
-	ChunkTokens int // length of a chunk (0: the longest that the model takes)
+	ChunkTokens int // length of a chunk (0: Config.ChunkTokens)
 	MaxChunks   int // chunks of a document that count, from its beginning (0: all)
 }
 
@@ -54,8 +54,8 @@ func (m *Model) EmbedChunks(
 // chunks cuts documents: chunks offsets[i] to offsets[i+1], at least one, are
 // those of document i.
 func (m *Model) chunks(docs [][]int32, o DocumentOptions) (chunks [][]int32, offsets []int, err error) {
-	longest := m.Config.MaxPositionEmbeddings - 2
-	setDefault(&o.ChunkTokens, longest)
+	longest := m.Config.longest()
+	setDefault(&o.ChunkTokens, m.Config.chunk())
 	if o.ChunkTokens < 1 || o.ChunkTokens > longest {
 		return nil, nil, fmt.Errorf("embed: chunks of %d tokens: the model takes 1 to %d", o.ChunkTokens, longest)
 	}

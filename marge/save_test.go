@@ -243,6 +243,8 @@ func TestHostileConfig(t *testing.T) {
 			"decoder.base_layers.1.self_attn.q_proj.weight is missing"}},
 		"fewer layers": {func(c *Config) { c.DecoderBaseLayers-- },
 			[]string{weightsPath, "tensor decoder.base_layers.0.", "is unknown"}},
+		"chunks": {func(c *Config) { c.ChunkTokens = c.MaxPositionEmbeddings - 1 },
+			[]string{configName, "chunk_tokens is 63, want 0 to 62"}},
 		"vocabulary": {func(c *Config) { c.VocabSize = 1 << 20 }, []string{weightsPath,
 			"shared.weight has shape", configName}},
 		"width": {func(c *Config) { c.DModel *= 2 }, []string{weightsPath, "shared.weight has shape"}},

@@ -88,7 +88,7 @@ func (o *options) flags(output io.Writer) *flag.FlagSet {
 	f.BoolVar(&o.json, "json", false, "print one JSON object with all figures as the last line of standard output")
 	f.Float64Var(&o.minutes, "minutes", 3.5, "minutes of pre-training")
 	f.IntVar(&o.steps, "steps", 0, "updates of pre-training, instead of -minutes")
-	f.IntVar(&o.chunk, "chunk", pretrained.ChunkTokens, "tokens of a chunk of a text, those that the model was trained on")
+	f.IntVar(&o.chunk, "chunk", 0, "tokens of a chunk of a text (default: those that the model was trained on)")
 	f.IntVar(&o.maxChunks, "max-chunks", 0, "chunks of a text that count, from its beginning (default: all)")
 	f.IntVar(&o.layers, "layers", -1, "layers of the encoder to measure beside g, from the first on (-1: all)")
 	f.IntVar(&o.chars, "chars", 0, "characters of a text that count, for all methods (default: all)")
@@ -111,8 +111,8 @@ func (o *options) check(f *flag.FlagSet) error {
 		return fmt.Errorf("-minutes %v: want more than 0, up to 1e6", o.minutes)
 	case o.layers < -1:
 		return fmt.Errorf("-layers %d: want at least -1", o.layers)
-	case o.steps < 0 || o.chunk < 1 || o.maxChunks < 0 || o.chars < 0:
-		return errors.New("-steps, -max-chunks and -chars must not be negative, -chunk positive")
+	case o.steps < 0 || o.chunk < 0 || o.maxChunks < 0 || o.chars < 0:
+		return errors.New("-steps, -chunk, -max-chunks and -chars must not be negative")
 	case len(o.test) == 0 && (len(o.dev) > 0 || len(o.vectors) > 0 || o.langs != ""):
 		return errors.New("-dev, -vectors and -langs need -test")
 	}

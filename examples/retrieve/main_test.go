@@ -131,7 +131,7 @@ func TestFlags(t *testing.T) {
 		"-minutes NaN":                 {"-minutes", "NaN"},
 		"must not be negative":         {"-chars", "-1"},
 		"-layers -2":                   {"-layers", "-2"},
-		"-chunk positive":              {"-chunk", "0"},
+		"-chunk, -max-chunks":          {"-chunk", "-1"},
 		"-langs need -test":            {"-vectors", "v"},
 		"need -test":                   {"-dev", "d"},
 		"-resume needs -out":           {"-resume", "-out", ""},

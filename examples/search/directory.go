@@ -27,7 +27,7 @@ const (
 
 // settings is what settingsName holds.
 type settings struct {
-	ChunkTokens int `json:"chunk_tokens"` // of a passage, at the most
+	ChunkTokens int `json:"chunk_tokens"` // of a passage, at the most (0: as many as the model was trained on)
 }
 
 // readSettings returns an error that wraps fs.ErrNotExist if there are none.

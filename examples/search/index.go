@@ -23,12 +23,8 @@ import (
 	"github.com/marge-go/marge/marge/corpus/source"
 )
 
-// The tokens of a passage: by default as examples/pretrain trains on, and at
-// least those of a few words.
-const (
-	defaultChunk = 126
-	leastChunk   = 8
-)
+// leastChunk is the least number of tokens of a passage, those of a few words.
+const leastChunk = 8
 
 // An indexer is the command index.
 type indexer struct {
@@ -63,8 +59,8 @@ func newIndexer(args []string, out, messages io.Writer) (*indexer, error) {
 	f.StringVar(&x.checkpoint, "checkpoint", "", "`directory` of a model or of a training "+
 		"(default: that of the index, or one that is trained on the files)")
 	f.Float64Var(&x.minutes, "minutes", 5, "minutes to train for, without -checkpoint")
-	f.IntVar(&x.chunk, "chunk", 0, fmt.Sprintf("tokens of a passage at the most (default: those of the index, or %d)",
-		defaultChunk))
+	f.IntVar(&x.chunk, "chunk", 0, "tokens of a passage at the most "+
+		"(default: those of the index, or of the documents that the model was trained on)")
 	f.StringVar(&x.source.Lang, "lang", "", "language of text, Markdown and HTML that do not name theirs, "+
 		"as in de or pt-BR (default: identified from the text)")
 	f.BoolVar(&x.source.SkipBad, "skip-bad", false, "leave out files and lines that cannot be read instead of stopping")
@@ -186,9 +182,6 @@ func (x *indexer) model(ctx context.Context, docs []corpus.Document) (s settings
 	}
 	if x.chunk > 0 {
 		s.ChunkTokens = x.chunk
-	}
-	if s.ChunkTokens == 0 {
-		s.ChunkTokens = min(defaultChunk, longest(m.Config))
 	}
 	return s, m, checkChunk(s.ChunkTokens, m.Config)
 }
