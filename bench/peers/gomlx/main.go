@@ -131,10 +131,12 @@ func measure(r, last *request, run *func() error) (a answer, err error) {
 	return a, nil
 }
 
-// start prepares a workload on as many threads.
+// start prepares a workload on as many threads. Operations run one after the
+// other: of as few workers, operations that run side by side take all, and then
+// wait for one to multiply matrices, for ever.
 func start(s *spec, threads int) (run func() error, err error) {
 	runtime.GOMAXPROCS(threads)
-	backend, err := simplego.New("parallelism=" + strconv.Itoa(threads))
+	backend, err := simplego.New("ops_sequential,parallelism=" + strconv.Itoa(threads))
 	if err != nil {
 		return nil, err
 	}
