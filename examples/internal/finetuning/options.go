@@ -57,7 +57,7 @@ func (o *Options) Define(f *flag.FlagSet, files string) {
 	f.IntVar(&o.Steps, "steps", 0, "updates of each training, instead of -minutes")
 	f.Float64Var(&o.Minutes, "minutes", 1, "minutes of each training")
 	f.Float64Var(&o.Rate, "lr", 0, "peak learning rate of the fine-tuning "+
-		"(default: 1e-3 for small models, less for wider ones)")
+		"(default: 3e-3 for small models, less for wider ones)")
 	f.BoolVar(&o.Freeze, "freeze", false, "keep embeddings and the decoder's base layers as they are, "+
 		"as the paper does for languages without training data")
 	f.BoolVar(&o.Scratch, "scratch", true, "fine-tune the same model from random weights too, for as many updates")

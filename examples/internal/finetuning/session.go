@@ -248,8 +248,8 @@ func (s *session) fineTune(ctx context.Context, t *Task, m *marge.Model, name st
 	}
 	show := s.progress(name)
 	rate := s.o.Rate
-	if rate == 0 {
-		rate = marge.DefaultLearningRate(m.Config)
+	if rate == 0 { // the few updates of some minutes need a high one
+		rate = 3 * marge.DefaultLearningRate(m.Config)
 	}
 	o := marge.FineTuneOptions{
 		Steps: steps, LearningRate: rate, LabelSmoothing: t.Smoothing, Seed: s.o.Seed,
