@@ -29,8 +29,11 @@ var Float32 = Tolerance{
 // Run tests every method of a backend over edge sizes, and training on a tape:
 // against float64 references, on memory that holds NaN where it must not be read,
 // and twice, for equal bits. Each test opens its own backend. With -short large
-// products are left out.
-func Run(t *testing.T, open func() (tensor.Backend, error), tol Tolerance) {
+// products are left out, and with names in only all tests but these; a name that no
+// test has is a failure.
+func Run(t *testing.T, open func() (tensor.Backend, error), tol Tolerance, only ...string) {
+	t.Helper()
+	unknown := slices.Clone(only)
 	for _, test := range []struct {
 		name string
 		run  func(s *suite)
@@ -59,6 +62,10 @@ func Run(t *testing.T, open func() (tensor.Backend, error), tol Tolerance) {
 		{"AdamW", (*suite).adamW},
 		{"Training", (*suite).training},
 	} {
+		if len(only) > 0 && !slices.Contains(only, test.name) {
+			continue
+		}
+		unknown = slices.DeleteFunc(unknown, func(name string) bool { return name == test.name })
 		t.Run(test.name, func(t *testing.T) {
 			b, err := open()
 			if err != nil {
@@ -73,6 +80,9 @@ func Run(t *testing.T, open func() (tensor.Backend, error), tol Tolerance) {
 			}()
 			test.run(&suite{TB: t, b: b, tol: tol, rng: rand.New(rand.NewPCG(1, 2))})
 		})
+	}
+	if len(unknown) > 0 {
+		t.Errorf("no tests %q", unknown)
 	}
 }
 
