@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/marge-go/marge/attention"
+	"github.com/marge-go/marge/examples/internal/program"
 	"github.com/marge-go/marge/marge/corpus/news"
 	"github.com/marge-go/marge/nn"
 	"github.com/marge-go/marge/nn/optim"
@@ -34,6 +35,7 @@ func main() {
 	flag.Float64Var(&o.minutes, "minutes", 5, "how long to train")
 	flag.Uint64Var(&o.seed, "seed", 1, "of weights, batches and samples")
 	flag.StringVar(&o.write, "write", "", "only write text and first weights to a `folder`, for gpt_torch.py")
+	o.backend.Define(flag.CommandLine)
 	flag.Parse()
 	if err := run(os.Stdout, o); err != nil {
 		log.Fatal(err)
@@ -48,6 +50,7 @@ type options struct {
 	minutes                       float64
 	seed                          uint64
 	write                         string
+	backend                       program.Backend
 }
 
 // text returns the text to learn from.
@@ -139,7 +142,8 @@ func (b *batches) next(o options) (ids, targets []int32) {
 	return ids, targets
 }
 
-func run(w io.Writer, o options) error {
+func run(w io.Writer, o options) (err error) {
+	defer tensor.Recover(&err)
 	text, err := o.text()
 	if err != nil {
 		return err
@@ -155,17 +159,20 @@ func run(w io.Writer, o options) error {
 	if len(ids)-cut <= o.context {
 		return fmt.Errorf("the text has %d characters, want more than %d", len(ids), 10*o.context)
 	}
-	cpu := tensor.NewCPU(0)
-	defer cpu.Close()
+	backend, err := o.backend.Open()
+	if err != nil {
+		return err
+	}
+	defer backend.Close()
 	rng := rand.New(rand.NewPCG(o.seed, 0))
-	m := newGPT(cpu, len(vocabulary), o, rng)
+	m := newGPT(backend, len(vocabulary), o, rng)
 	fmt.Fprintf(w, "%d characters, %d different ones, %d parameters\n", len(ids), len(vocabulary), nn.Count(m.params))
 	if o.write != "" {
 		err := nn.Save(o.write, m.params, 0)
 		return errors.Join(err, os.WriteFile(filepath.Join(o.write, "text.txt"), []byte(text), 0o666))
 	}
 
-	tape := tensor.NewTape(cpu)
+	tape := tensor.NewTape(backend)
 	train := &batches{text: ids[:cut], state: o.seed}
 	opt := optim.NewAdamW(m.params)
 	opt.Beta2, opt.WeightDecay = 0.95, 0.1
@@ -181,7 +188,7 @@ func run(w io.Writer, o options) error {
 		tape.Reset(tensor.Training, uint64(step))
 		loss := m.loss(tape, input, targets, train.offsets)
 		tape.Backward(loss)
-		value := loss.Float32s()[0]
+		value := loss.Item()
 		if _, err := optim.ClippedStep(opt, m.params, schedule.LR(int(1000*done)), 1); err != nil {
 			return fmt.Errorf("step %d: %w", step, err)
 		}
@@ -200,7 +207,7 @@ func (m *gpt) validate(tp *tensor.Tape, text []int32, o options) (mean float64) 
 	for range 8 {
 		ids, targets := b.next(o)
 		tp.Reset(tensor.Inference, 0)
-		mean += float64(m.loss(tp, ids, targets, b.offsets).Float32s()[0]) / 8
+		mean += float64(m.loss(tp, ids, targets, b.offsets).Item()) / 8
 	}
 	return mean
 }
@@ -214,11 +221,11 @@ func (m *gpt) sample(tp *tensor.Tape, vocabulary []rune, o options, rng *rand.Ra
 	}
 	var text strings.Builder
 	newline, _ := slices.BinarySearch(vocabulary, '\n')
-	last := int32(min(newline, len(vocabulary)-1))
+	last, probabilities := int32(min(newline, len(vocabulary)-1)), make([]float32, len(vocabulary))
 	for range o.context {
 		tp.Reset(tensor.Inference, 0)
 		h := m.forward(tp, []int32{last}, []int32{0, 1}, caches)
-		probabilities := tp.Softmax(tp.Scale(1/temperature, m.head.Forward(tp, h)), -1).Float32s()
+		tp.Softmax(tp.Scale(1/temperature, m.head.Forward(tp, h)), -1).CopyTo(probabilities)
 		last = draw(probabilities, rng.Float64())
 		text.WriteRune(vocabulary[last])
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"flag"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"github.com/marge-go/marge/attention"
 	"github.com/marge-go/marge/nn"
 	"github.com/marge-go/marge/tensor"
+	"github.com/marge-go/marge/tensor/backendtest"
 )
 
 var small = options{layers: 2, width: 16, heads: 4, kvHeads: 2, context: 16, batch: 4, steps: 200, seed: 1}
@@ -146,5 +148,31 @@ func TestBatches(t *testing.T) {
 	}
 	if targets[63] != ids[63]+1 || !slices.Equal(b.offsets, []int32{0, 16, 32, 48, 64}) {
 		t.Errorf("targets %v, offsets %v", targets, b.offsets)
+	}
+}
+
+// The same on a backend whose memory the host does not see.
+func TestBackend(t *testing.T) {
+	tensor.Register("opaque", func() (tensor.Backend, error) { return backendtest.Opaque(tensor.NewCPU(1)), nil })
+	o := small
+	o.steps, o.corpus = 2, filepath.Join(t.TempDir(), "text")
+	if err := os.WriteFile(o.corpus, []byte(strings.Repeat("the cät sat\n", 40)), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	var outputs []string
+	for _, name := range []string{"cpu", "opaque"} {
+		f := flag.NewFlagSet("gpt", flag.ContinueOnError)
+		o.backend.Define(f)
+		if err := f.Parse([]string{"-backend", name}); err != nil {
+			t.Fatal(err)
+		}
+		var out strings.Builder
+		if err := run(&out, o); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		outputs = append(outputs, regexp.MustCompile(`\d+ characters/s`).ReplaceAllString(out.String(), ""))
+	}
+	if outputs[0] != outputs[1] {
+		t.Errorf("%q, want %q", outputs[1], outputs[0])
 	}
 }

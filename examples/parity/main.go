@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/marge-go/marge/examples/internal/program"
 	"github.com/marge-go/marge/internal/jsonx"
 	"github.com/marge-go/marge/internal/osfile"
 	"github.com/marge-go/marge/marge"
@@ -31,14 +32,20 @@ func main() {
 	dir := flag.String("checkpoint", "", "`directory` of the checkpoint (required)")
 	batch := flag.String("batch", "", "JSON `file` with the batch")
 	out := flag.String("out", "", "safetensors `file` to write")
+	var backend program.Backend
+	backend.Define(flag.CommandLine)
 	flag.Parse()
-	if err := run(*init, *seed, *dir, *batch, *out); err != nil {
+	b, err := backend.Open()
+	if err == nil {
+		err = run(b, *init, *seed, *dir, *batch, *out)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "parity:", err)
 		os.Exit(1)
 	}
 }
 
-func run(init string, seed uint64, dir, batch, out string) error {
+func run(backend tensor.Backend, init string, seed uint64, dir, batch, out string) error {
 	if dir == "" {
 		return errors.New("-checkpoint is required")
 	}
@@ -47,7 +54,7 @@ func run(init string, seed uint64, dir, batch, out string) error {
 		if !ok {
 			return fmt.Errorf("-init %s: no such size", init)
 		}
-		config.Seed = seed
+		config.Seed, config.Backend = seed, backend
 		m, err := marge.New(config)
 		if err != nil {
 			return err
@@ -62,7 +69,7 @@ func run(init string, seed uint64, dir, batch, out string) error {
 	if batch == "" || out == "" {
 		return errors.New("-batch and -out are required")
 	}
-	m, err := marge.Load(dir)
+	m, err := marge.LoadOn(dir, marge.Config{Backend: backend})
 	if err != nil {
 		return err
 	}
@@ -88,7 +95,8 @@ func readBatch(path string) (*marge.Batch, error) {
 	return &b, nil
 }
 
-func write(path string, m *marge.Model, b *marge.Batch) error {
+func write(path string, m *marge.Model, b *marge.Batch) (err error) {
+	defer tensor.Recover(&err)
 	tp := tensor.NewTape(m.Backend())
 	tp.Reset(tensor.Gradient, 0)
 	forward := m.Forward(tp, b, 0)

@@ -60,6 +60,11 @@ func message(err error) string {
 }
 
 func run(ctx context.Context, o *options) error {
+	backend, err := o.backend.Open()
+	if err != nil {
+		return err
+	}
+	defer backend.Close()
 	release, err := program.OpenOut(o.out, "pretrain", o.resume, o.out)
 	if err != nil {
 		return err
@@ -75,7 +80,7 @@ func run(ctx context.Context, o *options) error {
 	}
 	defer d.store.Close()
 	config := o.modelConfig()
-	config.VocabSize = d.tokenizer.VocabSize()
+	config.VocabSize, config.Backend = d.tokenizer.VocabSize(), backend
 	m, err := marge.New(config)
 	if err != nil {
 		return err

@@ -43,6 +43,7 @@ type options struct {
 	perTarget   bool
 	dropout     float64
 	tfidf       int
+	backend     program.Backend
 
 	flags         *flag.FlagSet
 	heldoutEvents int // generated
@@ -98,6 +99,7 @@ func parse(args []string, output io.Writer) (*options, error) {
 	f.BoolVar(&o.perTarget, "per-target", true, "keep the best -mono and -cross links of each target that g finds, "+
 		"rounded, not those of the shard (as the paper does)")
 	f.IntVar(&o.indexEvery, "index-every", 1500, "updates between two indexes (paper: 10000)")
+	o.backend.Define(f)
 	if err := f.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			f.SetOutput(output)

@@ -65,6 +65,7 @@ type options struct {
 	chars, layers           int
 	langs                   string
 	seed                    uint64
+	backend                 program.Backend
 
 	events, heldoutEvents int // generated
 	config                marge.Config
@@ -94,6 +95,7 @@ func (o *options) flags(output io.Writer) *flag.FlagSet {
 	f.IntVar(&o.chars, "chars", 0, "characters of a text that count, for all methods (default: all)")
 	f.StringVar(&o.langs, "langs", "", "languages to search, as in de,en,pt-BR (default: all)")
 	f.Uint64Var(&o.seed, "seed", 1, "seed of the generated news and of the pre-training")
+	o.backend.Define(f)
 	return f
 }
 
@@ -135,6 +137,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 }
 
 func (o *options) run(ctx context.Context, stdout, stderr io.Writer) error {
+	backend, err := o.backend.Open()
+	if err != nil {
+		return err
+	}
+	defer backend.Close()
+	o.config.Backend = backend
 	dev, test, err := o.sets()
 	if err != nil {
 		return err
@@ -255,7 +263,7 @@ func (o *options) generated() (dev, test []*task.RetrievalSet, err error) {
 // model loads the model, or trains it.
 func (o *options) model(ctx context.Context, show *program.Display) (*marge.Model, error) {
 	if o.checkpoint != "" {
-		return pretrained.Load(o.checkpoint)
+		return pretrained.Load(o.checkpoint, o.config.Backend)
 	}
 	var docs []corpus.Document
 	if len(o.train) == 0 {

@@ -12,6 +12,7 @@ import (
 	"github.com/marge-go/marge/internal/jsonx"
 	"github.com/marge-go/marge/internal/osfile"
 	"github.com/marge-go/marge/marge"
+	"github.com/marge-go/marge/tensor"
 )
 
 // The files of the directory that the command index makes.
@@ -51,8 +52,8 @@ func (s settings) write(dir string) error {
 	return osfile.WriteFile(filepath.Join(dir, settingsName), append(data, '\n'))
 }
 
-// open opens a finished index and its model.
-func open(dir string) (*marge.Index, *marge.Model, error) {
+// open opens a finished index, and its model on a backend.
+func open(dir string, b tensor.Backend) (*marge.Index, *marge.Model, error) {
 	if dir == "" {
 		return nil, nil, errors.New("-index is missing: the directory that search index made")
 	}
@@ -68,7 +69,7 @@ func open(dir string) (*marge.Index, *marge.Model, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("-index: %w", err)
 	}
-	m, err := pretrained.Load(filepath.Join(dir, modelName))
+	m, err := pretrained.Load(filepath.Join(dir, modelName), b)
 	if err == nil {
 		err = x.CheckModel(m)
 	}

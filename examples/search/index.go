@@ -21,6 +21,7 @@ import (
 	"github.com/marge-go/marge/marge"
 	"github.com/marge-go/marge/marge/corpus"
 	"github.com/marge-go/marge/marge/corpus/source"
+	"github.com/marge-go/marge/tensor"
 )
 
 // leastChunk is the least number of tokens of a passage, those of a few words.
@@ -34,6 +35,7 @@ type indexer struct {
 	chunk      int
 	source     source.Options
 	files      []string
+	backend    program.Backend
 
 	show *program.Display
 	// batchBytes is about how long the documents are that are encoded at once, and
@@ -64,6 +66,7 @@ func newIndexer(args []string, out, messages io.Writer) (*indexer, error) {
 	f.StringVar(&x.source.Lang, "lang", "", "language of text, Markdown and HTML that do not name theirs, "+
 		"as in de or pt-BR (default: identified from the text)")
 	f.BoolVar(&x.source.SkipBad, "skip-bad", false, "leave out files and lines that cannot be read instead of stopping")
+	x.backend.Define(f)
 	if err := parse(f, args, out); err != nil {
 		return nil, err
 	}
@@ -109,6 +112,11 @@ func outside(dir string, files []string) ([]string, error) {
 }
 
 func (x *indexer) run(ctx context.Context) error {
+	backend, err := x.backend.Open()
+	if err != nil {
+		return err
+	}
+	defer backend.Close()
 	if err := os.MkdirAll(x.out, 0o777); err != nil {
 		return fmt.Errorf("-out: %w", err)
 	}
@@ -121,7 +129,7 @@ func (x *indexer) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s, m, err := x.model(ctx, docs)
+	s, m, err := x.model(ctx, docs, backend)
 	if err != nil {
 		return err
 	}
@@ -166,7 +174,9 @@ func (x *indexer) read(ctx context.Context) (docs []corpus.Document, err error) 
 }
 
 // model returns the model of the index and the settings that go with it.
-func (x *indexer) model(ctx context.Context, docs []corpus.Document) (s settings, m *marge.Model, err error) {
+func (x *indexer) model(
+	ctx context.Context, docs []corpus.Document, b tensor.Backend,
+) (s settings, m *marge.Model, err error) {
 	s, err = readSettings(x.out)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return s, nil, fmt.Errorf("-out: %w", err)
@@ -174,10 +184,10 @@ func (x *indexer) model(ctx context.Context, docs []corpus.Document) (s settings
 	path := filepath.Join(x.out, modelName)
 	if x.checkpoint != "" {
 		path = x.checkpoint
-	} else if err := x.train(ctx, docs); err != nil {
+	} else if err := x.train(ctx, docs, b); err != nil {
 		return s, nil, err
 	}
-	if m, err = pretrained.Load(path); err != nil {
+	if m, err = pretrained.Load(path, b); err != nil {
 		return s, nil, err
 	}
 	if x.chunk > 0 {

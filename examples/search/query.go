@@ -11,6 +11,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/marge-go/marge/examples/internal/program"
 	"github.com/marge-go/marge/marge"
 	"github.com/marge-go/marge/marge/corpus/source"
 )
@@ -77,6 +78,8 @@ func runQuery(ctx context.Context, args []string, in io.Reader, out, messages io
 	f.BoolVar(&r.Rerank, "rerank", false, "order the best passages by how well the query can be reconstructed from each")
 	f.StringVar(&file, "file", "", "`file` with the text to look for (- or nothing: standard input)")
 	f.BoolVar(&asJSON, "json", false, "print one JSON object")
+	var backend program.Backend
+	backend.Define(f)
 	if err := parse(f, args, out); err != nil {
 		return err
 	}
@@ -87,7 +90,12 @@ func runQuery(ctx context.Context, args []string, in io.Reader, out, messages io
 	if r.Query, err = queryText(strings.Join(f.Args(), " "), file, in); err != nil {
 		return err
 	}
-	x, m, err := open(dir)
+	b, err := backend.Open()
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	x, m, err := open(dir, b)
 	if err != nil {
 		return err
 	}

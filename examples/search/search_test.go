@@ -144,7 +144,7 @@ func TestIndexAndQuery(t *testing.T) {
 		t.Fatalf("answer %+v", answer)
 	}
 	// The passage itself is what is nearest to it.
-	x, m, err := open("x")
+	x, m, err := open("x", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

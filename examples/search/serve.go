@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/net/netutil"
+
+	"github.com/marge-go/marge/examples/internal/program"
 )
 
 // limits bound what clients can make a server do.
@@ -43,6 +45,8 @@ func runServe(ctx context.Context, args []string, _ io.Reader, out, messages io.
 	f.IntVar(&l.concurrent, "concurrent", 2, "requests that are worked on at the same time")
 	f.IntVar(&l.queue, "queue", 32, "requests that wait for that; more are refused")
 	f.DurationVar(&l.timeout, "timeout", time.Minute, "how long a request may wait and take")
+	var backend program.Backend
+	backend.Define(f)
 	if err := parse(f, args, out); err != nil {
 		return err
 	}
@@ -52,7 +56,12 @@ func runServe(ctx context.Context, args []string, _ io.Reader, out, messages io.
 	case l.body < 1 || l.concurrent < 1 || l.queue < 0 || l.timeout <= 0:
 		return errors.New("-max-body, -concurrent and -timeout must be more than 0, and -queue not less")
 	}
-	x, m, err := open(dir)
+	b, err := backend.Open()
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	x, m, err := open(dir, b)
 	if err != nil {
 		return err
 	}

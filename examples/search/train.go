@@ -17,6 +17,7 @@ import (
 	"github.com/marge-go/marge/internal/osfile"
 	"github.com/marge-go/marge/marge/corpus"
 	"github.com/marge-go/marge/marge/index"
+	"github.com/marge-go/marge/tensor"
 )
 
 // trainedOn names the documents of a training that is not done yet.
@@ -25,7 +26,7 @@ const trainedOn = "documents.sha256"
 // train makes the model of the index from its documents, unless it is there
 // already. A training that was interrupted goes on if the documents are the
 // same.
-func (x *indexer) train(ctx context.Context, docs []corpus.Document) error {
+func (x *indexer) train(ctx context.Context, docs []corpus.Document, b tensor.Backend) error {
 	model, dir := filepath.Join(x.out, modelName), filepath.Join(x.out, trainingName)
 	if _, err := os.Stat(model); err == nil {
 		return nil
@@ -33,6 +34,7 @@ func (x *indexer) train(ctx context.Context, docs []corpus.Document) error {
 		return err
 	}
 	config := pretrained.Tiny()
+	config.Backend = b
 	if err := checkChunk(x.chunk, config); err != nil {
 		return err
 	}

@@ -33,6 +33,7 @@ type Options struct {
 	Freeze           bool
 	Scratch          bool
 	Seed             uint64
+	Backend          program.Backend
 
 	// Events of the generated news to pre-train on, to fine-tune on, and to
 	// evaluate on.
@@ -62,6 +63,7 @@ func (o *Options) Define(f *flag.FlagSet, files string) {
 		"as the paper does for languages without training data")
 	f.BoolVar(&o.Scratch, "scratch", true, "fine-tune the same model from random weights too, for as many updates")
 	f.Uint64Var(&o.Seed, "seed", 1, "seed of the weights, the data and the training")
+	o.Backend.Define(f)
 }
 
 // Shared returns the options themselves, of what has more.

@@ -20,6 +20,7 @@ import (
 	"github.com/marge-go/marge/marge/probe"
 	"github.com/marge-go/marge/marge/tokenizer"
 	"github.com/marge-go/marge/nn"
+	"github.com/marge-go/marge/tensor"
 )
 
 // session is one run of a program.
@@ -28,6 +29,7 @@ type session struct {
 	show    *program.Display
 	w       io.Writer
 	release func()
+	backend tensor.Backend
 	model   *marge.Model // which is fine-tuned
 	trained bool         // model has been trained before
 	result  Result
@@ -64,14 +66,23 @@ func open(ctx context.Context, o *Options, texts []string, languages []string) (
 	s := &session{o: o, show: program.NewDisplay(os.Stderr), w: o.Output}
 	s.result.Task = o.flags.Name()
 	var err error
-	if s.release, err = program.OpenOut(o.Out, o.flags.Name(), o.Resume, s.dir(pretraining), s.dir(fineTuning),
-		s.dir(fromScratch)); err != nil {
+	if s.backend, err = o.Backend.Open(); err != nil {
 		return nil, err
+	}
+	unlock, err := program.OpenOut(o.Out, o.flags.Name(), o.Resume, s.dir(pretraining), s.dir(fineTuning),
+		s.dir(fromScratch))
+	if err != nil {
+		s.backend.Close()
+		return nil, err
+	}
+	s.release = func() {
+		s.backend.Close()
+		unlock()
 	}
 	switch {
 	case o.Checkpoint != "":
 		s.trained = true
-		if s.model, err = pretrained.Load(o.Checkpoint); err != nil {
+		if s.model, err = pretrained.Load(o.Checkpoint, s.backend); err != nil {
 			err = fmt.Errorf("-checkpoint: %w", err)
 		}
 	case o.Generated():
@@ -115,7 +126,7 @@ func (s *session) random(texts, languages []string) (*marge.Model, error) {
 		return nil, err
 	}
 	c := pretrained.Tiny()
-	c.Seed, c.VocabSize = s.o.Seed, t.VocabSize()
+	c.Seed, c.VocabSize, c.Backend = s.o.Seed, t.VocabSize(), s.backend
 	return fresh(c, t)
 }
 
@@ -132,9 +143,10 @@ func fresh(c marge.Config, t *tokenizer.Tokenizer) (*marge.Model, error) {
 func (s *session) pretrain(ctx context.Context) (*marge.Model, error) {
 	docs := slices.Collect(news.Documents(news.Options{Seed: s.o.Seed, Events: s.o.PretrainEvents}))
 	fmt.Fprintf(s.w, "pre-training on %d generated news reports\n", len(docs))
-	checkpoint := ""
+	checkpoint, config := "", pretrained.Tiny()
+	config.Backend = s.backend
 	m, err := pretrained.Train(ctx, docs, pretrained.Options{
-		Config: pretrained.Tiny(), Steps: s.o.Steps, Minutes: s.o.Minutes, Seed: s.o.Seed,
+		Config: config, Steps: s.o.Steps, Minutes: s.o.Minutes, Seed: s.o.Seed,
 		Links: index.LinkOptions{Cross: 5, PerTarget: true},
 		Dir:   s.dir(pretraining), Resume: s.o.Resume, Show: s.show,
 		OnEnd: func(stats marge.PretrainStats) {

@@ -17,11 +17,12 @@ import (
 	"github.com/marge-go/marge/marge/corpus"
 	"github.com/marge-go/marge/marge/index"
 	"github.com/marge-go/marge/marge/tokenizer"
+	"github.com/marge-go/marge/tensor"
 )
 
-// Load is marge.Load of a model that has a tokenizer.
-func Load(dir string) (*marge.Model, error) {
-	m, err := marge.Load(dir)
+// Load is marge.LoadOn of a model that has a tokenizer.
+func Load(dir string, b tensor.Backend) (*marge.Model, error) {
+	m, err := marge.LoadOn(dir, marge.Config{Backend: b})
 	if err != nil {
 		return nil, err
 	}

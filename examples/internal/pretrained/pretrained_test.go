@@ -33,7 +33,7 @@ func TestTrainAndLoad(t *testing.T) {
 		t.Fatalf("checkpoints %v", checkpoints)
 	}
 	for _, dir := range []string{o.Dir, checkpoints[0]} {
-		loaded, err := Load(dir)
+		loaded, err := Load(dir, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -56,14 +56,14 @@ func TestTrainAndLoad(t *testing.T) {
 	if _, err := Train(t.Context(), docs[:60], o); err == nil {
 		t.Error("goes on with other documents")
 	}
-	if _, err := Load(filepath.Join(o.Dir, "none")); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := Load(filepath.Join(o.Dir, "none"), nil); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a directory that is not there: error %v", err)
 	}
 	dir := program.Checkpoints(o.Dir)[0]
 	if err := os.Remove(filepath.Join(dir, "tokenizer.json")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Load(dir); err == nil {
+	if _, err := Load(dir, nil); err == nil {
 		t.Error("a checkpoint without its tokenizer is no error")
 	}
 }
