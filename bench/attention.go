@@ -36,8 +36,7 @@ func attentionWorkloads() []Workload {
 	return list
 }
 
-func startAttention(s *Spec, threads int) (run, stop func()) {
-	c := tensor.NewCPU(threads)
+func startAttention(s *Spec, c tensor.Backend) (run func()) {
 	rows, d := s.Batch*s.N, s.M*s.K
 	documents := s.Batch
 	var bias, dbias *tensor.Tensor
@@ -60,5 +59,5 @@ func startAttention(s *Spec, threads int) (run, stop func()) {
 	return func() {
 		c.Attention(out, lse, q, k, v, bias, o)
 		c.AttentionBackward(dq, dk, dv, dbias, dout, out, lse, q, k, v, bias, o, [4]bool{})
-	}, func() { c.Close() }
+	}
 }

@@ -6,6 +6,8 @@ import (
 	"runtime"
 	"runtime/debug"
 	"testing"
+
+	"github.com/marge-go/marge/tensor"
 )
 
 func BenchmarkGEMM(b *testing.B)      { section(b, "gemm") }
@@ -19,7 +21,7 @@ func BenchmarkLanguage(b *testing.B)  { section(b, "gpt") }
 
 var ceiling, bandwidth = cached(Ceiling), cached(Bandwidth)
 
-// section runs the workloads of a section on one and two threads. What takes
+// section runs the workloads of a section on one and two threads, and on devices. What takes
 // long or much memory (Paper's step, a million vectors) runs only if
 // MARGE_BENCH_LONG is set.
 func section(b *testing.B, name string) {
@@ -39,6 +41,58 @@ func section(b *testing.B, name string) {
 				b.ReportMetric(w.Flops*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
 			})
 		}
+	}
+	if len(openDevices()) == 0 {
+		return
+	}
+	for _, w := range DeviceWorkloads(name) {
+		if w.Kind == "paper" && os.Getenv("MARGE_BENCH_LONG") == "" {
+			continue
+		}
+		for _, d := range openDevices() {
+			b.Run(w.Name+"/backend="+d.name, func(b *testing.B) { timedOn(b, &w, d.backend) })
+		}
+	}
+}
+
+// device is a backend other than the processor, and its name in that of a benchmark.
+type device struct {
+	name    string
+	backend tensor.Backend
+}
+
+// openDevices opens the devices that there are, once. A file for each kind replaces it.
+var openDevices = func() []device { return nil }
+
+// timedOn times a workload on a device, which runs behind the host.
+func timedOn(b *testing.B, w *Workload, on tensor.Backend) {
+	run, err := w.StartOn(on)
+	if err != nil {
+		b.Fatal(err)
+	}
+	run() // the first compiles kernels and takes memory
+	run()
+	Wait(on)
+	ahead := 16
+	if w.Op == "step" {
+		ahead = 1 // it waits for the norm of the gradients
+	}
+	for b.Loop() {
+		for range ahead {
+			run()
+		}
+		Wait(on)
+	}
+	seconds := b.Elapsed().Seconds() / float64(b.N*ahead)
+	b.ReportMetric(seconds*1e9, "ns/op")
+	if w.Flops > 0 {
+		b.ReportMetric(w.Flops/seconds/1e9, "GFLOP/s")
+	}
+	if w.Bytes > 0 {
+		b.ReportMetric(w.Bytes/seconds/1e9, "GB/s")
+	}
+	if w.Tokens > 0 {
+		b.ReportMetric(float64(w.Tokens)/seconds, "target-tokens/s")
 	}
 }
 

@@ -3,6 +3,9 @@
 //
 //	go test ./bench -run '^$' -bench .
 //
+// With the tag cuda, those of products, vectors, attention and steps run on a card,
+// too. bench/gpu has what times them beside PyTorch there.
+//
 // The command compare times the same workloads beside gonum, gomlx, OpenBLAS,
 // PyTorch and faiss, and writes RESULTS.md.
 //

@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"github.com/marge-go/marge/marge"
+	"github.com/marge-go/marge/tensor"
+	"github.com/marge-go/marge/tensor/backendtest"
 )
 
 // TestStepFlopsOfTiny compares with every matrix product of a step of Tiny
@@ -74,5 +76,46 @@ func TestWorkloadsRun(t *testing.T) {
 			run()
 			stop()
 		}
+	}
+}
+
+// What is timed on devices runs on one that hides its memory, and on those that there are.
+func TestDeviceWorkloads(t *testing.T) {
+	for _, d := range append(openDevices(), device{"opaque", backendtest.Opaque(tensor.NewCPU(1))}) {
+		t.Run(d.name, func(t *testing.T) { startAll(t, d.backend) })
+	}
+}
+
+func startAll(t *testing.T, b tensor.Backend) {
+	for _, section := range []string{"gemm", "vector", "attention", "step"} {
+		list := DeviceWorkloads(section)
+		if len(list) < 3 {
+			t.Errorf("%s has %d workloads", section, len(list))
+		}
+		for _, w := range list {
+			switch w.Op {
+			case "gemm":
+				if w.Flops > 1e7 {
+					continue
+				}
+			case "attention":
+				w.N = 32
+			case "step":
+				w.Kind, w.M, w.N = "tiny", 1, 8
+			case "cross_entropy":
+				w.M, w.N = 8, 50
+			default:
+				w.M, w.N = 64, 32
+			}
+			run, err := w.StartOn(b)
+			if err != nil {
+				t.Fatalf("%s %s: %v", section, w.Name, err)
+			}
+			run()
+			Wait(b)
+		}
+	}
+	if DeviceWorkloads("topk") != nil {
+		t.Error("a search runs on the host")
 	}
 }

@@ -67,57 +67,74 @@ func (t *softmaxTask) Do(part int) {
 func startVector(s *Spec, threads int) (run, stop func()) {
 	c := tensor.NewCPU(threads)
 	stop = func() { c.Close() }
-	matrix := func(rows int) *tensor.Tensor {
-		return tensor.FromSlice(c, filled(rows*s.N), rows, s.N)
+	switch s.Op {
+	case "cross_entropy":
+		logits := filled(s.M * s.N)
+		t := &rowsTask{s.M, func(i int) { asm.CrossEntropyGradient(logits[i*s.N:(i+1)*s.N], i*s.N/s.M, 0, 1) }}
+		return func() { c.Runner().Run((s.M+rowsPart-1)/rowsPart, t) }, stop
+	case "softmax":
+		t := &softmaxTask{filled(s.M * s.N), filled(s.M * s.N), s.N, make(chan []float32, threads)}
+		for range threads {
+			t.work <- make([]float32, s.N)
+		}
+		return func() { c.Runner().Run(s.M/softmaxPart, t) }, stop
 	}
-	byRow := func(do func(row int)) func() {
-		t := &rowsTask{s.M, do}
-		return func() { c.Runner().Run((s.M+rowsPart-1)/rowsPart, t) }
-	}
+	return startVectorOn(s, c), stop
+}
+
+// startVectorOn computes vector operations by the methods of a backend.
+func startVectorOn(s *Spec, c tensor.Backend) (run func()) {
+	matrix := func(rows int) *tensor.Tensor { return tensor.FromSlice(c, filled(rows*s.N), rows, s.N) }
 	x := matrix(s.M)
 	switch s.Op {
 	case "cross_entropy":
-		logits := x.Float32s()
-		return byRow(func(i int) {
-			row, target := logits[i*s.N:(i+1)*s.N], i*s.N/s.M
-			asm.CrossEntropyGradient(row, target, 0, 1)
-		}), stop
+		losses, counts, ones := tensor.Zeros(c, s.M), tensor.Zeros(c, s.M), tensor.Ones(c, s.M)
+		ids := make([]int32, s.M)
+		for i := range ids {
+			ids[i] = int32(i * s.N / s.M)
+		}
+		targets := tensor.FromSlice(c, ids, s.M)
+		return func() {
+			c.CrossEntropyRows(losses, counts, x, targets, nil, 0, -1)
+			c.CrossEntropyRowsBackward(x, ones, x, targets, nil, 0, -1, false)
+		}
 	case "embedding_gradient":
 		table, ids := matrix(s.K), make([]int32, s.M)
 		for i := range ids {
 			ids[i] = int32(i * 7919 % s.K) // all different, since 7919 is a prime and K > M
 		}
 		rows := tensor.FromSlice(c, ids, s.M)
-		return func() { c.ScatterAdd(table, x, rows, 1) }, stop
+		return func() { c.ScatterAdd(table, x, rows, 1) }
+	case "softmax":
+		tape := tensor.NewTape(c)
+		return func() {
+			tape.Reset(tensor.Inference, 0)
+			tape.Softmax(x, -1)
+		}
 	}
 	y := matrix(s.M)
 	switch s.Op {
-	case "softmax":
-		in, out := x.Float32s(), y.Float32s()
-		t := &softmaxTask{out, in, s.N, make(chan []float32, threads)}
-		for range threads {
-			t.work <- make([]float32, s.N)
-		}
-		return func() { c.Runner().Run(s.M/softmaxPart, t) }, stop
+	case "copy":
+		return func() { c.Scale(y, 1, x) }
 	case "gelu":
-		return func() { c.GELU(y, x) }, stop
+		return func() { c.GELU(y, x) }
 	}
 	z := matrix(s.M)
 	if s.Op == "gelu_backward" {
-		return func() { c.GELUBackward(z, y, x, false) }, stop
+		return func() { c.GELUBackward(z, y, x, false) }
 	}
 	if s.Op == "adamw" {
 		v := tensor.New(c, tensor.Float32, s.M, s.N)
 		o := tensor.AdamWOptions{LR: 1e-4, Beta1: 0.9, Beta2: 0.98, Eps: 1e-6, WeightDecay: 0.01, GradScale: 1}
-		return func() { o.Step++; c.AdamW(x, y, z, v, o) }, stop
+		return func() { o.Step++; c.AdamW(x, y, z, v, o) }
 	}
 	vector := func(n int) *tensor.Tensor { return tensor.FromSlice(c, filled(n), n) }
 	gamma, beta, mean, rstd := vector(s.N), vector(s.N), vector(s.M), vector(s.M)
 	forward := func() { c.LayerNorm(y, mean, rstd, x, gamma, beta, 1e-5) }
 	if s.Op == "layernorm" {
-		return forward, stop
+		return forward
 	}
 	forward()
 	dgamma, dbeta := vector(s.N), vector(s.N)
-	return func() { c.LayerNormBackward(z, dgamma, dbeta, y, x, gamma, mean, rstd, [3]bool{false, true, true}) }, stop
+	return func() { c.LayerNormBackward(z, dgamma, dbeta, y, x, gamma, mean, rstd, [3]bool{false, true, true}) }
 }

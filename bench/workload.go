@@ -78,7 +78,8 @@ func (w *Workload) Start(threads int) (run, stop func(), err error) {
 	case "gemm":
 		run, stop = startGEMM(&w.Spec, threads)
 	case "attention":
-		run, stop = startAttention(&w.Spec, threads)
+		cpu := tensor.NewCPU(threads)
+		return startAttention(&w.Spec, cpu), func() { cpu.Close() }, nil
 	case "step":
 		cpu := tensor.NewCPU(threads)
 		run, err = startStep(&w.Spec, cpu)

@@ -1,6 +1,7 @@
 """Compares the Go implementation with the PyTorch reference: loss, relevance and every gradient of reference batches.
 
     compare_parity.py --work DIR               examples/parity against marge_torch.py
+    compare_parity.py --work DIR --program 'parity -backend cuda'    the same with a program that is built already
     compare_parity.py --work DIR --self        the reference against itself in float64, to try this program
 
 Exits with 1 if anything differs by more than its bound. Two sets of weights are compared: those that the Go program
@@ -102,6 +103,7 @@ def main():
     parser.add_argument("--init", choices=marge_torch.SIZES, default="tiny", help="size of the model")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--double", action="store_true", help="let the reference compute in float64")
+    parser.add_argument("--program", metavar="COMMAND", help="examples/parity, built, and its first arguments (default: build it)")
     parser.add_argument("--self", action="store_true", help="compare the reference in float32 with itself in float64")
     parser.add_argument("--rows", type=int, default=5, help="rows of the table for each batch, the worst first")
     args = parser.parse_args()
@@ -111,6 +113,8 @@ def main():
     program, dash = [os.path.join(work, "parity")], "-"
     if args.self:
         program, dash = [sys.executable, os.path.join(HERE, "marge_torch.py")], "--"
+    elif args.program:
+        program = shlex.split(args.program)
     else:
         run("go", "build", "-o", program[0], "./examples/parity")
 

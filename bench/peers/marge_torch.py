@@ -18,7 +18,6 @@ import time
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 BOS, PAD, EOS = 0, 1, 2
@@ -151,6 +150,12 @@ class Batch:
                 if not all(0 <= token < config.vocab_size for token in tokens):
                     raise ValueError(f"{path}: {name}[{i}] has a token outside the vocabulary of {config.vocab_size}")
         return cls.collate(values["evidence"], values["targets"], values["languages"], values.get("own") or ())
+
+
+    def to(self, device):
+        """The batch on a device."""
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return Batch(**{name: value if value is None else value.to(device) for name, value in values.items()})
 
 
 def pad(rows, value=PAD):
@@ -347,12 +352,16 @@ class Marge(nn.Module):
                 parameter.normal_(0.0, parameter.size(1) ** -0.5, generator=generator)
 
     def save(self, directory):
+        from safetensors.torch import save_file  # here, since timing needs PyTorch alone
+
         os.makedirs(directory, exist_ok=True)
         self.config.save(directory)
         save_file(self.state_dict(), os.path.join(directory, "model.safetensors"), metadata={"format": "pt"})
 
     @classmethod
     def load(cls, directory):
+        from safetensors.torch import load_file
+
         model = cls(Config.load(directory))
         model.load_state_dict(load_file(os.path.join(directory, "model.safetensors")))
         return model
@@ -370,18 +379,20 @@ def reference(model, batch):
     return {name: tensor.float().contiguous() for name, tensor in out.items()}
 
 
-def training_step(model, evidence, targets, tokens, compiled=False):
+def training_step(model, evidence, targets, tokens, compiled=False, autocast=False):
     """Returns a function that makes a whole training step (forward, backward, clip, AdamW) on random documents of equal
-    length, which is less <s> and </s>."""
+    length, which is less <s> and </s>, where the model is."""
     documents = torch.randint(4, model.config.vocab_size, (evidence + targets, tokens)).tolist()
-    batch = Batch.collate(documents[:evidence], documents[evidence:], [4] * targets)
+    device = next(model.parameters()).device
+    batch = Batch.collate(documents[:evidence], documents[evidence:], [4] * targets).to(device)
     optimiser = torch.optim.AdamW(model.parameters(), lr=1e-4, betas=(0.9, 0.98), eps=1e-6, weight_decay=0.01, fused=True)
     forward = torch.compile(model) if compiled else model
     model.train()
 
     def step():
         optimiser.zero_grad()
-        loss, _ = forward(batch)
+        with torch.autocast(device.type, torch.bfloat16, enabled=autocast):
+            loss, _ = forward(batch)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
@@ -392,19 +403,27 @@ def training_step(model, evidence, targets, tokens, compiled=False):
 def benchmark(config, args):
     """Times whole training steps."""
     torch.manual_seed(args.seed)
+    torch.set_float32_matmul_precision(args.matmul)
     model = Marge(dataclasses.replace(config, dropout=args.dropout, attention_dropout=args.attention_dropout))
     model.randomise(args.seed)
-    step = training_step(model, args.evidence, args.targets, args.tokens, args.compile)
+    model.to(args.device)
+    cuda = args.device == "cuda"
+    step = training_step(model, args.evidence, args.targets, args.tokens, args.compile, args.autocast)
     seconds = []
     for i in range(args.warmup + args.steps):
         start = time.perf_counter()
         step()
+        if cuda:
+            torch.cuda.synchronize()
         if i >= args.warmup:
             seconds.append(time.perf_counter() - start)
     predicted = args.targets * (args.tokens + 1)
     seconds.sort()
     return {
         "torch": torch.__version__,
+        "device": torch.cuda.get_device_name() if cuda else "cpu",
+        "matmul": args.matmul,
+        "autocast": args.autocast,
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
         "compile": args.compile,
@@ -441,6 +460,9 @@ def main():
     bench.add_argument("--attention-dropout", type=float, default=0.0)
     bench.add_argument("--warmup", type=int, default=2)
     bench.add_argument("--steps", type=int, default=10)
+    bench.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    bench.add_argument("--matmul", choices=("highest", "high"), default="highest", help="precision of products on a card: float32, or TF32")
+    bench.add_argument("--autocast", action="store_true", help="compute in bfloat16 where autocast does")
     bench.add_argument("--compile", action="store_true", help="use torch.compile")
     args = parser.parse_args()
     if args.threads:
@@ -449,6 +471,8 @@ def main():
     if args.bench:
         if not args.init:
             parser.error("--bench needs --init")
+        if args.device == "cuda" and not torch.cuda.is_available():
+            raise ValueError("PyTorch sees no card")
         print(json.dumps(benchmark(SIZES[args.init], args), indent=2))
     elif not args.checkpoint:
         parser.error("--checkpoint is missing")
@@ -457,6 +481,8 @@ def main():
         model.randomise(args.seed)
         model.save(args.checkpoint)
     elif args.batch and args.out:
+        from safetensors.torch import save_file
+
         model = Marge.load(args.checkpoint)
         if args.double:
             model.double()

@@ -3,6 +3,8 @@
 import dataclasses
 import json
 import os
+import subprocess
+import sys
 import tempfile
 import unittest
 
@@ -204,6 +206,22 @@ class ReferenceTest(unittest.TestCase):
             self.assertEqual(again.config, CONFIG)
             batch = Batch.collate(EVIDENCE, TARGETS, LANGUAGES)
             self.assertEqual(again.eval()(batch)[0], model(batch)[0])
+
+    def test_benchmark(self):
+        """A step is measured where it is asked for; on a device a batch has all of its parts there."""
+        step = ["--bench", "--init", "tiny", "--evidence", "2", "--targets", "1", "--tokens", "4", "--warmup", "0", "--steps", "1"]
+        script = [sys.executable, marge_torch.__file__, *step]
+        result = subprocess.run([*script, "--matmul", "high"], capture_output=True, text=True, check=True)
+        figures = json.loads(result.stdout)
+        self.assertEqual((figures["device"], figures["matmul"], figures["steps"]), ("cpu", "high", 1))
+        self.assertGreater(figures["step_seconds_median"], 0)
+        if not torch.cuda.is_available():
+            result = subprocess.run([*script, "--device", "cuda"], capture_output=True, text=True, check=False)
+            self.assertEqual((result.returncode, result.stderr.strip()), (1, "marge_torch.py: PyTorch sees no card"))
+        for values in (EVIDENCE, EVIDENCE[:1]):  # padded or not
+            batch = Batch.collate(values, TARGETS[:1], [5]).to("meta")
+            parts = [getattr(batch, field.name) for field in dataclasses.fields(batch)]
+            self.assertTrue(all(part is None or part.device.type == "meta" for part in parts))
 
     def test_bad_batches(self):
         good = {"evidence": EVIDENCE, "targets": TARGETS, "languages": LANGUAGES, "own": []}
