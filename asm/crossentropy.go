@@ -79,7 +79,7 @@ func CrossEntropyGradient(logits []float32, target int, smoothing, scale float32
 		rest := logits[lo+len(x):]
 		next := rest[:min(lossBlock, len(rest))]
 		if smoothing != 0 {
-			total += Sum(x) - float64(float64(len(x))*float64(t))
+			total += Sum(x)
 		}
 		if greatest == negInf { // or NaN is among -Inf
 			greatest = maxScaled(x, 1)
@@ -116,7 +116,8 @@ func CrossEntropyGradient(logits []float32, target int, smoothing, scale float32
 		return fillNaN(logits)
 	}
 	// Powers are rounded, so that the loss of a sure target could come out negative.
-	nll := max(ref.value(bits)-float64(t)+logOfPowers(sum), 0)
+	relative := logOfPowers(sum)
+	nll := max(ref.value(bits)-float64(t)+relative, 0)
 	uniform := smoothing / float32(len(logits))
 	factor := float32(float64(scale) / sum)
 	for hi := len(logits); hi > 0; { // from the end, which is still in the cache
@@ -129,7 +130,7 @@ func CrossEntropyGradient(logits []float32, target int, smoothing, scale float32
 	if smoothing == 0 {
 		return float32(nll)
 	}
-	return smoothed(nll, nll-total/float64(len(logits)), smoothing)
+	return smoothed(nll, max(ref.value(bits)-total/float64(len(logits))+relative, 0), smoothing)
 }
 
 func fillNaN(x []float32) float32 {

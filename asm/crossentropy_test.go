@@ -84,3 +84,22 @@ func TestCrossEntropyOfSmoothedMean(t *testing.T) {
 		}
 	})
 }
+
+// A class that is ruled out has a loss of infinity: as the target, and by smoothing.
+func TestCrossEntropyOfMaskedClasses(t *testing.T) {
+	x := []float32{1, negInf, 3, 0.5}
+	forEachISA(t, func(t *testing.T) {
+		for target := range 3 {
+			for _, got := range []float32{
+				CrossEntropy(x, target, 0.1), CrossEntropyGradient(slices.Clone(x), target, 0.1, 1),
+			} {
+				if !math.IsInf(float64(got), 1) {
+					t.Errorf("target %d: loss %v, want +Inf", target, got)
+				}
+			}
+		}
+		if got := CrossEntropy(x, 1, 0); !math.IsInf(float64(got), 1) {
+			t.Errorf("without smoothing: loss %v, want +Inf", got)
+		}
+	})
+}
