@@ -55,10 +55,11 @@ func newPretraining(m *Model, store *corpus.Store, o PretrainOptions) (*loop, *r
 	if err := errors.Join(lo.setDefaults(m.Config), o.setDefaults()); err != nil {
 		return nil, nil, err
 	}
-	languages, err := checkCorpus(m, store)
+	languages, longest, err := checkCorpus(m, store)
 	if err != nil {
 		return nil, nil, err
 	}
+	m.Config.ChunkTokens = longest
 	links := &retrieved{m: m, o: &o, store: store, languages: languages}
 	lo.settings = lo.record(o.record())
 	lo.settings["corpus"], lo.settings["tokenizer"] = store.Fingerprint(), m.Tokenizer.Fingerprint()
@@ -75,45 +76,43 @@ func newPretraining(m *Model, store *corpus.Store, o PretrainOptions) (*loop, *r
 	), links, nil
 }
 
-// checkCorpus returns the language token of each of the store's languages, or
-// what keeps the model from being trained on the corpus. It tells the model how
-// long the corpus's chunks are.
-func checkCorpus(m *Model, store *corpus.Store) (languages []int32, err error) {
+// checkCorpus returns the language token of each of the store's languages and the
+// length of the longest chunk, or what keeps the model from being trained on the
+// corpus.
+func checkCorpus(m *Model, store *corpus.Store) (languages []int32, longest int, err error) {
 	if m.Tokenizer == nil {
-		return nil, errors.New("the model has no tokenizer, which gives the language tokens")
+		return nil, 0, errors.New("the model has no tokenizer, which gives the language tokens")
 	}
 	if err := m.Tokenizer.CheckLanguages(store.Langs()); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	for _, lang := range store.Langs() {
 		id, err := m.Tokenizer.LanguageToken(lang)
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		languages = append(languages, id)
 	}
 	if store.Len() == 0 {
-		return nil, errors.New("the corpus is empty")
+		return nil, 0, errors.New("the corpus is empty")
 	}
 	if n := store.VocabSize(); n > 0 && n != m.Tokenizer.VocabSize() {
-		return nil, fmt.Errorf("the corpus was tokenised with a vocabulary of %d, the model's tokenizer has %d",
+		return nil, 0, fmt.Errorf("the corpus was tokenised with a vocabulary of %d, the model's tokenizer has %d",
 			n, m.Tokenizer.VocabSize())
 	}
 	// Stores of earlier versions do not tell.
 	if was, is := store.TokenizerFingerprint(), m.Tokenizer.Fingerprint(); was != "" && was != is {
-		return nil, fmt.Errorf("the corpus was tokenised by another tokenizer, with fingerprint %s; the model's is %s",
+		return nil, 0, fmt.Errorf("the corpus was tokenised by another tokenizer, with fingerprint %s; the model's is %s",
 			was, is)
 	}
-	longest := 0
 	for i := range store.Len() {
 		tokens := store.Tokens(i)
 		if err := checkDocuments(&m.Config, [][]int32{tokens}, 2); err != nil {
-			return nil, fmt.Errorf("corpus chunk %d (%s): %w", i, store.DocumentID(store.Chunk(i).Doc), err)
+			return nil, 0, fmt.Errorf("corpus chunk %d (%s): %w", i, store.DocumentID(store.Chunk(i).Doc), err)
 		}
 		longest = max(longest, len(tokens))
 	}
-	m.Config.ChunkTokens = longest
-	return languages, nil
+	return languages, longest, nil
 }
 
 // learningRates returns the parameters that have learning rates of their own.
