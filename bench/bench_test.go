@@ -85,6 +85,11 @@ func timedOn(b *testing.B, w *Workload, on tensor.Backend) {
 	}
 	seconds := b.Elapsed().Seconds() / float64(b.N*ahead)
 	b.ReportMetric(seconds*1e9, "ns/op")
+	reportRates(b, w, seconds)
+}
+
+// reportRates reports what a workload does in a second.
+func reportRates(b *testing.B, w *Workload, seconds float64) {
 	if w.Flops > 0 {
 		b.ReportMetric(w.Flops/seconds/1e9, "GFLOP/s")
 	}
@@ -112,16 +117,12 @@ func timed(b *testing.B, w *Workload, threads int) {
 		run()
 	}
 	seconds := b.Elapsed().Seconds() / float64(b.N)
+	reportRates(b, w, seconds)
 	if w.Flops > 0 {
-		b.ReportMetric(w.Flops/seconds/1e9, "GFLOP/s")
 		b.ReportMetric(w.Flops/seconds/ceiling(threads), "ceiling")
 	}
 	if w.Bytes > 0 {
-		b.ReportMetric(w.Bytes/seconds/1e9, "GB/s")
 		b.ReportMetric(w.Bytes/seconds/bandwidth(threads), "bandwidth")
-	}
-	if w.Tokens > 0 {
-		b.ReportMetric(float64(w.Tokens)/seconds, "target-tokens/s")
 	}
 	if _, peak := ResidentMB(); reset == nil && (w.Op == "step" || w.Op == "attention") {
 		b.ReportMetric(peak, "peak-MB")
