@@ -1,8 +1,12 @@
 package tensor
 
 import (
+	"bytes"
+	"context"
 	"fmt"
 	"runtime"
+	"runtime/pprof"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -165,36 +169,62 @@ func TestPoolPanicOfAllParts(t *testing.T) {
 	c.check(t)
 }
 
-// goroutines waits until at most n goroutines are left, and returns how many are.
-func goroutines(n int) int {
+// labelled returns the number of goroutines that bear the label, in
+// [runtime/pprof]'s sense, of what was started under it. Those that pools of other
+// tests leave behind for a moment do not count.
+func labelled(t *testing.T, label string) int {
+	var profile bytes.Buffer
+	if err := pprof.Lookup("goroutine").WriteTo(&profile, 1); err != nil {
+		t.Fatal(err)
+	}
+	n, alike := 0, 0
+	for line := range strings.Lines(profile.String()) {
+		if k, _, ok := strings.Cut(line, " @ "); ok { // so many goroutines stand at one place
+			alike, _ = strconv.Atoi(k)
+		}
+		if strings.HasPrefix(line, "# labels:") && strings.Contains(line, strconv.Quote(label)) {
+			n += alike
+		}
+	}
+	return n
+}
+
+// lingering waits for at most a second until no goroutine bears the label, and returns
+// how many do.
+func lingering(t *testing.T, label string) int {
 	for range 500 {
-		if runtime.NumGoroutine() <= n {
+		if labelled(t, label) == 0 {
 			break
 		}
 		runtime.GC()
 		time.Sleep(2 * time.Millisecond)
 	}
-	return runtime.NumGoroutine()
+	return labelled(t, label)
 }
 
 func TestPoolThreadsEnd(t *testing.T) {
-	before := runtime.NumGoroutine()
-	p := NewPool(5)
-	if n := runtime.NumGoroutine(); n != before+4 {
-		t.Errorf("a pool of 5 has %d goroutines of its own", n-before)
+	under := func(label string, f func()) {
+		pprof.Do(t.Context(), pprof.Labels("test", label), func(context.Context) { f() })
+	}
+	var p *Pool
+	under("open", func() { p = NewPool(5) })
+	if n := labelled(t, "open"); n != 4 {
+		t.Errorf("a pool of 5 has %d goroutines of its own", n)
 	}
 	p.Close()
 	p.Close()
-	if n := goroutines(before); n > before {
-		t.Errorf("Close left %d goroutines", n-before)
+	if n := lingering(t, "open"); n != 0 {
+		t.Errorf("Close left %d goroutines", n)
 	}
-	for range 10 { // nobody holds these
-		c := NewCPU(4)
-		x := FromSlice(c, make([]float32, 1<<16), 1<<16)
-		c.Fill(x, 1)
-	}
-	if n := goroutines(before); n > before {
-		t.Errorf("10 backends that nobody holds left %d goroutines", n-before)
+	under("unreachable", func() {
+		for range 10 {
+			c := NewCPU(4)
+			x := FromSlice(c, make([]float32, 1<<16), 1<<16)
+			c.Fill(x, 1)
+		}
+	})
+	if n := lingering(t, "unreachable"); n != 0 {
+		t.Errorf("10 backends that nobody holds left %d goroutines", n)
 	}
 }
 
