@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 
 	"github.com/marge-go/marge/internal/ceil"
@@ -12,15 +13,20 @@ import (
 	"github.com/marge-go/marge/nn/safetensors"
 )
 
-// epochs is the source of a fine-tuning's batches: passes over examples, whose
-// order follows from the seed and the number of the pass alone.
+// epochs is a source of batches that are known before training starts: passes
+// over examples, whose order follows from the seed and the number of the pass alone.
 type epochs struct {
-	all               []example
-	tokens, records   int // of a batch at most; records 0: no bound
-	seed              uint64
-	name              func(record int) string
+	all             []example
+	tokens, records int // of a batch at most; records 0: no bound
+	seed, number    uint64
+	name            func(record int) string
+	// times is how often a pass has each example, on average; nil stands for once.
+	times []float64
+	// change, if not nil, makes of an example what a batch has of it, anew in each pass.
+	change func(*rand.Rand, example) example
+
 	pass, next, taken int
-	batches           []*Batch // of the pass
+	batches           [][]int // of the pass: the examples of each
 }
 
 // poolBatches is how many batches' examples are sorted by their length together.
@@ -32,24 +38,45 @@ func newEpochs(all []example, o *FineTuneOptions, name func(record int) string) 
 	return e
 }
 
-// start makes the batches of a pass.
+// start begins a pass.
 func (e *epochs) start(pass int) {
-	e.pass, e.next, e.taken, e.batches = pass, 0, 0, nil
-	for _, numbers := range e.order(pass) {
-		examples := make([]example, len(numbers))
-		for i, n := range numbers {
-			examples[i] = e.all[n]
+	e.pass, e.next, e.taken, e.batches = pass, 0, 0, e.order(pass)
+}
+
+// batch makes batch i of the pass.
+func (e *epochs) batch(i int) *Batch {
+	examples := make([]example, len(e.batches[i]))
+	rng := random(e.seed, noiseStream, e.number<<48|uint64(e.pass)<<24|uint64(i))
+	for j, n := range e.batches[i] {
+		examples[j] = e.all[n]
+		if e.change != nil {
+			examples[j] = e.change(rng, examples[j])
 		}
-		e.batches = append(e.batches, newBatch(examples))
 	}
+	return newBatch(examples)
+}
+
+// shuffled returns the examples of a pass in random order.
+func (e *epochs) shuffled(rng *rand.Rand) []int {
+	if e.times == nil {
+		return rng.Perm(len(e.all))
+	}
+	var pass []int
+	for i, times := range e.times {
+		for range int(times + rng.Float64()) {
+			pass = append(pass, i)
+		}
+	}
+	rng.Shuffle(len(pass), func(i, j int) { pass[i], pass[j] = pass[j], pass[i] })
+	return pass
 }
 
 // order returns the examples of each batch of a pass. Those of a batch have similar
 // lengths: of random examples, enough for poolBatches batches at a time are sorted
 // by their length and cut; then the batches are shuffled.
 func (e *epochs) order(pass int) (batches [][]int) {
-	rng := random(e.seed, passStream, uint64(pass))
-	shuffled := rng.Perm(len(e.all))
+	rng := random(e.seed, passStream, e.number<<48|uint64(pass))
+	shuffled := e.shuffled(rng)
 	for len(shuffled) > 0 {
 		n, tokens := 0, 0
 		for n < len(shuffled) && tokens < poolBatches*e.tokens && (e.records == 0 || n < poolBatches*e.records) {
@@ -95,8 +122,12 @@ func (e *epochs) take(_ context.Context, _, n int) ([]*Batch, error) {
 		e.start(e.pass + 1)
 	}
 	e.taken = min(n, len(e.batches)-e.next)
+	batches := make([]*Batch, e.taken)
+	for i := range batches {
+		batches[i] = e.batch(e.next + i)
+	}
 	e.next += e.taken
-	return e.batches[e.next-e.taken : e.next], nil
+	return batches, nil
 }
 
 func (e *epochs) putBack() { e.next, e.taken = e.next-e.taken, 0 }

@@ -34,13 +34,15 @@ type Task interface {
 type example struct {
 	source, target []int32 // what encoder and decoder read, without <s>, </s> and language token
 	language       int32   // token that the decoder reads first
+	masked         []masked
+	second         int // where the second of two documents begins in source, with its <s>; 0: there is one
 	// wanted is what a head should say: the class; or the first and the last token
 	// of the answer, counted from 1 at the beginning of the context's window, 0 if
 	// the window has no answer.
 	wanted  [2]int32
 	context int // where the context begins in target
 	window  int // which token of the context that is
-	record  int // number of the record
+	record  int // number of the record, or of the chunk
 }
 
 // tokens returns how many tokens encoder and decoder read.

@@ -142,6 +142,15 @@ func (m *Model) encode(tp *tensor.Tape, x *tensor.Tensor, offsets []int32) *tens
 	return m.encoder.norm.Forward(tp, x)
 }
 
+// read returns the encoder's output for packed documents, [tokens, d].
+func (m *Model) read(tp *tensor.Tape, docs packed) *tensor.Tensor {
+	x := m.embed(tp, &m.encoder.embedder, docs)
+	for _, l := range m.encoder.layers {
+		x = l.forward(tp, x, docs.offsets, false)
+	}
+	return m.encoder.norm.Forward(tp, x)
+}
+
 // project returns the evidence as each decoder layer sees it.
 func (m *Model) project(tp *tensor.Tape, z *tensor.Tensor, offsets []int32) []attention.Evidence {
 	layers := make([]attention.Evidence, len(m.decoder.layers))

@@ -59,22 +59,67 @@ func TestGolden(t *testing.T) {
 			for _, p := range m.Parameters() {
 				got["grad."+p.Name] = p.Grad()
 			}
-			if len(got) != len(want.Names()) {
-				t.Errorf("%d tensors, want %d", len(got), len(want.Names()))
-			}
-			for name, x := range got {
-				// A softmax does not see what all scores share: the gradient of a
-				// key's bias is zero but for rounding, that of a query's is not.
-				scale := name
-				if strings.HasSuffix(name, "k_proj.bias") {
-					scale = strings.Replace(name, "k_proj", "q_proj", 1)
-				}
-				size := norm(golden(t, want, scale))
-				if off := distance(hostValues(x), golden(t, want, name)); !(off <= goldenBound*size) {
-					t.Errorf("%s is off by %.2g of its norm", name, off/size)
-				}
-			}
+			compareWithGolden(t, got, want)
 		})
+	}
+}
+
+// TestGoldenUnmasking does the same for the loss of hidden tokens, of documents
+// alone and of pairs. It depends on none of the decoder's parameters and none that
+// end g.
+func TestGoldenUnmasking(t *testing.T) {
+	dir := filepath.Join("testdata", "golden")
+	data, err := os.ReadFile(filepath.Join(dir, "unmasking.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b struct {
+		Documents [][]int32
+		Second    []int
+		Masked    [][][2]int32
+	}
+	if err := json.Unmarshal(data, &b); err != nil {
+		t.Fatal(err)
+	}
+	m, err := marge.Load(filepath.Join(dir, "first"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := safetensors.Open(filepath.Join(dir, "first", "unmasking.safetensors"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer want.Close()
+	tp := tensor.NewTape(m.Backend())
+	tp.Reset(tensor.Gradient, 0)
+	loss := marge.UnmaskingLoss(tp, m, b.Documents, b.Second, b.Masked)
+	tp.Backward(loss)
+	got := map[string]*tensor.Tensor{"loss": loss}
+	for _, p := range m.Parameters() {
+		if p.HasGrad() {
+			got["grad."+p.Name] = p.Grad()
+		}
+	}
+	compareWithGolden(t, got, want)
+}
+
+// compareWithGolden compares losses and gradients with all those of a file.
+func compareWithGolden(t *testing.T, got map[string]*tensor.Tensor, want *safetensors.File) {
+	t.Helper()
+	if len(got) != len(want.Names()) {
+		t.Errorf("%d tensors, want %d", len(got), len(want.Names()))
+	}
+	for name, x := range got {
+		// A softmax does not see what all scores share: the gradient of a
+		// key's bias is zero but for rounding, that of a query's is not.
+		scale := name
+		if strings.HasSuffix(name, "k_proj.bias") {
+			scale = strings.Replace(name, "k_proj", "q_proj", 1)
+		}
+		size := norm(golden(t, want, scale))
+		if off := distance(hostValues(x), golden(t, want, name)); !(off <= goldenBound*size) {
+			t.Errorf("%s is off by %.2g of its norm", name, off/size)
+		}
 	}
 }
 

@@ -173,12 +173,7 @@ type headScores struct {
 // equation 4, which the softmax does not see.
 func (m *Model) decodeEach(tp *tensor.Tape, docs [][]int32, in packed) *tensor.Tensor {
 	read := packEncoder(tp, docs)
-	x := m.embed(tp, &m.encoder.embedder, read)
-	for _, l := range m.encoder.layers {
-		x = l.forward(tp, x, read.offsets, false)
-	}
-	z := m.project(tp, m.encoder.norm.Forward(tp, x), read.offsets)
-	return m.decode(tp, in, z, nil, nil)
+	return m.decode(tp, in, m.project(tp, m.read(tp, read), read.offsets), nil, nil)
 }
 
 // classScores scores the classes of a batch whose targets are what its evidence is:

@@ -343,6 +343,7 @@ const (
 	dropoutStream
 	contrastStream
 	headStream
+	noiseStream
 )
 
 // random returns the generator number n of a stream.

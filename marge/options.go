@@ -19,6 +19,9 @@ type PretrainOptions struct {
 	// DefaultLearningRate) over WarmupSteps updates (100, but at most a tenth of
 	// Steps; negative: none) and falls linearly to 0 at the end. A run that is
 	// bounded by Duration is not repeatable.
+	//
+	// The predicted tokens of MLM and TLM are all that the encoder reads, hidden or
+	// not.
 	Steps        int
 	TargetTokens int64
 	Duration     time.Duration
@@ -81,6 +84,16 @@ type PretrainOptions struct {
 	// The divergence of a batch is a mean over its targets and counts as often as
 	// the batch has predicted tokens.
 	DistillWeight float64
+
+	// Objective is what is trained for (MARGE). The others link no documents: the
+	// options about links, indexes, g and beta are errors with them, and MaxTargets
+	// bounds the documents of a batch. MaskedShare is the share of the tokens that MLM
+	// and TLM hide (0.15) and that Denoise removes (0.35). Pairs are the known
+	// translations that TLM and Translate learn from: two chunks of the corpus each,
+	// see [corpus.Store.KnownPairs].
+	Objective   Objective
+	MaskedShare float64
+	Pairs       [][2]int
 
 	Seed uint64
 
@@ -197,6 +210,9 @@ func (o *PretrainOptions) loop() loopOptions {
 // setDefaults replaces zero values by defaults, but for the settings of the
 // loop, and checks all of them.
 func (o *PretrainOptions) setDefaults() error {
+	if err := o.checkObjective(); err != nil {
+		return err
+	}
 	setDefault(&o.BetaLearningRate, 1)
 	setDefault(&o.GLearningRate, 1)
 	setDefault(&o.BatchTokens, 2048)
@@ -233,6 +249,13 @@ func (o *PretrainOptions) setDefaults() error {
 // record lists the settings that the result of a training depends on, for its
 // checkpoints; see loopOptions.record.
 func (o *PretrainOptions) record() map[string]string {
+	if o.Objective != MARGE {
+		return map[string]string{
+			"Objective": string(o.Objective), "MaskedShare": fmt.Sprint(o.MaskedShare), "Pairs": fingerprintPairs(o.Pairs),
+			"BatchTokens": fmt.Sprint(o.BatchTokens), "MaxTargets": fmt.Sprint(o.MaxTargets),
+			"LanguageTemperature": fmt.Sprint(o.LanguageTemperature),
+		}
+	}
 	return map[string]string{
 		"BetaLearningRate": fmt.Sprint(max(o.BetaLearningRate, 0)), "GLearningRate": fmt.Sprint(max(o.GLearningRate, 0)),
 		"BatchTokens": fmt.Sprint(o.BatchTokens), "MaxEvidence": fmt.Sprint(o.MaxEvidence),

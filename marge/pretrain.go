@@ -15,7 +15,8 @@ import (
 // sections 2 and 3). It encodes shards of the corpus with g, links each target
 // with the documents most relevant to it, grows batches from the links, and
 // learns to reconstruct the targets; after IndexEvery updates it does so
-// again with the g learnt so far.
+// again with the g learnt so far. With another [Objective] it trains the same
+// model as one of the systems that the paper compares MARGE with.
 //
 // When the context is cancelled, Pretrain writes a checkpoint and returns
 // what it has done, with an error that wraps the context's. A loss that is not
@@ -49,7 +50,7 @@ func Pretrain(ctx context.Context, m *Model, store *corpus.Store, o PretrainOpti
 // after a contrastive phase if the options ask for one.
 func newPretraining(m *Model, store *corpus.Store, o PretrainOptions) (*loop, *retrieved, error) {
 	lo := o.loop()
-	if o.TFIDFSteps == 0 {
+	if o.TFIDFSteps == 0 && (o.Objective == "" || o.Objective == MARGE) {
 		lo.inherited = map[string]*int{tfidfSteps: &o.TFIDFSteps}
 	}
 	if err := errors.Join(lo.setDefaults(m.Config), o.setDefaults()); err != nil {
@@ -70,10 +71,16 @@ func newPretraining(m *Model, store *corpus.Store, o PretrainOptions) (*loop, *r
 			return o.OnStep(metrics)
 		}
 	}
-	return newLoop(m, m.params, &lo,
-		phase{&crops{m: m, o: &o, store: store}, &contrast{m}, o.ContrastiveSteps},
-		phase{links, &reconstruction{m, o.DetachRelevance, o.DistillWeight}, math.MaxInt},
-	), links, nil
+	phases := []phase{
+		{&crops{m: m, o: &o, store: store}, &contrast{m}, o.ContrastiveSteps},
+		{links, &reconstruction{m, o.DetachRelevance, o.DistillWeight}, math.MaxInt},
+	}
+	if o.Objective != MARGE {
+		if phases, err = o.phases(m, store, languages); err != nil {
+			return nil, nil, err
+		}
+	}
+	return newLoop(m, m.params, &lo, phases...), links, nil
 }
 
 // checkCorpus returns the language token of each of the store's languages and the

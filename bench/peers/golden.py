@@ -3,9 +3,10 @@
     golden.py               write the files anew
     golden.py --check       compute loss, f and gradients of the files' weights again, and compare
 
-`batch.json` is a reference batch. Each other folder is a model, of one way to form g: its checkpoint and, in
-`reference.safetensors`, loss, f and every gradient, computed in float64 and rounded to float32. The Go test TestGolden
-of package marge compares with them, without Python.
+`batch.json` is a reference batch, `unmasking.json` has documents with hidden tokens. Each other folder is a model, of one way to form g: its checkpoint and, in
+`reference.safetensors`, loss, f and every gradient, computed in float64 and rounded to float32. `unmasking.safetensors`,
+of one of them, has the loss of the hidden tokens and the gradients of what it depends on. The Go tests TestGolden and
+TestGoldenUnmasking of package marge compare with them, without Python.
 """
 
 import argparse
@@ -42,49 +43,68 @@ BATCH = {
     "own": [[0, 1], [3, 0], [3, 1], [3, 2], [3, 3]],
 }
 
+# Documents alone, and a pair whose second begins with token 6, its <s>. The pair is longer than the model has positions.
+UNMASKING = {
+    "documents": [[9, 3, 14, 3, 7], [3, 8, 21, 12, 16, 2, 0, 3, 17, 20, 3, 6], [3]],
+    "second": [0, 6, 0],
+    "masked": [[[1, 20], [3, 11]], [[0, 7], [3, 12], [7, 23], [10, 13]], [[0, 18]]],
+}
+
 # Another version of PyTorch, on another processor, may order sums differently: in float64 that is far below the
 # rounding of the files to float32, 6e-8.
 BOUND = 1e-6
 
 
-def reference(folder, batch_file):
+def reference(name):
+    """Returns what the reference computes for the files of a model: by file, tensors by name."""
+    folder = os.path.join(FOLDER, name)
     model = Marge.load(folder).double()
-    return marge_torch.reference(model, Batch.load(batch_file, model.config))
+    files = {"reference": marge_torch.reference(model, Batch.load(os.path.join(FOLDER, "batch.json"), model.config))}
+    if name == "first":
+        with open(os.path.join(FOLDER, "unmasking.json"), encoding="utf-8") as file:
+            documents = json.load(file)
+        model.zero_grad()
+        loss = model.unmask(**documents)
+        loss.backward()
+        gradients = {"grad." + name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+        gradients = {name: gradient for name, gradient in gradients.items() if gradient.any()}
+        files["unmasking"] = {name: t.float().contiguous() for name, t in {"loss": loss.detach().view(1), **gradients}.items()}
+    return files
 
 
 def write():
     os.makedirs(FOLDER, exist_ok=True)
-    batch_file = os.path.join(FOLDER, "batch.json")
-    with open(batch_file, "w", encoding="utf-8") as file:
-        members = (f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in BATCH.items())
-        file.write("{\n" + ",\n".join(members) + "\n}\n")
+    for name, values in {"batch": BATCH, "unmasking": UNMASKING}.items():
+        with open(os.path.join(FOLDER, name + ".json"), "w", encoding="utf-8") as file:
+            members = (f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in values.items())
+            file.write("{\n" + ",\n".join(members) + "\n}\n")
     for name, config in MODELS.items():
-        folder = os.path.join(FOLDER, name)
         model = Marge(config)
         model.randomise(SEEDS[name])
-        model.save(folder)
-        save_file(reference(folder, batch_file), os.path.join(folder, "reference.safetensors"))
+        model.save(os.path.join(FOLDER, name))
+        for file, tensors in reference(name).items():
+            save_file(tensors, os.path.join(FOLDER, name, file + ".safetensors"))
 
 
 def check():
     """Returns how many tensors agree and how many do not."""
     passed = failed = 0
     for name in MODELS:
-        folder = os.path.join(FOLDER, name)
-        want = load_file(os.path.join(folder, "reference.safetensors"))
-        got = reference(folder, os.path.join(FOLDER, "batch.json"))
-        if want.keys() != got.keys():
-            names = ", ".join(sorted(want.keys() ^ got.keys()))
-            raise ValueError(f"{folder}: only the file or only the reference has {names}")
-        for key, tensor in want.items():
-            difference = (got[key].double() - tensor.double()).norm().item()
-            # The gradient of k_proj.bias is zero but for rounding: a softmax does not see what all its scores share.
-            scale = max(tensor.double().norm().item(), 1e-6)
-            if got[key].shape == tensor.shape and difference <= BOUND * scale:
-                passed += 1
-            else:
-                failed += 1
-                print(f"{name}: {key} differs by {difference:.3g} from the file's, whose norm is {scale:.3g}")
+        for file, got in reference(name).items():
+            path = os.path.join(FOLDER, name, file + ".safetensors")
+            want = load_file(path)
+            if want.keys() != got.keys():
+                names = ", ".join(sorted(want.keys() ^ got.keys()))
+                raise ValueError(f"{path}: only the file or only the reference has {names}")
+            for key, tensor in want.items():
+                difference = (got[key].double() - tensor.double()).norm().item()
+                # The gradient of k_proj.bias is zero but for rounding: a softmax does not see what all its scores share.
+                scale = max(tensor.double().norm().item(), 1e-6)
+                if got[key].shape == tensor.shape and difference <= BOUND * scale:
+                    passed += 1
+                else:
+                    failed += 1
+                    print(f"{path}: {key} differs by {difference:.3g} from the file's, whose norm is {scale:.3g}")
     return passed, failed
 
 

@@ -244,8 +244,10 @@ class Embedding(nn.Module):
         self.layer_norm = nn.LayerNorm(config.d_model)
         self.dropout = nn.Dropout(config.dropout)
 
-    def embed(self, ids, shared):
-        x = shared(ids) * shared.embedding_dim**0.5 + self.embed_positions.weight[: ids.size(1)]
+    def embed(self, ids, shared, positions=None):
+        """positions [documents, longest] are those of the tokens; without them they count from 0."""
+        placed = self.embed_positions.weight[: ids.size(1)] if positions is None else self.embed_positions(positions)
+        x = shared(ids) * shared.embedding_dim**0.5 + placed
         return self.dropout(self.layernorm_embedding(x))
 
 
@@ -329,6 +331,22 @@ class Marge(nn.Module):
         x = self.decoder(batch.decoder_input, memory, bias, batch.sees_evidence, self.shared)
         logits = F.linear(x, self.shared.weight).flatten(0, 1)
         return F.cross_entropy(logits, batch.labels, ignore_index=IGNORED), relevance
+
+    def unmask(self, documents, second, masked):
+        """The mean negative log-likelihood of hidden tokens, given the encoder's last layer. second is where positions begin
+        anew in each document, with an `<s>`, or 0; masked has lists of [place, token]."""
+        ids, mask = pad([[BOS, *tokens, EOS] for tokens in documents])
+        positions = torch.arange(ids.size(1)).repeat(len(documents), 1)
+        for row, start in zip(positions, second):
+            if start > 0:
+                row[start + 1 :] -= start + 1
+        positions *= mask  # no position of the padding is beyond the last
+        x = self.encoder.embed(ids, self.shared, positions)
+        for layer in self.encoder.layers:
+            x = layer(x, attention_mask(mask))
+        x = self.encoder.layer_norm(x)
+        row, place, token = torch.tensor([(i, place, token) for i, m in enumerate(masked) for place, token in m]).T
+        return F.cross_entropy(F.linear(x[row, place + 1], self.shared.weight), token)
 
     def bias(self, relevance, batch):
         """beta f for each evidence token, [T, 1, 1, S]; -inf at a target's own copy. A row without any evidence is left

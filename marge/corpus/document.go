@@ -34,7 +34,8 @@ type Document struct {
 	// date are a shard (section 2.4).
 	Shard string
 	// Group marks documents that are known to say the same, such as
-	// translations: their Group is equal. Only evaluation looks at it.
+	// translations: their Group is equal. Only evaluation and [Store.KnownPairs] look at
+	// it.
 	Group string
 	// Source marks documents that are never evidence for each other, such as
 	// editions of one text in the same language: their Source is equal. The

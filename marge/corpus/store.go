@@ -111,6 +111,28 @@ func (s *Store) DocumentID(doc int) string { return s.string(2 * s.checkedDoc(do
 // Group returns the Group of a document, for evaluation.
 func (s *Store) Group(doc int) string { return s.string(2*s.checkedDoc(doc) + 1) }
 
+// KnownPairs returns the first chunks of any two documents of one Group in different
+// languages: translations of each other, for objectives that
+// learn from known ones. Later chunks are left out, since those of two documents
+// part at different places. The order is that of the documents.
+func (s *Store) KnownPairs() (pairs [][2]int) {
+	groups := map[string][]int{}
+	for i := range s.Len() {
+		c := s.Chunk(i)
+		group := s.Group(c.Doc)
+		if c.Index > 0 || group == "" {
+			continue
+		}
+		for _, other := range groups[group] {
+			if s.Chunk(other).Lang != c.Lang {
+				pairs = append(pairs, [2]int{other, i})
+			}
+		}
+		groups[group] = append(groups[group], i)
+	}
+	return pairs
+}
+
 // checkedDoc panics for a number that is out of range; others than those of
 // documents would name strings of another kind.
 func (s *Store) checkedDoc(doc int) int {

@@ -444,3 +444,31 @@ func TestClose(t *testing.T) {
 	}()
 	s.Tokens(0)
 }
+
+// Known translations are the first chunks of documents of one group in different
+// languages.
+func TestKnownPairs(t *testing.T) {
+	docs := []Document{
+		{ID: "a", Lang: "en", Group: "1", Text: "aaaaaaaaaaaaaaaaaaaa"}, // two chunks
+		{ID: "b", Lang: "de", Text: "bbbb"},
+		{ID: "c", Lang: "de", Group: "1", Text: "cccc"},
+		{ID: "d", Lang: "de", Text: "dddd"},
+		{ID: "e", Lang: "en", Group: "1", Text: "eeee"},
+		{ID: "f", Lang: "fr", Group: "2", Text: "ffff"},
+	}
+	store, err := FromDocuments(docs, runes{}, BuildOptions{ChunkTokens: 10, MinTokens: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, p := range store.KnownPairs() {
+		first, second := store.Chunk(p[0]), store.Chunk(p[1])
+		if first.Index != 0 || second.Index != 0 {
+			t.Errorf("chunks %d and %d of their documents", first.Index, second.Index)
+		}
+		got = append(got, store.DocumentID(first.Doc)+store.DocumentID(second.Doc))
+	}
+	if want := []string{"ac", "ce"}; !slices.Equal(got, want) {
+		t.Errorf("pairs %v, want %v", got, want)
+	}
+}
