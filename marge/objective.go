@@ -45,8 +45,8 @@ const (
 // Objectives returns all objectives, MARGE first.
 func Objectives() []Objective { return []Objective{MARGE, MLM, TLM, Denoise, Translate} }
 
-// usesPairs tells whether an objective learns from known translations.
-func (o Objective) usesPairs() bool { return o == TLM || o == Translate }
+// UsesPairs tells whether an objective learns from known translations.
+func (o Objective) UsesPairs() bool { return o == TLM || o == Translate }
 
 // checkObjective tells which of the options contradict the objective.
 func (o *PretrainOptions) checkObjective() error {
@@ -54,7 +54,7 @@ func (o *PretrainOptions) checkObjective() error {
 	if !slices.Contains(Objectives(), o.Objective) {
 		return fmt.Errorf("option Objective is %q, want one of %q", o.Objective, Objectives())
 	}
-	if o.Objective.usesPairs() != (len(o.Pairs) > 0) {
+	if o.Objective.UsesPairs() != (len(o.Pairs) > 0) {
 		if len(o.Pairs) > 0 {
 			return fmt.Errorf("option Pairs: objective %s has no use for known translations", o.Objective)
 		}

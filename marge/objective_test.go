@@ -22,7 +22,7 @@ func objectiveOptions(o Objective, store *corpus.Store, dir string) PretrainOpti
 		Objective: o, Steps: 40, WarmupSteps: 5, LearningRate: 3e-3, BatchTokens: 200, Accumulate: 2, LanguageTemperature: 2,
 		Seed: 3, Dir: dir, CheckpointEvery: 5, Resume: dir != "",
 	}
-	if o.usesPairs() {
+	if o.UsesPairs() {
 		p.Pairs = store.KnownPairs()
 	}
 	return p

@@ -45,44 +45,66 @@ func (e *evaluation) random(ctx context.Context, m *marge.Model) (*eval.Report, 
 // nothing can be measured it adds why, and returns no measurement.
 func (e *evaluation) final(
 	ctx context.Context, m *marge.Model, random *eval.Report, r *result, d *program.Display,
-) (*probe.Measurement, error) {
-	r.HeldoutDocuments, r.NotEvaluated = len(e.docs), e.missing
-	if e.missing != "" {
-		return nil, nil
-	}
+) (h *probe.Measurement, err error) {
 	defer d.End()
-	h, tfidf, err := e.measure(ctx, m, func(done, total int) {
-		d.Progress(fmt.Sprintf("%3d%%  evaluation", 100*done/total))
+	err = e.evaluate(ctx, m, r, func() (err error) {
+		h, err = e.heldout(lossTargets, func(done, total int) {
+			d.Progress(fmt.Sprintf("%3d%%  evaluation", 100*done/total))
+		}).Measure(ctx, m)
+		return err
 	})
-	if err != nil {
-		r.NotEvaluated = err.Error()
-		if ctx.Err() != nil {
-			r.NotEvaluated = "the evaluation was interrupted"
-		}
-		return nil, fmt.Errorf("evaluation: %w", err)
+	if h == nil || err != nil {
+		return nil, err
 	}
-	r.measured(h, random, tfidf)
+	r.measured(h, random)
 	return h, nil
 }
 
-// measure measures a model, and retrieval by TF-IDF beside it.
-func (e *evaluation) measure(
-	ctx context.Context, m *marge.Model, onProgress func(done, total int),
-) (*probe.Measurement, *eval.Report, error) {
-	h, err := e.heldout(lossTargets, onProgress).Measure(ctx, m)
-	if err != nil {
-		return nil, nil, err
+// layers does the same for a model that has no g, by the means of the encoder's
+// layers.
+func (e *evaluation) layers(ctx context.Context, m *marge.Model, r *result) error {
+	return e.evaluate(ctx, m, r, func() error {
+		plain, centered, err := e.heldout(0, nil).Layers(ctx, m)
+		for i := range plain {
+			r.P1Layers, r.P1LayersCentered = append(r.P1Layers, plain[i].Micro.P1), append(r.P1LayersCentered, centered[i].Micro.P1)
+		}
+		return err
+	})
+}
+
+// evaluate has a model measured, and adds retrieval by TF-IDF to the result, or why
+// nothing is measured.
+func (e *evaluation) evaluate(ctx context.Context, m *marge.Model, r *result, measure func() error) error {
+	r.HeldoutDocuments, r.NotEvaluated = len(e.docs), e.missing
+	if e.missing != "" {
+		return nil
 	}
+	err := measure()
+	if err == nil {
+		var tfidf *eval.Report
+		if tfidf, err = e.tfidf(ctx, m); err == nil {
+			r.compared(tfidf)
+			return nil
+		}
+	}
+	r.NotEvaluated = err.Error()
+	if ctx.Err() != nil {
+		r.NotEvaluated = "the evaluation was interrupted"
+	}
+	return fmt.Errorf("evaluation: %w", err)
+}
+
+// tfidf measures retrieval by TF-IDF.
+func (e *evaluation) tfidf(ctx context.Context, m *marge.Model) (*eval.Report, error) {
 	docs := make([]eval.Doc, len(e.docs))
 	for i, d := range e.docs {
 		docs[i] = eval.Doc{Lang: d.Lang, Group: d.Group}
 	}
 	scorer, err := eval.NewTFIDF(ctx, m.Runner(), e.seen, eval.TFIDFOptions{})
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	tfidf, err := eval.Retrieval(ctx, docs, scorer, nil)
-	return h, tfidf, err
+	return eval.Retrieval(ctx, docs, scorer, nil)
 }
 
 // samples prints reconstructions of up to n held-out documents from what g

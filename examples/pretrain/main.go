@@ -28,8 +28,10 @@ import (
 	"github.com/marge-go/marge/examples/internal/curves"
 	"github.com/marge-go/marge/examples/internal/program"
 	"github.com/marge-go/marge/marge"
+	"github.com/marge-go/marge/marge/corpus"
 	"github.com/marge-go/marge/marge/eval"
 	"github.com/marge-go/marge/marge/index"
+	"github.com/marge-go/marge/marge/probe"
 	"github.com/marge-go/marge/nn"
 )
 
@@ -88,15 +90,22 @@ func run(ctx context.Context, o *options) error {
 	m.Tokenizer = d.tokenizer
 	fmt.Printf("model %s: %d parameters, learning rate %v\n", o.config, nn.Count(m.Parameters()), o.lr)
 
-	random, err := d.heldout.random(ctx, m)
+	training, err := o.training(d.store)
 	if err != nil {
 		return err
+	}
+	var random *eval.Report
+	if o.retrieves() {
+		if random, err = d.heldout.random(ctx, m); err != nil {
+			return err
+		}
 	}
 	log, err := newProgress(ctx, o, show, m, d)
 	if err != nil {
 		return err
 	}
-	stats, err := marge.Pretrain(ctx, m, d.store, o.training(log))
+	training.OnStep, training.OnIndex, training.OnWarning = log.step, log.index, log.warn
+	stats, err := marge.Pretrain(ctx, m, d.store, training)
 	show.End()
 	if err := errors.Join(err, log.monitor.Close()); err != nil {
 		if stats.Checkpoint != "" {
@@ -108,22 +117,30 @@ func run(ctx context.Context, o *options) error {
 	return report(ctx, o, m, d, random, stats, show)
 }
 
-// training returns the options of the library for those of the program.
-func (o *options) training(log *progress) marge.PretrainOptions {
+// training returns the options of the library for those of the program, without
+// callbacks.
+func (o *options) training(store *corpus.Store) (marge.PretrainOptions, error) {
 	p := marge.PretrainOptions{
-		Steps: o.steps, TargetTokens: int64(o.tokens), Seed: o.seed, Dir: o.out, Resume: o.resume,
-		Links:        index.LinkOptions{Mono: o.mono, Cross: o.cross, PerTarget: o.perTarget},
-		LearningRate: o.lr, BatchTokens: o.batchTokens, Accumulate: o.accumulate,
-		TFIDFSteps: o.tfidf, IndexEvery: o.indexEvery,
-		OnStep: log.step, OnIndex: log.index, OnWarning: func(err error) { log.Message("warning: %v", err) },
+		Objective: marge.Objective(o.objective), Steps: o.steps, TargetTokens: int64(o.tokens), Seed: o.seed,
+		Dir: o.out, Resume: o.resume, LearningRate: o.lr, BatchTokens: o.batchTokens, Accumulate: o.accumulate,
 	}
-	if o.tfidf == 0 {
-		p.TFIDFSteps = -1
+	if o.retrieves() {
+		p.Links = index.LinkOptions{Mono: o.mono, Cross: o.cross, PerTarget: o.perTarget}
+		p.TFIDFSteps, p.IndexEvery = o.tfidf, o.indexEvery
+		if o.tfidf == 0 {
+			p.TFIDFSteps = -1
+		}
+	}
+	if p.Objective.UsesPairs() {
+		if p.Pairs = store.KnownPairs(); len(p.Pairs) == 0 {
+			return p, fmt.Errorf("-objective %s learns from known translations, and the corpus has none: "+
+				"no group has documents in two languages", o.objective)
+		}
 	}
 	if o.steps == 0 && o.tokens == 0 {
 		p.Duration = time.Duration(o.minutes * float64(time.Minute))
 	}
-	return p
+	return p, nil
 }
 
 // report evaluates the trained model and leaves what is known in result.json
@@ -133,7 +150,11 @@ func report(
 	stats marge.PretrainStats, show *program.Display,
 ) error {
 	r := newResult(o, m, stats)
-	measured, failure := d.heldout.final(ctx, m, random, r, show)
+	final := func() (*probe.Measurement, error) { return d.heldout.final(ctx, m, random, r, show) }
+	if !o.retrieves() {
+		final = func() (*probe.Measurement, error) { return nil, d.heldout.layers(ctx, m, r) }
+	}
+	measured, failure := final()
 	if failure == nil {
 		r.print(os.Stdout)
 	}

@@ -132,6 +132,48 @@ func TestRun(t *testing.T) {
 	}
 }
 
+// The objectives of other systems are measured by the layers of the encoder.
+func TestRunOfOtherObjectives(t *testing.T) {
+	for _, objective := range marge.Objectives()[1:] {
+		o, err := parse([]string{
+			"-objective", string(objective), "-steps", "8", "-events", "20", "-batch-tokens", "300",
+			"-out", filepath.Join(t.TempDir(), "run"),
+		}, io.Discard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.heldoutEvents = 2
+		printed := output(t, func() {
+			if err := run(t.Context(), o); err != nil {
+				t.Fatal(err)
+			}
+		})
+		r := readResult(t, o)
+		if r["objective"] != string(objective) || r["steps"] != 8.0 || r["p_at_1"] != nil {
+			t.Errorf("%s: result %v", objective, r)
+		}
+		for _, key := range []string{"p_at_1_layers", "p_at_1_layers_centered"} {
+			values, _ := r[key].([]any)
+			if len(values) != marge.Tiny().EncoderLayers {
+				t.Errorf("%s: %s is %v", objective, key, r[key])
+			}
+			for _, v := range values {
+				if p1 := v.(float64); p1 < 0 || p1 > 1 {
+					t.Errorf("%s: %s is %v", objective, key, values)
+				}
+			}
+		}
+		for _, want := range []string{"mean of layer 4", "TF-IDF of characters"} {
+			if !strings.Contains(printed, want) {
+				t.Errorf("%s: no %q in\n%s", objective, want, printed)
+			}
+		}
+		if _, err := marge.Load(o.out); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // writeEvents writes accounts of events in two languages to a JSON Lines file.
 func writeEvents(t *testing.T, path string, events ...int) string {
 	t.Helper()
@@ -338,6 +380,20 @@ func TestRunErrors(t *testing.T) {
 		if err := run(t.Context(), testOptions(t, test.args...)); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%v: error %v, want one with %q", test.args, err, test.want)
 		}
+	}
+	// Known translations that the corpus does not have.
+	alone := filepath.Join(dir, "alone.jsonl")
+	text := strings.Repeat("some words ", 50)
+	lines = fmt.Sprintf(`{"id":"a","lang":"en","text":%q}`+"\n"+`{"id":"b","lang":"de","text":%q}`+"\n", text, text)
+	if err := os.WriteFile(alone, []byte(lines), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	tlm, err := parse([]string{"-objective", "tlm", "-corpus", alone, "-steps", "1", "-out", filepath.Join(dir, "run")}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := run(t.Context(), tlm); err == nil || !strings.Contains(err.Error(), "the corpus has none") {
+		t.Errorf("-objective tlm: error %v", err)
 	}
 	// A directory that a training of another program uses.
 	o := testOptions(t)

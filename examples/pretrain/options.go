@@ -21,6 +21,7 @@ type options struct {
 	corpora     program.Files
 	evals       program.Files
 	config      string
+	objective   string
 	steps       int
 	tokens      flags.Count
 	minutes     float64
@@ -70,6 +71,8 @@ func parse(args []string, output io.Writer) (*options, error) {
 	f.Var(&o.evals, "eval", "JSON Lines of held-out documents with group, `file` as with -corpus "+
 		"(repeatable; default: generated held-out news, but none with -corpus)")
 	f.StringVar(&o.config, "config", "tiny", "size of the model: tiny, small, base or paper")
+	f.StringVar(&o.objective, "objective", string(marge.MARGE), "what to train for: marge, or as systems that it is "+
+		"compared with: mlm (BERT, XLM-R), tlm (XLM, with known translations), denoise (mBART), translate (known translations)")
 	f.IntVar(&o.steps, "steps", 0, "updates to train for, instead of -minutes")
 	f.Var(&o.tokens, "tokens", "target `tokens` to train for, as in 3e6 or 3M, instead of -minutes")
 	f.Float64Var(&o.minutes, "minutes", 5, "minutes to train for")
@@ -139,6 +142,8 @@ func (o *options) check() error {
 		want  string
 	}{
 		{"config", !known, "no such size, want tiny, small, base or paper"},
+		{"objective", !slices.Contains(marge.Objectives(), marge.Objective(o.objective)),
+			fmt.Sprintf("want one of %v", marge.Objectives())},
 		{"steps", o.given("steps") && o.steps < 1, "want at least 1"},
 		{"tokens", o.given("tokens") && o.tokens < 1, "want at least 1"},
 		{"minutes", !(o.minutes > 0 && o.minutes < maxMinutes),
@@ -185,6 +190,11 @@ func (o *options) checkTogether() error {
 	if len(lengths) > 1 {
 		return fmt.Errorf("%s: give one of them", strings.Join(lengths, " and "))
 	}
+	for _, name := range retrievalFlags {
+		if o.given(name) && !o.retrieves() {
+			return fmt.Errorf("-%s is for what marge retrieves: -objective %s retrieves nothing", name, o.objective)
+		}
+	}
 	if o.mono+o.cross == 0 {
 		return errors.New("-mono and -cross are both 0: a target needs links")
 	}
@@ -206,6 +216,12 @@ func (o *options) checkTogether() error {
 	}
 	return nil
 }
+
+// retrievalFlags are those that say how documents are linked, and how g is made.
+var retrievalFlags = []string{"pooling", "retrieval-dim", "tfidf-steps", "mono", "cross", "per-target", "index-every"}
+
+// retrieves tells whether the objective is MARGE's.
+func (o *options) retrieves() bool { return marge.Objective(o.objective) == marge.MARGE }
 
 // complete fills in what depends on other flags.
 func (o *options) complete() {

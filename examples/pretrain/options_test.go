@@ -21,14 +21,16 @@ func TestOptions(t *testing.T) {
 		t.Fatal(err)
 	}
 	var out strings.Builder
-	p := o.training(&progress{Display: program.NewDisplay(&out)})
-	p.OnWarning(errors.New("something"))
+	(&progress{Display: program.NewDisplay(&out)}).warn(errors.New("something"))
 	if out.String() != "warning: something\n" {
 		t.Errorf("a warning is shown as %q", out.String())
 	}
-	p.OnStep, p.OnIndex, p.OnWarning = nil, nil, nil
+	p, err := o.training(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	want := marge.PretrainOptions{
-		TargetTokens: 3e6, Seed: 7, Accumulate: 3, TFIDFSteps: -1, IndexEvery: 9, BatchTokens: 99,
+		Objective: marge.MARGE, TargetTokens: 3e6, Seed: 7, Accumulate: 3, TFIDFSteps: -1, IndexEvery: 9, BatchTokens: 99,
 		Links: index.LinkOptions{Mono: 2, Cross: 3}, LearningRate: 0.5, Dir: "DIR", Resume: true,
 	}
 	if !reflect.DeepEqual(p, want) {
@@ -44,8 +46,20 @@ func TestOptions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p := o.training(&progress{}); p.Duration != 90*time.Second || p.Steps != 0 || p.TFIDFSteps != 1500 {
-		t.Errorf("-minutes 1.5: %+v", p)
+	p, err = o.training(nil)
+	if err != nil || p.Duration != 90*time.Second || p.Steps != 0 || p.TFIDFSteps != 1500 {
+		t.Errorf("-minutes 1.5: %+v, error %v", p, err)
+	}
+
+	o, err = parse(strings.Fields("-objective denoise -steps 5 -out DIR"), io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want = marge.PretrainOptions{
+		Objective: marge.Denoise, Steps: 5, Seed: 1, LearningRate: 2e-3, BatchTokens: 2048, Accumulate: 1, Dir: "DIR",
+	}
+	if p, err = o.training(nil); err != nil || !reflect.DeepEqual(p, want) {
+		t.Errorf("%+v, want %+v, error %v", p, want, err)
 	}
 }
 
@@ -93,6 +107,9 @@ func TestFlags(t *testing.T) {
 		"-corpus a -events 5":              "leave out one of -events and -corpus",
 		"-corpus - -eval -":                "standard input",
 		"-resume":                          "-resume needs -out",
+		"-objective bert":                  "-objective bert: want one of [marge mlm tlm denoise translate]",
+		"-objective mlm -index-every 5":    "-index-every is for what marge retrieves: -objective mlm retrieves nothing",
+		"-objective mlm -pooling max":      "-pooling is for",
 		"-steps 5 more":                    `unexpected argument "more"`,
 		"-steps x":                         "-steps",
 		"-seed -1":                         "-seed",

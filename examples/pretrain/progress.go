@@ -22,7 +22,7 @@ type progress struct {
 func newProgress(ctx context.Context, o *options, d *program.Display, m *marge.Model, data *data) (*progress, error) {
 	p := &progress{Display: d, onStep: o.onStep}
 	po := probe.Options{Dir: o.out, Probes: o.probes, Store: data.store, OnRecord: p.record}
-	if o.probes > 0 && data.heldout.missing == "" {
+	if o.probes > 0 && data.heldout.missing == "" && o.retrieves() {
 		po.Heldout = data.heldout.heldout(probeTargets, nil)
 	}
 	var err error
@@ -38,6 +38,8 @@ func (p *progress) index(s marge.IndexStats) {
 			100*float64(s.Cross)/float64(max(s.Links, 1)), s.Unlinked, s.Targets, s.Batches, s.Duration.Round(time.Millisecond))
 	}
 }
+
+func (p *progress) warn(err error) { p.Message("warning: %v", err) }
 
 func (p *progress) step(m marge.Metrics) error {
 	if p.onStep != nil {

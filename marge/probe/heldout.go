@@ -175,12 +175,38 @@ func (h *Heldout) Retrieval(ctx context.Context, m *marge.Model) (plain, centere
 	return plain, centered, nil
 }
 
+// Layers is Retrieval by the mean over the tokens of what layers of the encoder put
+// out, for models that have no g: the first report is of layer 1. It fails if Check
+// does.
+func (h *Heldout) Layers(ctx context.Context, m *marge.Model) (plain, centered []*eval.Report, err error) {
+	if err := h.Check(); err != nil {
+		return nil, nil, err
+	}
+	for layer := 1; layer <= m.Config.EncoderLayers; layer++ {
+		rows, err := m.EmbedTokens(ctx, h.tokens, layer)
+		if err != nil {
+			return nil, nil, fmt.Errorf("probe: %w", err)
+		}
+		p, err := eval.Retrieval(ctx, h.meta, eval.NewDense(m.Runner(), rows, m.Config.DModel), nil)
+		if err != nil {
+			return nil, nil, fmt.Errorf("probe: %w", err)
+		}
+		c, err := h.centered(ctx, m, rows)
+		if err != nil {
+			return nil, nil, fmt.Errorf("probe: %w", err)
+		}
+		plain, centered = append(plain, p), append(centered, c)
+	}
+	return plain, centered, nil
+}
+
 // centered changes the rows.
 func (h *Heldout) centered(ctx context.Context, m *marge.Model, rows []float32) (*eval.Report, error) {
-	if err := vectors.CenterByLanguage(ctx, m.Runner(), rows, m.Config.EmbeddingDim(), h.langs); err != nil {
+	d := len(rows) / len(h.tokens)
+	if err := vectors.CenterByLanguage(ctx, m.Runner(), rows, d, h.langs); err != nil {
 		return nil, err
 	}
-	return eval.Retrieval(ctx, h.meta, eval.NewDense(m.Runner(), rows, m.Config.EmbeddingDim()), nil)
+	return eval.Retrieval(ctx, h.meta, eval.NewDense(m.Runner(), rows, d), nil)
 }
 
 // Measure measures a model. It encodes each document once for retrieval and

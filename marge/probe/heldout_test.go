@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/marge-go/marge/marge"
+	"github.com/marge-go/marge/marge/eval"
 )
 
 func TestMeasure(t *testing.T) {
@@ -159,5 +160,44 @@ func TestNothingToMeasure(t *testing.T) {
 	h, err := NewHeldout(alone, HeldoutOptions{}).Measure(t.Context(), m)
 	if err != nil || h.RelevanceUnaligned.N == 0 || h.Loss.Random == 0 {
 		t.Errorf("a pair and another document: %+v, %v", h, err)
+	}
+}
+
+// Retrieval by layers is that by their vectors, and by each of them another.
+func TestLayers(t *testing.T) {
+	f := newFixture(t)
+	m := f.model(t)
+	ctx := context.Background()
+	plain, centered, err := f.held.Layers(ctx, m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := m.Config.EncoderLayers; len(plain) != n || len(centered) != n {
+		t.Fatalf("%d and %d reports of %d layers", len(plain), len(centered), n)
+	}
+	var docs [][]int32
+	var meta []eval.Doc
+	for i := range f.held.Len() {
+		d := f.held.Document(i)
+		docs, meta = append(docs, d.Tokens), append(meta, eval.Doc{Lang: d.Lang, Group: d.Group})
+	}
+	for i, r := range plain {
+		rows, err := m.EmbedTokens(ctx, docs, i+1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := eval.Retrieval(ctx, meta, eval.NewDense(m.Runner(), rows, m.Config.DModel), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Micro != want.Micro || centered[i].Micro.N != want.Micro.N {
+			t.Errorf("layer %d: %+v, want %+v", i+1, r.Micro, want.Micro)
+		}
+		if centered[i].Micro.MRR == r.Micro.MRR {
+			t.Errorf("layer %d: centring changes nothing, MRR %v", i+1, r.Micro.MRR)
+		}
+	}
+	if _, _, err := NewHeldout(nil, HeldoutOptions{}).Layers(ctx, m); err == nil {
+		t.Error("no documents, no error")
 	}
 }
