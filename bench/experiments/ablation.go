@@ -186,6 +186,9 @@ func (e *env) lossNote() string {
 func short(name string, t *training) namedTrain {
 	brief := *t
 	cut := func(r *eval.Report) *eval.Report {
+		if r == nil {
+			return nil
+		}
 		c := *r
 		c.Pairs = nil
 		return &c

@@ -42,6 +42,7 @@ var experiments = []experiment{
 	{"translate", "translation from one document, without having seen pairs", true, translate},
 	{"mining", "retrieval of sentences by the encoder, as in BUCC", true, mining},
 	{"scaling", "larger models are better", false, scaling},
+	{"objectives", "the systems of the paper's comparison, as objectives of one model", false, objectives},
 }
 
 // env is what all experiments share.

@@ -88,7 +88,7 @@ func output(t *testing.T, out, name string) (r report) {
 func TestExperiments(t *testing.T) {
 	out := t.TempDir()
 	rows := map[string]int{"from-random": 3*4 + 5, "evidence": 4 + 6, "bias": 4, "batching": 10, "options": 13,
-		"translate": 2, "mining": 8, "scaling": 2}
+		"translate": 2, "mining": 8, "scaling": 2, "objectives": 6}
 	for _, x := range experiments {
 		args := []string{x.name, "-seeds", "1"}
 		switch x.name {
@@ -98,6 +98,8 @@ func TestExperiments(t *testing.T) {
 			args = append(args, "-pairs", "de-en,en-ru", "-documents", "3", "-chunk", "250") // whole reports
 		case "scaling":
 			args = append(args, "-sizes", "micro,milli:3e-3")
+		case "objectives":
+			args = append(args, "-sizes", "micro", "-task-steps", "2", "-translate-steps", "2", "-translate-records", "3")
 		}
 		table := testRun(t, out, args...)
 		r := output(t, out, x.name)
@@ -114,11 +116,11 @@ func TestExperiments(t *testing.T) {
 		}
 	}
 	// 2 defaults, 3 variants of the bias with 2 seeds, 9 of batching, 12 of
-	// options, one size, and one on longer chunks: those in common are trained
-	// once.
+	// options, one size, one on longer chunks, and four objectives: those in common
+	// are trained once.
 	dirs, err := os.ReadDir(filepath.Join(out, "runs"))
-	if err != nil || len(dirs) != 2+3*2+9+12+1+1 {
-		t.Errorf("%d trainings, want 31 (%v)", len(dirs), err)
+	if err != nil || len(dirs) != 2+3*2+9+12+1+1+4 {
+		t.Errorf("%d trainings, want 35 (%v)", len(dirs), err)
 	}
 }
 

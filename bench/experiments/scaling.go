@@ -8,25 +8,36 @@ import (
 	"strings"
 )
 
+// parseSizes returns the settings of each of a list of sizes, some with a learning
+// rate of their own.
+func parseSizes(list string, s settings) (all []settings, err error) {
+	rate := s.LearningRate
+	for _, name := range strings.Split(list, ",") {
+		size, own, ok := strings.Cut(name, ":")
+		if s.Size, s.LearningRate = size, rate; ok {
+			if s.LearningRate, err = strconv.ParseFloat(own, 64); err != nil {
+				return nil, fmt.Errorf("-sizes: learning rate of %s: %w", size, err)
+			}
+		}
+		all = append(all, s)
+	}
+	return all, nil
+}
+
 // scaling trains models of several sizes.
 func scaling(fs *flag.FlagSet) func(context.Context, *env) (*report, error) {
 	list := fs.String("sizes", "mini,tiny,small:5e-4",
 		"`sizes` of the models, from the smallest up, each with its own peak learning rate after a colon, or that of -lr")
 	return func(ctx context.Context, e *env) (*report, error) {
-		names := strings.Split(*list, ",")
+		sizes, err := parseSizes(*list, e.settings)
+		if err != nil {
+			return nil, err
+		}
 		runs := map[string][]*training{}
-		var rates []string
-		for i := range names {
-			s := e.settings
-			size, rate, own := strings.Cut(names[i], ":")
-			if own {
-				var err error
-				if s.LearningRate, err = strconv.ParseFloat(rate, 64); err != nil {
-					return nil, fmt.Errorf("-sizes: learning rate of %s: %w", size, err)
-				}
-			}
-			names[i], s.Size = size, size
-			rates = append(rates, fmt.Sprintf("%g", s.LearningRate))
+		var names, rates []string
+		for _, s := range sizes {
+			size := s.Size
+			names, rates = append(names, size), append(rates, fmt.Sprintf("%g", s.LearningRate))
 			if err := s.check(); err != nil {
 				return nil, err
 			}

@@ -25,6 +25,8 @@ type settings struct {
 	Dropout      float64 `json:"dropout"`
 	RetrievalDim int     `json:"retrieval_dim,omitempty"` // with pooling max
 
+	Objective marge.Objective `json:"objective,omitempty"` // "": MARGE
+
 	Steps            int     `json:"steps,omitempty"`
 	Tokens           int64   `json:"tokens,omitempty"` // predicted
 	Minutes          float64 `json:"minutes,omitempty"`
@@ -186,6 +188,14 @@ func (s *settings) links() index.LinkOptions {
 }
 
 func (s *settings) pretrain(seed uint64, dir string) marge.PretrainOptions {
+	if s.Objective != "" { // links nothing
+		return marge.PretrainOptions{
+			Objective: s.Objective, Steps: s.Steps, TargetTokens: s.Tokens,
+			Duration: time.Duration(s.Minutes * float64(time.Minute)), LearningRate: s.LearningRate,
+			BatchTokens: s.BatchTokens, Accumulate: s.Accumulate, LanguageTemperature: s.LanguageTemperature,
+			Seed: seed, Dir: dir, Resume: true,
+		}
+	}
 	return marge.PretrainOptions{
 		Steps: s.Steps, TargetTokens: s.Tokens, Duration: time.Duration(s.Minutes * float64(time.Minute)),
 		LearningRate:     s.LearningRate,

@@ -125,10 +125,11 @@ func (e *env) trainIn(ctx context.Context, dir string, s settings, seed uint64) 
 	if s.Beta != nil {
 		m.SetBeta(float32(*s.Beta))
 	}
-	monitor, err := probe.NewMonitor(ctx, m, probe.Options{
-		Dir: dir, Store: store, Probes: s.Probes, Heldout: probe.NewHeldout(held.docs, probe.HeldoutOptions{Seed: 1}),
-		OnRecord: e.progress,
-	})
+	po := probe.Options{Dir: dir, Store: store, Probes: s.Probes, OnRecord: e.progress}
+	if s.Objective == "" { // another has no g and reconstructs from nothing
+		po.Heldout = probe.NewHeldout(held.docs, probe.HeldoutOptions{Seed: 1})
+	}
+	monitor, err := probe.NewMonitor(ctx, m, po)
 	if err != nil {
 		return nil, err
 	}
@@ -136,6 +137,9 @@ func (e *env) trainIn(ctx context.Context, dir string, s settings, seed uint64) 
 	o.OnStep, o.OnIndex = monitor.OnStep, monitor.OnIndex
 	if s.KnownLinks {
 		o.OnLinks = knownLinks(store)
+	}
+	if s.Objective.UsesPairs() {
+		o.Pairs = store.KnownPairs()
 	}
 	stats, err := marge.Pretrain(ctx, m, store, o)
 	if err := errors.Join(err, monitor.Close()); err != nil {
@@ -150,7 +154,9 @@ func (e *env) trainIn(ctx context.Context, dir string, s settings, seed uint64) 
 	if r.Curve, err = curve(filepath.Join(dir, probe.LogName)); err != nil {
 		return nil, err
 	}
-	r.Final, err = e.evaluate(ctx, m)
+	if s.Objective == "" {
+		r.Final, err = e.evaluate(ctx, m)
+	}
 	return r, err
 }
 
