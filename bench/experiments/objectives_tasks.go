@@ -191,6 +191,19 @@ func perLanguage[T any](list files, read func(file, lang string) ([]T, error)) (
 	return all, nil
 }
 
+// readBoth reads the records to train and to measure on, or nil if neither is given.
+func readBoth[T any](
+	what string, trainFiles, testFiles files, read func(file, lang string) ([]T, error),
+) (train, test []T, err error) {
+	if (len(trainFiles) > 0) != (len(testFiles) > 0) {
+		return nil, nil, fmt.Errorf("-%s-train and -%s-test: give both", what, what)
+	}
+	if train, err = perLanguage(trainFiles, read); err == nil {
+		test, err = perLanguage(testFiles, read)
+	}
+	return train, test, err
+}
+
 // frozen says how a model is fine-tuned to be used in other languages.
 func (t *tasks) frozen() marge.FineTuneOptions {
 	return marge.FineTuneOptions{Steps: t.steps, LearningRate: t.rate, Frozen: marge.FrozenForTransfer}
@@ -209,26 +222,16 @@ func fineTune(ctx context.Context, m *marge.Model, task marge.Task, o marge.Fine
 }
 
 func (t *tasks) readParaphrases(e *env, generated bool) (*scored, error) {
-	var train, test []marge.Labeled
-	switch {
-	case len(t.paraphraseTrain) > 0 && len(t.paraphraseTest) > 0:
-		read := func(file, lang string) ([]marge.Labeled, error) {
-			pairs, _, err := task.ReadParaphrases(file, lang)
-			return pairs, err
-		}
-		var err error
-		if train, err = perLanguage(t.paraphraseTrain, read); err != nil {
-			return nil, err
-		}
-		if test, err = perLanguage(t.paraphraseTest, read); err != nil {
-			return nil, err
-		}
-	case len(t.paraphraseTrain) > 0 || len(t.paraphraseTest) > 0:
-		return nil, errors.New("-paraphrase-train and -paraphrase-test: give both")
-	case generated:
+	read := func(file, lang string) ([]marge.Labeled, error) {
+		pairs, _, err := task.ReadParaphrases(file, lang)
+		return pairs, err
+	}
+	train, test, err := readBoth("paraphrase", t.paraphraseTrain, t.paraphraseTest, read)
+	if train == nil && generated {
 		train, test = task.NewsParaphrases(e.news(false)), task.NewsParaphrases(e.news(true))
-	default:
-		return nil, nil
+	}
+	if train == nil || err != nil {
+		return nil, err
 	}
 	s := &scored{name: "paraphrases, accuracy", tunes: true, about: "zero-shot transfer: fine-tuned with embeddings and " +
 		"base layers frozen, mean over the languages that were not trained on, or over all if all were."}
@@ -255,29 +258,19 @@ func (t *tasks) readParaphrases(e *env, generated bool) (*scored, error) {
 }
 
 func (t *tasks) readAnswers(e *env, generated bool) (*scored, error) {
-	var train, test []marge.Question
-	switch {
-	case len(t.answerTrain) > 0 && len(t.answerTest) > 0:
-		read := func(file, lang string) ([]marge.Question, error) {
-			q, err := task.ReadQuestions(file, task.QuestionOptions{Lang: lang, SkipBad: true})
-			if err != nil {
-				return nil, err
-			}
-			return q.Questions, nil
-		}
-		var err error
-		if train, err = perLanguage(t.answerTrain, read); err != nil {
+	read := func(file, lang string) ([]marge.Question, error) {
+		q, err := task.ReadQuestions(file, task.QuestionOptions{Lang: lang, SkipBad: true})
+		if err != nil {
 			return nil, err
 		}
-		if test, err = perLanguage(t.answerTest, read); err != nil {
-			return nil, err
-		}
-	case len(t.answerTrain) > 0 || len(t.answerTest) > 0:
-		return nil, errors.New("-answer-train and -answer-test: give both")
-	case generated:
+		return q.Questions, nil
+	}
+	train, test, err := readBoth("answer", t.answerTrain, t.answerTest, read)
+	if train == nil && generated {
 		train, test = task.NewsQuestions(e.news(false)), task.NewsQuestions(e.news(true))
-	default:
-		return nil, nil
+	}
+	if train == nil || err != nil {
+		return nil, err
 	}
 	s := &scored{name: "answers, F1", tunes: true, about: "zero-shot transfer of question answering, in the same way, " +
 		"F1 as MLQA counts it."}
