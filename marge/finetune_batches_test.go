@@ -80,7 +80,8 @@ func TestEpochs(t *testing.T) {
 	}
 	first := taken[0]
 	before.putBack()
-	if taken, err = before.take(context.Background(), 0, 3); err != nil || len(taken) != 3 || !reflect.DeepEqual(taken[0], first) {
+	taken, err = before.take(context.Background(), 0, 3)
+	if err != nil || len(taken) != 3 || !reflect.DeepEqual(taken[0], first) {
 		t.Errorf("what was put back is not taken again, error %v", err)
 	}
 	if first := newEpochs(all, &o, name); all[first.batches[0][0]].record != passes[0][0] {

@@ -312,11 +312,21 @@ func TestObjectiveOptions(t *testing.T) {
 		`option Objective is "bert", want one of ["marge" "mlm" "tlm" "denoise" "translate"]`: func(o *PretrainOptions) {
 			o.Objective = "bert"
 		},
-		"objective tlm learns from known translations: set the option Pairs":       func(o *PretrainOptions) { o.Objective = TLM },
-		"objective translate learns from known translations: set the option Pairs": func(o *PretrainOptions) { o.Objective = Translate },
-		"option Pairs: objective denoise has no use":                               func(o *PretrainOptions) { o.Objective, o.Pairs = Denoise, store.KnownPairs() },
-		"option Pairs: objective marge has no use":                                 func(o *PretrainOptions) { o.Objective, o.Pairs = "", store.KnownPairs() },
-		"option MaskedShare: objective marge masks nothing":                        func(o *PretrainOptions) { o.Objective, o.MaskedShare = MARGE, 0.1 },
+		"objective tlm learns from known translations: set the option Pairs": func(o *PretrainOptions) {
+			o.Objective = TLM
+		},
+		"objective translate learns from known translations: set the option Pairs": func(o *PretrainOptions) {
+			o.Objective = Translate
+		},
+		"option Pairs: objective denoise has no use": func(o *PretrainOptions) {
+			o.Objective, o.Pairs = Denoise, store.KnownPairs()
+		},
+		"option Pairs: objective marge has no use": func(o *PretrainOptions) {
+			o.Objective, o.Pairs = "", store.KnownPairs()
+		},
+		"option MaskedShare: objective marge masks nothing": func(o *PretrainOptions) {
+			o.Objective, o.MaskedShare = MARGE, 0.1
+		},
 		"option MaskedShare: objective translate masks nothing": func(o *PretrainOptions) {
 			o.Objective, o.Pairs, o.MaskedShare = Translate, store.KnownPairs(), 0.1
 		},
@@ -327,7 +337,9 @@ func TestObjectiveOptions(t *testing.T) {
 			o.IndexEvery, o.Links.Mono = 5, 1
 			o.OnLinks = func([]index.Item, []index.Pair) ([]index.Pair, error) { return nil, nil }
 		},
-		"options DistillWeight, NullDocument: objective mlm": func(o *PretrainOptions) { o.NullDocument, o.DistillWeight = true, 1 },
+		"options DistillWeight, NullDocument: objective mlm": func(o *PretrainOptions) {
+			o.NullDocument, o.DistillWeight = true, 1
+		},
 		"pair 0 is [0 48], the corpus has 48 chunks": func(o *PretrainOptions) {
 			o.Objective, o.Pairs = TLM, [][2]int{{0, 48}}
 		},
@@ -340,7 +352,7 @@ func TestObjectiveOptions(t *testing.T) {
 			t.Errorf("error %v, want %q", err, want)
 		}
 	}
-	negative := func(o *PretrainOptions) { o.TFIDFSteps, o.Steps = -1, 1 } // what says that there are none is no contradiction
+	negative := func(o *PretrainOptions) { o.TFIDFSteps, o.Steps = -1, 1 } // to say that there are none is right
 	if _, _, err := trainFor(t, 1, MLM, "", negative); err != nil {
 		t.Error(err)
 	}

@@ -34,7 +34,8 @@ func TestObjectivesOnFiles(t *testing.T) {
 	corpus := writeLines(t, "groups.jsonl", groups...)
 	pawsHeader := append([]string{"id\tsentence1\tsentence2\tlabel"}, paws...)
 	pairs := writeLines(t, "paws.tsv", pawsHeader...)
-	questions := writeLines(t, "squad.json", `{"version":"1","data":[{"title":"t","paragraphs":[{"context":"It rained in Rome.",
+	questions := writeLines(t, "squad.json", `{"version":"1","data":[{"title":"t","paragraphs":[
+		{"context":"It rained in Rome.",
 		"qas":[{"id":"1","question":"Where did it rain?","answers":[{"text":"Rome","answer_start":13}]}]}]}]}`)
 	translations := writeLines(t, "pairs.tsv", tsv...)
 	out := t.TempDir()

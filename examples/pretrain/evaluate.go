@@ -66,7 +66,8 @@ func (e *evaluation) layers(ctx context.Context, m *marge.Model, r *result) erro
 	return e.evaluate(ctx, m, r, func() error {
 		plain, centered, err := e.heldout(0, nil).Layers(ctx, m)
 		for i := range plain {
-			r.P1Layers, r.P1LayersCentered = append(r.P1Layers, plain[i].Micro.P1), append(r.P1LayersCentered, centered[i].Micro.P1)
+			r.P1Layers = append(r.P1Layers, plain[i].Micro.P1)
+			r.P1LayersCentered = append(r.P1LayersCentered, centered[i].Micro.P1)
 		}
 		return err
 	})

@@ -388,7 +388,8 @@ func TestRunErrors(t *testing.T) {
 	if err := os.WriteFile(alone, []byte(lines), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	tlm, err := parse([]string{"-objective", "tlm", "-corpus", alone, "-steps", "1", "-out", filepath.Join(dir, "run")}, io.Discard)
+	args := []string{"-objective", "tlm", "-corpus", alone, "-steps", "1", "-out", filepath.Join(dir, "run")}
+	tlm, err := parse(args, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -72,7 +72,8 @@ func parse(args []string, output io.Writer) (*options, error) {
 		"(repeatable; default: generated held-out news, but none with -corpus)")
 	f.StringVar(&o.config, "config", "tiny", "size of the model: tiny, small, base or paper")
 	f.StringVar(&o.objective, "objective", string(marge.MARGE), "what to train for: marge, or as systems that it is "+
-		"compared with: mlm (BERT, XLM-R), tlm (XLM, with known translations), denoise (mBART), translate (known translations)")
+		"compared with: mlm (BERT, XLM-R), tlm (XLM, with known translations), denoise (mBART), "+
+		"translate (known translations)")
 	f.IntVar(&o.steps, "steps", 0, "updates to train for, instead of -minutes")
 	f.Var(&o.tokens, "tokens", "target `tokens` to train for, as in 3e6 or 3M, instead of -minutes")
 	f.Float64Var(&o.minutes, "minutes", 5, "minutes to train for")

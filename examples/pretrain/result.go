@@ -32,7 +32,7 @@ type result struct {
 	P1Centered           *float64                  `json:"p_at_1_centered"`
 	P1RandomInit         *float64                  `json:"p_at_1_random_init"`
 	P1TFIDF              *float64                  `json:"p_at_1_tfidf"`
-	P1Layers             []float64                 `json:"p_at_1_layers,omitempty"` // of a model without g, from the encoder's first
+	P1Layers             []float64                 `json:"p_at_1_layers,omitempty"` // without a g
 	P1LayersCentered     []float64                 `json:"p_at_1_layers_centered,omitempty"`
 	RelevanceAUC         *float64                  `json:"relevance_auc"`
 	AttentionEntropy     *float64                  `json:"attention_entropy"`
@@ -52,7 +52,8 @@ type result struct {
 // newResult has the figures of a training.
 func newResult(o *options, m *marge.Model, stats marge.PretrainStats) *result {
 	return &result{
-		Objective: o.objective, Steps: stats.Steps, TargetTokens: stats.TargetTokens, TrainLoss: stats.Loss, LearningRate: o.lr,
+		Objective: o.objective, Steps: stats.Steps, TargetTokens: stats.TargetTokens, TrainLoss: stats.Loss,
+		LearningRate: o.lr,
 		TokensPerS: float64(stats.TargetTokens) / max(stats.Elapsed.Seconds(), 1e-9),
 		Beta:       float64(m.Beta()), Params: nn.Count(m.Parameters()), PeakRSSMB: program.PeakRSS(),
 		GoVersion: runtime.Version(), InstructionSet: asm.Current().String(), ThreadsForTensors: m.Runner().Threads(),
