@@ -85,6 +85,35 @@ func (f *File) Float32s(name string) ([]float32, error) {
 	return lookUp(f, name, Tensor.Float32s)
 }
 
+// copyBytes is how many bytes of a tensor CopyFloat32s reads at a time.
+const copyBytes = 1 << 20
+
+// CopyFloat32s copies the elements of the named tensor of type F32, BF16 or F16
+// to dst, which must have as many. It gives back the memory that the file is
+// mapped to as it goes, so that reading a large file takes little more memory than
+// what it is read into.
+func (f *File) CopyFloat32s(dst []float32, name string) error {
+	t, ok := f.Tensor(name)
+	if !ok {
+		return fmt.Errorf("safetensors: %s: no tensor %q", f.path, name)
+	}
+	size := t.DType.Size()
+	if size == 0 || len(t.Data)/size != len(dst) {
+		return fmt.Errorf("safetensors: %s: tensor %q has shape %s of %s, which is not %d numbers",
+			f.path, name, shapeString(t.Shape), t.DType, len(dst))
+	}
+	for data := t.Data; len(data) > 0; data = data[len(t.Data):] {
+		t.Data = data[:min(copyBytes, len(data))]
+		values, err := t.Float32s()
+		if err != nil {
+			return fmt.Errorf("safetensors: %s: %w", f.path, err)
+		}
+		dst = dst[copy(dst, values):]
+		osfile.Forget(t.Data)
+	}
+	return nil
+}
+
 // Int32s returns the elements of the named tensor of type I32, with the limits
 // that Tensor states.
 func (f *File) Int32s(name string) ([]int32, error) {
