@@ -150,7 +150,7 @@ type mbartConfig struct {
 	ScaleEmbedding        bool     `json:"scale_embedding"`
 	TieWordEmbeddings     bool     `json:"tie_word_embeddings"`
 	IsEncoderDecoder      bool     `json:"is_encoder_decoder"`
-	// Numbers, lists of one number, or null.
+	// Numbers, lists of one number, or nil for those of mBART, which are ours.
 	BOS       any `json:"bos_token_id"`
 	PAD       any `json:"pad_token_id"`
 	EOS       any `json:"eos_token_id"`
@@ -168,8 +168,7 @@ func newMBARTConfig() mbartConfig {
 		VocabSize: 50265, DModel: 1024, EncoderLayers: 12, EncoderFFNDim: 4096, EncoderAttentionHeads: 16,
 		DecoderLayers: 12, DecoderFFNDim: 4096, DecoderAttentionHeads: 16, MaxPositionEmbeddings: 1024,
 		Dropout: 0.1, ActivationFunction: "gelu", TieWordEmbeddings: true, IsEncoderDecoder: true,
-		BOS: float64(tokenizer.BOS), PAD: float64(tokenizer.Pad), EOS: float64(tokenizer.EOS),
-		ForcedEOS: float64(tokenizer.EOS), NormalizeBefore: true, NormalizeEmbedding: true, AddFinalLayerNorm: true,
+		NormalizeBefore: true, NormalizeEmbedding: true, AddFinalLayerNorm: true,
 	}
 }
 
@@ -276,6 +275,7 @@ const (
 func (m *Model) saveMBART(dir *checkpoint.Dir) error {
 	c, f := &m.Config, newMBARTConfig()
 	f.ModelType, f.Architectures = "mbart", []string{"MBartForConditionalGeneration"}
+	f.BOS, f.PAD, f.EOS, f.ForcedEOS = tokenizer.BOS, tokenizer.Pad, tokenizer.EOS, tokenizer.EOS
 	f.VocabSize, f.DModel, f.MaxPositionEmbeddings = c.VocabSize, c.DModel, c.MaxPositionEmbeddings
 	f.EncoderLayers, f.EncoderFFNDim, f.EncoderAttentionHeads = c.EncoderLayers, c.EncoderFFNDim, c.EncoderAttentionHeads
 	f.DecoderLayers, f.DecoderFFNDim, f.DecoderAttentionHeads = c.DecoderLayers, c.DecoderFFNDim, c.DecoderAttentionHeads

@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/marge-go/marge/internal/isatest"
@@ -318,7 +321,12 @@ func TestSaveMBART(t *testing.T) {
 			t.Errorf("%s: the tokenizer is %v after a round trip, %v before", name, again.Tokenizer, m.Tokenizer)
 		}
 		encoder, decoder := [][]int32{{0, 9, 30, 8, 2}, {17, 2, 4}, {3}}, [][]int32{{4, 12, 9}, {5}, {4, 20, 21, 22, 2}}
-		data, err := json.Marshal(map[string]any{"encoder": encoder, "decoder": decoder})
+		inputs := map[string]any{"encoder": encoder, "decoder": decoder}
+		if m.Tokenizer != nil {
+			text := "drei zwei, ünd <s> one"
+			inputs["text"], inputs["ids"] = text, m.Tokenizer.Encode(text)
+		}
+		data, err := json.Marshal(inputs)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -330,5 +338,104 @@ func TestSaveMBART(t *testing.T) {
 			t.Fatal(err)
 		}
 		writeTest(t, filepath.Join(dir, "logits.safetensors"), b.Bytes())
+	}
+}
+
+// What mBART does not have is left out or, where it matters, an error; what was saved
+// in the directory before is replaced.
+func TestSaveMBARTLeavesOut(t *testing.T) {
+	c := testConfig(1)
+	dir := t.TempDir()
+	if err := testModel(t, c).SaveMBART(dir); err == nil || !strings.Contains(err.Error(), "1 base layers") {
+		t.Errorf("with a base layer: %v", err)
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) > 0 {
+		t.Errorf("what is no mBART left %v, %v", entries, err)
+	}
+	c.DecoderBaseLayers, c.DecoderBaseFFNDim, c.Labels, c.AnswerTokens = 0, 0, Labels{"a", "b"}, 3
+	c.RetrievalPooling, c.RetrievalDim = PoolMax, 8
+	m := testModel(t, c)
+	m.Tokenizer, _ = testCorpus(t)
+	if err := m.Save(dir); err != nil {
+		t.Fatal(err)
+	}
+	m.Tokenizer = nil
+	writeTest(t, filepath.Join(dir, weightsIndexName), []byte("{}"))
+	if err := m.SaveMBART(dir); err != nil {
+		t.Fatal(err)
+	}
+	again := loadMBART(t, dir, MBARTOptions{})
+	if again.Tokenizer != nil {
+		t.Error("a tokenizer of before is still there")
+	}
+	if _, err := os.Stat(filepath.Join(dir, weightsIndexName)); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("an index of before is still there: %v", err)
+	}
+	docs := [][]int32{{4, 9, 8, 7}}
+	if !slices.Equal(rawLogits(m, docs, docs), rawLogits(again, docs, docs)) {
+		t.Error("the logits are others")
+	}
+	if again.Beta() != 0 || len(again.Config.Labels) > 0 || again.Config.AnswerTokens > 0 {
+		t.Errorf("read back with beta %v and %+v", again.Beta(), again.Config)
+	}
+}
+
+// Embeddings as they are and a bias of the logits are kept by Save, and g of a model
+// with embeddings of another scale is another.
+func TestSavePlainEmbeddings(t *testing.T) {
+	m, r := loadMBART(t, mbartDir("sharded"), MBARTOptions{}), readMBARTReference(t, "sharded")
+	dir := t.TempDir()
+	if err := m.Save(dir); err != nil {
+		t.Fatal(err)
+	}
+	again, err := Load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(rawLogits(m, r.Encoder, r.Decoder), rawLogits(again, r.Encoder, r.Decoder)) {
+		t.Error("the logits differ after a round trip")
+	}
+	before := m.retrievalFingerprint()
+	if before != again.retrievalFingerprint() {
+		t.Error("the fingerprint of g differs after a round trip")
+	}
+	m.Config.UnscaledEmbeddings = false
+	if before == m.retrievalFingerprint() {
+		t.Error("the fingerprint of g does not depend on the scale of embeddings")
+	}
+}
+
+// The loss with a bias, and its gradients, are those of a softmax of all logits.
+func TestLogitsBias(t *testing.T) {
+	m, r := loadMBART(t, mbartDir("sharded"), MBARTOptions{}), readMBARTReference(t, "sharded")
+	if m.logitsBias == nil {
+		t.Fatal("the model has no bias")
+	}
+	wanted := wantedTokens(&r.Batch)
+	gradients := func(loss func(tp *tensor.Tape, hidden *tensor.Tensor) *tensor.Tensor) (values []float32) {
+		tp := tensor.NewTape(m.Backend())
+		tp.Reset(tensor.Gradient, 0)
+		_, bias, z := m.evidence(tp, &r.Batch, false)
+		out := loss(tp, m.decode(tp, packDecoder(tp, &r.Batch), z, bias, nil))
+		tp.Backward(out)
+		values = append(values, out.Item())
+		for _, p := range m.Parameters() {
+			values = append(values, download(p.Grad())...)
+			p.ZeroGrad()
+		}
+		return values
+	}
+	for _, smoothing := range []float32{0, 0.1} {
+		got := gradients(func(tp *tensor.Tape, hidden *tensor.Tensor) *tensor.Tensor {
+			loss, _ := m.crossEntropy(tp, hidden, wanted, smoothing, 1/float32(len(wanted)))
+			return loss
+		})
+		want := gradients(func(tp *tensor.Tape, hidden *tensor.Tensor) *tensor.Tensor {
+			o := tensor.CrossEntropyOptions{Smoothing: smoothing, Reduction: tensor.ReductionMean}
+			return tp.CrossEntropyLoss(m.logits(tp, hidden), tp.Ints(wanted), o)
+		})
+		if worst := farthest(got, want); !(worst <= 1e-5) {
+			t.Errorf("smoothing %v: loss and gradients differ by %v", smoothing, worst)
+		}
 	}
 }

@@ -23,7 +23,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"  # everything is on this machine
 
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import MBartConfig, MBartForConditionalGeneration
+from transformers import AutoTokenizer, MBartConfig, MBartForConditionalGeneration
 from transformers.modeling_outputs import BaseModelOutput
 from transformers.utils import logging
 
@@ -235,6 +235,11 @@ def check_saved():
                 values = json.load(file)
             want = load_file(os.path.join(root, name, "logits.safetensors"))["logits"]
             good &= compare(f"{name}, saved: logits", logits(model, values["encoder"], values["decoder"]), want, BOUND)
+            if "text" in values:
+                ids = AutoTokenizer.from_pretrained(os.path.join(root, name))(values["text"], split_special_tokens=True)["input_ids"]
+                if ids != [BOS, *values["ids"], EOS]:
+                    print(f"{name}, saved: the tokenizer's ids are {ids}, not those of {values['ids']}")
+                    good = False
     return good
 
 
