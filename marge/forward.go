@@ -106,13 +106,17 @@ func packDecoder(tp *tensor.Tape, b *Batch) packed {
 	return pack(tp, b.Targets, func(i int) int32 { return b.Languages[i] }, -1)
 }
 
+// embeddingScale is what token embeddings are multiplied by.
+func (m *Model) embeddingScale() float32 {
+	if m.Config.UnscaledEmbeddings {
+		return 1
+	}
+	return float32(math.Sqrt(float64(m.Config.DModel)))
+}
+
 // embed returns the first layer's input, [tokens, d].
 func (m *Model) embed(tp *tensor.Tape, e *embedder, p packed) *tensor.Tensor {
-	scale := float32(1)
-	if !m.Config.UnscaledEmbeddings {
-		scale = float32(math.Sqrt(float64(m.Config.DModel)))
-	}
-	x := m.shared.Forward(tp, p.ids, scale)
+	x := m.shared.Forward(tp, p.ids, m.embeddingScale())
 	x = tp.AddGather(x, e.positions.Weight, p.positions, 1)
 	return tp.Dropout(e.norm.Forward(tp, x), m.Config.Dropout)
 }

@@ -139,7 +139,8 @@ func TestMBARTAdditions(t *testing.T) {
 		o := MBARTOptions{RetrievalLayers: 1, RetrievalPooling: PoolMax, RetrievalDim: 9, BaseLayers: 2, Seed: 3}
 		more := loadMBART(t, mbartDir(name), o)
 		c := more.Config
-		if c.RetrievalLayers != 1 || c.EmbeddingDim() != 9 || c.DecoderBaseLayers != 2 || c.DecoderBaseFFNDim != c.EncoderFFNDim {
+		if c.RetrievalLayers != 1 || c.EmbeddingDim() != 9 || c.DecoderBaseLayers != 2 ||
+			c.DecoderBaseFFNDim != c.EncoderFFNDim {
 			t.Errorf("%s: the configuration is %+v", name, c)
 		}
 		if !slices.Equal(rawLogits(plain, r.Encoder, r.Decoder), rawLogits(more, r.Encoder, r.Decoder)) {
@@ -196,7 +197,8 @@ func TestMBARTLearnsAdditions(t *testing.T) {
 		return found
 	}
 	first, second := gradients(), gradients()
-	if first["encoder.retrieval_layer_norm.weight"] || !first["beta"] || !first["decoder.base_layers.0.self_attn.out_proj.weight"] {
+	if first["encoder.retrieval_layer_norm.weight"] || !first["beta"] ||
+		!first["decoder.base_layers.0.self_attn.out_proj.weight"] {
 		t.Errorf("gradients of the first update: %v", first)
 	}
 	for name, found := range second {

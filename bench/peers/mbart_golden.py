@@ -159,9 +159,8 @@ def cached(model, ids, mask, read):
     states = BaseModelOutput(last_hidden_state=model.model.encoder(ids, attention_mask=mask).last_hidden_state)
     cache, steps = None, []
     for i in range(read.shape[1]):
-        out = model(
-            encoder_outputs=states, attention_mask=mask, decoder_input_ids=read[:, i : i + 1], cache=cache, use_cache=True
-        )
+        token = read[:, i : i + 1]
+        out = model(encoder_outputs=states, attention_mask=mask, decoder_input_ids=token, cache=cache, use_cache=True)
         cache = out.cache
         steps.append(out.logits)
     return torch.cat(steps, 1)
@@ -236,7 +235,8 @@ def check_saved():
             want = load_file(os.path.join(root, name, "logits.safetensors"))["logits"]
             good &= compare(f"{name}, saved: logits", logits(model, values["encoder"], values["decoder"]), want, BOUND)
             if "text" in values:
-                ids = AutoTokenizer.from_pretrained(os.path.join(root, name))(values["text"], split_special_tokens=True)["input_ids"]
+                tokenizer = AutoTokenizer.from_pretrained(os.path.join(root, name))
+                ids = tokenizer(values["text"], split_special_tokens=True)["input_ids"]
                 if ids != [BOS, *values["ids"], EOS]:
                     print(f"{name}, saved: the tokenizer's ids are {ids}, not those of {values['ids']}")
                     good = False
