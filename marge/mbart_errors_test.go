@@ -278,7 +278,7 @@ func TestMBARTShardErrors(t *testing.T) {
 	editWeights(t, filepath.Join(dir, "model-00003-of-00003.safetensors"), func(w map[string]safetensors.Tensor) {
 		w[mbartBias] = safetensors.Float32("", []int{1, 1}, []float32{1})
 	})
-	refusedMBART(t, "a tensor in two shards", dir, MBARTOptions{}, 
+	refusedMBART(t, "a tensor in two shards", dir, MBARTOptions{},
 		"tensor final_logits_bias is tensor final_logits_bias of")
 	if err := os.Remove(filepath.Join(dir, "model-00002-of-00003.safetensors")); err != nil {
 		t.Fatal(err)

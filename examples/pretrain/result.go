@@ -101,7 +101,7 @@ func (r *result) print(w io.Writer) {
 	}
 	fmt.Fprintf(w, "  g, trained                                    %5.3f  %5.3f\n", *r.P1, *r.MRR)
 	fmt.Fprintf(w, "  g, trained, centred by language               %5.3f\n", *r.P1Centered)
-	fmt.Fprintf(w, "  g, random weights                             %5.3f\n", *r.P1RandomInit)
+	fmt.Fprintf(w, "  g, before training                            %5.3f\n", *r.P1RandomInit)
 	fmt.Fprintf(w, "  TF-IDF of characters                          %5.3f\n", *r.P1TFIDF)
 	fmt.Fprintf(w, "held-out loss, nats per token: evidence retrieved %.3f, translations %.3f, random %.3f, none %.3f\n",
 		*r.HeldoutRetrieved, *r.HeldoutOracle, *r.HeldoutRandom, *r.HeldoutNone)
