@@ -17,7 +17,8 @@ func TestReadIndex(t *testing.T) {
 		}
 		return ReadIndex(path)
 	}
-	files, err := read(`{"metadata": {"total_size": 8, "more": []}, "weight_map": {"a": "1.safetensors", "b": "2.safetensors"}}`)
+	files, err := read(`{"metadata": {"total_size": 8, "more": []},
+		"weight_map": {"a": "1.safetensors", "b": "2.safetensors"}}`)
 	if err != nil || !maps.Equal(files, map[string]string{"a": "1.safetensors", "b": "2.safetensors"}) {
 		t.Errorf("%v, %v", files, err)
 	}
@@ -32,7 +33,8 @@ func TestReadIndex(t *testing.T) {
 		`{"weight_map": {"a": ""}}`:       `tensor "a"`,
 		`{"weight_map": {"a":"x","a":2}}`: "duplicate",
 	} {
-		if _, err := read(content); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), path) {
+		_, err := read(content)
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), path) {
 			t.Errorf("%s: error %v, want one with %q", content, err, want)
 		}
 	}
