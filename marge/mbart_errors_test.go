@@ -271,6 +271,11 @@ func TestMBARTShardErrors(t *testing.T) {
 	loadMBART(t, dir, MBARTOptions{}) // another of the files has it
 	edit(dir, func(files map[string]string) { files["model.more"] = files["model.shared.weight"] })
 	refusedMBART(t, "a tensor in no shard", dir, MBARTOptions{}, index(dir), "tensor model.more")
+	edit(dir, func(files map[string]string) {
+		delete(files, "model.more")
+		files["shared.weight"] = files["model.shared.weight"]
+	})
+	refusedMBART(t, "a tensor of another name", dir, MBARTOptions{}, index(dir), "tensor shared.weight")
 	writeTest(t, index(dir), []byte("{"))
 	refusedMBART(t, "damaged", dir, MBARTOptions{}, index(dir))
 

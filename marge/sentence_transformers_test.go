@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -118,5 +120,28 @@ func checkSentenceTransformers(t *testing.T, m *Model, dir string) {
 	}
 	if _, err := os.Stat(filepath.Join(dir, "config_sentence_transformers.json")); err != nil {
 		t.Error(err)
+	}
+	config := map[string]any{}
+	for _, folder := range []string{"", "1_Pooling", "2_LayerNorm"} {
+		if err := json.Unmarshal(readTest(t, filepath.Join(dir, folder, configName)), &config); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := &m.Config
+	scale := math.Sqrt(float64(c.DModel))
+	if c.UnscaledEmbeddings {
+		scale = 1
+	}
+	want := map[string]any{
+		"vocab_size": float64(c.VocabSize), "d_model": float64(c.DModel), "encoder_ffn_dim": float64(c.EncoderFFNDim),
+		"encoder_attention_heads": float64(c.EncoderAttentionHeads), "retrieval_layers": float64(c.RetrievalLayers),
+		"retrieval_dim": float64(c.RetrievalDim), "max_position_embeddings": float64(c.MaxPositionEmbeddings),
+		"embedding_scale": float64(float32(scale)), "max_seq_length": float64(c.chunk() + 2),
+		"word_embedding_dimension": float64(c.EmbeddingDim()), "dimension": float64(c.EmbeddingDim()),
+		"pooling_mode_cls_token":   c.RetrievalPooling == PoolFirst,
+		"pooling_mode_mean_tokens": c.RetrievalPooling == PoolMean, "pooling_mode_max_tokens": c.RetrievalPooling == PoolMax,
+	}
+	if !maps.Equal(config, want) {
+		t.Errorf("the configurations are %v, want %v", config, want)
 	}
 }
