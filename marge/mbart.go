@@ -26,8 +26,8 @@ type MBARTOptions struct {
 	// RetrievalLayers is how many of the encoder's first layers form g. 0 stands
 	// for 4, as in the paper, or for all if there are fewer.
 	RetrievalLayers int
-	// RetrievalPooling and RetrievalDim are those of [Config]. The features of "max"
-	// are random, the norm that ends g scales by 1.
+	// RetrievalPooling and RetrievalDim are those of [Config]; empty stands for the
+	// first token. The features of "max" are random, the norm that ends g scales by 1.
 	RetrievalPooling string
 	RetrievalDim     int
 	// BaseLayers of the encoder's feed-forward width come before the decoder's
@@ -61,9 +61,9 @@ func FromMBART(dir string) (*Model, error) { return FromMBARTOn(dir, MBARTOption
 // which play a part in training alone, are not supported, and ignored.
 //
 // It is an error if the model is another, such as BART, which normalises after each
-// block; if its activation is not gelu; if tied embeddings are not equal; if a tensor
-// is missing, unknown, not finite or of another shape than config.json says. Errors
-// name the file and the key or the tensor.
+// block; if its activation is not gelu, as of mBART-50's translation models; if tied
+// embeddings are not equal; if a tensor is missing, unknown, not finite or of another
+// shape than config.json says. Errors name the file and the key or the tensor.
 func FromMBARTOn(dir string, o MBARTOptions) (m *Model, err error) {
 	defer tensor.Recover(&err)
 	if m, err = fromMBART(dir, &o); err != nil {

@@ -17,6 +17,7 @@ import (
 	"github.com/marge-go/marge/internal/isatest"
 	"github.com/marge-go/marge/nn/safetensors"
 	"github.com/marge-go/marge/tensor"
+	"github.com/marge-go/marge/tensor/backendtest"
 )
 
 // mbartNames are the checkpoints of bench/peers/mbart_golden.py.
@@ -438,6 +439,31 @@ func TestLogitsBias(t *testing.T) {
 		})
 		if worst := farthest(got, want); !(worst <= 1e-5) {
 			t.Errorf("smoothing %v: loss and gradients differ by %v", smoothing, worst)
+		}
+	}
+}
+
+// On a device that keeps tensors to itself the same is read and written.
+func TestMBARTOnOpaqueBackend(t *testing.T) {
+	b := backendtest.Opaque(tensor.NewCPU(1))
+	defer b.Close()
+	for _, name := range []string{"sharded", "bfloat16"} {
+		want := loadMBART(t, mbartDir(name), MBARTOptions{BaseLayers: 1, RetrievalPooling: PoolMax, RetrievalDim: 5})
+		got := loadMBART(t, mbartDir(name), MBARTOptions{
+			BaseLayers: 1, RetrievalPooling: PoolMax, RetrievalDim: 5, Backend: b,
+		})
+		if !bytes.Equal(weights(got), weights(want)) {
+			t.Errorf("%s: the weights differ", name)
+		}
+		got = loadMBART(t, mbartDir(name), MBARTOptions{Backend: b})
+		dirs := [2]string{t.TempDir(), t.TempDir()}
+		for i, m := range []*Model{got, loadMBART(t, mbartDir(name), MBARTOptions{})} {
+			if err := m.SaveMBART(dirs[i]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !bytes.Equal(readTest(t, filepath.Join(dirs[0], weightsName)), readTest(t, filepath.Join(dirs[1], weightsName))) {
+			t.Errorf("%s: the weights are written differently", name)
 		}
 	}
 }
