@@ -20,7 +20,8 @@ func TestCopyFloat32s(t *testing.T) {
 	var b bytes.Buffer
 	err := Write(&b, []Tensor{
 		Float32("f32", []int{7, len(values) / 7}, values[:len(values)/7*7]),
-		BFloat16("bf16", []int{len(halves)}, halves), half, Float32("none", []int{0, 3}, nil), Int32("ids", []int{1}, []int32{1}),
+		BFloat16("bf16", []int{len(halves)}, halves), half,
+		Float32("none", []int{0, 3}, nil), Int32("ids", []int{1}, []int32{1}),
 	}, nil)
 	if err != nil {
 		t.Fatal(err)
