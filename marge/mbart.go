@@ -50,7 +50,8 @@ func FromMBART(dir string) (*Model, error) { return FromMBARTOn(dir, MBARTOption
 // FromMBARTOn reads a checkpoint of mBART or mBART-50 as Hugging Face's transformers
 // writes it: config.json, the weights in model.safetensors or in the files that
 // model.safetensors.index.json lists, and tokenizer.json if there is one. Weights of
-// types F32, BF16 and F16 are taken, under names with and without "model.".
+// all types that [safetensors.Tensor.Float32s] converts are taken, under names with and
+// without "model.".
 //
 // For the same ids, one evidence document and whatever beta, the logits are those
 // of MBartForConditionalGeneration; for several documents and beta 0, too, if its

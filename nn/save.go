@@ -175,7 +175,8 @@ func (d Difference) String() string {
 
 // Load sets parameters to the values that Save, or another program, wrote: path is a
 // directory with model.safetensors or with model.safetensors.index.json and its shards, or
-// a safetensors file. Values of types F32, BF16 and F16 are taken.
+// a safetensors file. Values of all types that [safetensors.Tensor.Float32s] converts are
+// taken.
 //
 // If strict is set, it is an error if parameters are missing in the files or if there are
 // others; if not, those that are there are loaded. Either way Load tells the difference. It

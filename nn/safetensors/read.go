@@ -78,9 +78,8 @@ func (f *File) Tensor(name string) (Tensor, bool) {
 	return f.tensors[i], true
 }
 
-// Float32s returns the elements of the named tensor, converted from BF16 or
-// F16 if need be. Like Tensor.Float32s it may be a view of the mapped file,
-// with the limits that Tensor states.
+// Float32s returns the elements of the named tensor, converted as Tensor.Float32s
+// says, maybe a view of the mapped file, with the limits that Tensor states.
 func (f *File) Float32s(name string) ([]float32, error) {
 	return lookUp(f, name, Tensor.Float32s)
 }
@@ -88,8 +87,8 @@ func (f *File) Float32s(name string) ([]float32, error) {
 // copyBytes is how many bytes of a tensor CopyFloat32s reads at a time.
 const copyBytes = 1 << 20
 
-// CopyFloat32s copies the elements of the named tensor of type F32, BF16 or F16
-// to dst, which must have as many. It gives back the memory that the file is
+// CopyFloat32s copies the elements of the named tensor, converted as
+// Tensor.Float32s does, to dst, which must have as many. It gives back the memory that the file is
 // mapped to as it goes, so that reading a large file takes little more memory than
 // what it is read into.
 func (f *File) CopyFloat32s(dst []float32, name string) error {
