@@ -40,6 +40,13 @@ type Config struct {
 	Dropout               float32 `json:"dropout"`
 	AttentionDropout      float32 `json:"attention_dropout"`
 
+	// UnscaledEmbeddings takes token embeddings as they are, not times
+	// sqrt(d_model): mBART without scale_embedding.
+	UnscaledEmbeddings bool `json:"unscaled_embeddings,omitempty"`
+	// LogitsBias gives the model a parameter final_logits_bias [vocab_size] that is
+	// added to the logits of the next token, as mBARTs may have it.
+	LogitsBias bool `json:"final_logits_bias,omitempty"`
+
 	// ChunkTokens is the length, in tokens, of the chunks into which the model's
 	// corpus was cut. [Pretrain] sets it. Longer texts are cut into such chunks
 	// wherever an option does not say otherwise, since g of longer ones is worse. 0:

@@ -238,9 +238,9 @@ type rendering struct {
 
 func (r *rendering) loss(tp *tensor.Tape, b *Batch) batchLoss {
 	in := packDecoder(tp, b)
-	hidden := r.m.decodeEach(tp, b.Evidence, in)
+	hidden := r.m.decodeEach(tp, packEncoder(tp, b.Evidence), in)
 	wanted := wantedTokens(b)
-	loss, _ := tp.CrossEntropy(hidden, r.m.shared.Weight, tp.Ints(wanted), r.smoothing, 1)
+	loss, _ := r.m.crossEntropy(tp, hidden, wanted, r.smoothing, 1)
 	return batchLoss{
 		sum: loss, reported: loss, weight: len(wanted),
 		targets: len(b.Targets), evidence: len(b.Evidence), tokens: len(wanted),

@@ -52,6 +52,9 @@ func (m *Model) hashRetrieval(values func(h hash.Hash, p nn.Parameter)) [sha256.
 	c := &m.Config
 	pooling := cmp.Or(c.RetrievalPooling, PoolFirst)
 	fmt.Fprintln(h, "marge g", c.EncoderAttentionHeads, c.RetrievalLayers, pooling, c.RetrievalDim)
+	if c.UnscaledEmbeddings {
+		fmt.Fprintln(h, "unscaled")
+	}
 	shared := m.shared.Parameters(nil, "shared.")
 	for _, p := range append(shared, m.retrievalParameters()...) {
 		fmt.Fprintln(h, p.Name, p.Shape())

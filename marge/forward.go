@@ -106,9 +106,17 @@ func packDecoder(tp *tensor.Tape, b *Batch) packed {
 	return pack(tp, b.Targets, func(i int) int32 { return b.Languages[i] }, -1)
 }
 
+// embeddingScale is what token embeddings are multiplied by.
+func (m *Model) embeddingScale() float32 {
+	if m.Config.UnscaledEmbeddings {
+		return 1
+	}
+	return float32(math.Sqrt(float64(m.Config.DModel)))
+}
+
 // embed returns the first layer's input, [tokens, d].
 func (m *Model) embed(tp *tensor.Tape, e *embedder, p packed) *tensor.Tensor {
-	x := m.shared.Forward(tp, p.ids, float32(math.Sqrt(float64(m.Config.DModel))))
+	x := m.shared.Forward(tp, p.ids, m.embeddingScale())
 	x = tp.AddGather(x, e.positions.Weight, p.positions, 1)
 	return tp.Dropout(e.norm.Forward(tp, x), m.Config.Dropout)
 }
@@ -207,8 +215,34 @@ func (m *Model) forward(tp *tensor.Tape, b *Batch, o forwardOptions) Forward {
 		o.scale = 1 / float32(len(wanted))
 	}
 	hidden := m.decode(tp, in, z, bias, o.attended)
-	loss, nll := tp.CrossEntropy(hidden, m.shared.Weight, tp.Ints(wanted), 0, o.scale)
+	loss, nll := m.crossEntropy(tp, hidden, wanted, 0, o.scale)
 	return Forward{Loss: loss, NLL: nll, Relevance: f, Offsets: in.offsets}
+}
+
+// logits returns the logits of the next token for the decoder's last hidden
+// states [n, d]: [n, vocabulary].
+func (m *Model) logits(tp *tensor.Tape, hidden *tensor.Tensor) *tensor.Tensor {
+	logits := tp.MatMul(hidden, m.shared.Weight, true)
+	if m.logitsBias != nil {
+		logits = tp.Add(logits, m.logitsBias)
+	}
+	return logits
+}
+
+// crossEntropy is [tensor.Tape.CrossEntropy] of the logits for the tokens wanted. A
+// bias is the weight of one more feature, which is 1 everywhere: that takes a copy
+// of the table, which models without a bias do without.
+func (m *Model) crossEntropy(
+	tp *tensor.Tape, hidden *tensor.Tensor, wanted []int32, smoothing, scale float32,
+) (loss, nll *tensor.Tensor) {
+	table := m.shared.Weight
+	if m.logitsBias != nil {
+		one := tp.New(hidden.Dim(0), 1)
+		m.backend.Fill(one, 1)
+		hidden = tp.Concat(1, hidden, one)
+		table = tp.Concat(1, table, tp.Unsqueeze(m.logitsBias, 1))
+	}
+	return tp.CrossEntropy(hidden, table, tp.Ints(wanted), smoothing, scale)
 }
 
 // wantedTokens returns what the decoder is to predict: the targets' tokens, and an

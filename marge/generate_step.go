@@ -226,7 +226,7 @@ func (d *decoding) forward() (logits *tensor.Tensor, mass []*tensor.Tensor) {
 		x = l.feedForward(tp, tp.AddDropout(x, y, l.dropout))
 		mass = append(mass, sums)
 	}
-	return tp.MatMul(m.decoder.norm.Forward(tp, x), m.shared.Weight, true), mass
+	return m.logits(tp, m.decoder.norm.Forward(tp, x)), mass
 }
 
 // selfCached is selfAttend for new tokens of the sequences in a cache.

@@ -167,12 +167,11 @@ type headScores struct {
 }
 
 // decodeEach returns the decoder's last hidden states for packed inputs, of which
-// number i reads document i and no other, [tokens, d].
+// number i sees document i of read and no other, [tokens, d].
 //
 // There is no relevance: of one document it adds the same to all scores of
 // equation 4, which the softmax does not see.
-func (m *Model) decodeEach(tp *tensor.Tape, docs [][]int32, in packed) *tensor.Tensor {
-	read := packEncoder(tp, docs)
+func (m *Model) decodeEach(tp *tensor.Tape, read, in packed) *tensor.Tensor {
 	return m.decode(tp, in, m.project(tp, m.read(tp, read), read.offsets), nil, nil)
 }
 
@@ -180,7 +179,7 @@ func (m *Model) decodeEach(tp *tensor.Tape, docs [][]int32, in packed) *tensor.T
 // the input goes to encoder and decoder (arXiv:2006.15020, section 4).
 func (m *Model) classScores(tp *tensor.Tape, b *Batch) headScores {
 	in := pack(tp, b.Targets, func(i int) int32 { return b.Languages[i] }, tokenizer.EOS)
-	hidden := m.decodeEach(tp, b.Evidence, in)
+	hidden := m.decodeEach(tp, packEncoder(tp, b.Evidence), in)
 	last, offsets := make([]int32, len(b.Targets)), make([]int32, len(b.Targets)+1)
 	for i := range last {
 		last[i], offsets[i+1] = in.offsets[i+1]-1, int32(i+1)
@@ -193,7 +192,7 @@ func (m *Model) classScores(tp *tensor.Tape, b *Batch) headScores {
 // it says that the answer is not in this part of the context.
 func (m *Model) spanScores(tp *tensor.Tape, b *Batch) headScores {
 	in := packDecoder(tp, b)
-	hidden := m.decodeEach(tp, b.Evidence, in)
+	hidden := m.decodeEach(tp, packEncoder(tp, b.Evidence), in)
 	var rows []int32
 	offsets := []int32{0}
 	for i, e := range b.examples {

@@ -272,7 +272,7 @@ func TestHeadsReadTheRightStates(t *testing.T) {
 	}
 	for i, ids := range input {
 		first := func(int) int32 { return b.Languages[i] }
-		hidden := m.decodeEach(tp, [][]int32{ids}, pack(tp, [][]int32{ids}, first, tokenizer.EOS))
+		hidden := m.decodeEach(tp, packEncoder(tp, [][]int32{ids}), pack(tp, [][]int32{ids}, first, tokenizer.EOS))
 		near := func(what string, got, want *tensor.Tensor) {
 			t.Helper()
 			for j, w := range valuesOf(want) {

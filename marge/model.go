@@ -24,7 +24,7 @@ import (
 )
 
 // initialBeta is beta before training. At zero the relevance would get no
-// gradient.
+// gradient in the first update.
 const initialBeta = 6
 
 // Model is a MARGE model. Several goroutines may use one at the same time,
@@ -39,16 +39,18 @@ type Model struct {
 	shared  *nn.Embedding // tied to the output projection
 	encoder encoder
 	decoder decoder
-	beta    *tensor.Tensor // [1]
-	heads   heads
-	params  []nn.Parameter
-	tapes   sync.Pool // of inference tapes not in use
+	// logitsBias [vocab_size] is added to the logits, or is nil.
+	logitsBias *tensor.Tensor
+	beta       *tensor.Tensor // [1]
+	heads      heads
+	params     []nn.Parameter
+	tapes      sync.Pool // of inference tapes not in use
 	// revision is how often training has changed the parameters.
 	revision atomic.Uint64
 }
 
 // embedder turns token ids into the input of the first layer:
-// LayerNorm(sqrt(d)*token + position), as in mBART.
+// LayerNorm(sqrt(d)*token + position), as in mBART, see Config.UnscaledEmbeddings.
 type embedder struct {
 	positions *nn.Embedding
 	norm      *nn.LayerNorm
@@ -136,6 +138,9 @@ func build(c Config) (*Model, error) {
 		c.Backend = b
 	}
 	m := &Model{Config: c, backend: b, shared: nn.NewEmbedding(b, c.VocabSize, c.DModel, nil), beta: nn.NewParameter(b, 1)}
+	if c.LogitsBias {
+		m.logitsBias = nn.NewParameter(b, c.VocabSize)
+	}
 	newEmbedder := func() embedder {
 		return embedder{nn.NewEmbedding(b, c.MaxPositionEmbeddings, c.DModel, nil), nn.NewLayerNorm(b, c.DModel)}
 	}
@@ -163,6 +168,9 @@ func build(c Config) (*Model, error) {
 // checkpoints.
 func (m *Model) parameters() []nn.Parameter {
 	list := m.shared.Parameters(nil, "shared.")
+	if m.logitsBias != nil {
+		list = append(list, nn.Parameter{Name: "final_logits_bias", Tensor: m.logitsBias})
+	}
 	list = m.encoder.parameters(list, "encoder.")
 	list = m.encoder.norm.Parameters(list, "encoder.layer_norm.")
 	list = m.encoder.pooling(list)

@@ -53,12 +53,16 @@ func (m *Model) save(dir *checkpoint.Dir) error {
 		err = writeFile(dir, weightsName, func(w io.Writer) error { return writeTensors(w, m.params) })
 	}
 	if err == nil && m.Tokenizer != nil {
-		err = writeFile(dir, tokenizerName, func(w io.Writer) error {
-			_, err := m.Tokenizer.WriteTo(w)
-			return err
-		})
+		err = m.saveTokenizer(dir)
 	}
 	return err
+}
+
+func (m *Model) saveTokenizer(dir *checkpoint.Dir) error {
+	return writeFile(dir, tokenizerName, func(w io.Writer) error {
+		_, err := m.Tokenizer.WriteTo(w)
+		return err
+	})
 }
 
 // writeFile creates a file and reports the first error of writing and closing
@@ -178,8 +182,10 @@ func loadFrom(dir string, backend tensor.Backend) (*Model, error) {
 		return nil, err
 	}
 	m.Tokenizer = t
-	if err := fillTensors(f, m.params); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+	for _, p := range m.params {
+		if err := readTensor(f, path, p.Name, p); err != nil {
+			return nil, err
+		}
 	}
 	return m, nil
 }
@@ -265,8 +271,7 @@ func checkNames(f *safetensors.File, known map[string]bool) error {
 }
 
 // fillTensors sets params to tensors of a file, which has them in the right
-// shapes, after a look at all of them: one that is not a finite number would
-// make every result NaN.
+// shapes, after a look at all of them, which must be finite as those of readTensor.
 func fillTensors(f *safetensors.File, params []nn.Parameter) error {
 	for _, p := range params {
 		values, err := floats(f, p.Name)
@@ -284,6 +289,25 @@ func fillTensors(f *safetensors.File, params []nn.Parameter) error {
 		if err != nil {
 			return err
 		}
+		p.SetFloat32s(values)
+	}
+	return nil
+}
+
+// readTensor reads a tensor of the file at path, which has it in the right shape,
+// straight into a parameter of a new model. One that is not a finite number would
+// make every result NaN. Errors name the file and the tensor.
+func readTensor(f *safetensors.File, path, name string, p nn.Parameter) error {
+	values := p.Values()
+	if err := f.CopyFloat32s(values, name); err != nil {
+		return err
+	}
+	for i, v := range values {
+		if v-v != 0 { // NaN and infinity
+			return fmt.Errorf("%s: tensor %s: element %d is %v", path, name, i, v)
+		}
+	}
+	if s, _ := p.Storage(); s.Device != nil {
 		p.SetFloat32s(values)
 	}
 	return nil

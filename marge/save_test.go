@@ -199,7 +199,9 @@ func TestParamShapes(t *testing.T) {
 	configs := poolings(1)
 	noBase := testConfig(1)
 	noBase.DecoderBaseLayers, noBase.DecoderBaseFFNDim = 0, 0
-	configs["no base layers"], configs["tiny"] = noBase, Tiny()
+	bias := noBase
+	bias.LogitsBias = true
+	configs["no base layers"], configs["a bias"], configs["tiny"] = noBase, bias, Tiny()
 	for name, c := range configs {
 		m := testModel(t, c)
 		want := map[string][]int{}

@@ -47,6 +47,9 @@ func (c *Config) shapes() ([]paramShape, []layerShapes) {
 		single = append(single, paramShape{side + "embed_positions.weight", []int{c.MaxPositionEmbeddings, d}})
 		single = slices.Concat(single, norm(side+"layernorm_embedding", d), norm(side+"layer_norm", d))
 	}
+	if c.LogitsBias {
+		single = append(single, paramShape{"final_logits_bias", []int{c.VocabSize}})
+	}
 	if c.RetrievalPooling == PoolMax {
 		single = append(single, paramShape{"encoder.retrieval_proj.weight", []int{c.RetrievalDim, d}})
 	}

@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
-	"github.com/marge-go/marge/internal/jsonx"
 	"github.com/marge-go/marge/internal/osfile"
 	"github.com/marge-go/marge/nn/safetensors"
 	"github.com/marge-go/marge/tensor"
@@ -65,11 +65,11 @@ func Save(dir string, params []Parameter, shardBytes int64) (err error) {
 		if old == nil {
 			return nil
 		}
-		return removeAll(dir, append(old.files(), indexFile))
+		return removeAll(dir, append(shardFiles(old), indexFile))
 	}
 	// The files of the new shards must not be those of the old ones.
 	stem := "model"
-	if old != nil && slices.ContainsFunc(old.files(), func(f string) bool { return strings.HasPrefix(f, "model-") }) {
+	if old != nil && slices.ContainsFunc(shardFiles(old), func(f string) bool { return strings.HasPrefix(f, "model-") }) {
 		stem = "model.new"
 	}
 	var index shardIndex
@@ -93,7 +93,7 @@ func Save(dir string, params []Parameter, shardBytes int64) (err error) {
 	}
 	remove := []string{weightsFile} // Load takes it if it is there
 	if old != nil {
-		remove = append(remove, old.files()...)
+		remove = append(remove, shardFiles(old)...)
 	}
 	return removeAll(dir, remove)
 }
@@ -151,36 +151,14 @@ func removeAll(dir string, names []string) error {
 	return errors.Join(append(errs, osfile.SyncDir(dir))...)
 }
 
-// maxIndex bounds the size of an index, in bytes.
-const maxIndex = 1 << 28
-
-// readIndex reads the index of shards of a directory.
-func readIndex(dir string) (*shardIndex, error) {
-	path := filepath.Join(dir, indexFile)
-	data, err := osfile.ReadFile(path, maxIndex)
-	if err != nil {
-		return nil, err
-	}
-	index := new(shardIndex)
-	if err := jsonx.Unmarshal(data, index); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	for name, file := range index.WeightMap {
-		if file != filepath.Base(file) || !filepath.IsLocal(file) {
-			return nil, fmt.Errorf("%s: tensor %q is in %q, which is no name of a file", path, name, file)
-		}
-	}
-	return index, nil
+// readIndex reads the index of shards of a directory: the file of each tensor.
+func readIndex(dir string) (map[string]string, error) {
+	return safetensors.ReadIndex(filepath.Join(dir, indexFile))
 }
 
-// files returns the names of the shards, sorted.
-func (s *shardIndex) files() []string {
-	var files []string
-	for _, f := range s.WeightMap {
-		files = append(files, f)
-	}
-	slices.Sort(files)
-	return slices.Compact(files)
+// shardFiles returns the names of the shards that an index lists, sorted.
+func shardFiles(index map[string]string) []string {
+	return slices.Compact(slices.Sorted(maps.Values(index)))
 }
 
 // Difference tells what Load found beside what it looked for, in order of names.
@@ -197,7 +175,8 @@ func (d Difference) String() string {
 
 // Load sets parameters to the values that Save, or another program, wrote: path is a
 // directory with model.safetensors or with model.safetensors.index.json and its shards, or
-// a safetensors file. Values of types F32, BF16 and F16 are taken.
+// a safetensors file. Values of all types that [safetensors.Tensor.Float32s] converts are
+// taken.
 //
 // If strict is set, it is an error if parameters are missing in the files or if there are
 // others; if not, those that are there are loaded. Either way Load tells the difference. It
@@ -309,12 +288,12 @@ func (w *weights) openShards(dir string) error {
 		return err
 	}
 	shards := make(map[string]*safetensors.File)
-	for _, name := range index.files() {
+	for _, name := range shardFiles(index) {
 		if shards[name], err = w.openFile(filepath.Join(dir, name)); err != nil {
 			return err
 		}
 	}
-	for name, file := range index.WeightMap {
+	for name, file := range index {
 		if _, ok := shards[file].Tensor(name); !ok {
 			return fmt.Errorf("%s has no tensor %q, which %s looks for there", file, name, indexFile)
 		}

@@ -55,6 +55,8 @@ def convert(checkpoint, folder):
         c = json.load(file)
     if c["decoder_base_layers"] or c["encoder_attention_heads"] != c["decoder_attention_heads"]:
         raise ValueError(f"{checkpoint}: want a model without base layers, of as many heads in encoder and decoder")
+    if c.get("unscaled_embeddings") or c.get("final_logits_bias"):
+        raise ValueError(f"{checkpoint}: want scaled embeddings and logits without a bias")
     weights = load_file(os.path.join(checkpoint, "model.safetensors"))
     spec = transformer_spec.TransformerSpec.from_config(
         (c["encoder_layers"], c["decoder_layers"]), c["encoder_attention_heads"],

@@ -59,6 +59,9 @@ class Config:
             values = json.load(file)
         if values.get("model_type") != "marge":
             raise ValueError(f"{path}: model_type is {values.get('model_type')!r}, not 'marge'")
+        for name in ("unscaled_embeddings", "final_logits_bias"):  # of models that were an mBART
+            if values.get(name):
+                raise ValueError(f"{path}: this reference knows no {name}")
         known = {field.name for field in dataclasses.fields(cls)}
         missing = sorted(known - values.keys() - {"retrieval_pooling", "retrieval_dim"})
         if missing:

@@ -154,8 +154,12 @@ func readHeldout(ctx context.Context, o *options) (docs []corpus.Document, err e
 	return docs, nil
 }
 
-// tokenizer trains a tokenizer, or loads the one that was trained on the same.
+// tokenizer trains a tokenizer, or loads the one that was trained on the same. With
+// -init-from it is that of the model.
 func (o *options) tokenizer(train *documents, heldout []corpus.Document) (*tokenizer.Tokenizer, error) {
+	if o.initial != nil {
+		return o.initial.Tokenizer, nil
+	}
 	languages := map[string]bool{}
 	for _, doc := range heldout {
 		languages[doc.Lang] = true
@@ -180,6 +184,9 @@ func (o *options) tokenizer(train *documents, heldout []corpus.Document) (*token
 		}
 	} else if t != nil {
 		return t, nil
+	} else if len(o.checkpoints()) > 0 {
+		return nil, fmt.Errorf("%s is missing: the training in %s began with -init-from, which must be given again, "+
+			"or the file was removed", path, o.out)
 	}
 	fmt.Println("training the tokenizer")
 	trained, err := corpus.Languages(train.all())

@@ -1,5 +1,5 @@
-// Pretrain trains a MARGE model from random weights and shows what it has
-// learnt.
+// Pretrain trains a MARGE model from random weights, or from those of an mBART, and
+// shows what it has learnt.
 //
 //	go run ./examples/pretrain
 //
@@ -9,7 +9,8 @@
 // a report, and three reconstructions, and writes a plot. What is measured on
 // the way goes to metrics.jsonl in -out, and to files that TensorBoard shows
 // (tensorboard --logdir runs). With -corpus it trains on documents of your own,
-// in JSON Lines, and with -eval it evaluates on held-out ones.
+// in JSON Lines, and with -eval it evaluates on held-out ones. With -init-from it goes
+// on from an mBART in the form of Hugging Face's transformers, with its tokenizer.
 //
 // A run that is interrupted (Ctrl-C, SIGTERM, SIGHUP) leaves a checkpoint, from
 // which the same command with -resume goes on.
@@ -76,19 +77,19 @@ func run(ctx context.Context, o *options) error {
 	if warning := o.untrained(); warning != "" {
 		show.Message("warning: %s", warning)
 	}
+	if err := o.loadInitial(backend); err != nil {
+		return err
+	}
 	d, err := prepare(ctx, o)
 	if err != nil {
 		return err
 	}
 	defer d.store.Close()
-	config := o.modelConfig()
-	config.VocabSize, config.Backend = d.tokenizer.VocabSize(), backend
-	m, err := marge.New(config)
+	m, err := o.newModel(d, backend)
 	if err != nil {
 		return err
 	}
-	m.Tokenizer = d.tokenizer
-	fmt.Printf("model %s: %d parameters, learning rate %v\n", o.config, nn.Count(m.Parameters()), o.lr)
+	fmt.Printf("model %s: %d parameters, learning rate %v\n", o.model(), nn.Count(m.Parameters()), o.lr)
 
 	training, err := o.training(d.store)
 	if err != nil {

@@ -45,9 +45,11 @@ type options struct {
 	dropout     float64
 	tfidf       int
 	backend     program.Backend
+	initFrom    string
 
 	flags         *flag.FlagSet
-	heldoutEvents int // generated
+	heldoutEvents int          // generated
+	initial       *marge.Model // of -init-from
 	onStep        func(marge.Metrics)
 }
 
@@ -74,6 +76,8 @@ func parse(args []string, output io.Writer) (*options, error) {
 	f.StringVar(&o.objective, "objective", string(marge.MARGE), "what to train for: marge, or as systems that it is "+
 		"compared with: mlm (BERT, XLM-R), tlm (XLM, with known translations), denoise (mBART), "+
 		"translate (known translations)")
+	f.StringVar(&o.initFrom, "init-from", "", "`directory` with an mBART or mBART-50 of Hugging Face to go on from, "+
+		"which gives sizes, dropout and tokenizer (default: random weights)")
 	f.IntVar(&o.steps, "steps", 0, "updates to train for, instead of -minutes")
 	f.Var(&o.tokens, "tokens", "target `tokens` to train for, as in 3e6 or 3M, instead of -minutes")
 	f.Float64Var(&o.minutes, "minutes", 5, "minutes to train for")
@@ -150,8 +154,9 @@ func (o *options) check() error {
 		{"minutes", !(o.minutes > 0 && o.minutes < maxMinutes),
 			fmt.Sprintf("want more than 0 and less than %.1e", maxMinutes)},
 		{"lr", o.given("lr") && !positive(o.lr), "want a number greater than 0"},
-		{"chunk", o.given("chunk") && (o.chunk < 1 || o.chunk > longest),
+		{"chunk", o.given("chunk") && (o.chunk < 1 || o.chunk > longest && o.initFrom == ""),
 			fmt.Sprintf("want 1 to %d, what a model of this size takes", longest)},
+		{"init-from", o.given("init-from") && o.initFrom == "", "want a directory"},
 		{"max-chunks", o.maxChunks < 0 || o.given("max-chunks") && o.maxChunks == 0, "want at least 1"},
 		{"probes", o.probes < 0, "want at least 0"},
 		{"events", o.events < 1, "want at least 1"},
@@ -212,6 +217,12 @@ func (o *options) checkTogether() error {
 	if slices.Contains(o.corpora, "-") && slices.Contains(o.evals, "-") {
 		return errors.New("-corpus - and -eval -: standard input is one of them")
 	}
+	for _, name := range []string{"config", "dropout"} {
+		if o.initFrom != "" && o.given(name) {
+			return fmt.Errorf("-%s is for random weights, and that of -init-from is in its config.json: "+
+				"leave out one of the two", name)
+		}
+	}
 	if o.resume && o.out == "" {
 		return errors.New("-resume needs -out")
 	}
@@ -227,10 +238,10 @@ func (o *options) retrieves() bool { return marge.Objective(o.objective) == marg
 // complete fills in what depends on other flags.
 func (o *options) complete() {
 	if o.out == "" {
-		o.out = filepath.Join("runs", o.config+time.Now().Format("-20060102-150405"))
+		o.out = filepath.Join("runs", o.model()+time.Now().Format("-20060102-150405"))
 	}
 	if !o.given("chunk") {
-		o.chunk = 126
+		o.chunk = defaultChunk
 		if o.config == "paper" {
 			o.chunk = 512
 		}

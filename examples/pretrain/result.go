@@ -54,8 +54,8 @@ func newResult(o *options, m *marge.Model, stats marge.PretrainStats) *result {
 	return &result{
 		Objective: o.objective, Steps: stats.Steps, TargetTokens: stats.TargetTokens, TrainLoss: stats.Loss,
 		LearningRate: o.lr,
-		TokensPerS: float64(stats.TargetTokens) / max(stats.Elapsed.Seconds(), 1e-9),
-		Beta:       float64(m.Beta()), Params: nn.Count(m.Parameters()), PeakRSSMB: program.PeakRSS(),
+		TokensPerS:   float64(stats.TargetTokens) / max(stats.Elapsed.Seconds(), 1e-9),
+		Beta:         float64(m.Beta()), Params: nn.Count(m.Parameters()), PeakRSSMB: program.PeakRSS(),
 		GoVersion: runtime.Version(), InstructionSet: asm.Current().String(), ThreadsForTensors: m.Runner().Threads(),
 	}
 }
@@ -102,7 +102,7 @@ func (r *result) print(w io.Writer) {
 	}
 	fmt.Fprintf(w, "  g, trained                                    %5.3f  %5.3f\n", *r.P1, *r.MRR)
 	fmt.Fprintf(w, "  g, trained, centred by language               %5.3f\n", *r.P1Centered)
-	fmt.Fprintf(w, "  g, random weights                             %5.3f\n", *r.P1RandomInit)
+	fmt.Fprintf(w, "  g, before training                            %5.3f\n", *r.P1RandomInit)
 	fmt.Fprintf(w, "  TF-IDF of characters                          %5.3f\n", *r.P1TFIDF)
 	fmt.Fprintf(w, "held-out loss, nats per token: evidence retrieved %.3f, translations %.3f, random %.3f, none %.3f\n",
 		*r.HeldoutRetrieved, *r.HeldoutOracle, *r.HeldoutRandom, *r.HeldoutNone)

@@ -9,3 +9,6 @@ func Map(path string) ([]byte, error) { return ReadFile(path, math.MaxInt) }
 
 // Unmap frees what Map returned.
 func Unmap([]byte) error { return nil }
+
+// Forget does nothing: Map has read the file.
+func Forget([]byte) {}

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"io/fs"
 	"math"
+	"os"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -36,4 +38,17 @@ func Unmap(data []byte) error {
 		return nil
 	}
 	return unix.Munmap(data)
+}
+
+// Forget gives back the memory of the whole pages in data, a part of what Map
+// returned, which stays readable: the pages are read from the file again.
+func Forget(data []byte) {
+	page := uintptr(os.Getpagesize())
+	begin := uintptr(unsafe.Pointer(unsafe.SliceData(data)))
+	skip := (page - begin%page) % page
+	if n := uintptr(len(data)); n > skip {
+		if whole := (n - skip) / page * page; whole > 0 {
+			_ = unix.Madvise(data[skip:skip+whole], unix.MADV_DONTNEED) // only the memory stays in use
+		}
+	}
 }

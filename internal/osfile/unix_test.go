@@ -4,6 +4,7 @@ package osfile
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -205,5 +206,29 @@ func TestPipes(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "not a regular file") {
 			t.Errorf("error %v", err)
 		}
+	}
+}
+
+// Forgotten parts of a file, wherever they begin and end, stay readable.
+func TestForget(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	want := []byte(strings.Repeat("0123456789", 5000))
+	if err := WriteFile(path, want); err != nil {
+		t.Fatal(err)
+	}
+	data, err := Map(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range []int{0, 1, 100, 4095, 4096, 4097, 40000} {
+		for _, from := range []int{0, 1, 4000, 4096} {
+			Forget(data[from : from+n])
+			if !bytes.Equal(data, want) {
+				t.Fatalf("after [%d, %d) is forgotten, the content is another", from, from+n)
+			}
+		}
+	}
+	if err := Unmap(data); err != nil {
+		t.Fatal(err)
 	}
 }

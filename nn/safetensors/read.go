@@ -78,11 +78,39 @@ func (f *File) Tensor(name string) (Tensor, bool) {
 	return f.tensors[i], true
 }
 
-// Float32s returns the elements of the named tensor, converted from BF16 or
-// F16 if need be. Like Tensor.Float32s it may be a view of the mapped file,
-// with the limits that Tensor states.
+// Float32s returns the elements of the named tensor, converted as Tensor.Float32s
+// says, maybe a view of the mapped file, with the limits that Tensor states.
 func (f *File) Float32s(name string) ([]float32, error) {
 	return lookUp(f, name, Tensor.Float32s)
+}
+
+// copyBytes is how many bytes of a tensor CopyFloat32s reads at a time.
+const copyBytes = 1 << 20
+
+// CopyFloat32s copies the elements of the named tensor, converted as
+// Tensor.Float32s does, to dst, which must have as many. It gives back the memory that the file is
+// mapped to as it goes, so that reading a large file takes little more memory than
+// what it is read into.
+func (f *File) CopyFloat32s(dst []float32, name string) error {
+	t, ok := f.Tensor(name)
+	if !ok {
+		return fmt.Errorf("safetensors: %s: no tensor %q", f.path, name)
+	}
+	size := t.DType.Size()
+	if size == 0 || len(t.Data)/size != len(dst) {
+		return fmt.Errorf("safetensors: %s: tensor %q has shape %s of %s, which is not %d numbers",
+			f.path, name, shapeString(t.Shape), t.DType, len(dst))
+	}
+	for data := t.Data; len(data) > 0; data = data[len(t.Data):] {
+		t.Data = data[:min(copyBytes, len(data))]
+		values, err := t.Float32s()
+		if err != nil {
+			return fmt.Errorf("safetensors: %s: %w", f.path, err)
+		}
+		dst = dst[copy(dst, values):]
+		osfile.Forget(t.Data)
+	}
+	return nil
 }
 
 // Int32s returns the elements of the named tensor of type I32, with the limits

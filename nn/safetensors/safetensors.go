@@ -94,22 +94,6 @@ func Uint8(name string, shape []int, data []uint8) Tensor {
 	return Tensor{name, U8, shape, data}
 }
 
-// Float32s returns the elements of a tensor of type F32, BF16 or F16 as
-// float32 values, which represent all three exactly. The slice shares t.Data
-// where that is F32, aligned and the machine is little-endian; otherwise it is
-// a converted copy. Callers that write to it must copy it first.
-func (t Tensor) Float32s() ([]float32, error) {
-	switch t.DType {
-	case F32:
-		return elements[float32](t), nil
-	case BF16:
-		return convert(elements[uint16](t), func(h uint16) float32 { return math.Float32frombits(uint32(h) << 16) }), nil
-	case F16:
-		return convert(elements[uint16](t), halfToFloat), nil
-	}
-	return nil, t.typeError("F32, BF16 or F16")
-}
-
 // Int32s returns the elements of a tensor of type I32, shared with t.Data or
 // copied as Float32s describes.
 func (t Tensor) Int32s() ([]int32, error) {
@@ -168,7 +152,7 @@ var hostIsLittleEndian = func() bool {
 }()
 
 type number interface {
-	uint16 | int32 | int64 | float32
+	uint8 | uint16 | int32 | int64 | float32 | float64
 }
 
 // littleEndian returns the bytes of data, shared with it where the machine's
@@ -204,25 +188,4 @@ func reverseElements(b []byte, size int) {
 	for ; len(b) >= size; b = b[size:] {
 		slices.Reverse(b[:size])
 	}
-}
-
-func convert(in []uint16, f func(uint16) float32) []float32 {
-	out := make([]float32, len(in))
-	for i, v := range in {
-		out[i] = f(v)
-	}
-	return out
-}
-
-// halfToFloat converts an IEEE 754 binary16 value.
-func halfToFloat(h uint16) float32 {
-	sign := uint32(h>>15) << 31
-	exponent, fraction := uint32(h>>10)&0x1f, uint32(h)&0x3ff
-	switch exponent {
-	case 0: // zero and subnormal: fraction * 2^-24
-		return math.Float32frombits(math.Float32bits(float32(fraction)*0x1p-24) | sign)
-	case 0x1f: // infinity and NaN
-		return math.Float32frombits(sign | 0xff<<23 | fraction<<13)
-	}
-	return math.Float32frombits(sign | (exponent+127-15)<<23 | fraction<<13)
 }

@@ -211,7 +211,7 @@ func TestAccessErrors(t *testing.T) {
 		want string
 	}{
 		{second(f.Float32s("nothing")), `no tensor "nothing"`},
-		{second(f.Float32s("counts")), `tensor "counts" has type I32, want F32, BF16 or F16`},
+		{second(f.Float32s("counts")), `tensor "counts" has type I32, want F32, BF16, F16, F64, F8_E4M3, F8_E5M2 or BOOL`},
 		{second(f.Int32s("steps")), `tensor "steps" has type I64, want I32`},
 		{second(f.Int64s("matrix")), `tensor "matrix" has type F32, want I64`},
 	} {
