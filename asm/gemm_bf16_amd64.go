@@ -144,3 +144,15 @@ func gemmZip(dst []float32, width int, src []float32, ld, cols, rows int) {
 		gemmZipGeneric(dst[whole*width:], width, src[2*whole*ld:], ld, cols, 1)
 	}
 }
+
+// dotPeakAVX512BF16 does 24 independent products of 16 pairs a round; iters is at
+// least 1.
+//
+//go:noescape
+func dotPeakAVX512BF16(iters int)
+
+// dotPeak runs iters rounds and returns the operations of one.
+func dotPeak(iters int) (flopsPerRound float64) {
+	dotPeakAVX512BF16(iters)
+	return 2 * 24 * 32
+}

@@ -150,3 +150,40 @@ zip:
 	JNZ zip
 	VZEROUPPER
 	RET
+
+#define PEAK4(n) \
+	VDPBF16PS(4, n) \
+	VDPBF16PS(4, n+1) \
+	VDPBF16PS(4, n+2) \
+	VDPBF16PS(4, n+3)
+
+#define ZERO8(a, b, c, d, e, f, g, h) \
+	VPXORD a, a, a \
+	VPXORD b, b, b \
+	VPXORD c, c, c \
+	VPXORD d, d, d \
+	VPXORD e, e, e \
+	VPXORD f, f, f \
+	VPXORD g, g, g \
+	VPXORD h, h, h
+
+// func dotPeakAVX512BF16(iters int)
+TEXT ·dotPeakAVX512BF16(SB), NOSPLIT, $0-8
+	MOVQ iters+0(FP), CX
+	ZERO8(Z0, Z1, Z2, Z3, Z4, Z5, Z6, Z7)
+	ZERO8(Z8, Z9, Z10, Z11, Z12, Z13, Z14, Z15)
+	ZERO8(Z16, Z17, Z18, Z19, Z20, Z21, Z22, Z23)
+	VPXORD B0, B0, B0
+	VPXORD A0, A0, A0
+	PCALIGN $64
+peak:
+	PEAK4(0)
+	PEAK4(4)
+	PEAK4(8)
+	PEAK4(12)
+	PEAK4(16)
+	PEAK4(20)
+	DECQ CX
+	JNZ peak
+	VZEROUPPER
+	RET
