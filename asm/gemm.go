@@ -37,6 +37,12 @@ type GemmArgs struct {
 	// bit: without it, products of a few rows round otherwise than products of many.
 	// It takes longer where a transposed B is multiplied by many rows.
 	Rowwise bool
+	// BF16 rounds the values of A and B to bfloat16, to nearest even and denormal
+	// values to zero; C and all sums are float32. A sum takes the products in pairs, of
+	// each that with the odd number first; it is rounded after each, and a denormal one
+	// becomes zero. Every instruction set gives the same bits if Alpha is 1; only what
+	// [BF16] says is fast. Rows of C depend on their rows of A alone, as with Rowwise.
+	BF16 bool
 }
 
 // check panics unless the shapes are consistent and every slice is long enough.

@@ -61,6 +61,7 @@ type gemmTask struct {
 	pm, pn  int  // C is cut in pm x pn parts
 	perPart bool // parts are problems of the batch, not rectangles of C
 	parts   int
+	values  int  // products of bfloat16 values, of which K is the number of pairs
 	thin    bool // see gemm_thin.go
 	small   bool // see gemm_small.go
 	packA   bool
@@ -75,6 +76,7 @@ type gemmTask struct {
 // gemmWork holds the buffers of one part.
 type gemmWork struct {
 	a, b []float32   // packed rows of A, a group of panels of B or a slab
+	rows []float32   // of a panel of B^T, as pairs of bfloat16 values
 	dots [16]float32 // products of the thin path
 	_    [64]byte    // the next part starts on another cache line
 }

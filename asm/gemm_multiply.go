@@ -39,7 +39,8 @@ func (t *gemmTask) multiplySlab(w *gemmWork, p gemmProblem, r0, r1 int, slab gem
 		from, to := span(ceil.Div(r1-r0, mr), rowBlocks, rb)
 		for kb := slab.kb0; kb < slab.kb1; kb++ {
 			s := gemmStep{gemmSlab: slab, kept: kept, i0: r0 + from*mr, i1: min(r0+to*mr, r1), kb: kb, packB: !kept || rb == 0}
-			if kb+1 < slab.kb1 {
+			if t.BF16 { // packing reads ahead in order
+			} else if kb+1 < slab.kb1 {
 				k, _ := t.block(kb + 1)
 				s.nextA = t.atA(p.a, s.i0, k)
 				if s.packB {
@@ -79,7 +80,10 @@ func (t *gemmTask) multiplyRows(w *gemmWork, p gemmProblem, s *gemmStep) {
 	depth, last := k1-k0, s.kb == t.kblocks-1
 	tiles := ceil.Div(s.i1-i0, t.mr)
 	sums := p.sums()
-	if t.packA {
+	switch {
+	case t.BF16:
+		t.packTilesBF16(w.a, p.a, i0, s.i1, k0, k1)
+	case t.packA:
 		t.packTiles(w.a, p.a, i0, s.i1, k0, k1)
 	}
 	beta := t.Beta
@@ -95,21 +99,28 @@ func (t *gemmTask) multiplyRows(w *gemmWork, p gemmProblem, s *gemmStep) {
 			panels = w.b[t.place(s, k0, k1, g0):]
 		}
 		if s.packB {
-			t.packGroup(panels, p.b, k0, k1, g0, g1)
-			if g1 < n1 {
+			t.packGroup(w, panels, p.b, k0, k1, g0, g1)
+			if g1 < n1 && !t.BF16 {
 				nextB = t.atB(p.b, k0, g1)
 			}
 		}
 		for tile := range tiles {
 			from, to := t.tile(s.i1-i0, tile)
-			a, ars, acs := t.atA(p.a, i0+from, k0), t.LDA, 1
-			if t.packA {
+			var a []float32
+			ars, acs := t.LDA, 1
+			switch {
+			case t.BF16 && !t.TransA:
+				a, ars = w.a[from*depth:], depth
+			case t.packA:
 				a, ars, acs = w.a[from*depth:], 1, to-from
-			} else if t.TransA {
-				ars, acs = acs, ars
+			default:
+				a = t.atA(p.a, i0+from, k0)
+				if t.TransA {
+					ars, acs = acs, ars
+				}
 			}
 			nextA := s.nextA
-			if tile+1 < tiles {
+			if tile+1 < tiles && !t.BF16 {
 				nextA = t.atA(p.a, i0+to, k0)
 			}
 			var fetch gemmFetch

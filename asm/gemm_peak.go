@@ -13,6 +13,15 @@ func FMAPeak(iters int) (flops float64) {
 	return float64(iters) * fmaPeak(iters)
 }
 
+// DotPeak is FMAPeak for the instruction that multiplies bfloat16 values. It panics
+// unless BF16 reports that there is one.
+func DotPeak(iters int) (flops float64) {
+	if iters <= 0 || !BF16() {
+		panic(fmt.Sprintf("asm: DotPeak of %d rounds, instruction set %v", iters, isa))
+	}
+	return float64(iters) * dotPeak(iters)
+}
+
 // fmaPeakSink keeps the compiler from dropping the portable loop.
 var fmaPeakSink float32
 

@@ -39,20 +39,17 @@ const gemmPartWork = 1 << 18
 // additions, which depends on K and the kernels only.
 func (t *gemmTask) plan(threads int) {
 	t.kern = gemmKernelsOf(isa)
+	if t.BF16 {
+		t.kern = bf16Kernels()
+		t.values, t.K = t.K, ceil.Div(t.K, 2)
+	}
 	k := t.kern
 	t.kblocks = ceil.Div(t.K, k.kc)
 	kc := t.depth()
-	t.thin = t.TransB && (t.Rowwise || t.M <= gemmThinRows && t.K >= t.M*gemmThinDepth)
-	t.mr = k.mr
-	if !t.TransA && t.LDA%1024 == 0 {
-		// The kernel reads the rows of a tile side by side. They map to the same
-		// sets of the cache as those of B and C, and evict each other if there are
-		// more than the ways of a set. Otherwise a quarter of the speed is lost at
-		// some addresses.
-		t.mr = min(k.mr, gemmWays()*3/4)
+	t.thin, t.mr, t.packA, t.packB = false, k.mr, true, true
+	if !t.BF16 {
+		t.planFloat32()
 	}
-	t.packA = t.packsA()
-	t.packB = t.TransB || t.M > gemmDirectRows*t.mr && !t.nearB()
 
 	work := t.M * t.N * t.K
 	if t.thin { // reading B takes as long as multiplying it by some rows
@@ -92,6 +89,20 @@ func (t *gemmTask) plan(threads int) {
 		packedB = max(packedB, t.slabCols*t.slabBlocks*kc)
 	}
 	t.buffers(packedA, packedB)
+}
+
+// planFloat32 decides which operands are packed, and whether there are few products.
+func (t *gemmTask) planFloat32() {
+	t.thin = t.TransB && (t.Rowwise || t.M <= gemmThinRows && t.K >= t.M*gemmThinDepth)
+	if !t.TransA && t.LDA%1024 == 0 {
+		// The kernel reads the rows of a tile side by side. They map to the same
+		// sets of the cache as those of B and C, and evict each other if there are
+		// more than the ways of a set. Otherwise a quarter of the speed is lost at
+		// some addresses.
+		t.mr = min(t.mr, gemmWays()*3/4)
+	}
+	t.packA = t.packsA()
+	t.packB = t.TransB || t.M > gemmDirectRows*t.mr && !t.nearB()
 }
 
 // slabs reports whether a part with the given number of rows packs slabs of B.
@@ -143,6 +154,9 @@ func (t *gemmTask) buffers(a, b int) {
 	for i := range t.work[:t.parts] {
 		grow(&t.work[i].a, a+gemmSlack)
 		grow(&t.work[i].b, b+gemmSlack)
+		if t.BF16 && t.TransB {
+			grow(&t.work[i].rows, t.kern.nr*t.depth()+gemmSlack)
+		}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -116,16 +117,42 @@ var unsuffixed = map[string]ISA{
 	"gemmPackCols8": AVX2, "gemmCopyRows8": AVX2, "gemmCopyRows16": AVX2, "gemmCopyRows32": AVX2,
 }
 
+// bf16Instruction tells whether six bytes are an instruction of AVX512_BF16 on
+// registers: VDPBF16PS, VCVTNE2PS2BF16 or VCVTNEPS2BF16 of 512 bits.
+func bf16Instruction(long, word uint64) bool {
+	prefix := [4]byte{byte(long), byte(long >> 8), byte(long >> 16), byte(long >> 24)}
+	opcode, register := byte(word), word>>14 == 3
+	evex := prefix[0] == 0x62 && prefix[1]&0x0f == 2 && prefix[2]&0x84 == 4 && prefix[3]&0xf7 == 0x40
+	switch pp := prefix[2] & 3; {
+	case !evex || !register:
+		return false
+	case opcode == 0x52:
+		return pp == 2
+	case opcode == 0x72:
+		return pp == 2 || pp == 3
+	}
+	return false
+}
+
+// written returns the number that a LONG or a WORD writes down.
+func written(in instruction) (value uint64, ok bool) {
+	value, err := strconv.ParseUint(strings.TrimPrefix(in.args, "$"), 0, 32)
+	return value, err == nil
+}
+
 // checkISA returns what in a function its name does not allow: a name that ends
-// in AVX2 or AVX512 (in either case) promises that instruction set, another promises to use no
-// vector registers.
+// in AVX2 or AVX512 (in either case) promises that instruction set, one that ends in
+// AVX512BF16 that the bytes of AVX512_BF16 too, another promises to use no vector
+// registers.
 func checkISA(name string, code []instruction) (faults []string) {
 	fault := func(in instruction, why string) {
 		faults = append(faults, fmt.Sprintf("%s: %s %s: %s", name, in.op, in.args, why))
 	}
 	var allowed map[string]bool
 	lower := strings.ToLower(name)
-	avx512 := strings.HasSuffix(lower, "avx512") || unsuffixed[name] == AVX512
+	bytes := map[string]bool{"BYTE": true, "WORD": true, "LONG": true, "QUAD": true}
+	bf16 := strings.HasSuffix(lower, "avx512bf16")
+	avx512 := strings.HasSuffix(lower, "avx512") || unsuffixed[name] == AVX512 || bf16
 	switch {
 	case avx512:
 		allowed = avx512Set
@@ -134,6 +161,23 @@ func checkISA(name string, code []instruction) (faults []string) {
 	}
 	usesVectors := false
 	for i, in := range code {
+		if bytes[in.op] {
+			at := i
+			if in.op == "WORD" {
+				at--
+			}
+			ok := bf16 && at >= 0 && at+1 < len(code) && code[at].op == "LONG" && code[at+1].op == "WORD"
+			if ok {
+				long, ok1 := written(code[at])
+				word, ok2 := written(code[at+1])
+				ok = ok1 && ok2 && bf16Instruction(long, word)
+			}
+			if !ok {
+				fault(in, "bytes that are no instruction of AVX512_BF16 in a function of that name")
+			}
+			usesVectors = true
+			continue
+		}
 		op, suffix, _ := strings.Cut(in.op, ".")
 		vector := vectorRegister.MatchString(in.args) || evexRegister.MatchString(in.args) ||
 			op[0] == 'V' && op != "VERR" && op != "VERW"
@@ -221,6 +265,14 @@ func TestInstructionSetCheckFails(t *testing.T) {
 		{"fAVX2", "VADDPS Y0, Y1, Y2; VMASKMOVPS Y2, Y3, (DI); VZEROUPPER; RET", ""},
 		{"fAVX512", "VXORPS Z0, Z0, Z0; VADDPS.BCST (SI), Z1, Z2; VMOVUPS.Z (SI), K1, Z0; VZEROUPPER; RET", ""},
 		{"f", "ADDQ AX, BX; RET", ""},
+		{"fAVX512BF16", "LONG $0x400e9262; WORD $0xc452; VZEROUPPER; RET", ""},
+		{"fAVX512BF16", "LONG $0x400e9262; WORD $0xc452; RET", "VZEROUPPER is missing"},
+		{"fAVX512BF16", "LONG $0x400e9262; WORD $0xc453; VZEROUPPER; RET", "no instruction of AVX512_BF16"},
+		{"fAVX512BF16", "LONG $0x400c9262; WORD $0xc452; VZEROUPPER; RET", "no instruction of AVX512_BF16"},
+		{"fAVX512BF16", "LONG $0x400e9262; WORD $0x0452; VZEROUPPER; RET", "no instruction of AVX512_BF16"},
+		{"fAVX512BF16", "WORD $0xc452; VZEROUPPER; RET", "no instruction of AVX512_BF16"},
+		{"fAVX512BF16", "BYTE $0x62; VZEROUPPER; RET", "no instruction of AVX512_BF16"},
+		{"fAVX512", "LONG $0x400e9262; WORD $0xc452; VZEROUPPER; RET", "in a function of that name"},
 	} {
 		source := "#define NOSPLIT 4\n#define BODY " + c.code + "\nTEXT ·" + c.name + "(SB), NOSPLIT, $0-0\n\tBODY\n"
 		file := filepath.Join(t.TempDir(), "snippet_amd64.s")

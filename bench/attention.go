@@ -28,7 +28,7 @@ func attentionWorkloads() []Workload {
 				batch = 1
 			}
 			list = append(list, Workload{
-				Spec: Spec{"attention", kind, heads, n, width, batch}, Name: fmt.Sprintf("%s/%d", kind, n), Group: kind,
+				Spec: Spec{"attention", kind, heads, n, width, batch, ""}, Name: fmt.Sprintf("%s/%d", kind, n), Group: kind,
 				Flops: attentionFlops(float64(batch)*pairs, heads*width), Quick: n == 512,
 			})
 		}

@@ -14,7 +14,7 @@ func DeviceWorkloads(section string) (list []Workload) {
 	case "gemm", "attention":
 		return Workloads(section)
 	case "vector":
-		copied := Workload{Spec: Spec{"copy", "", 16384, 1024, 0, 1}, Name: "copy/16384x1024", Bytes: 8 * 16384 * 1024}
+		copied := Workload{Spec: Spec{"copy", "", 16384, 1024, 0, 1, ""}, Name: "copy/16384x1024", Bytes: 8 * 16384 * 1024}
 		return append(Workloads(section), copied)
 	case "step":
 		for _, s := range []struct {
@@ -22,7 +22,7 @@ func DeviceWorkloads(section string) (list []Workload) {
 			docs, tokens int
 		}{{"small", 32, 128}, {"base", 16, 256}, {"paper", 4, 512}} {
 			list = append(list, Workload{
-				Spec:  Spec{"step", s.size, s.docs, s.tokens, 0, 1},
+				Spec:  Spec{"step", s.size, s.docs, s.tokens, 0, 1, ""},
 				Name:  fmt.Sprintf("%s/%dx%d", s.size, s.docs, s.tokens),
 				Flops: StepFlops(marge.Presets()[s.size], s.docs, s.tokens), Tokens: s.docs * (s.tokens - 1),
 			})

@@ -30,7 +30,7 @@ func gemmWorkloads() []Workload {
 		}
 		known[name] = true
 		list = append(list, Workload{
-			Spec: Spec{"gemm", kind, m, n, k, batch}, Name: name, Group: group, Label: label,
+			Spec: Spec{"gemm", kind, m, n, k, batch, ""}, Name: name, Group: group, Label: label,
 			Flops: 2 * float64(batch) * float64(m) * float64(n) * float64(k), Quick: quick, Long: long,
 		})
 	}
@@ -74,7 +74,7 @@ func startGEMM(s *Spec, threads int) (run, stop func()) {
 		TransA: s.Kind == "tn", TransB: s.Kind == "nt", M: s.M, N: s.N, K: s.K, Alpha: 1,
 		A: filled(s.Batch * s.M * s.K), LDA: s.K, B: filled(s.Batch * s.N * s.K), LDB: s.N, C: zeros(s.Batch * s.M * s.N),
 		LDC:   s.N,
-		Batch: s.Batch, StrideA: s.M * s.K, StrideB: s.N * s.K, StrideC: s.M * s.N,
+		Batch: s.Batch, StrideA: s.M * s.K, StrideB: s.N * s.K, StrideC: s.M * s.N, BF16: s.Precision == bf16,
 	}
 	if g.TransA {
 		g.LDA = s.M

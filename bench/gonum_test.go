@@ -14,7 +14,7 @@ func TestMatMul(t *testing.T) {
 	c := tensor.NewCPU(2)
 	defer c.Close()
 	for kind := range views {
-		s := Spec{"matmul", kind, 6, 5, 7, 3}
+		s := Spec{"matmul", kind, 6, 5, 7, 3, ""}
 		if kind == "vectors" {
 			s.N = 1
 		}

@@ -21,8 +21,8 @@ const (
 // languageWorkloads returns training steps of language models: of a GPT in the
 // style of Llama on 8 sequences of 256 tokens, and of an LSTM on 16 of 64.
 func languageWorkloads() []Workload {
-	gpt := Workload{Spec: Spec{"step", "gpt", 8, 256, 0, 1}, Name: "gpt", Flops: gptFlops(8, 256)}
-	lstm := Workload{Spec: Spec{"step", "lstm", 16, 64, 0, 1}, Name: "lstm", Flops: lstmFlops(16, 64)}
+	gpt := Workload{Spec: Spec{"step", "gpt", 8, 256, 0, 1, ""}, Name: "gpt", Flops: gptFlops(8, 256)}
+	lstm := Workload{Spec: Spec{"step", "lstm", 16, 64, 0, 1, ""}, Name: "lstm", Flops: lstmFlops(16, 64)}
 	list := []Workload{gpt, lstm}
 	for i := range list {
 		w := &list[i]

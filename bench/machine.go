@@ -33,20 +33,39 @@ func (p *peakTask) Do(part int) { p.flops[part] = asm.FMAPeak(1 << 19) }
 // of the instruction set in use do on the given number of threads: the best of
 // several measurements.
 func Ceiling(threads int) float64 {
+	return ceilingOf(threads, func(flops []float64) asm.Task { return &peakTask{flops} })
+}
+
+// ceilingOf returns the best rate of some runs of a task, each part of which writes
+// down how many operations it did.
+func ceilingOf(threads int, task func(flops []float64) asm.Task) (best float64) {
 	pool := tensor.NewPool(threads)
 	defer pool.Close()
-	best := 0.0
+	done := make([]float64, threads)
 	for range 20 {
-		p := peakTask{make([]float64, threads)}
 		start := time.Now()
-		pool.Run(threads, &p)
+		pool.Run(threads, task(done))
 		seconds, flops := time.Since(start).Seconds(), 0.0
-		for _, f := range p.flops {
+		for _, f := range done {
 			flops += f
 		}
 		best = max(best, flops/seconds)
 	}
 	return best
+}
+
+// dotTask is peakTask for products of bfloat16 values.
+type dotTask struct{ peakTask }
+
+func (p *dotTask) Do(part int) { p.flops[part] = asm.DotPeak(1 << 19) }
+
+// DotCeiling is Ceiling for products of bfloat16 values, or 0 where there is no
+// instruction for them.
+func DotCeiling(threads int) float64 {
+	if !asm.BF16() {
+		return 0
+	}
+	return ceilingOf(threads, func(flops []float64) asm.Task { return &dotTask{peakTask{flops}} })
 }
 
 // copyTask copies in parts of 64 KiB.

@@ -39,7 +39,7 @@ func matMulWorkloads() []Workload {
 			}
 			flops := 2 * factor * float64(s[0]) * float64(s[1]) * float64(s[2]) * float64(s[3])
 			list = append(list, Workload{
-				Spec: Spec{"matmul", p.kind, s[1], s[2], s[3], s[0]}, Group: p.kind, Quick: true,
+				Spec: Spec{"matmul", p.kind, s[1], s[2], s[3], s[0], ""}, Group: p.kind, Quick: true,
 				Name: fmt.Sprintf("%s/%dx%dx%dx%d", p.kind, s[0], s[1], s[2], s[3]), Flops: flops,
 			})
 		}

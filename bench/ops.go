@@ -27,14 +27,14 @@ func opsWorkloads() []Workload {
 		for _, rows := range []int{1024, 16384, 65536} {
 			const cols = 1024
 			list = append(list, Workload{
-				Spec: Spec{"ops", o.kind, rows, cols, 0, 1}, Name: fmt.Sprintf("%s/%dx%d", o.kind, rows, cols), Group: "ops",
+				Spec: Spec{"ops", o.kind, rows, cols, 0, 1, ""}, Name: fmt.Sprintf("%s/%dx%d", o.kind, rows, cols), Group: "ops",
 				Bytes: float64(o.bytes) * float64(rows) * cols, Quick: rows < 65536,
 			})
 		}
 	}
 	for _, kind := range []string{"sub", "mul_row", "relu", "sigmoid", "sum_rows", "softmax", "transpose"} {
 		list = append(list, Workload{
-			Spec: Spec{"ops", kind, 16, 16, 0, smallRepeats}, Name: kind + "/16x16", Group: "small", Quick: true,
+			Spec: Spec{"ops", kind, 16, 16, 0, smallRepeats, ""}, Name: kind + "/16x16", Group: "small", Quick: true,
 		})
 	}
 	return list

@@ -19,7 +19,7 @@ func stepWorkloads() []Workload {
 		docs, tokens int
 	}{{"tiny", 8, 64}, {"small", 4, 128}, {"base", 4, 256}, {"paper", 2, 512}} {
 		list = append(list, Workload{
-			Spec: Spec{"step", s.size, s.docs, s.tokens, 0, 1}, Name: s.size, Group: s.size,
+			Spec: Spec{"step", s.size, s.docs, s.tokens, 0, 1, ""}, Name: s.size, Group: s.size,
 			Flops: StepFlops(marge.Presets()[s.size], s.docs, s.tokens), Tokens: s.docs * (s.tokens - 1),
 			Quick: s.size == "tiny" || s.size == "small", Long: s.size == "paper",
 		})

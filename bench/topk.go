@@ -14,7 +14,7 @@ func topKWorkloads() []Workload {
 	for _, n := range []int{100_000, 1_000_000} {
 		const width, queries, k = 1024, 64, 10
 		list = append(list, Workload{
-			Spec: Spec{"topk", "", n, width, k, queries}, Name: fmt.Sprintf("%dx%d", n, width), Group: "topk",
+			Spec: Spec{"topk", "", n, width, k, queries, ""}, Name: fmt.Sprintf("%dx%d", n, width), Group: "topk",
 			Flops: 2 * float64(n) * width * queries, Quick: n == 100_000, Long: n == 1_000_000,
 		})
 	}

@@ -26,7 +26,7 @@ func vectorWorkloads() []Workload {
 		{"embedding_gradient", 8192, 1024, 32000, 12},
 	} {
 		list = append(list, Workload{
-			Spec: Spec{v.op, "", v.m, v.n, v.k, 1}, Name: fmt.Sprintf("%s/%dx%d", v.op, v.m, v.n), Group: "vector",
+			Spec: Spec{v.op, "", v.m, v.n, v.k, 1, ""}, Name: fmt.Sprintf("%s/%dx%d", v.op, v.m, v.n), Group: "vector",
 			Bytes: float64(v.bytes) * float64(v.m) * float64(v.n), Quick: true,
 		})
 	}

@@ -27,6 +27,8 @@ type Spec struct {
 	N     int `json:"n"`
 	K     int `json:"k"`
 	Batch int `json:"batch"`
+	// Precision is bf16 for products of bfloat16 values in a gemm or a step, else "".
+	Precision string `json:"precision,omitempty"`
 }
 
 // Workload is something to time.
@@ -44,7 +46,7 @@ type Workload struct {
 }
 
 // Sections are the names that Workloads takes.
-var Sections = []string{"gemm", "vector", "attention", "step", "topk", "ops", "matmul", "gpt", "generate"}
+var Sections = []string{"gemm", "vector", "attention", "step", "topk", "ops", "matmul", "gpt", "generate", "bf16"}
 
 // Workloads returns the workloads of a section.
 func Workloads(section string) []Workload {
@@ -67,6 +69,8 @@ func Workloads(section string) []Workload {
 		return matMulWorkloads()
 	case "gpt":
 		return languageWorkloads()
+	case "bf16":
+		return bf16Workloads()
 	}
 	panic(fmt.Sprintf("bench: no section %q", section))
 }
@@ -81,7 +85,14 @@ func (w *Workload) Start(threads int) (run, stop func(), err error) {
 		cpu := tensor.NewCPU(threads)
 		return startAttention(&w.Spec, cpu), func() { cpu.Close() }, nil
 	case "step":
-		cpu := tensor.NewCPU(threads)
+		o := tensor.CPUOptions{Threads: threads, Slow: true}
+		if w.Precision == bf16 {
+			o.Precision = tensor.BFloat16
+		}
+		cpu, err := tensor.NewCPUWith(o)
+		if err != nil {
+			return nil, nil, err
+		}
 		run, err = startStep(&w.Spec, cpu)
 		return run, func() { cpu.Close() }, err
 	case "generate":

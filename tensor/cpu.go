@@ -21,12 +21,53 @@ type CPU struct {
 	pool    *Pool
 	scratch scratches
 	gemms   sync.Pool
+	bf16    bool          // products are those of bfloat16 values
 	large   atomic.Uint32 // number of storages of largeStorage elements or more
 }
 
 // NewCPU returns a CPU backend with the given number of threads; below 1:
 // runtime.GOMAXPROCS(0).
 func NewCPU(threads int) *CPU { return &CPU{pool: NewPool(threads)} }
+
+// CPUOptions are the settings of NewCPUWith. The zero value is that of NewCPU.
+type CPUOptions struct {
+	Threads int // below 1: runtime.GOMAXPROCS(0)
+	// Precision is how matrices are multiplied. Float32 is the default. With BFloat16
+	// the operands of Gemm, and of what consists of it, are rounded to bfloat16, which
+	// has 8 bits of precision, and sums are float32, see asm.GemmArgs; it is up to twice
+	// as fast where the processor has the instruction. All else is float32: storage,
+	// attention, norms, softmax, losses and updates of parameters.
+	Precision DType
+	// Slow allows a Precision that the processor, or the instruction set in use, has no
+	// instruction for. Results have the same bits there.
+	Slow bool
+}
+
+// NewCPUWith returns a CPU backend. It is an error if there is no such precision, or
+// if it would be slow and that is not asked for.
+func NewCPUWith(o CPUOptions) (*CPU, error) {
+	switch o.Precision {
+	case Float32:
+	case BFloat16:
+		if !asm.BF16() && !o.Slow {
+			return nil, fmt.Errorf("tensor: products of bfloat16 need AVX512_BF16, which Zen 4 and Cooper Lake were the first "+
+				"to have; here, with instruction set %v, they would be slow: see CPUOptions.Slow", asm.Current())
+		}
+	default:
+		return nil, fmt.Errorf("tensor: the CPU multiplies float32 or bfloat16, not %v", o.Precision)
+	}
+	c := NewCPU(o.Threads)
+	c.bf16 = o.Precision == BFloat16
+	return c, nil
+}
+
+// Precision returns how matrices are multiplied: Float32 or BFloat16.
+func (c *CPU) Precision() DType {
+	if c.bf16 {
+		return BFloat16
+	}
+	return Float32
+}
 
 // Name returns "cpu".
 func (c *CPU) Name() string { return "cpu" }

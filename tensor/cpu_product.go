@@ -25,7 +25,7 @@ func (c *CPU) Gemm(out, a, b *Tensor, o GemmOptions) {
 	c.pool.mustBeOpen()
 	g := c.gemmArgs()
 	*g = asm.GemmArgs{TransA: o.TransA, TransB: o.TransB, Alpha: o.Alpha, Beta: o.Beta, Bias: floatsOrNil(o.Bias),
-		Rowwise: o.Rowwise}
+		Rowwise: o.Rowwise, BF16: c.bf16}
 	g.M, g.N, g.K = out.shape[out.rank-2], out.shape[out.rank-1], a.shape[a.rank-1]
 	if o.TransA {
 		g.K = a.shape[a.rank-2]

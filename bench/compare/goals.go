@@ -88,6 +88,34 @@ func goals(b *strings.Builder, section string, rows []row) {
 			fmt.Fprintf(b, "| %sGo heap allocations < 100 | %.0f |\n", name, r.figures[ours].allocs)
 		}
 		goal("two threads / one", 1.8, scaling(rows))
+	case "bf16":
+		rounded := func(r *row) bool { return r.Precision != "" }
+		goal("share of the instruction's ceiling, cubes, one thread", 0.85, pick(rows, func(r *row) float64 {
+			if !rounded(r) || r.M != r.N || r.N != r.K || r.threads != 1 {
+				return 0
+			}
+			return share(r)
+		}))
+		goal("ratio to PyTorch's bfloat16, every shape", 1, pick(rows, func(r *row) float64 {
+			if !rounded(r) || r.Op != "gemm" {
+				return 0
+			}
+			return r.ratio("PyTorch")
+		}))
+		for i, r := range rows {
+			if !rounded(&r) || r.Op != "step" {
+				continue
+			}
+			name, ours32 := fmt.Sprintf("%s, threads %d: ", r.Name, r.threads), 0.0
+			for _, other := range rows[:i] {
+				if !rounded(&other) && other.threads == r.threads && other.Name+" "+r.Precision == r.Name {
+					ours32 = other.figures[ours].seconds
+				}
+			}
+			goal(name+"ratio to our float32", map[string]float64{"small": 1.5, "base": 1.7}[r.Kind],
+				[]float64{ours32 / r.figures[ours].seconds})
+			goal(name+"ratio to PyTorch's autocast", 1.3, []float64{r.ratio("PyTorch")})
+		}
 	case "generate":
 		goal("ratio to CTranslate2", 1.2, pick(rows, func(r *row) float64 { return r.ratio("CTranslate2") }))
 	case "gpt":

@@ -178,7 +178,7 @@ func measureSection(section string, all []*side, o *options) string {
 			start := time.Now()
 			rows = append(rows, measureRow(&w, threads, all, rounds, seconds, u))
 			fmt.Fprintf(os.Stderr, "%s %s threads=%d: %.1f s\n", section, w.Name, threads, time.Since(start).Seconds())
-			if w.Op == "step" {
+			if w.Op == "step" { // which tells memory
 				stopAll(all)
 			}
 		}

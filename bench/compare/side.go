@@ -57,7 +57,7 @@ func sides(dir, python string) ([]*side, error) {
 	}
 	serve := filepath.Join(dir, "peers", "serve.py")
 	ops := func(names ...string) func(*bench.Workload, int) bool {
-		return func(w *bench.Workload, _ int) bool { return slices.Contains(names, w.Op) }
+		return func(w *bench.Workload, _ int) bool { return slices.Contains(names, w.Op) && w.Precision == "" }
 	}
 	// The C library otherwise gives every large block back to the system, and
 	// PyTorch spends most of its time on page faults.
@@ -69,7 +69,7 @@ func sides(dir, python string) ([]*side, error) {
 	language := func(w *bench.Workload) bool { return w.Kind == "gpt" || w.Kind == "lstm" }
 	// Compiling takes a minute.
 	compiled := func(w *bench.Workload, threads int) bool {
-		return w.Op == "step" && w.Kind != "tiny" && (threads == 2 || language(w))
+		return w.Op == "step" && w.Kind != "tiny" && (threads == 2 || language(w)) && w.Precision == ""
 	}
 	// The operations on the largest tensors take it seconds, and show nothing new; a step of the GPT takes it more than
 	// six minutes and 18 GB.
@@ -78,7 +78,7 @@ func sides(dir, python string) ([]*side, error) {
 	}
 	// Keeping memory may take more of it.
 	lean := func(w *bench.Workload, threads int) bool {
-		return w.Op == "step" && threads == 2 || w.Op == "attention" && threads == 1
+		return (w.Op == "step" && threads == 2 || w.Op == "attention" && threads == 1) && w.Precision == ""
 	}
 	list := []*side{
 		{column: "marge", args: []string{self, "-serve", "marge"}, takes: func(*bench.Workload, int) bool { return true }},

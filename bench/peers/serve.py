@@ -176,12 +176,15 @@ class Torch(Peer):
         return self.torch.from_numpy(filled(*shape)).requires_grad_(grad)
 
     def start(self, spec):
-        return getattr(self, spec["op"])(**{name: spec.get(name) for name in ("kind", "m", "n", "k", "batch")})
+        return getattr(self, spec["op"])(**{name: spec.get(name) for name in ("kind", "m", "n", "k", "batch")}, **{name: spec[name] for name in ("precision",) if name in spec})
 
-    def gemm(self, kind, m, n, k, batch):
-        a = self.tensor(batch, k, m).mT if kind == "tn" else self.tensor(batch, m, k)
-        b = self.tensor(batch, n, k).mT if kind == "nt" else self.tensor(batch, k, n)
-        c = self.torch.empty(batch, m, n)
+    def gemm(self, kind, m, n, k, batch, precision=None):
+        def operand(*shape):  # what is rounded before is the model's weights and activations
+            return self.tensor(*shape).to(self.torch.bfloat16 if precision else self.torch.float32)
+
+        a = operand(batch, k, m).mT if kind == "tn" else operand(batch, m, k)
+        b = operand(batch, n, k).mT if kind == "nt" else operand(batch, k, n)
+        c = self.torch.empty(batch, m, n, dtype=a.dtype)
         if batch > 1:
             return lambda: self.torch.bmm(a, b, out=c)
         a, b, c = a[0], b[0], c[0]
@@ -335,7 +338,7 @@ class Torch(Peer):
 
         return run
 
-    def step(self, kind, m, n, **_):
+    def step(self, kind, m, n, precision=None, **_):
         # A step that does not fit must fail, not take the machine down.
         available = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
         resource.setrlimit(resource.RLIMIT_DATA, (available * 9 // 10, resource.RLIM_INFINITY))
@@ -348,7 +351,7 @@ class Torch(Peer):
 
         model = marge_torch.Marge(marge_torch.dataclasses.replace(marge_torch.SIZES[kind], attention_dropout=0.0))
         model.randomise(1)
-        return marge_torch.training_step(model, m, m, n - 2, self.compiled)
+        return marge_torch.training_step(model, m, m, n - 2, self.compiled, autocast=precision == "bf16")
 
 
 class CTranslate2(Peer):

@@ -6,6 +6,9 @@ import (
 	"flag"
 	"strings"
 	"testing"
+
+	"github.com/marge-go/marge/asm"
+	"github.com/marge-go/marge/tensor"
 )
 
 func TestBackend(t *testing.T) {
@@ -33,5 +36,27 @@ func TestBackend(t *testing.T) {
 	}
 	if opened, err := (&Backend{}).Open(); err != nil || opened.Name() != "cpu" {
 		t.Errorf("the zero value: error %v", err)
+	}
+}
+
+func TestPrecision(t *testing.T) {
+	for _, c := range []struct{ backend, precision, want string }{
+		{"cpu", "fp32", ""}, {"cpu", "tf32", "-precision tf32: backend cpu has no such precision"},
+		{"tpu", "bf16", "-precision bf16: backend tpu has no such precision"},
+		{"cuda", "tf32", "tensor: open backend cuda: built without the tag cuda"},
+	} {
+		t.Setenv("MARGE_CUDA_PRECISION", "")
+		opened, err := (&Backend{c.backend, c.precision}).Open()
+		if c.want == "" && (err != nil || opened.Name() != c.backend) ||
+			c.want != "" && (err == nil || !strings.HasPrefix(err.Error(), c.want)) {
+			t.Errorf("-backend %s -precision %s: error %v", c.backend, c.precision, err)
+		}
+	}
+	opened, err := (&Backend{"cpu", "bf16"}).Open()
+	if asm.BF16() != (err == nil) {
+		t.Fatalf("bf16: error %v", err)
+	}
+	if err == nil && opened.(*tensor.CPU).Precision() != tensor.BFloat16 {
+		t.Errorf("-precision bf16 multiplies %v", opened.(*tensor.CPU).Precision())
 	}
 }
