@@ -248,8 +248,10 @@ func (n *normalForm) normalize(out, in *mapped) {
 	if n.compose {
 		all = composed(all)
 	}
+	place := int32(0)
 	for _, d := range all {
-		out.add(string(d.r), d.place)
+		place = max(place, d.place) // that of a mark that went in front would be later
+		out.add(string(d.r), place)
 	}
 	out.startAt(in)
 }
