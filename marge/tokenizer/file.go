@@ -244,9 +244,10 @@ func (t *BPE) WriteTo(w io.Writer) (int64, error) {
 	return n, nil
 }
 
-// Save writes the file of WriteTo to path, replacing what is there only when
-// the new file is complete.
-func (t *BPE) Save(path string) error {
+func (t *BPE) Save(path string) error { return save(t, path) }
+
+// save writes the file of t to path.
+func save(t Tokenizer, path string) error {
 	err := osfile.Replace(path, func(f *os.File) error {
 		_, err := t.WriteTo(f)
 		return err
@@ -257,5 +258,4 @@ func (t *BPE) Save(path string) error {
 	return nil
 }
 
-// FileName returns tokenizer.json.
 func (t *BPE) FileName() string { return jsonName }

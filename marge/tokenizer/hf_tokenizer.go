@@ -454,3 +454,5 @@ func (t *hfTokenizer) WriteTo(w io.Writer) (int64, error) {
 	}
 	return int64(n), err
 }
+
+func (t *hfTokenizer) Save(path string) error { return save(t, path) }

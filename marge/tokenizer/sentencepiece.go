@@ -189,6 +189,8 @@ func (t *sentencePiece) WriteTo(w io.Writer) (int64, error) {
 	return int64(n), err
 }
 
+func (t *sentencePiece) Save(path string) error { return save(t, path) }
+
 // offsets returns the ids and where each begins, and last where the text ends.
 func (o *output) offsets(end int) (ids []int32, offsets []int) {
 	offsets = make([]int, 0, len(o.places)+1)

@@ -68,6 +68,9 @@ type Tokenizer interface {
 	FileName() string
 	// WriteTo writes a file that Load reads as the same tokenizer.
 	WriteTo(w io.Writer) (int64, error)
+	// Save writes the file of WriteTo to path, replacing what is there only
+	// when the new file is complete.
+	Save(path string) error
 }
 
 // Ids of the special tokens <s>, <pad>, </s> and <unk> in the vocabularies that
