@@ -17,7 +17,13 @@ import (
 type charsmap struct {
 	units []uint32
 	texts string
+
+	longestText int // in bytes
 }
+
+// maxRuleText bounds how long a character becomes. In Unicode the longest
+// decomposition has 33 bytes.
+const maxRuleText = 1024
 
 const (
 	unitLeaf  = 1 << 8
@@ -60,9 +66,15 @@ func parseCharsmap(data []byte) (*charsmap, error) {
 func (c *charsmap) check(i uint32) error {
 	unit := c.units[i]
 	if unit&unitValue != 0 && i > 0 {
-		if value := unit &^ unitValue; int(value) >= len(c.texts) {
+		value := int(unit &^ unitValue)
+		if value >= len(c.texts) {
 			return fmt.Errorf("text %d of %d bytes of texts", value, len(c.texts))
 		}
+		size := strings.IndexByte(c.texts[value:min(value+maxRuleText+1, len(c.texts))], 0)
+		if size < 0 {
+			return fmt.Errorf("text %d has more than %d bytes", value, maxRuleText)
+		}
+		c.longestText = max(c.longestText, size)
 		return nil
 	}
 	children := i ^ unitOffset(unit)

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"regexp/syntax"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -163,12 +164,13 @@ func parseScore(number string) float64 {
 		score /= 1e308
 	}
 	switch {
+	case score == 0:
 	case power > 308:
 		score *= math.Inf(1)
 	case power >= 0:
-		score *= math.Pow10(power)
+		score *= powerOfTen(power)
 	case power >= -308:
-		score /= math.Pow10(-power)
+		score /= powerOfTen(-power)
 	}
 	if strings.HasPrefix(number, "-") {
 		score = -score
@@ -176,18 +178,41 @@ func parseScore(number string) float64 {
 	return score
 }
 
+// powerOfTen returns 10^n, rounded once.
+func powerOfTen(n int) float64 {
+	power, _ := strconv.ParseFloat("1e"+strconv.Itoa(n), 64)
+	return power
+}
+
+// maxGrowth is how many times longer normalisers may make a text.
+const maxGrowth = 1 << 14
+
 // parseNormalizers makes the normalisers of a file.
 func parseNormalizers(value json.RawMessage) (list []normalizer, err error) {
 	parts, err := parseComponents("normalizer", value)
 	if err != nil {
 		return nil, err
 	}
+	growth := 1
 	for _, c := range parts {
 		n, err := c.normalizer()
 		if err != nil {
 			return nil, fmt.Errorf("normalizer: %s: %w", c.Type, err)
 		}
 		list = append(list, n)
+		switch n := n.(type) {
+		case *precompiled:
+			growth *= max(n.longestText, 1)
+		case *replaced:
+			growth *= max(len(n.by), 1)
+		case prefixed:
+			growth *= len(n) + 1
+		case *normalForm:
+			growth *= 11 // the longest decomposition, of U+FDFA
+		}
+		if growth > maxGrowth {
+			return nil, fmt.Errorf("normalizer: a text may become %d times longer, which is more than %d", growth, maxGrowth)
+		}
 	}
 	return list, nil
 }
@@ -259,12 +284,13 @@ func simpleRegexp(r *syntax.Regexp) bool {
 	switch r.Op {
 	case syntax.OpLiteral, syntax.OpConcat, syntax.OpAlternate, syntax.OpStar, syntax.OpPlus, syntax.OpQuest,
 		syntax.OpRepeat, syntax.OpEmptyMatch:
-		return r.Flags&syntax.FoldCase == 0 && !slices.ContainsFunc(r.Sub, func(s *syntax.Regexp) bool { return !simpleRegexp(s) })
+		return r.Flags&syntax.FoldCase == 0 &&
+			!slices.ContainsFunc(r.Sub, func(s *syntax.Regexp) bool { return !simpleRegexp(s) })
 	}
 	return false
 }
 
-// preTokenizing says how normalised text becomes words: it is cut at white
+// hfPreTokenizer says how normalised text becomes words: it is cut at white
 // space, which is dropped; then spaces are replaced and each begins a word, or
 // the text is cut by gpt2Pattern.
 type hfPreTokenizer struct {
