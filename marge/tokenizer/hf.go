@@ -265,13 +265,13 @@ func (p *hfPattern) compile() (*regexp.Regexp, error) {
 		source = regexp.QuoteMeta(*p.String)
 	case p != nil && p.Regex != nil:
 		source = *p.Regex
-	}
-	parsed, err := syntax.Parse(source, syntax.Perl)
-	if err != nil {
-		return nil, err
-	}
-	if !simpleRegexp(parsed) || p.Regex != nil && strings.Contains(source, `\`) {
-		return nil, fmt.Errorf("pattern %.100q is not supported", source)
+		parsed, err := syntax.Parse(source, syntax.Perl)
+		if err != nil {
+			return nil, err
+		}
+		if !simpleRegexp(parsed) || strings.Contains(source, `\`) {
+			return nil, fmt.Errorf("pattern %.100q is not supported", source)
+		}
 	}
 	compiled, err := regexp.Compile(source)
 	if err == nil && compiled.MatchString("") {

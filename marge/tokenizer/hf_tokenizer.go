@@ -57,21 +57,16 @@ func parseHF(data []byte) (*hfTokenizer, error) {
 	if t.normalizers, err = parseNormalizers(f.Normalizer); err != nil {
 		return nil, err
 	}
-	var kind struct {
-		Type string `json:"type"`
-	}
-	if err := jsonx.Unmarshal(f.Model, &kind); err != nil {
-		return nil, fmt.Errorf("model: %w", err)
-	}
+	kind, err := f.modelType()
 	switch {
-	case kind.Type == "Unigram" && !t.pre.byteLevel:
+	case err != nil:
+	case kind == "Unigram" && !t.pre.byteLevel:
 		err = t.parseUnigram(&f)
-	case kind.Type == "BPE" && t.pre.byteLevel:
+	case kind == "BPE" && t.pre.byteLevel:
 		err = t.parseByteLevel(&f)
-	case kind.Type == "BPE":
-		err = errors.New("model is of type BPE without the pre-tokenizer ByteLevel, which is not supported")
 	default:
-		err = fmt.Errorf("model is of type %q; only Unigram, and BPE on bytes, are supported", kind.Type)
+		err = fmt.Errorf("model is of type %q; only Unigram without the pre-tokenizer ByteLevel, and BPE with it, "+
+			"are supported", kind)
 	}
 	if err != nil {
 		return nil, err
@@ -85,6 +80,24 @@ func parseHF(data []byte) (*hfTokenizer, error) {
 	}
 	t.fingerprint, err = f.fingerprint()
 	return t, err
+}
+
+// modelType returns the type of the model, which old files do not tell.
+func (f *hfFile) modelType() (string, error) {
+	var m struct {
+		Type   *string         `json:"type"`
+		Merges json.RawMessage `json:"merges"`
+	}
+	if err := jsonx.Unmarshal(f.Model, &m); err != nil {
+		return "", fmt.Errorf("model: %w", err)
+	}
+	switch {
+	case m.Type != nil:
+		return *m.Type, nil
+	case m.Merges != nil:
+		return "BPE", nil
+	}
+	return "Unigram", nil
 }
 
 // parseUnigram reads a Unigram model. Special tokens are no pieces, so that
@@ -139,7 +152,7 @@ func (t *hfTokenizer) parseUnigram(f *hfFile) error {
 
 // parseByteLevel reads a BPE model on bytes.
 func (t *hfTokenizer) parseByteLevel(f *hfFile) error {
-	var m model
+	m := model{Type: "BPE"}
 	if err := jsonx.UnmarshalStrict(f.Model, &m); err != nil {
 		return fmt.Errorf("model: %w", err)
 	}
