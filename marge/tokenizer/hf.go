@@ -292,7 +292,7 @@ func simpleRegexp(r *syntax.Regexp) bool {
 
 // hfPreTokenizer says how normalised text becomes words: it is cut at white
 // space, which is dropped; then spaces are replaced and each begins a word, or
-// the text is cut by gpt2Pattern.
+// the text is cut by gpt2PieceLen.
 type hfPreTokenizer struct {
 	cutSpace bool
 	space    string // what a space becomes; empty for none

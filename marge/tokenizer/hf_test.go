@@ -14,6 +14,7 @@ func TestHFErrors(t *testing.T) {
 		files[name] = string(modelFile(t, name+".json"))
 	}
 	const replace = `{"type":"Replace","pattern":{"String":"''"},"content":"\""}`
+	pattern := func(p string) string { return strings.Replace(replace, `"String":"''"`, p, 1) }
 	for _, c := range []struct{ file, old, new, want string }{
 		{"added", `"version"`, `"surprise":1,"version"`, "surprise"},
 		{"added", `"type":"Precompiled"`, `"type":"Lowercase"`, "normalizer: Lowercase: is not supported"},
@@ -41,12 +42,12 @@ func TestHFErrors(t *testing.T) {
 		{"added", `"content":"n't"`, `"content":"able"`, "is there twice"},
 		{"added", `"content":"n't","single_word":false`, `"content":"n't","single_word":true`, "single_word"},
 		{"added", `"byte_fallback":false`, `"byte_fallback":true`, "<0x00> is not in the vocabulary"},
-		{"first", replace, strings.Replace(replace, `"String":"''"`, `"Regex":"(?=a)"`, 1), "normalizer: Replace: error parsing"},
-		{"first", replace, strings.Replace(replace, `"String":"''"`, `"Regex":"\\s+"`, 1), `is not supported`},
-		{"first", replace, strings.Replace(replace, `"String":"''"`, `"Regex":"[a-z]"`, 1), `pattern "[a-z]" is not supported`},
-		{"first", replace, strings.Replace(replace, `"String":"''"`, `"Regex":"a*"`, 1), `matches the empty text`},
-		{"first", replace, strings.Replace(replace, `"String":"''"`, `"String":""`, 1), `matches the empty text`},
-		{"first", replace, strings.Replace(replace, `"pattern":{"String":"''"},`, ``, 1), `matches the empty text`},
+		{"first", replace, pattern(`"Regex":"(?=a)"`), "normalizer: Replace: error parsing"},
+		{"first", replace, pattern(`"Regex":"\\s+"`), `is not supported`},
+		{"first", replace, pattern(`"Regex":"[a-z]"`), `pattern "[a-z]" is not supported`},
+		{"first", replace, pattern(`"Regex":"a*"`), `matches the empty text`},
+		{"first", replace, pattern(`"String":""`), `matches the empty text`},
+		{"first", replace, `{"type":"Replace"}`, `matches the empty text`},
 		{"first", replace, strings.Repeat(strings.Replace(replace, `\"`, "aaaa", 1)+",", 8) + replace, "times longer"},
 		{"first", `"\""`, `"` + strings.Repeat("a", maxGrowth+1) + `"`, "times longer"},
 		{"gpt2", `"use_regex":true`, `"use_regex":false`, `pre_tokenizer is ["ByteLevel"]`},
@@ -54,7 +55,8 @@ func TestHFErrors(t *testing.T) {
 		{"gpt2", `"ignore_merges":false`, `"ignore_merges":true`, "ignore_merges"},
 		{"gpt2", `"!":1,`, `"!!!":1,`, "byte 0x21"},
 		{"gpt2", `"content":"<|endoftext|>"`, `"content":"<|x|>"`, "same id 0"},
-		{"nmtnfc", `{"type":"Prepend","prepend":"▁x"}`, strings.Repeat(`{"type":"NFKD"},`, 5) + `{"type":"NFD"}`, "times longer"},
+		{"nmtnfc", `{"type":"Prepend","prepend":"▁x"}`, strings.Repeat(`{"type":"NFKD"},`, 5) + `{"type":"NFD"}`,
+			"times longer"},
 	} {
 		data := files[c.file]
 		if !strings.Contains(data, c.old) {
@@ -101,7 +103,8 @@ func TestHFVariants(t *testing.T) {
 		}
 	}
 	// A Metaspace without add_prefix_space puts no space in front.
-	data := strings.Replace(string(modelFile(t, "added.json")), `"prepend_scheme":"always"`, `"add_prefix_space":false`, 1)
+	data := string(modelFile(t, "added.json"))
+	data = strings.Replace(data, `"prepend_scheme":"always"`, `"add_prefix_space":false`, 1)
 	tok, err := Read(strings.NewReader(data))
 	if err != nil {
 		t.Fatal(err)
@@ -146,11 +149,12 @@ func checkAny(t *testing.T, tok Tokenizer) {
 
 func FuzzHF(f *testing.F) {
 	const template = `{"added_tokens":[{"id":0,"content":"<s>","special":true},{"id":4,"content":"ab ","lstrip":true,` +
-		`"rstrip":true,"normalized":%t}],"normalizer":{"type":"Sequence","normalizers":[{"type":"NFKC"},{"type":"Strip",` +
-		`"strip_left":true},{"type":"Replace","pattern":{"Regex":" {2,}"},"content":" "},{"type":"Prepend","prepend":"x"},` +
-		`{"type":"Nmt"}]},"pre_tokenizer":{"type":"Sequence","pretokenizers":[{"type":"WhitespaceSplit"},{"type":"Metaspace",` +
-		`"replacement":"▁","prepend_scheme":"first"}]},"decoder":{"type":"Metaspace","replacement":"▁"},"model":{"type":` +
-		`"Unigram","unk_id":1,"vocab":[["<s>",0],["<unk>",0],["a",-1.5],["▁a",-2e0]]}}`
+		`"rstrip":true,"normalized":%t}],"normalizer":{"type":"Sequence","normalizers":[{"type":"NFKC"},` +
+		`{"type":"Strip","strip_left":true},{"type":"Replace","pattern":{"Regex":" {2,}"},"content":" "},` +
+		`{"type":"Prepend","prepend":"x"},` +
+		`{"type":"Nmt"}]},"pre_tokenizer":{"type":"Sequence","pretokenizers":[{"type":"WhitespaceSplit"},` +
+		`{"type":"Metaspace","replacement":"▁","prepend_scheme":"first"}]},"decoder":{"type":"Metaspace","replacement":"▁"},` +
+		`"model":{"type":"Unigram","unk_id":1,"vocab":[["<s>",0],["<unk>",0],["a",-1.5],["▁a",-2e0]]}}`
 	f.Add([]byte(fmt.Sprintf(template, true)))
 	f.Add([]byte(fmt.Sprintf(template, false)))
 	f.Add(modelFile(f, "gpt2.json"))
@@ -167,7 +171,8 @@ func FuzzSentencePiece(f *testing.F) {
 		f.Add(unzip(f, name))
 	}
 	f.Add(spm(f, piece("a", -1, spmNormal), piece("ab", 2, spmUserDefined), piece("▁a", -1, spmUnused)))
-	f.Add(spm(f, piece("a", -1, spmNormal), piece("aa", 2, spmUnused), message(fieldTrainer, number(fieldModelType, spmBPE))))
+	bpe := message(fieldTrainer, number(fieldModelType, spmBPE))
+	f.Add(spm(f, piece("a", -1, spmNormal), piece("aa", 2, spmUnused), bpe))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if tok, err := Read(bytes.NewReader(data)); err == nil {
 			checkAny(t, tok)

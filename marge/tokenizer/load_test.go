@@ -91,7 +91,8 @@ func TestLayouts(t *testing.T) {
 		!strings.Contains(err.Error(), `"mbarth"; there are xlm-roberta, mbart and mbart50`) {
 		t.Errorf("unknown layout: error %v", err)
 	}
-	path := filepath.Join(folder(t, map[string]string{"bytes.model": string(spm(t, piece("a", -1, spmNormal)))}), "bytes.model")
+	other := string(spm(t, piece("a", -1, spmNormal)))
+	path := filepath.Join(folder(t, map[string]string{"bytes.model": other}), "bytes.model")
 	if _, err := LoadLayout(path, LayoutXLMR); err == nil || !strings.Contains(err.Error(), "piece 0 must be <unk>") {
 		t.Errorf("a model of another kind: error %v", err)
 	}
@@ -212,7 +213,8 @@ func TestParseScore(t *testing.T) {
 		"-12.3915000806360837783533740": -12.391500080636085,
 		"-2.9254122482447577104656341":  -2.9254122482447573, "-10.208093972980635": -10.208093972980636,
 		"-2.2321668484751350": -2.2321668484751354, "-3.58733577365894301": -3.5873357736589426,
-		"12345678901234567890123": 1.2345678901234568e+22, "0.000000000000000000000012345678901234567": 1.2345678901234569e-23,
+		"12345678901234567890123":                   1.2345678901234568e+22,
+		"0.000000000000000000000012345678901234567": 1.2345678901234569e-23,
 		"1e-320": 1e-320, "123456789012345678901234567890e-10": 1.2345678901234567e+19, "0e999": 0,
 		"18446744073709551616": 1.8446744073709552e+19, "18446744073709551615.5": 1.8446744073709552e+19,
 		"4.9e-324": 5e-324, "1e308": 1e308, "-1e309": math.Inf(-1), "1e-999": 0,
@@ -248,6 +250,8 @@ func spm(tb testing.TB, parts ...[]byte) []byte {
 
 func TestSentencePieceErrors(t *testing.T) {
 	a := piece("a", -1, spmNormal)
+	badCharsmap := message(fieldCharsmap, []byte("x"))
+	fallback := message(fieldTrainer, number(fieldByteFallback, 1))
 	whole := spm(t, a)
 	if _, err := Read(bytes.NewReader(whole)); err != nil {
 		t.Fatal(err)
@@ -264,12 +268,12 @@ func TestSentencePieceErrors(t *testing.T) {
 		"pieces 0 and 1 are both unknown":           spm(t, piece("u", 0, spmUnknown)),
 		"there is no piece for unknown text":        a,
 		"there is no normal piece among 1":          spm(t),
-		"byte_fallback with 1 bytes":                spm(t, a, piece("<0x0A>", 0, spmByte), message(fieldTrainer, number(fieldByteFallback, 1))),
+		"byte_fallback with 1 bytes":                spm(t, a, piece("<0x0A>", 0, spmByte), fallback),
 		"byte pieces without byte_fallback":         spm(t, a, piece("<0x0A>", 0, spmByte)),
 		"is of type BYTE but no byte":               spm(t, a, piece("<0x0a>", 0, spmByte)),
 		"the model is of type 3":                    spm(t, a, message(fieldTrainer, number(fieldModelType, 3))),
-		"denormalizer_spec":                         spm(t, a, message(fieldDenormalizer, message(fieldCharsmap, []byte("x")))),
-		"precompiled_charsmap: has 1 bytes":         spm(t, a, message(fieldNormalizer, message(fieldCharsmap, []byte("x")))),
+		"denormalizer_spec":                         spm(t, a, message(fieldDenormalizer, badCharsmap)),
+		"precompiled_charsmap: has 1 bytes":         spm(t, a, message(fieldNormalizer, badCharsmap)),
 		`no layout is called "other"`:               spm(t, a, message(fieldLayout, []byte("other"))),
 		"layout xlm-roberta: piece 0 must be <unk>": spm(t, a, message(fieldLayout, []byte(LayoutXLMR))),
 	} {
@@ -283,8 +287,8 @@ func TestSentencePieceErrors(t *testing.T) {
 // Protocol Buffers, and a sum that grows without bound keeps its meaning.
 func TestSentencePieceRules(t *testing.T) {
 	off := message(fieldNormalizer, number(fieldAddPrefix, 0), number(fieldRemoveSpaces, 0), number(fieldEscapeSpaces, 0))
-	data := spm(t, piece("a", -3, spmNormal), piece("b", -1, 99), piece("ab", -2, spmUnused), piece("aa", -2.5, spmUserDefined),
-		number(500, 7), message(fieldNormalizer, number(fieldAddPrefix, 1)), off)
+	data := spm(t, piece("a", -3, spmNormal), piece("b", -1, 99), piece("ab", -2, spmUnused),
+		piece("aa", -2.5, spmUserDefined), number(500, 7), message(fieldNormalizer, number(fieldAddPrefix, 1)), off)
 	tok, err := Read(bytes.NewReader(data))
 	if err != nil {
 		t.Fatal(err)

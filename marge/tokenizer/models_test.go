@@ -252,8 +252,8 @@ func TestModelLanguages(t *testing.T) {
 	if got := tok.Languages(); !slices.Equal(got, []string{"ar-AR", "de-DE", "en", "zh-CN"}) {
 		t.Errorf("languages %q", got)
 	}
-	for lang, want := range map[string]string{"de": "de_DE", "de-AT": "de_DE", "de_de": "de_DE", "en": "en_XX", "en-GB": "en_XX",
-		"zh-CN": "zh_CN", "zh-TW": "zh_CN", "ar": "ar_AR"} {
+	for lang, want := range map[string]string{"de": "de_DE", "de-AT": "de_DE", "de_de": "de_DE", "en": "en_XX",
+		"en-GB": "en_XX", "zh-CN": "zh_CN", "zh-TW": "zh_CN", "ar": "ar_AR"} {
 		if id, err := tok.LanguageToken(lang); err != nil || tok.Token(id) != want || !tok.IsSpecial(id) {
 			t.Errorf("%s has the token %q, %v", lang, tok.Token(id), err)
 		}

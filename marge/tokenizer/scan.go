@@ -15,10 +15,6 @@ const splitPattern = ` ?[\p{L}\p{M}\u200C\u200D]+| ?\p{N}{1,3}| ?[^\s\p{L}\p{M}\
 // maxDigits is the bound of the repetition of \p{N} in splitPattern.
 const maxDigits = 3
 
-// gpt2Pattern is the pattern that the byte-level vocabularies of GPT-2, RoBERTa
-// and their kin use in its place. gpt2PieceLen is the same thing as code.
-const gpt2Pattern = `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`
-
 // class is the kind of a code point, as far as the patterns tell them apart.
 type class uint8
 
@@ -39,7 +35,7 @@ type classRange struct {
 type classTable [(utf8.MaxRune + 1) >> 8]*[256]class
 
 // ownClasses are the classes of splitPattern, where marks belong to words, and
-// gpt2Classes those of gpt2Pattern, where they are symbols. The tables are part
+// gpt2Classes those of gpt2PieceLen, where they are symbols. The tables are part
 // of the package, rather than Go's unicode tables, because the ids of a trained
 // model must not change with the Unicode version of the Go release that it is
 // built with.
@@ -83,7 +79,10 @@ func (t *classTable) first(s string) (class, int) {
 // lie end to end.
 func pieceLen(s string) int { return ownClasses.run(s, maxDigits) }
 
-// gpt2PieceLen is pieceLen for gpt2Pattern.
+// gpt2PieceLen is pieceLen for the pattern of the byte-level vocabularies of
+// GPT-2, RoBERTa and their kin:
+//
+//	's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
 func gpt2PieceLen(s string) int {
 	if s[0] == '\'' && len(s) > 1 {
 		switch s[1] {

@@ -13,15 +13,15 @@ import base64
 import gzip
 import io
 import json
+import os
 import pathlib
 import random
-import tempfile
 
 import sentencepiece
 from sentencepiece import sentencepiece_model_pb2
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
-HERE = pathlib.Path(__file__).parent
+HERE = pathlib.Path(__file__).resolve().parent
 OUT = HERE / "models"
 LINES = (HERE / "corpus.txt").read_text(encoding="utf-8").splitlines()
 LANGUAGES = ["ar_AR", "de_DE", "en_XX", "zh_CN"]
@@ -46,12 +46,13 @@ def pieces(kind, vocab, **options):
 
 
 def rules():
-    path = pathlib.Path(tempfile.mkdtemp()) / "rules.tsv"
+    """Writes rules.tsv here: a model has the path that it is trained with."""
+    path = pathlib.Path("rules.tsv")
     lines = []
     for rule in RULES.replace("\n", "").split("|"):
         if rule:
             words = rule.split(" ")
-            split = {"FB01": 1, "65": 2, "61": 2, "20": 2, "D": 2, "6C": 3}.get(words[0], 1)
+            split = {"65": 2, "61": 2, "20": 2, "D": 2, "6C": 3}.get(words[0], 1)
             lines.append(" ".join(words[:split]) + "\t" + " ".join(w for w in words[split:] if w))
     path.write_text("\n".join(lines) + "\n")
     return str(path)
@@ -62,7 +63,8 @@ def sentencepiece_models():
     symbols = ["<sep>", "foo bar", "the", "the t"]
     return {
         "nmt": pieces("unigram", 400),
-        "rules": pieces("unigram", 400, normalization_rule_tsv=tsv, user_defined_symbols=symbols, control_symbols=["<c>"]),
+        "rules": pieces("unigram", 400, normalization_rule_tsv=tsv, user_defined_symbols=symbols,
+                        control_symbols=["<c>"]),
         "identity": pieces("unigram", 500, normalization_rule_name="identity", remove_extra_whitespaces=False,
                            split_by_whitespace=False, allow_whitespace_only_pieces=True, max_sentencepiece_length=24),
         "bytes": pieces("unigram", 700, normalization_rule_tsv=tsv, byte_fallback=True, add_dummy_prefix=False),
@@ -94,7 +96,8 @@ def byte_level(prefix, special, added=()):
     t.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=prefix)
     t.decoder = decoders.ByteLevel()
     t.train_from_iterator(LINES, trainers.BpeTrainer(
-        vocab_size=600, special_tokens=special, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False))
+        vocab_size=600, special_tokens=special, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False))
     t.add_tokens(list(added))
     return t
 
@@ -127,13 +130,17 @@ def texts():
     runs = [(0, 0x20), (0x20, 0x7F), (0x20, 0x7F), (0x7F, 0xA1), (0xA0, 0x600), (0x300, 0x370), (0x2000, 0x2070),
             (0x600, 0x700), (0x900, 0xE80), (0x1100, 0x1200), (0xAC00, 0xAC40), (0xFB50, 0xFE00), (0xFE70, 0xFF00),
             (0x3000, 0x3100), (0x4E00, 0x4E40), (0xFF00, 0xFFF0), (0x10000, 0x110000), (0x1F300, 0x1FA00)]
-    words = ["  ", "\n", "\t", "\r\n", "▁", "▁▁", "e\u0301", "ﬁ\u0301", "\r\n\u0301", "\u0600A", "\u200b\u0301", "™\u0301", "½",
+    words = ["  ", "\n", "\t", "\r\n", "▁", "▁▁", "e\u0301", "ﬁ\u0301", "\r\n\u0301", "\u0600A", "\u200b\u0301", "™\u0301",
+             "½",
              "👩\u200d💻", "🇩🇪", "👍🏽", "1\ufe0f\u20e3", "\u1100\u1161\u11a8", "가\u11a8", "ﷺ", "\u0958\u093c", "Å", "ẞ",
              "<s>", "</s>", "<unk>", "<mask>", "de_DE", "<0x41>", "<sep>", " <sep> ", "foo bar", "the", "the t", "ABle",
              "able", "s>", "n't", "<c>", "'s", "'ll", "''", "don't", " the", "\x1e", "\x03", "e\u0316\u0301", "\u0344"]
     out = ["", " ", "  ", "▁", "\u0301" * 50, "a" + "\u0301\u0316" * 40, "a" * 300, "lloo" * 50, " " * 60 + "a", "eé" * 20]
     for _ in range(220):
-        parts = [r.choice(words) if r.random() < 0.5 else chr(r.randrange(*r.choice(runs))) for _ in range(r.choice([1, 2, 4, 9, 12]))]
+        parts = [
+            r.choice(words) if r.random() < 0.5 else chr(r.randrange(*r.choice(runs)))
+            for _ in range(r.choice([1, 2, 4, 9, 12]))
+        ]
         out.append("".join(p * r.choice([1, 1, 1, 2, 5]) for p in parts))
     for _ in range(30):
         line = r.choice(LINES)
@@ -173,16 +180,19 @@ def write(name, data):
 
 def main():
     OUT.mkdir(exist_ok=True)
+    os.chdir(OUT)
     valid = texts()
     invalid = broken(valid)
     cases = {"texts": valid, "broken": [base64.b64encode(b).decode() for b in invalid], "models": {}}
     spm = sentencepiece_models()
+    pathlib.Path("rules.tsv").unlink()
     for name, model in spm.items():
         write(name + ".model", model)
         p = sentencepiece.SentencePieceProcessor(model_proto=model)
         ids = [p.encode(t) for t in valid]
         cases["models"][name + ".model"] = {
-            "ids": ids, "broken": [p.encode(b) for b in invalid], "unk": p.unk_id(), "decoded": [p.decode(i) for i in ids[-DECODED:]],
+            "ids": ids, "broken": [p.encode(b) for b in invalid], "unk": p.unk_id(),
+            "decoded": [p.decode(i) for i in ids[-DECODED:]],
         }
     for name, t in tokenizers_models(spm).items():
         data = t.to_str()
