@@ -300,9 +300,33 @@ func TestSentencePieceRules(t *testing.T) {
 			t.Errorf("Encode(%q) = %v, want %v", text, got, want)
 		}
 	}
-	long := strings.Repeat("ab", 300_000)
-	ids := tok.Encode(long)
-	if len(ids) != 600_000 || ids[599_998] != 1 || ids[599_999] != 2 {
-		t.Errorf("%d tokens of a long text", len(ids))
+	// The sum is far beyond where float32 tells 0.02 apart.
+	data = spm(t, piece("a", -1.5, spmNormal), piece("b", -1.5, spmNormal), piece("ab", -3.02, spmNormal), off)
+	if tok, err = Read(bytes.NewReader(data)); err != nil {
+		t.Fatal(err)
+	}
+	for i, id := range tok.Encode(strings.Repeat("ab", 300_000)) {
+		if id != int32(1+i%2) {
+			t.Fatalf("token %d of a long text is %d", i, id)
+		}
+	}
+}
+
+// Pieces of a BPE model that are not to be used are divided again.
+func TestSentencePieceUnusedPairs(t *testing.T) {
+	data := spm(t, piece("a", -3, spmNormal), piece("b", -4, spmNormal), piece("c", -5, spmNormal),
+		piece("ab", 0, spmUnused), piece("abc", -1, spmNormal), piece("bc", -2, spmUserDefined), piece("xy", -9, spmUnused),
+		message(fieldTrainer, number(fieldModelType, spmBPE)),
+		message(fieldNormalizer, number(fieldAddPrefix, 0)))
+	tok, err := Read(bytes.NewReader(data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string][]int32{
+		"ab": {1, 2}, "aab": {1, 1, 2}, "abc": {1, 6}, "ac": {1, 3}, "xy": {0}, "xaby": {0, 1, 2, 0}, "abab": {1, 2, 1, 2},
+	} {
+		if got := tok.Encode(text); !slices.Equal(got, want) {
+			t.Errorf("Encode(%q) = %v, want %v", text, got, want)
+		}
 	}
 }

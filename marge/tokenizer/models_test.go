@@ -180,6 +180,46 @@ func TestModelOffsets(t *testing.T) {
 	}
 }
 
+// Where tokens begin, and where the last ends, which is not the end of the text
+// where white space is dropped there.
+func TestModelOffsetsExactly(t *testing.T) {
+	for name, want := range map[string][]int{
+		"nmt.model": {2, 2, 3}, "suffix.model": {2, 3, 3}, "bytes.model": {2, 3}, "bpe.model": {2, 2, 3},
+	} {
+		ids, offsets := loadModel(t, name).EncodeOffsets("  q  ")
+		if !slices.Equal(offsets, want) {
+			t.Errorf("%s: %v have the offsets %v, want %v", name, ids, offsets, want)
+		}
+	}
+}
+
+// Many goroutines can encode at a time, and what is encoded again takes no new
+// memory.
+func TestModelsConcurrently(t *testing.T) {
+	c := cases(t)
+	for _, name := range []string{"nmt.model", "bpe.model", "mbart.json", "roberta.json"} {
+		tok, want := loadModel(t, name), c.Models[name].IDs
+		var wg sync.WaitGroup
+		for g := range 4 {
+			wg.Go(func() {
+				for i := range c.Texts {
+					i = (i*7 + g) % len(c.Texts)
+					if got := tok.Encode(c.Texts[i]); !slices.Equal(got, want[i]) {
+						t.Errorf("%s: Encode(%q) = %v, want %v", name, c.Texts[i], got, want[i])
+						return
+					}
+				}
+			})
+		}
+		wg.Wait()
+		line := strings.Repeat(" unterschiedlich", 20)
+		ids := tok.Encode(line)
+		if n := testing.AllocsPerRun(100, func() { ids = tok.AppendEncode(ids[:0], line) }); n > 0 {
+			t.Errorf("%s: AppendEncode allocates %v times", name, n)
+		}
+	}
+}
+
 func TestModelsAreSaved(t *testing.T) {
 	c := cases(t)
 	prints := map[string]string{}
