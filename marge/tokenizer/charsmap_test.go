@@ -39,6 +39,15 @@ func TestCharsmap(t *testing.T) {
 			t.Errorf("%q is replaced: %d, %q, %t", s, n, by, ok)
 		}
 	}
+	// A zero byte ends a text for shortest only.
+	zero := map[int]uint32{0: 1 << 10, 1: 256<<10 | unitLeaf, 1 ^ 256: unitValue}
+	if c, err := parseCharsmap(charsmapOf(zero, "x\x00")); err != nil {
+		t.Error(err)
+	} else if n, by := c.longest("\x00"); n != 1 || by != "x" {
+		t.Errorf("the longest rule of a zero byte: %d, %q", n, by)
+	} else if by, ok := c.shortest("\x00"); ok {
+		t.Errorf("a zero byte is replaced by %q", by)
+	}
 	if starts := c.starts(); !starts['a'] || starts['b'] {
 		t.Error("a is not the only start")
 	}

@@ -310,6 +310,15 @@ func TestSentencePieceRules(t *testing.T) {
 			t.Fatalf("token %d of a long text is %d", i, id)
 		}
 	}
+	data = spm(t, piece("a", -1.5, spmNormal), piece("b", -1.5, spmNormal), piece("ab", -2.9, spmNormal), off)
+	if tok, err = Read(bytes.NewReader(data)); err != nil {
+		t.Fatal(err)
+	}
+	for i, id := range tok.Encode(strings.Repeat("ab", 300_000)) {
+		if id != 3 {
+			t.Fatalf("token %d of a long text of whole pieces is %d", i, id)
+		}
+	}
 }
 
 // Pieces of a BPE model that are not to be used are divided again.

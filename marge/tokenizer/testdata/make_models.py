@@ -29,11 +29,12 @@ LANGUAGES = ["ar_AR", "de_DE", "en_XX", "zh_CN"]
 DECODED = 60  # the last texts, which are decoded too
 CHARSMAP = "nmt.model"  # stands in mbart.json for the charsmap of that file, which is large
 
-# Rules of a normaliser that is smaller than nmt_nfkc: "from, to", in hexadecimal.
-RULES = """
-41 61|42 62|DE 64 65|FB01 66 69|65 301 E9|61 30A E5|6A E9 78 78|20 20 20|3 |9 20|A 20|A0 20|200B |BD 31 2044 32|301 |
-2122 54 4D|1E |600 78|D A 20|6C 6C 6F 6F 4C
-"""
+# Rules of a normaliser that is smaller than nmt_nfkc.
+RULES = {
+    "A": "a", "B": "b", "Þ": "de", "ﬁ": "fi", "e\u0301": "é", "a\u030a": "å", "j": "éxx", "jj": "y", "  ": " ",
+    "\x03": "", "\t": " ", "\n": " ", "\xa0": " ", "\u200b": "", "½": "1⁄2", "\u0301": "", "™": "TM", "\x1e": "",
+    "\u0600": "x", "\r\n": " ", "lloo": "L", "\u2003": "  ", "\u2004": "  z ",
+}
 
 
 def pieces(kind, vocab, **options):
@@ -48,19 +49,14 @@ def pieces(kind, vocab, **options):
 def rules():
     """Writes rules.tsv here: a model has the path that it is trained with."""
     path = pathlib.Path("rules.tsv")
-    lines = []
-    for rule in RULES.replace("\n", "").split("|"):
-        if rule:
-            words = rule.split(" ")
-            split = {"65": 2, "61": 2, "20": 2, "D": 2, "6C": 3}.get(words[0], 1)
-            lines.append(" ".join(words[:split]) + "\t" + " ".join(w for w in words[split:] if w))
-    path.write_text("\n".join(lines) + "\n")
+    points = {k: [" ".join(f"{ord(c):X}" for c in text) for text in (k, v)] for k, v in RULES.items()}
+    path.write_text("".join("\t".join(p) + "\n" for p in points.values()))
     return str(path)
 
 
 def sentencepiece_models():
     tsv = rules()
-    symbols = ["<sep>", "foo bar", "the", "the t"]
+    symbols = ["<sep>", "foo bar", "the", "the t", "Axle"]
     return {
         "nmt": pieces("unigram", 400),
         "rules": pieces("unigram", 400, normalization_rule_tsv=tsv, user_defined_symbols=symbols,
@@ -131,7 +127,7 @@ def texts():
             (0x600, 0x700), (0x900, 0xE80), (0x1100, 0x1200), (0xAC00, 0xAC40), (0xFB50, 0xFE00), (0xFE70, 0xFF00),
             (0x3000, 0x3100), (0x4E00, 0x4E40), (0xFF00, 0xFFF0), (0x10000, 0x110000), (0x1F300, 0x1FA00)]
     words = ["  ", "\n", "\t", "\r\n", "▁", "▁▁", "e\u0301", "ﬁ\u0301", "\r\n\u0301", "\u0600A", "\u200b\u0301", "™\u0301",
-             "½", "A\u0897", "A\u1acf", "👩\u200d💻", "🇩🇪", "👍🏽", "1\ufe0f\u20e3", "\u1100\u1161\u11a8", "가\u11a8", "ﷺ", "\u0958\u093c",
+             "½", "jj", "j", "\u2003", "\u2004", "Axle", "A\u0897", "A\u1acf", "👩\u200d💻", "🇩🇪", "👍🏽", "1\ufe0f\u20e3", "\u1100\u1161\u11a8", "가\u11a8", "ﷺ", "\u0958\u093c",
              "Å", "ẞ", "<s>", "</s>", "<unk>", "<mask>", "de_DE", "<0x41>", "<sep>", " <sep> ", "foo bar", "the", "the t",
              "ABle", "able", "s>", "n't", "<c>", "'s", "'ll", "''", "don't", " the", "\x1e", "\x03", "e\u0316\u0301", "\u0344"]
     out = ["", " ", "  ", "▁", "\u0301" * 50, "a" + "\u0301\u0316" * 40, "a" * 300, "lloo" * 50, " " * 60 + "a",
