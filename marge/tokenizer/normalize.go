@@ -35,7 +35,7 @@ func (p *precompiled) normalize(out, in *mapped) {
 	s := view(in.text)
 	for at := 0; at < len(s); {
 		if first := at; s[at] < utf8.RuneSelf {
-			for at < len(s) && s[at] < utf8.RuneSelf && s[at] != '\r' && !p.starts[s[at]] {
+			for at < len(s) && s[at] < utf8.RuneSelf && !p.starts[s[at]] {
 				at++
 			}
 			// The last one may be part of a cluster with what follows.
@@ -50,7 +50,7 @@ func (p *precompiled) normalize(out, in *mapped) {
 		size := clusterLen(s[at:])
 		if size < maxCluster {
 			if by, ok := p.shortest(s[at : at+size]); ok {
-				p.replace(out, in, by, at)
+				out.add(by, in.place(at))
 				at += size
 				continue
 			}
@@ -58,7 +58,7 @@ func (p *precompiled) normalize(out, in *mapped) {
 		for end := at + size; at < end; {
 			_, size := utf8.DecodeRuneInString(s[at:end])
 			if by, ok := p.shortest(s[at : at+size]); ok {
-				p.replace(out, in, by, at)
+				out.add(by, in.place(at))
 			} else {
 				out.slice(in, at, at+size)
 			}
@@ -66,15 +66,6 @@ func (p *precompiled) normalize(out, in *mapped) {
 		}
 	}
 	out.startAt(in)
-}
-
-// replace appends a text that replaces what is at a place. If all before it has
-// been dropped, it stands for that, too.
-func (p *precompiled) replace(out, in *mapped, by string, at int) {
-	if len(out.text) == 0 {
-		at = 0
-	}
-	out.add(by, in.place(at))
 }
 
 // startAt makes the first character stand for where in begins, whatever was
