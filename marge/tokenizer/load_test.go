@@ -288,13 +288,13 @@ func TestSentencePieceErrors(t *testing.T) {
 func TestSentencePieceRules(t *testing.T) {
 	off := message(fieldNormalizer, number(fieldAddPrefix, 0), number(fieldRemoveSpaces, 0), number(fieldEscapeSpaces, 0))
 	data := spm(t, piece("a", -3, spmNormal), piece("b", -1, 99), piece("ab", -2, spmUnused),
-		piece("aa", -2.5, spmUserDefined), number(500, 7), message(fieldNormalizer, number(fieldAddPrefix, 1)), off)
+		piece("aa", -2.5, spmUserDefined), piece("z", 0, spmUserDefined), piece("zz", 0.05, spmNormal), number(500, 7), message(fieldNormalizer, number(fieldAddPrefix, 1)), off)
 	tok, err := Read(bytes.NewReader(data))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for text, want := range map[string][]int32{
-		"ab": {1, 2}, "aab": {4, 2}, "aaa": {1, 4}, " b  c": {0, 2, 0}, "xy": {0}, "<unk>": {0}, "": nil,
+		"ab": {1, 2}, "aab": {4, 2}, "aaa": {1, 4}, " b  c": {0, 2, 0}, "xy": {0}, "<unk>": {0}, "": nil, "zz": {6},
 	} {
 		if got := tok.Encode(text); !slices.Equal(got, want) {
 			t.Errorf("Encode(%q) = %v, want %v", text, got, want)
