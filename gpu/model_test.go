@@ -48,7 +48,7 @@ func reports() (docs []corpus.Document) {
 	return docs
 }
 
-func material(t *testing.T) (*tokenizer.Tokenizer, *corpus.Store) {
+func material(t *testing.T) (tokenizer.Tokenizer, *corpus.Store) {
 	t.Helper()
 	docs := reports()
 	tok, err := tokenizer.Train(func(yield func(string) bool) {
@@ -68,7 +68,7 @@ func material(t *testing.T) (*tokenizer.Tokenizer, *corpus.Store) {
 	return tok, store
 }
 
-func config(tok *tokenizer.Tokenizer, b tensor.Backend) marge.Config {
+func config(tok tokenizer.Tokenizer, b tensor.Backend) marge.Config {
 	return marge.Config{
 		VocabSize: tok.VocabSize(), DModel: 32,
 		EncoderLayers: 1, EncoderFFNDim: 32, EncoderAttentionHeads: 1, RetrievalLayers: 1,
@@ -78,7 +78,7 @@ func config(tok *tokenizer.Tokenizer, b tensor.Backend) marge.Config {
 	}
 }
 
-func newModel(t *testing.T, tok *tokenizer.Tokenizer, c marge.Config) *marge.Model {
+func newModel(t *testing.T, tok tokenizer.Tokenizer, c marge.Config) *marge.Model {
 	t.Helper()
 	m, err := marge.New(c)
 	if err != nil {

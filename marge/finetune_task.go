@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/marge-go/marge/marge/tokenizer"
 	"github.com/marge-go/marge/tensor"
 )
 
@@ -94,6 +95,9 @@ type reader struct {
 func newReader(m *Model) (*reader, error) {
 	if m.Tokenizer == nil {
 		return nil, errors.New("the model has no tokenizer")
+	}
+	if err := tokenizer.CheckSpecial(m.Tokenizer); err != nil {
+		return nil, fmt.Errorf("the model's tokenizer: %w", err)
 	}
 	return &reader{m, map[string]int32{}}, nil
 }

@@ -292,7 +292,7 @@ func TestHeadsReadTheRightStates(t *testing.T) {
 }
 
 // spanOf returns the answer of a model that is sure of some tokens.
-func spanOf(t testing.TB, tok *tokenizer.Tokenizer, context string, first, last, longest int) Answer {
+func spanOf(t testing.TB, tok tokenizer.Tokenizer, context string, first, last, longest int) Answer {
 	t.Helper()
 	ids, offsets := tok.EncodeOffsets(context)
 	scores := make([]float32, 2*len(ids)+2)

@@ -52,7 +52,7 @@ func testDocuments(events int) []corpus.Document {
 	return docs
 }
 
-func testCorpus(t testing.TB) (*tokenizer.Tokenizer, *corpus.Store) {
+func testCorpus(t testing.TB) (tokenizer.Tokenizer, *corpus.Store) {
 	t.Helper()
 	docs := testDocuments(24)
 	tok, err := tokenizer.Train(func(yield func(string) bool) {

@@ -113,7 +113,7 @@ func fromMBART(dir string, o *MBARTOptions) (*Model, error) {
 }
 
 // loadMBARTTokenizer reads the tokenizer of an mBART; nil if it has none.
-func loadMBARTTokenizer(files *checkpoint.Files, c *Config) (*tokenizer.Tokenizer, error) {
+func loadMBARTTokenizer(files *checkpoint.Files, c *Config) (tokenizer.Tokenizer, error) {
 	return loadTokenizer(files, c)
 }
 

@@ -33,7 +33,7 @@ type Model struct {
 	Config Config
 	// Tokenizer turns text into ids. It may be nil where documents are given
 	// as ids.
-	Tokenizer *tokenizer.Tokenizer
+	Tokenizer tokenizer.Tokenizer
 
 	backend tensor.Backend
 	shared  *nn.Embedding // tied to the output projection

@@ -30,7 +30,7 @@ type noise struct {
 
 // newNoise returns the noise that hides a share of the tokens of a tokenizer. They
 // are replaced by its <mask>; without one by <unk>, which is no token of any text.
-func newNoise(t *tokenizer.Tokenizer, share float64) *noise {
+func newNoise(t tokenizer.Tokenizer, share float64) *noise {
 	n := &noise{share: share, mask: tokenizer.Unk}
 	n.isText, n.sentences = make([]bool, t.VocabSize()), make([]bool, t.VocabSize())
 	if id, ok := t.ID("<mask>"); ok {

@@ -7,6 +7,7 @@ import (
 	"math"
 
 	"github.com/marge-go/marge/marge/corpus"
+	"github.com/marge-go/marge/marge/tokenizer"
 	"github.com/marge-go/marge/nn/optim"
 	"github.com/marge-go/marge/tensor"
 )
@@ -89,6 +90,9 @@ func newPretraining(m *Model, store *corpus.Store, o PretrainOptions) (*loop, *r
 func checkCorpus(m *Model, store *corpus.Store) (languages []int32, longest int, err error) {
 	if m.Tokenizer == nil {
 		return nil, 0, errors.New("the model has no tokenizer, which gives the language tokens")
+	}
+	if err := tokenizer.CheckSpecial(m.Tokenizer); err != nil {
+		return nil, 0, fmt.Errorf("the model's tokenizer: %w", err)
 	}
 	if err := m.Tokenizer.CheckLanguages(store.Langs()); err != nil {
 		return nil, 0, err

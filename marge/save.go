@@ -21,12 +21,17 @@ const (
 	tokenizerName = "tokenizer.json"
 )
 
-// modelNames are those that belong to a model.
-var modelNames = []string{configName, weightsName, tokenizerName}
+// tokenizerNames are those that a tokenizer may have, and modelNames those that
+// belong to a model.
+var (
+	tokenizerNames = []string{tokenizerName, "sentencepiece.bpe.model"}
+	modelNames     = append([]string{configName, weightsName}, tokenizerNames...)
+)
 
 // Save writes the model to a directory that it creates if need be:
-// config.json, model.safetensors, with a tokenizer tokenizer.json, and their
-// checksums in checksums.json. Pretrain's checkpoints have the same files.
+// config.json, model.safetensors, with a tokenizer tokenizer.json (of one that
+// is a model of SentencePiece, sentencepiece.bpe.model), and their checksums in
+// checksums.json. Pretrain's checkpoints have the same files.
 //
 // A model that was saved there before is replaced as a whole: [Load] reads the
 // old or the new one, also when the process is killed or the disk is full in
@@ -59,7 +64,7 @@ func (m *Model) save(dir *checkpoint.Dir) error {
 }
 
 func (m *Model) saveTokenizer(dir *checkpoint.Dir) error {
-	return writeFile(dir, tokenizerName, func(w io.Writer) error {
+	return writeFile(dir, m.Tokenizer.FileName(), func(w io.Writer) error {
 		_, err := m.Tokenizer.WriteTo(w)
 		return err
 	})
@@ -191,22 +196,28 @@ func loadFrom(dir string, backend tensor.Backend) (*Model, error) {
 }
 
 // loadTokenizer reads the tokenizer of a model; nil if it has none.
-func loadTokenizer(files *checkpoint.Files, c *Config) (*tokenizer.Tokenizer, error) {
-	path, err := files.Path(tokenizerName)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+func loadTokenizer(files *checkpoint.Files, c *Config) (tokenizer.Tokenizer, error) {
+	for _, name := range tokenizerNames {
+		path, err := files.Path(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		t, err := tokenizer.Load(path)
+		if err != nil {
+			return nil, err
+		}
+		if err := tokenizer.CheckSpecial(t); err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		if n := t.VocabSize(); n > c.VocabSize {
+			return nil, fmt.Errorf("%s has %d tokens, more than the %d of the model", path, n, c.VocabSize)
+		}
+		return t, nil
 	}
-	if err != nil {
-		return nil, err
-	}
-	t, err := tokenizer.Load(path)
-	if err != nil {
-		return nil, err
-	}
-	if n := t.VocabSize(); n > c.VocabSize {
-		return nil, fmt.Errorf("%s has %d tokens, more than the %d of the model", path, n, c.VocabSize)
-	}
-	return t, nil
+	return nil, nil
 }
 
 // readTensors fills params from a safetensors file, which must have exactly

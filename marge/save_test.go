@@ -2,6 +2,7 @@ package marge
 
 import (
 	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"errors"
 	"io"
@@ -16,6 +17,7 @@ import (
 	"testing"
 
 	"github.com/marge-go/marge/marge/checkpoint"
+	"github.com/marge-go/marge/marge/tokenizer"
 	"github.com/marge-go/marge/nn"
 	"github.com/marge-go/marge/nn/safetensors"
 )
@@ -135,7 +137,7 @@ func TestSaveOver(t *testing.T) {
 
 func TestLoadVerifies(t *testing.T) {
 	_, dir := saved(t)
-	for _, name := range modelNames {
+	for _, name := range []string{configName, weightsName, tokenizerName} {
 		path := filepath.Join(dir, name)
 		data := readTest(t, path)
 		for i := range 20 { // bits all over the file
@@ -372,5 +374,66 @@ func TestLoadRun(t *testing.T) {
 	}
 	if loaded, err := Load(root); err != nil || !bytes.Equal(weights(own), weights(loaded)) {
 		t.Errorf("not the model of the directory is loaded: %v", err)
+	}
+}
+
+// A tokenizer that was loaded comes back with a checkpoint, and leaves nothing
+// behind when another takes its place.
+func TestSaveForeignTokenizer(t *testing.T) {
+	m, dir := saved(t)
+	z, err := gzip.NewReader(bytes.NewReader(readTest(t, "tokenizer/testdata/models/rules.model.gz")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := io.ReadAll(z)
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := m.Tokenizer
+	path := filepath.Join(t.TempDir(), "spiece.model")
+	writeTest(t, path, data)
+	foreign, err := tokenizer.LoadLayout(path, tokenizer.LayoutMBART)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := testConfig(1)
+	c.VocabSize = foreign.VocabSize()
+	m = testModel(t, c)
+	for _, tok := range []tokenizer.Tokenizer{foreign, own, foreign} {
+		m.Tokenizer = tok
+		if err := m.Save(dir); err != nil {
+			t.Fatal(err)
+		}
+		loaded, err := Load(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := loaded.Tokenizer.Fingerprint(); got != tok.Fingerprint() {
+			t.Errorf("fingerprint %s, want %s", got, tok.Fingerprint())
+		}
+		if got, want := loaded.Tokenizer.Encode("the theme"), tok.Encode("the theme"); !slices.Equal(got, want) {
+			t.Errorf("ids %v, want %v", got, want)
+		}
+		for _, name := range tokenizerNames {
+			_, err := os.Stat(filepath.Join(dir, name))
+			if there := err == nil; there != (name == tok.FileName()) {
+				t.Errorf("%s of a tokenizer in %s is there: %t", name, tok.FileName(), there)
+			}
+		}
+	}
+	// One with other ids for the special tokens is of no use to a model.
+	if m.Tokenizer, err = tokenizer.Load(path); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Save(dir); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, "special tokens elsewhere", dir, "id 0 must be the special token <s>")
+	_, store := testCorpus(t)
+	if _, _, err := checkCorpus(m, store); err == nil || !strings.Contains(err.Error(), "special token <s>") {
+		t.Errorf("corpus: error %v", err)
+	}
+	if _, err := newReader(m); err == nil || !strings.Contains(err.Error(), "special token <s>") {
+		t.Errorf("task: error %v", err)
 	}
 }

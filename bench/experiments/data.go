@@ -96,7 +96,7 @@ func (e *env) dataDir() (string, error) {
 
 // tokenizer learns the vocabulary from the training documents, or reads that
 // of an earlier experiment or of -start.
-func (e *env) tokenizer() (*tokenizer.Tokenizer, error) {
+func (e *env) tokenizer() (tokenizer.Tokenizer, error) {
 	dir, err := e.dataDir()
 	if err != nil {
 		return nil, err
@@ -141,7 +141,7 @@ func (e *env) tokenizer() (*tokenizer.Tokenizer, error) {
 }
 
 // store returns the chunks that a training with the given settings draws from.
-func (e *env) store(ctx context.Context, t *tokenizer.Tokenizer, s *settings) (*corpus.Store, error) {
+func (e *env) store(ctx context.Context, t tokenizer.Tokenizer, s *settings) (*corpus.Store, error) {
 	dir, err := e.dataDir()
 	if err != nil {
 		return nil, err
@@ -208,7 +208,7 @@ type heldout struct {
 
 // heldout tokenises the held-out documents. Those in languages that the
 // tokenizer has no token for are left out.
-func (e *env) heldout(t *tokenizer.Tokenizer) (*heldout, error) {
+func (e *env) heldout(t tokenizer.Tokenizer) (*heldout, error) {
 	if e.held != nil {
 		return e.held, nil
 	}

@@ -1,13 +1,14 @@
-"""Compares marge/tokenizer with the Python package `tokenizers`.
+"""Compares marge/tokenizer with the Python packages `tokenizers` and `sentencepiece`.
 
-    pip install tokenizers
+    pip install tokenizers sentencepiece
     python bench/peers/tokenizer_parity.py compare -t tokenizer.json FILE.jsonl.gz ...
+    python bench/peers/tokenizer_parity.py compare -t spiece.model FILE.jsonl.gz ...
     python bench/peers/tokenizer_parity.py train --vocab 8000 FILE.jsonl.gz ...
     python bench/peers/tokenizer_parity.py fixture
 
 `compare` encodes every document of the files, whole and line by line, with both
-and fails on any difference in ids, or if the Python package does not decode its
-ids to the text. `train` trains a vocabulary with both and compares the files.
+and fails on any difference in ids, or, for a vocabulary of this project, if the
+Python package does not decode its ids to the text. `train` trains a vocabulary with both and compares the files.
 `fixture` writes marge/tokenizer/testdata/{tokenizer,parity}.json, which the Go
 tests compare with. Run it from anywhere; it needs `go` on the path.
 """
@@ -20,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 
+import sentencepiece
 from tokenizers import (
     Regex,
     Tokenizer,
@@ -181,9 +183,36 @@ def batches(texts):
         yield batch
 
 
-def compare(path, files):
-    t = Tokenizer.from_file(path)
+def peer(path):
+    """Functions that encode and decode a batch; the second only where nothing is lost.
+
+    A special token inside a text is text. So `tokenizers` gets those of a Unigram
+    model in a spelling that no text has.
+    """
+    if path.endswith(".model"):
+        p = sentencepiece.SentencePieceProcessor(model_file=path)
+        return p.encode, None
+    f = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
+    unigram = f["model"]["type"] == "Unigram"
+    special = {a["content"] for a in f["added_tokens"] if a["special"]}
+    if unigram:
+        for entry in f["model"]["vocab"]:
+            if entry[0] in special:
+                entry[0] = "\uffff" + entry[0]
+    t = Tokenizer.from_str(json.dumps(f))
     t.encode_special_tokens = True
+    ids = {t.token_to_id(a["content"]): a["id"] for a in f["added_tokens"] if not a["special"]}
+
+    def encode(batch):
+        encodings = t.encode_batch_fast(batch, add_special_tokens=False)
+        return [[ids.get(i, i) for i in e.ids] for e in encodings]
+
+    own = f["pre_tokenizer"]["type"] == "Sequence" and not unigram
+    return encode, t.decode_batch if own else None
+
+
+def compare(path, files):
+    encode, decode = peer(path)
     bad = 0
     with tempfile.TemporaryDirectory() as folder:
         program = build_go(folder)
@@ -197,15 +226,15 @@ def compare(path, files):
             n = mismatches = lost = 0
             with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as go:
                 for batch in batches(texts):
-                    encodings = t.encode_batch_fast(batch, add_special_tokens=False)
-                    back = t.decode_batch([e.ids for e in encodings])
-                    for text, e, b in zip(batch, encodings, back):
+                    theirs = encode(batch)
+                    back = decode(theirs) if decode else batch
+                    for text, ids, b in zip(batch, theirs, back):
                         n += 1
                         ours = [int(i) for i in go.stdout.readline().split()]
-                        if ours != e.ids:
+                        if ours != ids:
                             mismatches += 1
                             if mismatches < 5:
-                                print(f"ids differ: {text[:200]!r}\n go {ours[:50]}\n py {e.ids[:50]}")
+                                print(f"ids differ: {text[:200]!r}\n go {ours[:50]}\n py {ids[:50]}")
                         lost += b != text
                 if rest := go.stdout.read(100):
                     sys.exit(f"the Go program wrote more than {n} lines: {rest!r}")

@@ -23,7 +23,7 @@ import (
 
 // data is what a run trains and evaluates on.
 type data struct {
-	tokenizer *tokenizer.Tokenizer
+	tokenizer tokenizer.Tokenizer
 	store     *corpus.Store
 	heldout   evaluation
 }
@@ -156,7 +156,7 @@ func readHeldout(ctx context.Context, o *options) (docs []corpus.Document, err e
 
 // tokenizer trains a tokenizer, or loads the one that was trained on the same. With
 // -init-from it is that of the model.
-func (o *options) tokenizer(train *documents, heldout []corpus.Document) (*tokenizer.Tokenizer, error) {
+func (o *options) tokenizer(train *documents, heldout []corpus.Document) (tokenizer.Tokenizer, error) {
 	if o.initial != nil {
 		return o.initial.Tokenizer, nil
 	}
@@ -207,7 +207,7 @@ func (o *options) tokenizer(train *documents, heldout []corpus.Document) (*token
 }
 
 // store tokenises the corpus, or opens the store of the same.
-func (o *options) store(train *documents, t *tokenizer.Tokenizer) (*corpus.Store, error) {
+func (o *options) store(train *documents, t tokenizer.Tokenizer) (*corpus.Store, error) {
 	dir := filepath.Join(o.out, "corpus")
 	build := corpus.BuildOptions{ChunkTokens: o.chunk, MaxChunks: o.maxChunks, Sources: train.sources}
 	wanted, err := corpus.ProvenanceOf(t, build)
@@ -248,7 +248,7 @@ func (o *options) mayReplace(path string, difference error) error {
 func (o *options) checkpoints() []string { return program.Checkpoints(o.out) }
 
 // evaluation returns the documents to evaluate on, the first chunk of each.
-func (o *options) evaluation(docs []corpus.Document, t *tokenizer.Tokenizer) (evaluation, error) {
+func (o *options) evaluation(docs []corpus.Document, t tokenizer.Tokenizer) (evaluation, error) {
 	e := evaluation{seed: o.seed}
 	for _, doc := range docs {
 		if _, err := t.LanguageToken(doc.Lang); err != nil {

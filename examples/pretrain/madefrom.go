@@ -32,7 +32,7 @@ const madeFromSuffix = ".made-from"
 // one that is trained on what is wanted. Without one, it returns nil. It is an
 // error if the tokenizer was not made by this program, which must not replace
 // it then.
-func loadTokenizer(path string, wanted madeFrom) (t *tokenizer.Tokenizer, difference, err error) {
+func loadTokenizer(path string, wanted madeFrom) (t tokenizer.Tokenizer, difference, err error) {
 	if t, err = tokenizer.Load(path); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, nil
 	} else if err != nil {
@@ -83,7 +83,7 @@ func (m madeFrom) check(wanted madeFrom) error {
 
 // saveTokenizer writes a tokenizer with what it was made from. A tokenizer
 // without that is never left, whenever the process is killed.
-func saveTokenizer(path string, t *tokenizer.Tokenizer, made madeFrom) error {
+func saveTokenizer(path string, t tokenizer.Tokenizer, made madeFrom) error {
 	made.Fingerprint = t.Fingerprint()
 	data, err := json.MarshalIndent(made, "", "  ")
 	if err != nil {

@@ -23,7 +23,7 @@ import (
 // fixture is a small corpus of accounts of events in three languages, and
 // held-out ones.
 type fixture struct {
-	tok   *tokenizer.Tokenizer
+	tok   tokenizer.Tokenizer
 	store *corpus.Store
 	held  *Heldout
 }

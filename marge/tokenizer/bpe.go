@@ -38,9 +38,13 @@ type bpe struct {
 	merges []merge        // in order of rank
 	ranks  map[pair]int32 // index into merges
 
-	// cache maps the hash of a piece to its ids; a newer piece replaces an
-	// older one with the same hash.
-	cache []atomic.Pointer[cached]
+	cache pieceCache
+}
+
+// pieceCache maps the hash of a piece to its ids; a newer piece replaces an
+// older one with the same hash.
+type pieceCache struct {
+	slots []atomic.Pointer[cached]
 	seed  maphash.Seed
 }
 
@@ -49,13 +53,21 @@ type cached struct {
 	ids   []int32
 }
 
+func newPieceCache() pieceCache {
+	return pieceCache{make([]atomic.Pointer[cached], cacheSize), maphash.MakeSeed()}
+}
+
+// slot returns the place of a piece of at most maxCached bytes.
+func (c *pieceCache) slot(piece string) *atomic.Pointer[cached] {
+	return &c.slots[maphash.String(c.seed, piece)%cacheSize]
+}
+
 func newBPE(bytes [256]int32, merges []merge) *bpe {
 	b := &bpe{
 		bytes:  bytes,
 		merges: merges,
 		ranks:  make(map[pair]int32, len(merges)),
-		cache:  make([]atomic.Pointer[cached], cacheSize),
-		seed:   maphash.MakeSeed(),
+		cache:  newPieceCache(),
 	}
 	for rank, m := range merges {
 		b.ranks[m.pair] = int32(rank)
@@ -71,7 +83,7 @@ func (b *bpe) appendPiece(dst []int32, piece string) []int32 {
 	if len(piece) > maxCached {
 		return b.appendMerged(dst, piece)
 	}
-	slot := &b.cache[maphash.String(b.seed, piece)%cacheSize]
+	slot := b.cache.slot(piece)
 	if c := slot.Load(); c != nil && c.piece == piece {
 		return append(dst, c.ids...)
 	}

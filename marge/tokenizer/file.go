@@ -47,16 +47,16 @@ type addedToken struct {
 }
 
 type model struct {
-	Type          string     `json:"type"`
-	Dropout       *float64   `json:"dropout"`
-	UnkToken      *string    `json:"unk_token"`
-	SubwordPrefix *string    `json:"continuing_subword_prefix"`
-	WordSuffix    *string    `json:"end_of_word_suffix"`
-	FuseUnk       bool       `json:"fuse_unk"`
-	ByteFallback  bool       `json:"byte_fallback"`
-	IgnoreMerges  bool       `json:"ignore_merges"`
-	Vocab         vocabulary `json:"vocab"`
-	Merges        mergeRules `json:"merges"`
+	Type          string      `json:"type"`
+	Dropout       *float64    `json:"dropout"`
+	UnkToken      *string     `json:"unk_token"`
+	SubwordPrefix *string     `json:"continuing_subword_prefix"`
+	WordSuffix    *string     `json:"end_of_word_suffix"`
+	FuseUnk       bool        `json:"fuse_unk"`
+	ByteFallback  bool        `json:"byte_fallback"`
+	IgnoreMerges  bool        `json:"ignore_merges"`
+	Vocab         vocabObject `json:"vocab"`
+	Merges        mergeRules  `json:"merges"`
 }
 
 // mergeRule is a pair of tokens, written ["a", "b"], by older versions of
@@ -109,15 +109,15 @@ func (m *mergeRules) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	})
 }
 
-// vocabulary is the JSON object from token to id, in the order of the file.
-type vocabulary []vocabEntry
+// vocabObject is the JSON object from token to id, in the order of the file.
+type vocabObject []vocabEntry
 
 type vocabEntry struct {
 	token string
 	id    int64
 }
 
-func (v vocabulary) MarshalJSON() ([]byte, error) {
+func (v vocabObject) MarshalJSON() ([]byte, error) {
 	out := []byte{'{'}
 	for i, e := range v {
 		if i > 0 {
@@ -133,7 +133,7 @@ func (v vocabulary) MarshalJSON() ([]byte, error) {
 	return append(out, '}'), nil
 }
 
-func (v *vocabulary) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+func (v *vocabObject) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	*v = nil
 	return elements(d, '{', func() error {
 		if len(*v) == maxTokens {
@@ -204,7 +204,7 @@ var (
 // WriteTo writes the tokenizer as a tokenizer.json that `tokenizers` loads,
 // byte for byte as that package would write it. A document of an encoder is
 // `<s> tokens </s>` there (post_processor).
-func (t *Tokenizer) WriteTo(w io.Writer) (int64, error) {
+func (t *BPE) WriteTo(w io.Writer) (int64, error) {
 	unk := t.tokens[Unk]
 	f := file{
 		Version:       "1.0",
@@ -244,9 +244,10 @@ func (t *Tokenizer) WriteTo(w io.Writer) (int64, error) {
 	return n, nil
 }
 
-// Save writes the file of WriteTo to path, replacing what is there only when
-// the new file is complete.
-func (t *Tokenizer) Save(path string) error {
+func (t *BPE) Save(path string) error { return save(t, path) }
+
+// save writes the file of t to path.
+func save(t Tokenizer, path string) error {
 	err := osfile.Replace(path, func(f *os.File) error {
 		_, err := t.WriteTo(f)
 		return err
@@ -256,3 +257,5 @@ func (t *Tokenizer) Save(path string) error {
 	}
 	return nil
 }
+
+func (t *BPE) FileName() string { return jsonName }

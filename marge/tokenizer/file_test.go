@@ -22,6 +22,22 @@ func fixtureBytes(tb testing.TB) []byte {
 	return data
 }
 
+func loadBPE(path string) (*BPE, error) {
+	t, err := Load(path)
+	if err != nil {
+		return nil, err
+	}
+	return t.(*BPE), nil
+}
+
+func readBPE(r io.Reader) (*BPE, error) {
+	data, err := io.ReadAll(r)
+	if err != nil {
+		return nil, err
+	}
+	return parseBPE(data)
+}
+
 func TestSaveAndLoad(t *testing.T) {
 	want := fixtureBytes(t)
 	dir := t.TempDir()
@@ -38,7 +54,7 @@ func TestSaveAndLoad(t *testing.T) {
 		if !bytes.Equal(got, want) {
 			t.Fatal("loading and saving changes the file")
 		}
-		if tok, err = Load(path); err != nil {
+		if tok, err = loadBPE(path); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -101,7 +117,7 @@ func TestReadVariants(t *testing.T) {
 	}
 	want := fixture(t)
 	for name, data := range map[string][]byte{"compact": compact.Bytes(), "older": older} {
-		tok, err := Read(bytes.NewReader(data))
+		tok, err := readBPE(bytes.NewReader(data))
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -179,18 +195,18 @@ func TestReadErrors(t *testing.T) {
 			t.Errorf("the fixture does not contain %s", c.old)
 			continue
 		}
-		_, err := Read(strings.NewReader(strings.Replace(data, c.old, c.new, 1)))
+		_, err := readBPE(strings.NewReader(strings.Replace(data, c.old, c.new, 1)))
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s instead of %s: error %v, want one with %q", c.new, c.old, err, c.want)
 		}
 	}
 	for _, n := range []int{0, 1, 50, len(data) / 2, len(data) - 2} {
-		if _, err := Read(strings.NewReader(data[:n])); !errors.Is(err, io.ErrUnexpectedEOF) {
+		if _, err := readBPE(strings.NewReader(data[:n])); !errors.Is(err, io.ErrUnexpectedEOF) {
 			t.Errorf("cut after %d bytes: error %v, want %v", n, err, io.ErrUnexpectedEOF)
 		}
 	}
 	for _, s := range []string{"null", "[]", "{}", "7", data + "x", data + data, strings.Repeat("[", 1<<20)} {
-		if _, err := Read(strings.NewReader(s)); err == nil {
+		if _, err := readBPE(strings.NewReader(s)); err == nil {
 			t.Errorf("no error for %.20s...", s)
 		}
 	}
@@ -199,10 +215,10 @@ func TestReadErrors(t *testing.T) {
 // A file that asks for more than any tokenizer has is refused early.
 func TestReadLimits(t *testing.T) {
 	data := fixtureBytes(t)
-	if _, err := read(bytes.NewReader(data), int64(len(data))); err != nil {
+	if _, err := readAll(bytes.NewReader(data), int64(len(data))); err != nil {
 		t.Error(err)
 	}
-	if _, err := read(bytes.NewReader(data), int64(len(data)-1)); err == nil ||
+	if _, err := readAll(bytes.NewReader(data), int64(len(data)-1)); err == nil ||
 		!strings.Contains(err.Error(), "has more than") {
 		t.Errorf("a file above the limit: error %v", err)
 	}
@@ -219,7 +235,7 @@ func TestReadLimits(t *testing.T) {
 		`within "/model/merges": has more than 4194304 merges`: `"merges":` + merges + `"a b"`,
 		`within "/model/merges": merge 1: `:                    `"merges":["a b","ab"`,
 	} {
-		_, err := Read(strings.NewReader(`{"model":{` + model))
+		_, err := readBPE(strings.NewReader(`{"model":{` + model))
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want one with %s", err, want)
 		}
@@ -242,7 +258,7 @@ func FuzzRead(f *testing.F) {
 	f.Add([]byte(`{"added_tokens":[{"id":0,"content":"<s>","special":true}],` +
 		`"model":{"type":"BPE","vocab":{"a":1},"merges":["a b"]}}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		tok, err := Read(bytes.NewReader(data))
+		tok, err := readBPE(bytes.NewReader(data))
 		if err != nil {
 			return
 		}
@@ -254,7 +270,7 @@ func FuzzRead(f *testing.F) {
 		if _, err := tok.WriteTo(&out); err != nil {
 			t.Fatal(err)
 		}
-		again, err := Read(&out)
+		again, err := readBPE(&out)
 		if err != nil {
 			t.Fatalf("what was written does not load: %v", err)
 		}

@@ -11,7 +11,8 @@ import tokenizers
 from tokenizers import Regex, normalizers
 
 CLASSES = {
-    "classWord": r"[\p{L}\p{M}\u200C\u200D]",
+    "classLetter": r"\p{L}",
+    "classMark": r"[\p{M}\u200C\u200D]",
     "classNumber": r"\p{N}",
     "classSpace": r"\s",
 }

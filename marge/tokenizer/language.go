@@ -46,47 +46,59 @@ func languageOfToken(token string) (tag string, ok bool) {
 // LanguageToken returns the id of the token of a language, given as a BCP 47
 // tag in any spelling: "de" has the token de_XX, "pt-BR" and "pt_br" have
 // pt_BR. Where the tokenizer knows only de, "de-AT" has de_XX as well; where
-// it knows only de-AT, "de" has none.
-func (t *Tokenizer) LanguageToken(lang string) (int32, error) {
-	i, ok := langtag.Match(lang, t.Languages())
+// it knows only de-AT, "de" has none in a vocabulary of Train. In one that was
+// loaded, of a model whose languages come in one region each, it has de_AT.
+func (v *vocabulary) LanguageToken(lang string) (int32, error) {
+	i, ok := v.match(lang)
 	if !ok {
-		return 0, t.noToken(lang)
+		return 0, v.noToken(lang)
 	}
-	return t.languages[i].id, nil
+	return v.languages[i].id, nil
+}
+
+// match returns the index of a language.
+func (v *vocabulary) match(lang string) (i int, ok bool) {
+	known := v.Languages()
+	if i, ok = langtag.Match(lang, known); ok || !v.anyRegion {
+		return i, ok
+	}
+	for k, tag := range known {
+		known[k], _, _ = strings.Cut(tag, "-")
+	}
+	return langtag.Match(lang, known)
 }
 
 // CheckLanguages returns an error that names all of the languages that have no
 // LanguageToken, or nil.
-func (t *Tokenizer) CheckLanguages(langs []string) error {
+func (v *vocabulary) CheckLanguages(langs []string) error {
 	var missing []string
-	known := t.Languages()
 	for _, lang := range langs {
-		if _, ok := langtag.Match(lang, known); !ok {
+		if _, ok := v.match(lang); !ok {
 			missing = append(missing, lang)
 		}
 	}
 	if len(missing) == 0 {
 		return nil
 	}
-	return t.noToken(missing...)
+	return v.noToken(missing...)
 }
 
-func (t *Tokenizer) noToken(langs ...string) error {
+func (v *vocabulary) noToken(langs ...string) error {
 	what := fmt.Sprintf("language %q", langs[0])
 	if len(langs) > 1 {
 		what = fmt.Sprintf("languages %q", langs)
 	}
-	if len(t.languages) == 0 {
+	if len(v.languages) == 0 {
 		return fmt.Errorf("tokenizer: no token for %s: the vocabulary has no language tokens", what)
 	}
-	return fmt.Errorf("tokenizer: no token for %s; there are %s", what, strings.Join(t.Languages(), ", "))
+	return fmt.Errorf("tokenizer: no token for %s; there are %s", what, strings.Join(v.Languages(), ", "))
 }
 
 // Languages returns the canonical BCP 47 tags of the languages that have a
 // token, in the order of their ids.
-func (t *Tokenizer) Languages() []string {
-	tags := make([]string, len(t.languages))
-	for i, l := range t.languages {
+func (v *vocabulary) Languages() []string {
+	tags := make([]string, len(v.languages))
+	for i, l := range v.languages {
 		tags[i] = l.tag
 	}
 	return tags

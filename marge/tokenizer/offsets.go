@@ -4,7 +4,7 @@ package tokenizer
 // bytes offsets[i] to offsets[i+1] of the text. The places are those in the text
 // as it was given, which is encoded without any normalisation; a token may begin
 // or end inside a character. There is one offset more than there are tokens.
-func (t *Tokenizer) EncodeOffsets(text string) (ids []int32, offsets []int) {
+func (t *BPE) EncodeOffsets(text string) (ids []int32, offsets []int) {
 	ids = t.Encode(text)
 	offsets = make([]int, 1, len(ids)+1)
 	for i, id := range ids {

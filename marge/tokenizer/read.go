@@ -4,47 +4,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 
 	"github.com/marge-go/marge/internal/jsonx"
 )
 
-// Load reads a tokenizer.json; see Read.
-func Load(path string) (*Tokenizer, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("tokenizer: load: %w", err)
-	}
-	defer f.Close()
-	t, err := read(f, maxFileBytes)
-	if err != nil {
-		return nil, fmt.Errorf("tokenizer: load %s: %w", path, err)
-	}
-	return t, nil
-}
-
-// Read reads a tokenizer.json as Save writes it, or as `tokenizers` writes one
-// of the same kind: byte-level BPE on the pieces of this package, <s>, <pad>,
-// </s> and <unk> at ids 0 to 3, every byte in the vocabulary and no id left
-// out. A file that asks for anything else is an error, rather than ids that
-// differ from those of `tokenizers`.
-func Read(r io.Reader) (*Tokenizer, error) {
-	t, err := read(r, maxFileBytes)
-	if err != nil {
-		return nil, fmt.Errorf("tokenizer: read: %w", err)
-	}
-	return t, nil
-}
-
-func read(r io.Reader, maxBytes int64) (*Tokenizer, error) {
-	data, err := io.ReadAll(io.LimitReader(r, maxBytes+1))
-	if err != nil {
-		return nil, err
-	}
-	if int64(len(data)) > maxBytes {
-		return nil, fmt.Errorf("has more than %d bytes", maxBytes)
-	}
+// parseBPE reads a tokenizer.json as Save writes it, or as `tokenizers` writes
+// one of the same kind: byte-level BPE on the pieces of this package, <s>,
+// <pad>, </s> and <unk> at ids 0 to 3, every byte in the vocabulary and no id
+// left out. A file that asks for anything else is an error.
+func parseBPE(data []byte) (*BPE, error) {
 	var f file
 	if err := jsonx.UnmarshalStrict(data, &f); err != nil {
 		return nil, err
@@ -52,15 +20,15 @@ func read(r io.Reader, maxBytes int64) (*Tokenizer, error) {
 	if err := f.check(); err != nil {
 		return nil, err
 	}
-	tokens, special, err := f.tokens()
+	tokens, special, err := tokensByID(f.Model.Vocab, f.AddedTokens)
 	if err != nil {
 		return nil, err
 	}
-	merges, err := f.merges(tokens)
+	merges, err := f.Model.Merges.lookUp(tokens)
 	if err != nil {
 		return nil, err
 	}
-	t, err := newTokenizer(tokens, special, merges)
+	t, err := newBPETokenizer(tokens, special, merges)
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +64,19 @@ func (f *file) check() error {
 			return err
 		}
 	}
-	m := &f.Model
+	for _, a := range f.AddedTokens {
+		if !a.Special {
+			return fmt.Errorf("added_tokens: token %.100q is not special; only special ones are supported", a.Content)
+		}
+		if a.SingleWord || a.LStrip || a.RStrip {
+			return fmt.Errorf("added_tokens: token %.100q has single_word, lstrip or rstrip, which is not supported", a.Content)
+		}
+	}
+	return f.Model.check()
+}
+
+// check reports whether a byte-level BPE model asks for what is implemented.
+func (m *model) check() error {
 	set := func(s *string) bool { return s != nil && *s != "" }
 	switch {
 	case m.Type != "BPE":
@@ -187,22 +167,14 @@ func checkPreTokenizer(value json.RawMessage) error {
 	return nil
 }
 
-// tokens returns the tokens by id, and the special ones among them. Added
+// tokensByID returns the tokens by id, and the special ones among them. Added
 // tokens may be in the vocabulary of the model or only among the added ones.
-func (f *file) tokens() (tokens, special []string, err error) {
-	ids := make(map[string]int64, len(f.Model.Vocab))
-	entries := f.Model.Vocab
+func tokensByID(entries []vocabEntry, added []addedToken) (tokens, special []string, err error) {
+	ids := make(map[string]int64, len(entries))
 	for _, e := range entries {
 		ids[e.token] = e.id
 	}
-	for _, a := range f.AddedTokens {
-		if !a.Special {
-			return nil, nil, fmt.Errorf("added_tokens: token %.100q is not special; only special ones are supported", a.Content)
-		}
-		if a.SingleWord || a.LStrip || a.RStrip {
-			return nil, nil, fmt.Errorf("added_tokens: token %.100q has single_word, lstrip or rstrip, which is not supported",
-				a.Content)
-		}
+	for _, a := range added {
 		id, ok := ids[a.Content]
 		if !ok {
 			ids[a.Content] = a.ID
@@ -210,7 +182,9 @@ func (f *file) tokens() (tokens, special []string, err error) {
 		} else if id != a.ID {
 			return nil, nil, fmt.Errorf("added_tokens: token %.100q has id %d, in model.vocab %d", a.Content, a.ID, id)
 		}
-		special = append(special, a.Content)
+		if a.Special {
+			special = append(special, a.Content)
+		}
 	}
 	tokens = make([]string, len(entries))
 	taken := make([]bool, len(entries))
@@ -227,14 +201,14 @@ func (f *file) tokens() (tokens, special []string, err error) {
 	return tokens, special, nil
 }
 
-// merges looks up the tokens of the merge rules.
-func (f *file) merges(tokens []string) ([]merge, error) {
+// lookUp returns the merges by the ids of their tokens.
+func (m mergeRules) lookUp(tokens []string) ([]merge, error) {
 	ids := make(map[string]int32, len(tokens))
 	for id, token := range tokens {
 		ids[token] = int32(id)
 	}
-	merges := make([]merge, 0, len(f.Model.Merges))
-	for rank, rule := range f.Model.Merges {
+	merges := make([]merge, 0, len(m))
+	for rank, rule := range m {
 		left, okLeft := ids[rule[0]]
 		right, okRight := ids[rule[1]]
 		id, ok := ids[rule[0]+rule[1]]

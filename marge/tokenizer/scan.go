@@ -1,6 +1,9 @@
 package tokenizer
 
-import "unicode/utf8"
+import (
+	"math"
+	"unicode/utf8"
+)
 
 // splitPattern is the regular expression that cuts text into pieces before
 // the byte-pair merges, which never cross a piece: words with the space in
@@ -12,12 +15,13 @@ const splitPattern = ` ?[\p{L}\p{M}\u200C\u200D]+| ?\p{N}{1,3}| ?[^\s\p{L}\p{M}\
 // maxDigits is the bound of the repetition of \p{N} in splitPattern.
 const maxDigits = 3
 
-// class is the kind of a code point, as far as splitPattern tells them apart.
+// class is the kind of a code point, as far as the patterns tell them apart.
 type class uint8
 
 const (
 	classOther  class = iota
-	classWord         // [\p{L}\p{M}\u200C\u200D]
+	classLetter       // \p{L}
+	classMark         // [\p{M}\u200C\u200D]
 	classNumber       // \p{N}
 	classSpace        // \s
 )
@@ -27,16 +31,29 @@ type classRange struct {
 	class  class
 }
 
-// classPages gives the class of code point r as classPages[r>>8][r&0xff]. The
-// table is part of the package, rather than Go's unicode tables, because the
-// ids of a trained model must not change with the Unicode version of the Go
-// release that it is built with.
-var classPages = func() (pages [(utf8.MaxRune + 1) >> 8]*[256]class) {
+// classTable gives the class of code point r as table[r>>8][r&0xff].
+type classTable [(utf8.MaxRune + 1) >> 8]*[256]class
+
+// ownClasses are the classes of splitPattern, where marks belong to words, and
+// gpt2Classes those of gpt2PieceLen, where they are symbols. The tables are part
+// of the package, rather than Go's unicode tables, because the ids of a trained
+// model must not change with the Unicode version of the Go release that it is
+// built with.
+var (
+	ownClasses  = newClassTable(classLetter)
+	gpt2Classes = newClassTable(classOther)
+)
+
+// newClassTable makes a table in which marks have the given class.
+func newClassTable(mark class) (pages classTable) {
 	empty := new([256]class)
 	for i := range pages {
 		pages[i] = empty
 	}
 	for _, r := range classRanges {
+		if r.class == classMark {
+			r.class = mark
+		}
 		for c := r.lo; c <= r.hi; c++ {
 			if pages[c>>8] == empty {
 				pages[c>>8] = new([256]class)
@@ -45,35 +62,57 @@ var classPages = func() (pages [(utf8.MaxRune + 1) >> 8]*[256]class) {
 		}
 	}
 	return pages
-}()
+}
 
-// firstClass returns the class of the first code point of s and its length in
-// bytes. A byte that is not valid UTF-8 is a code point of classOther.
-func firstClass(s string) (class, int) {
+// first returns the class of the first code point of s and its length in bytes.
+// A byte that is not valid UTF-8 is a code point of classOther.
+func (t *classTable) first(s string) (class, int) {
 	if s[0] < utf8.RuneSelf {
-		return classPages[0][s[0]], 1
+		return t[0][s[0]], 1
 	}
 	r, n := utf8.DecodeRuneInString(s)
-	return classPages[r>>8][r&0xff], n
+	return t[r>>8][r&0xff], n
 }
 
 // pieceLen returns the length in bytes of the match of splitPattern at the
 // start of s, which must not be empty. The pattern matches any text, so pieces
 // lie end to end.
-func pieceLen(s string) int {
-	c, n := firstClass(s)
+func pieceLen(s string) int { return ownClasses.run(s, maxDigits) }
+
+// gpt2PieceLen is pieceLen for the pattern of the byte-level vocabularies of
+// GPT-2, RoBERTa and their kin:
+//
+//	's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
+func gpt2PieceLen(s string) int {
+	if s[0] == '\'' && len(s) > 1 {
+		switch s[1] {
+		case 's', 't', 'm', 'd':
+			return 2
+		case 'r', 'v', 'l':
+			if rest := s[1:min(len(s), 3)]; rest == "re" || rest == "ve" || rest == "ll" {
+				return 3
+			}
+		}
+	}
+	return gpt2Classes.run(s, math.MaxInt)
+}
+
+// run returns the length of a run of code points of one class at the start of
+// s, with the space in front of it. A number has at most digits of them.
+func (t *classTable) run(s string, digits int) int {
+	c, n := t.first(s)
 	if s[0] == ' ' && len(s) > 1 {
-		if next, size := firstClass(s[1:]); next != classSpace {
+		if next, size := t.first(s[1:]); next != classSpace {
 			c, n = next, 1+size
 		}
 	}
 	last := 0 // start of the last code point of the run
 	for count := 1; n < len(s); count++ {
-		next, size := firstClass(s[n:])
+		next, size := t.first(s[n:])
 		if next != c {
 			break
 		}
-		if c == classNumber && count == maxDigits {
+		if c == classNumber && count == digits {
 			break
 		}
 		last = n

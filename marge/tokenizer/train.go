@@ -42,12 +42,12 @@ const (
 //
 // If the texts hold more than about two million different words, Train forgets
 // the rarest on the way. It is an error if the texts are empty.
-func Train(texts iter.Seq[string], opts TrainOptions) (*Tokenizer, error) {
+func Train(texts iter.Seq[string], opts TrainOptions) (*BPE, error) {
 	return TrainContext(context.Background(), texts, opts)
 }
 
 // TrainContext is Train that ends with the error of ctx soon after ctx is done.
-func TrainContext(ctx context.Context, texts iter.Seq[string], opts TrainOptions) (*Tokenizer, error) {
+func TrainContext(ctx context.Context, texts iter.Seq[string], opts TrainOptions) (*BPE, error) {
 	minFrequency := opts.MinFrequency
 	if minFrequency == 0 {
 		minFrequency = 2
@@ -70,7 +70,7 @@ func TrainContext(ctx context.Context, texts iter.Seq[string], opts TrainOptions
 	for _, r := range byteAlphabet {
 		tokens = append(tokens, string(r))
 	}
-	t, err := newTokenizer(tokens, special, nil)
+	t, err := newBPETokenizer(tokens, special, nil)
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer: train: %w", err)
 	}
@@ -82,7 +82,7 @@ func TrainContext(ctx context.Context, texts iter.Seq[string], opts TrainOptions
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("tokenizer: train: %w", err)
 	}
-	t, err = newTokenizer(l.tokens, special, merges)
+	t, err = newBPETokenizer(l.tokens, special, merges)
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer: train: %w", err)
 	}

@@ -131,7 +131,7 @@ func (s *session) random(texts, languages []string) (*marge.Model, error) {
 }
 
 // fresh returns a model with random weights.
-func fresh(c marge.Config, t *tokenizer.Tokenizer) (*marge.Model, error) {
+func fresh(c marge.Config, t tokenizer.Tokenizer) (*marge.Model, error) {
 	m, err := marge.New(c)
 	if err == nil {
 		m.Tokenizer = t

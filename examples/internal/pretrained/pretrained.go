@@ -104,7 +104,7 @@ func Train(ctx context.Context, docs []corpus.Document, o Options) (*marge.Model
 
 // tokenizer learns a vocabulary from the documents, or reads that of the
 // training that goes on.
-func (o *Options) tokenizer(docs []corpus.Document) (*tokenizer.Tokenizer, error) {
+func (o *Options) tokenizer(docs []corpus.Document) (tokenizer.Tokenizer, error) {
 	if o.Resume {
 		dir, _, err := checkpoint.Latest(o.Dir, nil)
 		if err == nil {

@@ -17,9 +17,9 @@ const fixtureFile = "testdata/tokenizer.json"
 
 var fixtureLanguages = []string{"ar", "de", "en", "pt-BR", "sr-Latn", "zh-CN"}
 
-func fixture(tb testing.TB) *Tokenizer {
+func fixture(tb testing.TB) *BPE {
 	tb.Helper()
-	t, err := Load(fixtureFile)
+	t, err := loadBPE(fixtureFile)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -166,7 +166,7 @@ func TestLanguageSpellings(t *testing.T) {
 	if _, err := tok.WriteTo(data); err != nil {
 		t.Fatal(err)
 	}
-	old, err := Read(strings.NewReader(strings.ReplaceAll(data.String(), "he_XX", "iw_XX")))
+	old, err := readBPE(strings.NewReader(strings.ReplaceAll(data.String(), "he_XX", "iw_XX")))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -181,7 +181,7 @@ func TestLanguageSpellings(t *testing.T) {
 }
 
 func TestFingerprint(t *testing.T) {
-	train := func(size int, langs ...string) *Tokenizer {
+	train := func(size int, langs ...string) *BPE {
 		tok, err := Train(slices.Values(corpusLines(t)), TrainOptions{VocabSize: size, Languages: langs})
 		if err != nil {
 			t.Fatal(err)
@@ -201,7 +201,7 @@ func TestFingerprint(t *testing.T) {
 	if err := json.Compact(compact, data.Bytes()); err != nil {
 		t.Fatal(err)
 	}
-	again, err := Read(compact)
+	again, err := readBPE(compact)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -213,7 +213,7 @@ func TestFingerprint(t *testing.T) {
 	m[len(m)-1], m[len(m)-2] = m[len(m)-2], m[len(m)-1]
 	plain := train(320, "de", "en")
 	plain.special[5] = false
-	for name, other := range map[string]*Tokenizer{
+	for name, other := range map[string]*BPE{
 		"a merge less": train(319, "de", "en"), "other languages": train(320, "de", "fr"),
 		"the order of languages": train(320, "en", "de"),
 		"the order of merges":    swapped, "what is special": plain,
