@@ -49,7 +49,8 @@ func FromMBART(dir string) (*Model, error) { return FromMBARTOn(dir, MBARTOption
 
 // FromMBARTOn reads a checkpoint of mBART or mBART-50 as Hugging Face's transformers
 // writes it: config.json, the weights in model.safetensors or in the files that
-// model.safetensors.index.json lists, and tokenizer.json if there is one. Weights of
+// model.safetensors.index.json lists, and tokenizer.json or, without one,
+// sentencepiece.bpe.model if there is any. Weights of
 // all types that [safetensors.Tensor.Float32s] converts are taken, under names with and
 // without "model.".
 //
@@ -90,7 +91,7 @@ func fromMBART(dir string, o *MBARTOptions) (*Model, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	t, err := loadMBARTTokenizer(files, &config)
+	t, err := loadTokenizer(files, &config)
 	if err != nil {
 		return nil, err
 	}
@@ -110,11 +111,6 @@ func fromMBART(dir string, o *MBARTOptions) (*Model, error) {
 	m.Tokenizer = t
 	m.addToMBART(o)
 	return m, w.fill(m)
-}
-
-// loadMBARTTokenizer reads the tokenizer of an mBART; nil if it has none.
-func loadMBARTTokenizer(files *checkpoint.Files, c *Config) (tokenizer.Tokenizer, error) {
-	return loadTokenizer(files, c)
 }
 
 // addToMBART sets the parameters that mBART does not have. The norms of a built
@@ -294,8 +290,12 @@ func (m *Model) saveMBART(dir *checkpoint.Dir) error {
 	if err := m.saveTokenizer(dir); err != nil {
 		return err
 	}
+	class := "PreTrainedTokenizerFast"
+	if m.Tokenizer.FileName() != tokenizerName { // a model of SentencePiece, with the ids of mBART
+		class = "MBartTokenizer"
+	}
 	return writeJSON(dir, tokenizerConfigName, map[string]any{
-		"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": c.MaxPositionEmbeddings,
+		"tokenizer_class": class, "model_max_length": c.MaxPositionEmbeddings,
 		"bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>", "unk_token": "<unk>",
 	})
 }
