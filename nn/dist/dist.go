@@ -89,6 +89,15 @@ func (g *Group) Size() int {
 	return g.transport.Size()
 }
 
+// Err returns the error of the transport after which the group is of no more use,
+// or nil.
+func (g *Group) Err() error {
+	if g == nil {
+		return nil
+	}
+	return g.broken
+}
+
 // Close closes the transport.
 func (g *Group) Close() error {
 	if g == nil {
