@@ -260,7 +260,7 @@ func (l *loop) update(ctx context.Context) (Metrics, error) {
 	}
 	metrics.Loss /= float64(weight)
 	metrics.Distill /= float64(max(metrics.Targets, 1))
-	if err := l.sumOverRanks(has); err != nil {
+	if err := l.sumOverRanks(has, bucketValues); err != nil {
 		p.source.putBack()
 		return Metrics{}, err
 	}

@@ -63,13 +63,13 @@ func (l *loop) shareFigures() (has []bool, err error) {
 	return has, nil
 }
 
-// bucketValues is how many values of gradients are added up at a time, 25 MB: many
+// bucketValues is how many values of gradients are added up at a time, 25 MiB: many
 // small parameters cost no more messages than one large one.
 const bucketValues = 25 << 18
 
 // sumOverRanks adds up the gradients of all ranks, in the same tree in which each
-// has added up those of its replicas.
-func (l *loop) sumOverRanks(has []bool) error {
+// has added up those of its replicas, about so many values at a time.
+func (l *loop) sumOverRanks(has []bool, bucketValues int) error {
 	if l.o.Group.Size() == 1 {
 		return nil
 	}

@@ -87,14 +87,18 @@ func timeless(all []Metrics) (text string) {
 func TestRanksGiveTheSameBits(t *testing.T) {
 	six := parallelOptions("")
 	six.Replicas, six.Accumulate, six.DistillWeight = 6, 2, 0.5
-	for _, c := range []struct {
+	cases := []struct {
 		options PretrainOptions
 		ranks   []int
 	}{
 		{parallelOptions(""), []int{1, 2, 4}},
 		{six, []int{3, 6}},
 		{PretrainOptions{Objective: Denoise, Steps: 10, Replicas: 2, BatchTokens: 120, Seed: 3}, []int{2}},
-	} {
+	}
+	if testing.Short() {
+		cases = cases[:1]
+	}
+	for _, c := range cases {
 		o := c.options
 		o.Dir = t.TempDir()
 		var told []Metrics
@@ -374,6 +378,7 @@ func TestRanksWithOtherParameters(t *testing.T) {
 // Gradients are added over ranks as they are on one, also of parameters that are
 // larger than what is exchanged at a time, and that only some ranks have.
 func TestSumOverRanks(t *testing.T) {
+	const bucketValues = 1000
 	lengths := []int{7, bucketValues, 3, bucketValues - 2, 5}
 	gradient := func(rank, parameter, i int) float32 {
 		return float32((i*7919+parameter*31+rank*17)%1000003) / float32(i%13+1)
@@ -396,7 +401,7 @@ func TestSumOverRanks(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		if err := l.sumOverRanks(anywhere); err != nil {
+		if err := l.sumOverRanks(anywhere, bucketValues); err != nil {
 			return err
 		}
 		for i, p := range l.params {
