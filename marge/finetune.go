@@ -42,6 +42,7 @@ type FineTuneOptions struct {
 	// from Replicas (1) times Accumulate (1) batches, as that of PretrainOptions.
 	BatchTokens, BatchRecords int
 	Accumulate, Replicas      int
+	BFloat16Gradients         bool // see PretrainOptions
 
 	// Frozen names the parameters that keep their values: names, or patterns where
 	// * stands for any characters. See FrozenForTransfer.
@@ -243,7 +244,8 @@ func (o *FineTuneOptions) loop() loopOptions {
 		Steps: o.Steps, TargetTokens: o.TargetTokens, Duration: o.Duration,
 		LearningRate: o.LearningRate, WarmupSteps: o.WarmupSteps, WeightDecay: o.WeightDecay, ClipNorm: o.ClipNorm,
 		Accumulate: o.Accumulate, Replicas: o.Replicas, Seed: o.Seed, Group: o.Group,
-		Dir: o.Dir, CheckpointEvery: o.CheckpointEvery, KeepCheckpoints: o.KeepCheckpoints, Resume: o.Resume,
+		BFloat16Gradients: o.BFloat16Gradients,
+		Dir:               o.Dir, CheckpointEvery: o.CheckpointEvery, KeepCheckpoints: o.KeepCheckpoints, Resume: o.Resume,
 		OnStep: o.OnStep, OnWarning: o.OnWarning,
 	}
 }

@@ -71,6 +71,7 @@ type loopOptions struct {
 	Accumulate, Replicas  int
 	Seed                  uint64
 	Group                 *dist.Group
+	BFloat16Gradients     bool
 
 	Dir             string
 	CheckpointEvery int
@@ -142,6 +143,9 @@ func (o *loopOptions) record(more map[string]string) map[string]string {
 	more["WeightDecay"], more["ClipNorm"] = fmt.Sprint(max(o.WeightDecay, 0)), fmt.Sprint(max(o.ClipNorm, 0))
 	more["Accumulate"], more["Replicas"] = fmt.Sprint(o.Accumulate), fmt.Sprint(o.Replicas)
 	more["Seed"] = fmt.Sprint(o.Seed)
+	if o.BFloat16Gradients { // checkpoints from before there was this option do not have it
+		more["BFloat16Gradients"] = "true"
+	}
 	return more
 }
 
@@ -176,7 +180,7 @@ const recentLosses = 100
 func newLoop(m *Model, params []nn.Parameter, o *loopOptions, phases ...phase) *loop {
 	l := &loop{o: o, m: m, params: params, phases: phases, tape: tensor.NewTape(m.backend)}
 	l.opt = optim.NewAdamW(params, o.Groups...)
-	l.sum.params = params
+	l.sum = gradientSum{params: params, short: o.BFloat16Gradients}
 	l.opt.WeightDecay = float32(max(o.WeightDecay, 0))
 	return l
 }

@@ -44,6 +44,10 @@ type PretrainOptions struct {
 	// neighbours first, so that the sum does not depend on which of them run
 	// on one machine.
 	Accumulate, Replicas int
+	// BFloat16Gradients rounds the gradients of each replica, and each sum of two, to
+	// bfloat16: ranks of a Group send half as many bytes. The result is another one,
+	// but does not depend on the number of ranks either.
+	BFloat16Gradients bool
 	// Links is how many links a target has. With both numbers zero it has none
 	// in its own language and its best 5 in others, but see TFIDFSteps; the paper
 	// has 4 and 4 on average, the best of a shard. CrossWeight and MonoWeight are
@@ -216,7 +220,8 @@ func (o *PretrainOptions) loop() loopOptions {
 		Steps: o.Steps, TargetTokens: o.TargetTokens, Duration: o.Duration,
 		LearningRate: o.LearningRate, WarmupSteps: o.WarmupSteps, WeightDecay: o.WeightDecay, ClipNorm: o.ClipNorm,
 		Accumulate: o.Accumulate, Replicas: o.Replicas, Seed: o.Seed, Group: o.Group,
-		Dir: o.Dir, CheckpointEvery: o.CheckpointEvery, KeepCheckpoints: o.KeepCheckpoints, Resume: o.Resume,
+		BFloat16Gradients: o.BFloat16Gradients,
+		Dir:               o.Dir, CheckpointEvery: o.CheckpointEvery, KeepCheckpoints: o.KeepCheckpoints, Resume: o.Resume,
 		OnStep: o.OnStep, OnWarning: o.OnWarning,
 	}
 }

@@ -73,6 +73,10 @@ func (l *loop) sumOverRanks(has []bool, bucketValues int) error {
 	if l.o.Group.Size() == 1 {
 		return nil
 	}
+	add := l.o.Group.AllReduce
+	if l.sum.short {
+		add = l.o.Group.AllReduceBFloat16
+	}
 	var waiting []nn.Parameter
 	n := 0
 	flush := func() error {
@@ -82,7 +86,7 @@ func (l *loop) sumOverRanks(has []bool, bucketValues int) error {
 			p.Grad().CopyTo(l.bucket[at : at+p.Len()])
 			at += p.Len()
 		}
-		if err := l.o.Group.AllReduce(l.bucket); err != nil {
+		if err := add(l.bucket); err != nil {
 			return err
 		}
 		at = 0
@@ -98,7 +102,7 @@ func (l *loop) sumOverRanks(has []bool, bucketValues int) error {
 			continue
 		}
 		if s, _ := p.Grad().Storage(); s.Device == nil && p.Len() >= bucketValues {
-			if err := l.o.Group.AllReduce(p.Grad().Float32s()); err != nil { // without a copy
+			if err := add(p.Grad().Float32s()); err != nil { // without a copy
 				return err
 			}
 			continue

@@ -42,7 +42,8 @@ type ranked struct {
 // trainRanks trains a new model on every rank of n. change, if not nil, changes the
 // options of a rank, and wrap its transport.
 func trainRanks(
-	t *testing.T, n int, o PretrainOptions, change func(rank int, o *PretrainOptions), wrap func(dist.Transport) dist.Transport,
+	t *testing.T, n int, o PretrainOptions, change func(rank int, o *PretrainOptions),
+	wrap func(dist.Transport) dist.Transport,
 ) []ranked {
 	t.Helper()
 	tok, store := testCorpus(t)
@@ -88,14 +89,18 @@ func timeless(all []Metrics) (text string) {
 func TestRanksGiveTheSameBits(t *testing.T) {
 	six := parallelOptions("")
 	six.Replicas, six.Accumulate, six.DistillWeight = 6, 2, 0.5
+	short := parallelOptions("")
+	short.BFloat16Gradients = true
 	cases := []struct {
 		options PretrainOptions
 		ranks   []int
 	}{
 		{parallelOptions(""), []int{1, 2, 4}},
+		{short, []int{1, 2, 4}}, // as the one before, but for the rounding
 		{six, []int{3, 6}},
 		{PretrainOptions{Objective: Denoise, Steps: 10, Replicas: 2, BatchTokens: 120, Seed: 3}, []int{2}},
 	}
+	var before []byte // the parameters of the case before
 	if testing.Short() {
 		cases = cases[:1]
 	}
@@ -112,6 +117,10 @@ func TestRanksGiveTheSameBits(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if o.BFloat16Gradients && bytes.Equal(want, before) {
+			t.Error("gradients in bfloat16 give the same parameters as others")
+		}
+		before = want
 		saved := readFile(t, filepath.Join(stats.Checkpoint, weightsName))
 		for _, n := range c.ranks {
 			o.Dir = t.TempDir()
@@ -263,9 +272,10 @@ func TestDecisionsAreCollective(t *testing.T) {
 			if rank == 1 {
 				o.Seed, o.Steps = 8, 21
 			}
-		}, "pretrain: the ranks do not do the same: Seed is 8 on rank 1 and 3 on rank 0; Steps is 21 on rank 1 and 20 on rank 0", 0},
-		"ranks that cannot share": {func(rank int, o *PretrainOptions) { o.Replicas = 6 }, "pretrain: option Replicas: dist: " +
-			"6 summands on 2 ranks: want a multiple of the ranks by 1, 2, 4 or another power of two", 0},
+		}, "pretrain: the ranks do not do the same: Seed is 8 on rank 1 and 3 on rank 0; " +
+			"Steps is 21 on rank 1 and 20 on rank 0", 0},
+		"ranks that cannot share": {func(rank int, o *PretrainOptions) { o.Replicas = 6 }, "pretrain: option Replicas: " +
+			"dist: 6 summands on 2 ranks: want a multiple of the ranks by 1, 2, 4 or another power of two", 0},
 	} {
 		for rank, r := range trainRanks(t, 2, parallelOptions(""), c.change, nil) {
 			if r.err == nil || r.err.Error() != c.want || r.stats.Steps != c.steps {
@@ -449,7 +459,8 @@ func TestFineTuneOnRanks(t *testing.T) {
 		o := resumable(dir)
 		o.Group = g
 		m, s, err := fineTune(t, task, o)
-		if err == nil && (!bytes.Equal(weights(m), weights(want)) || s.Best.String() != stats.Best.String() || s.Loss != stats.Loss) {
+		if err == nil && (!bytes.Equal(weights(m), weights(want)) || s.Best.String() != stats.Best.String() ||
+			s.Loss != stats.Loss) {
 			t.Errorf("rank %d: another result: %v, want %v", g.Rank(), s, stats)
 		}
 		return err

@@ -137,12 +137,7 @@ func (r *retrieved) gatherLinks(links []shardLinks, own []*shardLinks) error {
 	}
 	var mine []byte
 	for _, l := range own {
-		mine = binary.LittleEndian.AppendUint32(mine, uint32(len(l.pairs)))
-		for _, p := range l.pairs {
-			mine = binary.LittleEndian.AppendUint32(mine, uint32(p.Target))
-			mine = binary.LittleEndian.AppendUint32(mine, uint32(p.Evidence))
-			mine = binary.LittleEndian.AppendUint32(mine, math.Float32bits(p.Score))
-		}
+		mine = l.encode(mine)
 	}
 	all, err := r.o.Group.AllGather(mine)
 	if err != nil {
@@ -157,6 +152,17 @@ func (r *retrieved) gatherLinks(links []shardLinks, own []*shardLinks) error {
 		}
 	}
 	return nil
+}
+
+// encode appends the pairs of a shard to data.
+func (l *shardLinks) encode(data []byte) []byte {
+	data = binary.LittleEndian.AppendUint32(data, uint32(len(l.pairs)))
+	for _, p := range l.pairs {
+		data = binary.LittleEndian.AppendUint32(data, uint32(p.Target))
+		data = binary.LittleEndian.AppendUint32(data, uint32(p.Evidence))
+		data = binary.LittleEndian.AppendUint32(data, math.Float32bits(p.Score))
+	}
+	return data
 }
 
 // decode reads the pairs of a shard and returns the rest of the data.

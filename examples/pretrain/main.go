@@ -147,7 +147,7 @@ func (o *options) training(store *corpus.Store) (marge.PretrainOptions, error) {
 	p := marge.PretrainOptions{
 		Objective: marge.Objective(o.objective), Steps: o.steps, TargetTokens: int64(o.tokens), Seed: o.seed,
 		Dir: o.out, Resume: o.resume, LearningRate: o.lr, BatchTokens: o.batchTokens, Accumulate: o.accumulate,
-		Replicas: o.replicas, CheckpointEvery: o.checkpoint,
+		Replicas: o.replicas, BFloat16Gradients: o.bfloat16, CheckpointEvery: o.checkpoint,
 	}
 	if o.retrieves() {
 		p.Links = index.LinkOptions{Mono: o.mono, Cross: o.cross, PerTarget: o.perTarget}

@@ -37,6 +37,7 @@ type options struct {
 	batchTokens int
 	accumulate  int
 	replicas    int
+	bfloat16    bool
 	dist        string
 	deadline    time.Duration
 	checkpoint  int
@@ -99,8 +100,10 @@ func parse(args []string, output io.Writer) (*options, error) {
 	f.IntVar(&o.accumulate, "accumulate", 1, "batches of a replica, one after the other")
 	f.IntVar(&o.replicas, "replicas", 1, "gradients of -accumulate batches that an update adds up; the result depends on "+
 		"their number, not on how many ranks share them")
-	f.StringVar(&o.dist, "dist", "none", "train on the `ranks` that a launcher has started: none, or mpi in a program built "+
-		"with the tag mpi (see package nn/dist/mpi); -replicas must be a multiple of them by a power of two")
+	f.BoolVar(&o.bfloat16, "bfloat16-gradients", false, "round the gradients of replicas, and their sums, to bfloat16, "+
+		"of which ranks send half as many bytes")
+	f.StringVar(&o.dist, "dist", "none", "train on the `ranks` that a launcher has started: none, or mpi in a program "+
+		"built with the tag mpi (see package nn/dist/mpi); -replicas must be a multiple of them by a power of two")
 	f.DurationVar(&o.deadline, "dist-deadline", dist.DefaultDeadline, "how long a rank may be silent")
 	f.IntVar(&o.checkpoint, "checkpoint-every", 1000, "updates between two checkpoints")
 	f.Float64Var(&o.lr, "lr", 0, fmt.Sprintf("peak learning rate (default: tiny %v, small %v, base %v, paper %v)",

@@ -16,7 +16,7 @@ import (
 
 func TestOptions(t *testing.T) {
 	o, err := parse(strings.Fields(`-tokens 3M -seed 7 -accumulate 3 -replicas 4 -checkpoint-every 50 -tfidf-steps 0
-		-index-every 9 -batch-tokens 99 -dist-deadline 3s
+		-index-every 9 -batch-tokens 99 -dist-deadline 3s -bfloat16-gradients
 		-mono 2 -cross 3 -per-target=false -lr 0.5 -dropout 0.25 -retrieval-dim 64 -out DIR -resume`), io.Discard)
 	if err != nil {
 		t.Fatal(err)
@@ -31,7 +31,8 @@ func TestOptions(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := marge.PretrainOptions{
-		Objective: marge.MARGE, TargetTokens: 3e6, Seed: 7, Accumulate: 3, Replicas: 4, CheckpointEvery: 50,
+		Objective: marge.MARGE, TargetTokens: 3e6, Seed: 7, Accumulate: 3, Replicas: 4,
+		CheckpointEvery: 50, BFloat16Gradients: true,
 		TFIDFSteps: -1, IndexEvery: 9, BatchTokens: 99,
 		Links: index.LinkOptions{Mono: 2, Cross: 3}, LearningRate: 0.5, Dir: "DIR", Resume: true,
 	}

@@ -14,33 +14,59 @@ import (
 // at distance 1, 2, 4 ..., and the sums on the way back: 2 len(x) (R-1)/R values
 // are sent by each of R ranks. Other numbers of ranks send whole chunks up a
 // binomial tree and down again.
-func (g *Group) AllReduce(x []float32) error { return allReduce(g, x) }
+func (g *Group) AllReduce(x []float32) error { return allReduce(g, x, addNumbers[float32]) }
 
 // AllReduceInt64 does the same for integers, whose sum is exact.
-func (g *Group) AllReduceInt64(x []int64) error { return allReduce(g, x) }
+func (g *Group) AllReduceInt64(x []int64) error { return allReduce(g, x, addNumbers[int64]) }
 
-type number interface{ float32 | int64 }
+// AllReduceBFloat16 does the same with numbers that are rounded to bfloat16, as is
+// every sum of two, so that half as many bytes are sent. See [RoundBFloat16] for
+// ranks that have made sums of their own before.
+func (g *Group) AllReduceBFloat16(x []float32) error {
+	short := make([]bfloat16, len(x))
+	for i, v := range x {
+		short[i] = toBFloat16(v)
+	}
+	err := allReduce(g, short, func(sum, x []bfloat16) {
+		for i, v := range x {
+			sum[i] = toBFloat16(sum[i].float32() + v.float32())
+		}
+	})
+	for i, v := range short {
+		x[i] = v.float32()
+	}
+	return err
+}
 
-func allReduce[T number](g *Group, x []T) error {
+// number is what is added up; bfloat16 by a function of its own.
+type number interface{ float32 | int64 | bfloat16 }
+
+func addNumbers[T float32 | int64](sum, x []T) {
+	for i, v := range x {
+		sum[i] += v
+	}
+}
+
+func allReduce[T number](g *Group, x []T, add func(sum, x []T)) error {
 	switch size := g.Size(); {
 	case size == 1:
 		return nil
 	case bits.OnesCount(uint(size)) == 1:
-		return halving(g, x)
+		return halving(g, x, add)
 	default:
-		return binomial(g, x)
+		return binomial(g, x, add)
 	}
 }
 
 // halving reduces x: at distance d, ranks r and r^d divide what they hold the sum
 // of 2d ranks of. On the way back they give each other their halves.
-func halving[T number](g *Group, x []T) error {
+func halving[T number](g *Group, x []T, add func(sum, x []T)) error {
 	r, size := g.Rank(), g.Size()
 	var spans [][]T
 	for d := 1; d < size; d <<= 1 {
 		spans = append(spans, x)
 		keep, give := halves(x, r&d != 0)
-		if err := addFrom(g, r^d, give, keep); err != nil {
+		if err := addFrom(g, r^d, give, keep, add); err != nil {
 			return err
 		}
 		x = keep
@@ -66,11 +92,11 @@ func halves[T number](x []T, upper bool) (own, other []T) {
 }
 
 // binomial reduces x to rank 0, chunk by chunk, and sends the sums back.
-func binomial[T number](g *Group, x []T) error {
+func binomial[T number](g *Group, x []T, add func(sum, x []T)) error {
 	var zero T
 	length := g.chunk / int(unsafe.Sizeof(zero))
 	for ; len(x) > 0; x = x[min(length, len(x)):] {
-		if err := reduceToFirst(g, x[:min(length, len(x))]); err != nil {
+		if err := reduceToFirst(g, x[:min(length, len(x))], add); err != nil {
 			return err
 		}
 		if err := g.Broadcast(0, raw(x[:min(length, len(x))])); err != nil {
@@ -82,14 +108,14 @@ func binomial[T number](g *Group, x []T) error {
 
 // reduceToFirst adds up x at rank 0: at distance d, the rank of an odd multiple of
 // d gives the sum of its block to the block before.
-func reduceToFirst[T number](g *Group, x []T) error {
+func reduceToFirst[T number](g *Group, x []T, add func(sum, x []T)) error {
 	r := g.Rank()
 	for d := 1; d < g.Size(); d <<= 1 {
 		if r&d != 0 {
-			return addFrom(g, r-d, x, nil)
+			return addFrom(g, r-d, x, nil, add)
 		}
 		if r+d < g.Size() {
-			if err := addFrom(g, r+d, nil, x); err != nil {
+			if err := addFrom(g, r+d, nil, x, add); err != nil {
 				return err
 			}
 		}
@@ -99,7 +125,7 @@ func reduceToFirst[T number](g *Group, x []T) error {
 
 // addFrom sends give to a rank and adds what it sends to keep. Which of two
 // numbers comes first does not matter to their sum.
-func addFrom[T number](g *Group, peer int, give, keep []T) error {
+func addFrom[T number](g *Group, peer int, give, keep []T, add func(sum, x []T)) error {
 	var zero T
 	length := g.chunk / int(unsafe.Sizeof(zero))
 	for len(give) > 0 || len(keep) > 0 {
@@ -108,9 +134,7 @@ func addFrom[T number](g *Group, peer int, give, keep []T) error {
 		if err := g.exchange(peer, raw(give[:a]), raw(got)); err != nil {
 			return err
 		}
-		for i, v := range got {
-			keep[i] += v
-		}
+		add(keep[:b], got)
 		give, keep = give[a:], keep[b:]
 	}
 	return nil

@@ -39,14 +39,20 @@ func onRanks(t *testing.T, n, chunk int, fn func(g *Group) error) {
 }
 
 // tree adds up x[0] ... in a perfect binary tree, nearest neighbours first.
-func tree(x [][]float32) []float32 {
+// round, if not nil, rounds the summands and every sum.
+func tree(x [][]float32, round func([]float32)) []float32 {
+	var sum []float32
 	if len(x) == 1 {
-		return x[0]
+		sum = slices.Clone(x[0])
+	} else {
+		half := 1 << (bits.Len(uint(len(x)-1)) - 1)
+		sum = tree(x[:half], round)
+		for i, v := range tree(x[half:], round) {
+			sum[i] += v
+		}
 	}
-	half := 1 << (bits.Len(uint(len(x)-1)) - 1)
-	sum := slices.Clone(tree(x[:half]))
-	for i, v := range tree(x[half:]) {
-		sum[i] += v
+	if round != nil {
+		round(sum)
 	}
 	return sum
 }
@@ -89,7 +95,7 @@ func TestAllReduceIsTheTree(t *testing.T) {
 						summands[i] = append(summands[i], randomValue(rng))
 					}
 				}
-				want := tree(summands)
+				want, rounded := tree(summands, nil), tree(summands, RoundBFloat16)
 				onRanks(t, size, chunk, func(g *Group) error {
 					first, end, err := g.Share(w)
 					if err != nil {
@@ -98,17 +104,28 @@ func TestAllReduceIsTheTree(t *testing.T) {
 					if size == 1 && (first != 0 || end != w) {
 						t.Errorf("one rank makes %d to %d of %d", first, end, w)
 					}
-					x := slices.Clone(tree(summands[first:end]))
-					if err := g.AllReduce(x); err != nil {
+					x, short := tree(summands[first:end], nil), tree(summands[first:end], RoundBFloat16)
+					if err := errors.Join(g.AllReduce(x), g.AllReduceBFloat16(short)); err != nil {
 						return err
 					}
-					if !equalBits(x, want) {
+					if !equalBits(x, want) || !equalBits(short, rounded) {
 						t.Errorf("%d summands of length %d on %d ranks: rank %d has another sum", w, length, size, g.Rank())
 					}
 					return nil
 				})
 			}
 		}
+	}
+}
+
+func TestRoundBFloat16(t *testing.T) {
+	inf, nan := float32(math.Inf(1)), math.Float32frombits(0x7f800001)
+	x := []float32{1, 1 + 1.0/256, 1 + 3.0/256, 1 + 1.0/256 + 1.0/65536, -3.14159265, inf, -inf, nan, math.MaxFloat32,
+		math.Float32frombits(1 << 31)}
+	want := []float32{1, 1, 1 + 1.0/64, 1 + 1.0/128, -3.140625, inf, -inf, nan, inf, math.Float32frombits(1 << 31)}
+	RoundBFloat16(x)
+	if !equalBits(x, want) {
+		t.Errorf("%v, want %v", x, want)
 	}
 }
 
@@ -131,7 +148,8 @@ func TestShare(t *testing.T) {
 		}
 	}
 	var alone *Group
-	if first, end, err := alone.Share(7); first != 0 || end != 7 || err != nil || alone.Size() != 1 || alone.Close() != nil {
+	first, end, err := alone.Share(7)
+	if first != 0 || end != 7 || err != nil || alone.Size() != 1 || alone.Err() != nil || alone.Close() != nil {
 		t.Errorf("a rank alone makes %d to %d of 7, error %v", first, end, err)
 	}
 }
