@@ -101,10 +101,13 @@ func (l *loop) sumOverRanks(has []bool, bucketValues int) error {
 		if !has[i] {
 			continue
 		}
-		if s, _ := p.Grad().Storage(); s.Device == nil && p.Len() >= bucketValues {
-			if err := add(p.Grad().Float32s()); err != nil { // without a copy
+		if p.Len() >= bucketValues { // alone, and without a copy if it is in the host's memory
+			gradient := nn.Parameter{Tensor: p.Grad()}
+			values := gradient.Values()
+			if err := add(values); err != nil {
 				return err
 			}
+			gradient.SetFloat32s(values)
 			continue
 		}
 		if n > 0 && n+p.Len() > bucketValues {
