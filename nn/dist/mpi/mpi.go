@@ -24,7 +24,7 @@ static int ranks(int *rank, int *size) {
 // pause_after lets a message that is waited for be polled without a pause at first,
 // then with longer and longer ones: the other rank may be at work for minutes.
 static void pause_after(double waited) {
-	double seconds = waited < 0.002 ? 0 : waited < 0.1 ? 50e-6 : 1e-3;
+	double seconds = waited < 2e-4 ? 0 : waited < 5e-3 ? 2e-5 : waited < 0.1 ? 2e-4 : 1e-3;
 	if (seconds > 0) {
 		struct timespec t = {0, (long)(seconds * 1e9)};
 		nanosleep(&t, NULL);
