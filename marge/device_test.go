@@ -23,6 +23,7 @@ func TestModelOnOpaqueBackend(t *testing.T) {
 		"max":      func(_ *PretrainOptions, c *Config) { c.RetrievalPooling, c.RetrievalDim = PoolMax, 48 },
 		"null":     func(o *PretrainOptions, _ *Config) { o.NullDocument, o.LanguageTemperature = true, 2 },
 		"replicas": func(o *PretrainOptions, _ *Config) { o.Replicas = 3 },
+		"bfloat16": func(o *PretrainOptions, _ *Config) { o.Replicas, o.BFloat16Gradients = 3, true },
 	} {
 		t.Run(name, func(t *testing.T) {
 			type result struct {

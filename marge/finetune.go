@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/marge-go/marge/nn"
+	"github.com/marge-go/marge/nn/dist"
 	"github.com/marge-go/marge/tensor"
 )
 
@@ -41,6 +42,7 @@ type FineTuneOptions struct {
 	// from Replicas (1) times Accumulate (1) batches, as that of PretrainOptions.
 	BatchTokens, BatchRecords int
 	Accumulate, Replicas      int
+	BFloat16Gradients         bool // see PretrainOptions
 
 	// Frozen names the parameters that keep their values: names, or patterns where
 	// * stands for any characters. See FrozenForTransfer.
@@ -66,6 +68,10 @@ type FineTuneOptions struct {
 	Score         func(ctx context.Context, m *Model) (float64, error)
 
 	Seed uint64
+
+	// Group, if not nil, are the ranks that train together: see PretrainOptions.
+	// Development data is measured, and Score is called, on every rank.
+	Group *dist.Group
 
 	// Dir is where checkpoints go, "" for none, when and how many, and what Resume
 	// means: see PretrainOptions. At the end the model itself is saved in Dir, so
@@ -130,24 +136,31 @@ func FineTune(ctx context.Context, m *Model, task Task, o FineTuneOptions) (stat
 		}
 	}()
 	defer tensor.Recover(&err)
-	data, err := task.read(ctx, m)
-	if err != nil {
-		return FineTuneStats{}, err
-	}
-	c := task.config(m.Config, data)
-	if o.Dropout != 0 {
-		c.Dropout = float32(max(o.Dropout, 0))
-	}
-	undo, err := m.adapt(c, o.Seed)
-	if err != nil {
-		return FineTuneStats{}, err
-	}
-	l, batches, err := newFineTuning(m, task, data, &o)
+	var data *taskData
+	var l *loop
+	var batches *epochs
+	undo := func() {}
+	err = o.Group.Together(ctx, func(ctx context.Context) (err error) {
+		if data, err = task.read(ctx, m); err != nil {
+			return err
+		}
+		c := task.config(m.Config, data)
+		if o.Dropout != 0 {
+			c.Dropout = float32(max(o.Dropout, 0))
+		}
+		adapted, err := m.adapt(c, o.Seed)
+		if err != nil {
+			return err
+		}
+		undo = adapted
+		l, batches, err = newFineTuning(m, task, data, &o)
+		return err
+	})
 	if err != nil {
 		undo()
 		return FineTuneStats{}, err
 	}
-	release, err := l.open()
+	release, err := l.open(ctx)
 	if err != nil {
 		undo()
 		return FineTuneStats{}, err
@@ -164,7 +177,7 @@ func FineTune(ctx context.Context, m *Model, task Task, o FineTuneOptions) (stat
 		stats.Best = l.development.choose()
 		m.revision.Add(1) // these may not be the parameters of the last update
 		if o.Dir != "" {
-			err = m.Save(o.Dir)
+			err = o.Group.Lead(ctx, func(context.Context) error { return m.Save(o.Dir) })
 		}
 	case l.step == 0:
 		undo()
@@ -230,8 +243,9 @@ func (o *FineTuneOptions) loop() loopOptions {
 	return loopOptions{
 		Steps: o.Steps, TargetTokens: o.TargetTokens, Duration: o.Duration,
 		LearningRate: o.LearningRate, WarmupSteps: o.WarmupSteps, WeightDecay: o.WeightDecay, ClipNorm: o.ClipNorm,
-		Accumulate: o.Accumulate, Replicas: o.Replicas, Seed: o.Seed,
-		Dir: o.Dir, CheckpointEvery: o.CheckpointEvery, KeepCheckpoints: o.KeepCheckpoints, Resume: o.Resume,
+		Accumulate: o.Accumulate, Replicas: o.Replicas, Seed: o.Seed, Group: o.Group,
+		BFloat16Gradients: o.BFloat16Gradients,
+		Dir:               o.Dir, CheckpointEvery: o.CheckpointEvery, KeepCheckpoints: o.KeepCheckpoints, Resume: o.Resume,
 		OnStep: o.OnStep, OnWarning: o.OnWarning,
 	}
 }

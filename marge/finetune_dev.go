@@ -82,13 +82,18 @@ func (l *loop) measure(ctx context.Context) error {
 	if d == nil || d.Measured == l.step || l.step%d.every != 0 && l.progress() < 1 {
 		return nil
 	}
-	scores, err := d.measure(ctx)
+	var scores map[string]float64
+	err := l.o.Group.Together(ctx, func(ctx context.Context) (err error) {
+		if scores, err = d.measure(ctx); err != nil {
+			return fmt.Errorf("development data: %w", err)
+		}
+		if score := scores[d.chosenBy]; !finite(score) {
+			return fmt.Errorf("development data: %s is %v", d.chosenBy, score)
+		}
+		return nil
+	})
 	if err != nil {
-		return fmt.Errorf("development data: %w", err)
-	}
-	score := scores[d.chosenBy]
-	if !finite(score) {
-		return fmt.Errorf("development data: %s is %v", d.chosenBy, score)
+		return err
 	}
 	d.Measured, d.last = l.step, &Evaluation{l.step, scores}
 	if d.Best != nil && !d.better(scores, d.Best.Scores) {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/marge-go/marge/nn"
+	"github.com/marge-go/marge/nn/dist"
 	"github.com/marge-go/marge/nn/optim"
 	"github.com/marge-go/marge/nn/safetensors"
 	"github.com/marge-go/marge/tensor"
@@ -69,6 +70,8 @@ type loopOptions struct {
 	WeightDecay, ClipNorm float64
 	Accumulate, Replicas  int
 	Seed                  uint64
+	Group                 *dist.Group
+	BFloat16Gradients     bool
 
 	Dir             string
 	CheckpointEvery int
@@ -140,6 +143,9 @@ func (o *loopOptions) record(more map[string]string) map[string]string {
 	more["WeightDecay"], more["ClipNorm"] = fmt.Sprint(max(o.WeightDecay, 0)), fmt.Sprint(max(o.ClipNorm, 0))
 	more["Accumulate"], more["Replicas"] = fmt.Sprint(o.Accumulate), fmt.Sprint(o.Replicas)
 	more["Seed"] = fmt.Sprint(o.Seed)
+	if o.BFloat16Gradients { // checkpoints from before there was this option do not have it
+		more["BFloat16Gradients"] = "true"
+	}
 	return more
 }
 
@@ -156,6 +162,8 @@ type loop struct {
 	tape        *tensor.Tape
 	sum         gradientSum
 	losses      []*tensor.Tensor // of the batches of an update; they stay where the backend has them until all are made
+	figures     []batchFigures   // of the batches of an update
+	bucket      []float32        // see sumOverRanks
 
 	step    int
 	tokens  int64
@@ -172,7 +180,7 @@ const recentLosses = 100
 func newLoop(m *Model, params []nn.Parameter, o *loopOptions, phases ...phase) *loop {
 	l := &loop{o: o, m: m, params: params, phases: phases, tape: tensor.NewTape(m.backend)}
 	l.opt = optim.NewAdamW(params, o.Groups...)
-	l.sum.params = params
+	l.sum = gradientSum{params: params, short: o.BFloat16Gradients}
 	l.opt.WeightDecay = float32(max(o.WeightDecay, 0))
 	return l
 }
@@ -185,12 +193,11 @@ func (l *loop) run(ctx context.Context) error {
 		return fmt.Errorf("stopped after step %d: %w", l.step, err)
 	}
 	for l.progress() < 1 {
-		err := ctx.Err()
-		var metrics Metrics
+		start := time.Now()
+		metrics, err := l.update(ctx)
+		l.elapsed += time.Since(start)
 		if err == nil {
-			start := time.Now()
-			metrics, err = l.update(ctx)
-			l.elapsed += time.Since(start)
+			err = l.agreeOnTime()
 		}
 		var bad *stepError
 		if errors.As(err, &bad) {
@@ -199,10 +206,15 @@ func (l *loop) run(ctx context.Context) error {
 		if err == nil {
 			err = l.measure(ctx)
 		}
-		if err == nil && l.o.OnStep != nil {
+		if err == nil {
 			metrics.Beta, metrics.Elapsed, metrics.Progress = float64(l.m.Beta()), l.elapsed, l.progress()
 			metrics.Development = l.development.news()
-			err = l.o.OnStep(metrics)
+			err = l.o.Group.Lead(ctx, func(context.Context) error {
+				if l.o.OnStep == nil {
+					return nil
+				}
+				return l.o.OnStep(metrics)
+			})
 		}
 		if err != nil {
 			err = fmt.Errorf("stopped after step %d: %w", l.step, err)
@@ -231,29 +243,31 @@ func (l *loop) update(ctx context.Context) (Metrics, error) {
 		return Metrics{}, err
 	}
 	metrics := Metrics{Step: l.step + 1, LR: l.learningRate()}
-	weight, tokens := 0, 0
-	for replica := range l.o.Replicas {
-		nn.ZeroGrad(l.params)
-		first := replica * l.o.Accumulate
-		for i := first; i < min(first+l.o.Accumulate, len(batches)); i++ {
-			if err := ctx.Err(); err != nil {
-				p.source.putBack()
-				return Metrics{}, err
-			}
-			l.tape.Reset(tensor.Training, random(l.o.Seed, dropoutStream, uint64(l.step*n+i)).Uint64())
-			out := p.objective.loss(l.tape, batches[i])
-			l.keepLoss(i, out.reported)
-			l.tape.Backward(out.sum)
-			weight, tokens = weight+out.weight, tokens+out.tokens
-			metrics.Targets, metrics.Evidence = metrics.Targets+out.targets, metrics.Evidence+out.evidence
-			metrics.Distill += out.distill
-		}
-		l.sum.add(replica == l.o.Replicas-1)
+	l.figures = make([]batchFigures, len(batches))
+	err = l.o.Group.Together(ctx, func(ctx context.Context) error { return l.gradients(ctx, p.objective, batches) })
+	var has []bool
+	if err == nil {
+		has, err = l.shareFigures()
 	}
-	if metrics.Loss, err = l.meanLoss(p.source, batches, weight); err != nil {
+	if err != nil {
+		p.source.putBack()
 		return Metrics{}, err
 	}
+	weight, tokens := 0, 0
+	for i, f := range l.figures {
+		if !finite(f.loss) {
+			return Metrics{}, l.failed(p.source, batches[i], fmt.Errorf("loss is %v", f.loss))
+		}
+		metrics.Loss, metrics.Distill = metrics.Loss+f.loss, metrics.Distill+f.distill
+		weight, tokens = weight+f.weight, tokens+f.tokens
+		metrics.Targets, metrics.Evidence = metrics.Targets+f.targets, metrics.Evidence+f.evidence
+	}
+	metrics.Loss /= float64(weight)
 	metrics.Distill /= float64(max(metrics.Targets, 1))
+	if err := l.sumOverRanks(has, bucketValues); err != nil {
+		p.source.putBack()
+		return Metrics{}, err
+	}
 	norm, err := optim.GradNorm(l.params)
 	if err != nil {
 		return Metrics{}, l.failed(p.source, batches[0], err)
@@ -271,6 +285,37 @@ func (l *loop) update(ctx context.Context) (Metrics, error) {
 	return metrics, nil
 }
 
+// gradients computes those of the replicas of this rank, and their sum.
+func (l *loop) gradients(ctx context.Context, o objective, batches []*Batch) error {
+	own, end, err := l.o.Group.Share(l.o.Replicas)
+	if err != nil {
+		return err
+	}
+	for replica := own; replica < end; replica++ {
+		nn.ZeroGrad(l.params)
+		first := replica * l.o.Accumulate
+		last := min(first+l.o.Accumulate, len(batches))
+		for i := first; i < last; i++ {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			stream := uint64(l.step*l.o.Replicas*l.o.Accumulate + i)
+			l.tape.Reset(tensor.Training, random(l.o.Seed, dropoutStream, stream).Uint64())
+			out := o.loss(l.tape, batches[i])
+			l.keepLoss(i, out.reported)
+			l.tape.Backward(out.sum)
+			l.figures[i] = batchFigures{
+				distill: out.distill, weight: out.weight, tokens: out.tokens, targets: out.targets, evidence: out.evidence,
+			}
+		}
+		l.sum.add(replica == end-1)
+	}
+	for i := own * l.o.Accumulate; i < min(end*l.o.Accumulate, len(batches)); i++ {
+		l.figures[i].loss = float64(l.losses[i].Item())
+	}
+	return nil
+}
+
 // phase returns what the next update belongs to.
 func (l *loop) phase() *phase {
 	for i := range l.phases {
@@ -284,24 +329,10 @@ func (l *loop) phase() *phase {
 // keepLoss keeps the loss of batch i beyond the next Reset of the tape. To
 // read it now would make a device wait between forward and backward.
 func (l *loop) keepLoss(i int, loss *tensor.Tensor) {
-	if i == len(l.losses) {
+	for i >= len(l.losses) {
 		l.losses = append(l.losses, tensor.New(l.m.backend, tensor.Float32, 1))
 	}
 	l.m.backend.Scale(l.losses[i], 1, loss)
-}
-
-// meanLoss returns the loss of an update per prediction. It is an error if that
-// of one of the batches is not finite.
-func (l *loop) meanLoss(s source, batches []*Batch, weight int) (float64, error) {
-	sum := 0.0
-	for i, b := range batches {
-		loss := float64(l.losses[i].Item())
-		if !finite(loss) {
-			return 0, l.failed(s, b, fmt.Errorf("loss is %v", loss))
-		}
-		sum += loss
-	}
-	return sum / float64(weight), nil
 }
 
 // meanRecent returns the mean loss of the last updates.

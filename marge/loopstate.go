@@ -1,6 +1,7 @@
 package marge
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -54,11 +55,27 @@ func (l *loop) settings() (map[string]string, error) {
 // lastSource is the source of the last phase, the only one that has a place.
 func (l *loop) lastSource() source { return l.phases[len(l.phases)-1].source }
 
-// save writes a checkpoint, if the options name a directory.
+// save writes a checkpoint on rank 0, if the options name a directory. Where the
+// ranks have lost each other, those that there is no more to hear of may be at
+// another step; what rank 0 has is whole in any case.
 func (l *loop) save() error {
 	if l.o.Dir == "" {
 		return nil
 	}
+	if l.o.Group.Err() != nil {
+		if l.o.Group.Rank() > 0 {
+			return nil
+		}
+		return l.write()
+	}
+	if err := l.sameParameters(); err != nil {
+		return err
+	}
+	return l.o.Group.Lead(context.Background(), func(context.Context) error { return l.write() })
+}
+
+// write writes a checkpoint.
+func (l *loop) write() error {
 	settings, err := l.settings()
 	if err != nil {
 		return err
@@ -101,44 +118,72 @@ func (l *loop) save() error {
 
 // open takes hold of the directory, if there is one, and goes back to its
 // newest valid checkpoint if the training is to be resumed. The directory is
-// the training's until release.
-func (l *loop) open() (release func(), err error) {
-	if l.o.Dir == "" {
-		return func() {}, nil
+// the training's until release. Rank 0 holds it and chooses the checkpoint.
+func (l *loop) open(ctx context.Context) (release func(), err error) {
+	release = func() {}
+	if err := l.sameStart(); err != nil || l.o.Dir == "" {
+		return release, err
 	}
-	release, err = checkpoint.Hold(l.o.Dir)
+	var path string
+	step := -1
+	err = l.o.Group.Lead(ctx, func(context.Context) error {
+		held, err := checkpoint.Hold(l.o.Dir)
+		if err == nil {
+			release = held
+			path, step, err = l.newest()
+		}
+		return err
+	})
+	if err == nil {
+		err = l.resume(ctx, path, step)
+	}
 	if err != nil {
-		return nil, err
-	}
-	if err := l.resume(); err != nil {
 		release()
 		return nil, err
 	}
 	return release, nil
 }
 
-// resume goes back to the newest valid checkpoint, if there is one and the
-// options say so.
-func (l *loop) resume() error {
+// newest returns the newest valid checkpoint and its step if the options say that
+// the training is to be resumed, or -1 where there is none.
+func (l *loop) newest() (path string, step int, err error) {
 	if _, err := checkpoint.Newest(l.o.Dir); errors.Is(err, fs.ErrNotExist) {
-		return nil
+		return "", -1, nil
 	} else if err == nil && !l.o.Resume {
-		return fmt.Errorf("%s holds checkpoints of an earlier training: set Resume to go on with it, or give another "+
-			"directory", l.o.Dir)
+		return "", -1, fmt.Errorf("%s holds checkpoints of an earlier training: set Resume to go on with it, or give "+
+			"another directory", l.o.Dir)
 	}
 	var damaged []checkpoint.Damaged
-	path, step, err := checkpoint.Latest(l.o.Dir, func(d checkpoint.Damaged) { damaged = append(damaged, d) })
+	path, step, err = checkpoint.Latest(l.o.Dir, func(d checkpoint.Damaged) { damaged = append(damaged, d) })
 	if err != nil {
-		return fmt.Errorf("resume: %w", err)
+		return "", -1, fmt.Errorf("resume: %w", err)
 	}
 	for _, d := range damaged {
 		l.o.OnWarning(fmt.Errorf("resuming from step %d, the newest checkpoint that is whole: %w", step, d.Err))
 	}
-	if err := l.restore(path, step); err != nil {
-		return fmt.Errorf("resume: %s: %w", path, err)
+	return path, step, nil
+}
+
+// resume goes back to a checkpoint of rank 0, unless its step is -1.
+func (l *loop) resume(ctx context.Context, path string, step int) error {
+	path, step, drop, err := l.shareCheckpoint(ctx, path, step)
+	if err != nil {
+		return fmt.Errorf("resume: %w", err)
 	}
-	l.resumed, l.saved = l.step, path
-	return nil
+	defer drop()
+	if step < 0 {
+		return nil
+	}
+	return l.o.Group.Together(ctx, func(context.Context) error {
+		if err := l.restore(path, step); err != nil {
+			return fmt.Errorf("resume: %s: %w", path, err)
+		}
+		l.resumed = l.step
+		if l.o.Group.Rank() == 0 {
+			l.saved = path
+		}
+		return nil
+	})
 }
 
 // restore reads a checkpoint. Checksums tell that it is as it was written, but

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/marge-go/marge/marge/index"
+	"github.com/marge-go/marge/nn/dist"
 )
 
 // PretrainOptions are the settings of Pretrain. The zero value of a field
@@ -43,6 +44,10 @@ type PretrainOptions struct {
 	// neighbours first, so that the sum does not depend on which of them run
 	// on one machine.
 	Accumulate, Replicas int
+	// BFloat16Gradients rounds the gradients of each replica, and each sum of two, to
+	// bfloat16: ranks of a Group send half as many bytes. The result is another one,
+	// but does not depend on the number of ranks either.
+	BFloat16Gradients bool
 	// Links is how many links a target has. With both numbers zero it has none
 	// in its own language and its best 5 in others, but see TFIDFSteps; the paper
 	// has 4 and 4 on average, the best of a shard. CrossWeight and MonoWeight are
@@ -96,6 +101,19 @@ type PretrainOptions struct {
 	Pairs       [][2]int
 
 	Seed uint64
+
+	// Group, if not nil, are the ranks that train together: every one calls Pretrain
+	// with the same model, corpus and options, and makes the gradients of its part
+	// of the Replicas, which must be a multiple of the ranks by a power of two. The
+	// result is that of one rank, bit for bit, on processors with one instruction
+	// set. What differs is an error at the start that names the rank and the option.
+	// Shards are encoded and linked by the ranks in turn, and OnLinks is called on
+	// every rank for all of them. Rank 0 calls the other callbacks and writes
+	// checkpoints, in its Dir; a training that is resumed may have another number of
+	// ranks, which read the checkpoint in the same Dir, if it is there, or get it
+	// from rank 0. A rank's failure, and a context that is cancelled on one, end the
+	// training on all of them, with the same error.
+	Group *dist.Group
 
 	// Dir is where checkpoints go, "" for none: every CheckpointEvery updates
 	// (1,000), at the end, and when the context is cancelled. The newest
@@ -201,8 +219,9 @@ func (o *PretrainOptions) loop() loopOptions {
 	return loopOptions{
 		Steps: o.Steps, TargetTokens: o.TargetTokens, Duration: o.Duration,
 		LearningRate: o.LearningRate, WarmupSteps: o.WarmupSteps, WeightDecay: o.WeightDecay, ClipNorm: o.ClipNorm,
-		Accumulate: o.Accumulate, Replicas: o.Replicas, Seed: o.Seed,
-		Dir: o.Dir, CheckpointEvery: o.CheckpointEvery, KeepCheckpoints: o.KeepCheckpoints, Resume: o.Resume,
+		Accumulate: o.Accumulate, Replicas: o.Replicas, Seed: o.Seed, Group: o.Group,
+		BFloat16Gradients: o.BFloat16Gradients,
+		Dir:               o.Dir, CheckpointEvery: o.CheckpointEvery, KeepCheckpoints: o.KeepCheckpoints, Resume: o.Resume,
 		OnStep: o.OnStep, OnWarning: o.OnWarning,
 	}
 }

@@ -29,11 +29,16 @@ func Pretrain(ctx context.Context, m *Model, store *corpus.Store, o PretrainOpti
 		}
 	}()
 	defer tensor.Recover(&err)
-	l, links, err := newPretraining(m, store, o)
+	var l *loop
+	var links *retrieved
+	err = o.Group.Together(ctx, func(context.Context) (err error) {
+		l, links, err = newPretraining(m, store, o)
+		return err
+	})
 	if err != nil {
 		return PretrainStats{}, err
 	}
-	release, err := l.open()
+	release, err := l.open(ctx)
 	if err != nil {
 		return PretrainStats{}, err
 	}

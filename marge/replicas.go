@@ -2,6 +2,7 @@ package marge
 
 import (
 	"github.com/marge-go/marge/nn"
+	"github.com/marge-go/marge/nn/dist"
 	"github.com/marge-go/marge/tensor"
 )
 
@@ -14,6 +15,7 @@ import (
 // replicas, and a replica that is added carries.
 type gradientSum struct {
 	params []nn.Parameter
+	short  bool // the gradients of each replica, and each sum, are rounded to bfloat16
 	levels []partialSum
 	n      int // replicas added
 }
@@ -28,6 +30,11 @@ type partialSum struct {
 // add adds the gradients that the parameters hold. After the last replica the
 // parameters hold the sum of all.
 func (g *gradientSum) add(last bool) {
+	for _, p := range g.params {
+		if p.HasGrad() {
+			g.round(p)
+		}
+	}
 	level := 0
 	for ; last && g.n>>level > 0 || g.n>>level&1 == 1; level++ {
 		if g.n>>level&1 == 1 {
@@ -54,7 +61,19 @@ func (g *gradientSum) join(earlier *partialSum) {
 		}
 		sum := p.Grad()
 		p.Backend().Add(sum, earlier.sums[i], sum)
+		g.round(p)
 	}
+}
+
+// round rounds the gradient of a parameter, if gradients are rounded.
+func (g *gradientSum) round(p nn.Parameter) {
+	if !g.short {
+		return
+	}
+	gradient := nn.Parameter{Tensor: p.Grad()}
+	values := gradient.Values()
+	dist.RoundBFloat16(values)
+	gradient.SetFloat32s(values) // they may be a copy
 }
 
 // keep copies the gradients of the parameters to a level.

@@ -11,7 +11,6 @@ import (
 	"github.com/marge-go/marge/internal/jsonx"
 	"github.com/marge-go/marge/marge/corpus"
 	"github.com/marge-go/marge/marge/index"
-	"github.com/marge-go/marge/marge/vectors"
 	"github.com/marge-go/marge/nn/safetensors"
 )
 
@@ -56,7 +55,8 @@ func (r *retrieved) take(ctx context.Context, step, n int) ([]*Batch, error) {
 		}
 	}
 	if r.next >= len(r.batches) {
-		if err := r.startPass(ctx, r.pass+1); err != nil {
+		err := r.o.Group.Together(ctx, func(ctx context.Context) error { return r.startPass(ctx, r.pass+1) })
+		if err != nil {
 			return nil, err
 		}
 	}
@@ -94,10 +94,16 @@ func (r *retrieved) reindex(ctx context.Context, step int) error {
 	if err != nil {
 		return err
 	}
-	for i := range links {
-		if err := r.replace(&links[i]); err != nil {
-			return err
+	err = r.o.Group.Together(ctx, func(context.Context) error {
+		for i := range links {
+			if err := r.replace(&links[i]); err != nil {
+				return err
+			}
 		}
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	for _, l := range links {
 		s := index.LinkStats(l.pairs, l.items)
@@ -114,15 +120,18 @@ func (r *retrieved) reindex(ctx context.Context, step int) error {
 	}
 	before := *r
 	r.shards, r.indexes, r.indexStep = linked, r.indexes+1, step
-	if err := r.startPass(ctx, 0); err != nil {
+	err = r.o.Group.Together(ctx, func(ctx context.Context) error { return r.startPass(ctx, 0) })
+	if err != nil {
 		*r = before
 		return err
 	}
-	if r.o.OnIndex != nil {
-		stats.Batches, stats.Duration, stats.Each = len(r.batches), time.Since(start), r.eachLink
-		r.o.OnIndex(stats)
-	}
-	return nil
+	stats.Batches, stats.Duration, stats.Each = len(r.batches), time.Since(start), r.eachLink
+	return r.o.Group.Lead(context.WithoutCancel(ctx), func(context.Context) error {
+		if r.o.OnIndex != nil {
+			r.o.OnIndex(stats)
+		}
+		return nil
+	})
 }
 
 // whyUnlinked tells why shards have no links.
@@ -189,60 +198,6 @@ func (r *retrieved) items(shard int) []index.Item {
 		items = append(items, index.Item{Chunk: i, Lang: c.Lang, Source: c.Source, Target: c.Target})
 	}
 	return items
-}
-
-// link represents the chunks of shards as vectors, of g or of TF-IDF, and links
-// those of each shard. What documents of one language have in common, the mean
-// of their vectors, is taken off first: in an untrained encoder it outweighs
-// the rest.
-func (r *retrieved) link(ctx context.Context, shards []int, step int) ([]shardLinks, error) {
-	var links []shardLinks
-	var docs [][]int32
-	var langs []int
-	for _, shard := range shards {
-		l := shardLinks{shard: shard, items: r.items(shard)}
-		for _, item := range l.items {
-			docs, langs = append(docs, r.store.Tokens(item.Chunk)), append(langs, item.Lang)
-		}
-		links = append(links, l)
-	}
-	if step < r.o.TFIDFSteps {
-		o := r.o.Links
-		o.PerTarget = false
-		total := len(docs)
-		df, err := index.DocumentFrequency(ctx, docs, r.m.Config.VocabSize)
-		if err != nil {
-			return nil, err
-		}
-		for i := range links {
-			n := len(links[i].items)
-			rows, err := index.TFIDF(ctx, r.m.Runner(), docs[:n], df, total, index.TFIDFOptions{})
-			if err != nil {
-				return nil, err
-			}
-			if links[i].pairs, err = index.CenteredLinks(ctx, r.m.Runner(), rows, links[i].items, o); err != nil {
-				return nil, err
-			}
-			docs = docs[n:]
-		}
-		return links, nil
-	}
-	rows, err := r.m.Embed(ctx, docs)
-	if err != nil {
-		return nil, err
-	}
-	d := r.m.Config.EmbeddingDim()
-	if err := vectors.CenterByLanguage(ctx, r.m.Runner(), rows, d, langs); err != nil {
-		return nil, err
-	}
-	for i := range links {
-		n := len(links[i].items) * d
-		if links[i].pairs, err = index.Links(ctx, r.m.Runner(), rows[:n], d, links[i].items, r.o.Links); err != nil {
-			return nil, err
-		}
-		rows = rows[n:]
-	}
-	return links, nil
 }
 
 // startPass grows the batches of a pass over the links of the index. Which

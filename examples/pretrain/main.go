@@ -10,7 +10,8 @@
 // the way goes to metrics.jsonl in -out, and to files that TensorBoard shows
 // (tensorboard --logdir runs). With -corpus it trains on documents of your own,
 // in JSON Lines, and with -eval it evaluates on held-out ones. With -init-from it goes
-// on from an mBART in the form of Hugging Face's transformers, with its tokenizer.
+// on from an mBART in the form of Hugging Face's transformers, with its tokenizer. With
+// -dist mpi several processes train one model, see package nn/dist/mpi.
 //
 // A run that is interrupted (Ctrl-C, SIGTERM, SIGHUP) leaves a checkpoint, from
 // which the same command with -resume goes on.
@@ -62,60 +63,82 @@ func message(err error) string {
 	return "pretrain: " + strings.TrimPrefix(err.Error(), "pretrain: ")
 }
 
-func run(ctx context.Context, o *options) error {
+func run(ctx context.Context, o *options) (err error) {
+	ranks, err := o.join()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, ranks.Close()) }()
 	backend, err := o.backend.Open()
 	if err != nil {
 		return err
 	}
 	defer backend.Close()
-	release, err := program.OpenOut(o.out, "pretrain", o.resume, o.out)
+	release := func() {}
+	defer func() { release() }()
+	err = ranks.Lead(ctx, func(context.Context) error {
+		held, err := program.OpenOut(o.out, "pretrain", o.resume, o.out)
+		if err == nil {
+			release = held
+		}
+		return err
+	})
 	if err != nil {
 		return err
 	}
-	defer release()
 	show := program.NewDisplay(os.Stderr)
-	if warning := o.untrained(); warning != "" {
+	if warning := o.untrained(); warning != "" && ranks.Rank() == 0 {
 		show.Message("warning: %s", warning)
 	}
-	if err := o.loadInitial(backend); err != nil {
-		return err
-	}
-	d, err := prepare(ctx, o)
+	d, err := prepareOn(ctx, ranks, o, backend)
 	if err != nil {
 		return err
 	}
 	defer d.store.Close()
-	m, err := o.newModel(d, backend)
-	if err != nil {
-		return err
-	}
-	fmt.Printf("model %s: %d parameters, learning rate %v\n", o.model(), nn.Count(m.Parameters()), o.lr)
-
-	training, err := o.training(d.store)
-	if err != nil {
-		return err
-	}
-	var random *eval.Report
-	if o.retrieves() {
-		if random, err = d.heldout.random(ctx, m); err != nil {
+	var m *marge.Model
+	var training marge.PretrainOptions
+	err = ranks.Together(ctx, func(context.Context) (err error) {
+		if m, err = o.newModel(d, backend); err != nil {
 			return err
 		}
-	}
-	log, err := newProgress(ctx, o, show, m, d)
+		training, err = o.training(d.store)
+		return err
+	})
 	if err != nil {
 		return err
 	}
-	training.OnStep, training.OnIndex, training.OnWarning = log.step, log.index, log.warn
+	training.Group = ranks
+	fmt.Printf("model %s: %d parameters, learning rate %v\n", o.model(), nn.Count(m.Parameters()), o.lr)
+
+	var random *eval.Report
+	finish := func() error { return nil }
+	err = ranks.Lead(ctx, func(ctx context.Context) (err error) {
+		if o.retrieves() {
+			if random, err = d.heldout.random(ctx, m); err != nil {
+				return err
+			}
+		}
+		log, err := newProgress(ctx, o, show, m, d)
+		if err != nil {
+			return err
+		}
+		training.OnStep, training.OnIndex, training.OnWarning = log.step, log.index, log.warn
+		finish = log.monitor.Close
+		return nil
+	})
+	if err != nil {
+		return err
+	}
 	stats, err := marge.Pretrain(ctx, m, d.store, training)
 	show.End()
-	if err := errors.Join(err, log.monitor.Close()); err != nil {
+	if err := errors.Join(err, finish()); err != nil {
 		if stats.Checkpoint != "" {
 			show.Message("checkpoint: %s (the same flags with -resume -out %s go on from it)", stats.Checkpoint, o.out)
 		}
 		return err
 	}
 	fmt.Printf("trained %v\n", stats)
-	return report(ctx, o, m, d, random, stats, show)
+	return ranks.Lead(ctx, func(ctx context.Context) error { return report(ctx, o, m, d, random, stats, show) })
 }
 
 // training returns the options of the library for those of the program, without
@@ -124,6 +147,7 @@ func (o *options) training(store *corpus.Store) (marge.PretrainOptions, error) {
 	p := marge.PretrainOptions{
 		Objective: marge.Objective(o.objective), Steps: o.steps, TargetTokens: int64(o.tokens), Seed: o.seed,
 		Dir: o.out, Resume: o.resume, LearningRate: o.lr, BatchTokens: o.batchTokens, Accumulate: o.accumulate,
+		Replicas: o.replicas, BFloat16Gradients: o.bfloat16, CheckpointEvery: o.checkpoint,
 	}
 	if o.retrieves() {
 		p.Links = index.LinkOptions{Mono: o.mono, Cross: o.cross, PerTarget: o.perTarget}

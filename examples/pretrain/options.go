@@ -14,6 +14,7 @@ import (
 	"github.com/marge-go/marge/examples/internal/program"
 	"github.com/marge-go/marge/internal/flags"
 	"github.com/marge-go/marge/marge"
+	"github.com/marge-go/marge/nn/dist"
 )
 
 // options are the flags.
@@ -35,6 +36,11 @@ type options struct {
 	events      int
 	batchTokens int
 	accumulate  int
+	replicas    int
+	bfloat16    bool
+	dist        string
+	deadline    time.Duration
+	checkpoint  int
 	lr          float64
 	indexEvery  int
 	maxChunks   int
@@ -91,7 +97,15 @@ func parse(args []string, output io.Writer) (*options, error) {
 	f.IntVar(&o.probes, "probes", 10, "measurements on held-out documents during the training (0: none)")
 	f.IntVar(&o.events, "events", 6000, "events in the generated news")
 	f.IntVar(&o.batchTokens, "batch-tokens", 2048, "tokens of the documents of a batch")
-	f.IntVar(&o.accumulate, "accumulate", 1, "batches of an update")
+	f.IntVar(&o.accumulate, "accumulate", 1, "batches of a replica, one after the other")
+	f.IntVar(&o.replicas, "replicas", 1, "gradients of -accumulate batches that an update adds up; the result depends on "+
+		"their number, not on how many ranks share them")
+	f.BoolVar(&o.bfloat16, "bfloat16-gradients", false, "round the gradients of replicas, and their sums, to bfloat16, "+
+		"of which ranks send half as many bytes")
+	f.StringVar(&o.dist, "dist", "none", "train on the `ranks` that a launcher has started: none, or mpi in a program "+
+		"built with the tag mpi (see package nn/dist/mpi); -replicas must be a multiple of them by a power of two")
+	f.DurationVar(&o.deadline, "dist-deadline", dist.DefaultDeadline, "how long a rank may be silent")
+	f.IntVar(&o.checkpoint, "checkpoint-every", 1000, "updates between two checkpoints")
 	f.Float64Var(&o.lr, "lr", 0, fmt.Sprintf("peak learning rate (default: tiny %v, small %v, base %v, paper %v)",
 		defaultRate("tiny"), defaultRate("small"), defaultRate("base"), defaultRate("paper")))
 	f.IntVar(&o.maxChunks, "max-chunks", 0, "chunks of a document to train on (default: all)")
@@ -162,6 +176,10 @@ func (o *options) check() error {
 		{"events", o.events < 1, "want at least 1"},
 		{"batch-tokens", o.batchTokens < 1, "want at least 1"},
 		{"accumulate", o.accumulate < 1, "want at least 1"},
+		{"replicas", o.replicas < 1, "want at least 1"},
+		{"dist", o.dist != "none" && o.dist != "mpi", "want none or mpi"},
+		{"dist-deadline", o.deadline <= 0, "want more than 0"},
+		{"checkpoint-every", o.checkpoint < 1, "want at least 1"},
 		{"index-every", o.indexEvery < 1, "want at least 1"},
 		{"tfidf-steps", o.tfidf < 0, "want at least 0"},
 		{"pooling", !slices.Contains(poolings, o.pooling), "want first, mean or max"},
@@ -225,6 +243,12 @@ func (o *options) checkTogether() error {
 	}
 	if o.resume && o.out == "" {
 		return errors.New("-resume needs -out")
+	}
+	if o.dist != "none" && o.out == "" {
+		return fmt.Errorf("-dist %s needs -out, a directory that all ranks share", o.dist)
+	}
+	if o.dist != "none" && (slices.Contains(o.corpora, "-") || slices.Contains(o.evals, "-")) {
+		return fmt.Errorf("-corpus - and -eval -: with -dist %s all ranks read the documents, from files", o.dist)
 	}
 	return nil
 }

@@ -15,7 +15,8 @@ import (
 )
 
 func TestOptions(t *testing.T) {
-	o, err := parse(strings.Fields(`-tokens 3M -seed 7 -accumulate 3 -tfidf-steps 0 -index-every 9 -batch-tokens 99
+	o, err := parse(strings.Fields(`-tokens 3M -seed 7 -accumulate 3 -replicas 4 -checkpoint-every 50 -tfidf-steps 0
+		-index-every 9 -batch-tokens 99 -dist-deadline 3s -bfloat16-gradients
 		-mono 2 -cross 3 -per-target=false -lr 0.5 -dropout 0.25 -retrieval-dim 64 -out DIR -resume`), io.Discard)
 	if err != nil {
 		t.Fatal(err)
@@ -30,11 +31,16 @@ func TestOptions(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := marge.PretrainOptions{
-		Objective: marge.MARGE, TargetTokens: 3e6, Seed: 7, Accumulate: 3, TFIDFSteps: -1, IndexEvery: 9, BatchTokens: 99,
+		Objective: marge.MARGE, TargetTokens: 3e6, Seed: 7, Accumulate: 3, Replicas: 4,
+		CheckpointEvery: 50, BFloat16Gradients: true,
+		TFIDFSteps: -1, IndexEvery: 9, BatchTokens: 99,
 		Links: index.LinkOptions{Mono: 2, Cross: 3}, LearningRate: 0.5, Dir: "DIR", Resume: true,
 	}
 	if !reflect.DeepEqual(p, want) {
 		t.Errorf("%+v, want %+v", p, want)
+	}
+	if o.deadline != 3*time.Second {
+		t.Errorf("-dist-deadline 3s: %v", o.deadline)
 	}
 	config := marge.Tiny()
 	config.Seed, config.Dropout, config.RetrievalPooling, config.RetrievalDim = 7, 0.25, marge.PoolMax, 64
@@ -56,7 +62,8 @@ func TestOptions(t *testing.T) {
 		t.Fatal(err)
 	}
 	want = marge.PretrainOptions{
-		Objective: marge.Denoise, Steps: 5, Seed: 1, LearningRate: 2e-3, BatchTokens: 2048, Accumulate: 1, Dir: "DIR",
+		Objective: marge.Denoise, Steps: 5, Seed: 1, LearningRate: 2e-3, BatchTokens: 2048, Accumulate: 1, Replicas: 1,
+		CheckpointEvery: 1000, Dir: "DIR",
 	}
 	if p, err = o.training(nil); err != nil || !reflect.DeepEqual(p, want) {
 		t.Errorf("%+v, want %+v, error %v", p, want, err)
@@ -88,6 +95,12 @@ func TestFlags(t *testing.T) {
 		"-events 0":                        "-events 0",
 		"-batch-tokens -5":                 "-batch-tokens -5",
 		"-accumulate 0":                    "-accumulate 0",
+		"-replicas 0":                      "-replicas 0",
+		"-checkpoint-every 0":              "-checkpoint-every 0",
+		"-dist tcp":                        "-dist tcp: want none or mpi",
+		"-dist mpi":                        "-dist mpi needs -out",
+		"-dist mpi -out DIR -corpus -":     "all ranks read the documents, from files",
+		"-dist-deadline 0s":                "-dist-deadline 0s: want more than 0",
 		"-index-every 0":                   "-index-every 0",
 		"-tfidf-steps -1":                  "-tfidf-steps -1",
 		"-pooling sum":                     "-pooling sum: want first, mean or max",

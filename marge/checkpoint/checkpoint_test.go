@@ -286,7 +286,7 @@ func TestDamage(t *testing.T) {
 			t.Errorf("%s of %s: error %q names neither path nor file", what, name, bad[0].Err)
 		}
 	}
-	for _, name := range append(slices.Sorted(maps.Keys(contents(2))), manifestName) {
+	for _, name := range append(slices.Sorted(maps.Keys(contents(2))), ManifestName) {
 		file := filepath.Join(path, name)
 		data, err := os.ReadFile(file)
 		if err != nil {
@@ -309,7 +309,7 @@ func TestDamage(t *testing.T) {
 
 		// Each byte of the manifest, every bit position; some of the large files.
 		stride := 7
-		if name != manifestName {
+		if name != ManifestName {
 			stride = max(1, len(data)*8/5)
 		}
 		flipped := slices.Clone(data)
@@ -333,7 +333,7 @@ func TestDamage(t *testing.T) {
 		if err := os.Remove(file); err != nil {
 			t.Fatal(err)
 		}
-		if name != manifestName {
+		if name != ManifestName {
 			if err := os.Symlink(filepath.Join(root, "checkpoint-1", name), file); err != nil {
 				t.Fatal(err)
 			}
@@ -367,7 +367,7 @@ func TestHostileManifest(t *testing.T) {
 		{bytes.Repeat([]byte(" "), maxManifest+1), "1048577 bytes are more than 1048576"},
 		{[]byte("[]"), "checksums.json"},
 	} {
-		if err := os.WriteFile(filepath.Join(path, manifestName), c.data, 0o666); err != nil {
+		if err := os.WriteFile(filepath.Join(path, ManifestName), c.data, 0o666); err != nil {
 			t.Fatal(err)
 		}
 		if err := Verify(path); err == nil || !strings.Contains(err.Error(), c.want) {

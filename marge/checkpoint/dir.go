@@ -78,7 +78,7 @@ func checkName(name string) error {
 	switch {
 	case name == "" || name == "." || name == ".." || strings.ContainsAny(name, "/\\\x00"):
 		return errors.New("not a plain file name")
-	case name == manifestName:
+	case name == ManifestName:
 		return errors.New("the name is reserved for the manifest")
 	}
 	return nil
@@ -109,7 +109,7 @@ func (d *Dir) finish() error {
 	if err != nil {
 		return err
 	}
-	f, err := openFile(filepath.Join(d.path, manifestName))
+	f, err := openFile(filepath.Join(d.path, ManifestName))
 	if err != nil {
 		return err
 	}

@@ -13,7 +13,7 @@ import (
 func TestDiskFull(t *testing.T) {
 	create := openFile
 	defer func() { openFile = create }()
-	for _, full := range []string{"config.json", "model.safetensors", manifestName} {
+	for _, full := range []string{"config.json", "model.safetensors", ManifestName} {
 		root := t.TempDir()
 		openFile = create
 		write(t, root, 1, 0)

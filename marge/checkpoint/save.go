@@ -122,7 +122,7 @@ func finishSave(dir string, names []string) error {
 			}
 		}
 		for _, e := range entries {
-			if e.Name() == manifestName {
+			if e.Name() == ManifestName {
 				continue
 			}
 			if err := os.Rename(filepath.Join(saved, e.Name()), filepath.Join(dir, e.Name())); err != nil {
@@ -133,7 +133,7 @@ func finishSave(dir string, names []string) error {
 		if err := osfile.SyncDir(dir); err != nil {
 			return err
 		}
-		if err := os.Rename(filepath.Join(saved, manifestName), filepath.Join(dir, manifestName)); err != nil {
+		if err := os.Rename(filepath.Join(saved, ManifestName), filepath.Join(dir, ManifestName)); err != nil {
 			return err
 		}
 	}
@@ -172,7 +172,7 @@ func open(dir string) (*Files, error) {
 		f.unlock = unlock
 	}
 	from := dir
-	if _, err := os.Lstat(filepath.Join(dir, savedDir, manifestName)); err == nil {
+	if _, err := os.Lstat(filepath.Join(dir, savedDir, ManifestName)); err == nil {
 		from = filepath.Join(dir, savedDir)
 		f.saved = from
 	}
@@ -224,7 +224,7 @@ func (f *Files) path(name string) (string, error) {
 	info, err := os.Stat(path) // through links, as the caches of model hubs have them
 	if err != nil {
 		// Without the error's identity: the set has such a file, but has lost it.
-		return "", fmt.Errorf("%s lists it, but: %v", manifestName, withoutPath(err))
+		return "", fmt.Errorf("%s lists it, but: %v", ManifestName, withoutPath(err))
 	}
 	if err := want.checkSize(info); err != nil {
 		return "", err

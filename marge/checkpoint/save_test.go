@@ -81,7 +81,7 @@ func TestSave(t *testing.T) {
 	if err := saveSet(dir, 2); err != nil {
 		t.Fatal(err)
 	}
-	wantNames(t, dir, manifestName, "config.json", "tokenizer.json", "weights")
+	wantNames(t, dir, ManifestName, "config.json", "tokenizer.json", "weights")
 	if err := Verify(dir); err != nil {
 		t.Error(err)
 	}
@@ -96,7 +96,7 @@ func TestSave(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantSet(t, dir, 3)
-	wantNames(t, dir, "README.md", "checkpoint-3", manifestName, "config.json", "weights")
+	wantNames(t, dir, "README.md", "checkpoint-3", ManifestName, "config.json", "weights")
 	wantNames(t, filepath.Join(dir, "checkpoint-3"), "sub")
 }
 
@@ -173,7 +173,7 @@ func TestSaveStops(t *testing.T) {
 			return os.Rename(filepath.Join(dir, savedDir, "weights"), filepath.Join(dir, "weights"))
 		},
 		func(dir string) error {
-			return os.Rename(filepath.Join(dir, savedDir, manifestName), filepath.Join(dir, manifestName))
+			return os.Rename(filepath.Join(dir, savedDir, ManifestName), filepath.Join(dir, ManifestName))
 		},
 		func(dir string) error { return os.Remove(filepath.Join(dir, savedDir)) },
 	}
@@ -293,11 +293,11 @@ func TestOpen(t *testing.T) {
 		!strings.Contains(err.Error(), "checksums.json lists it, but") {
 		t.Errorf("a listed file that is missing: %v", err)
 	}
-	put(manifestName, "{}")
-	if _, err := path("config.json"); err == nil || !strings.Contains(err.Error(), manifestName) {
+	put(ManifestName, "{}")
+	if _, err := path("config.json"); err == nil || !strings.Contains(err.Error(), ManifestName) {
 		t.Errorf("a manifest that says nothing: %v", err)
 	}
-	if err := os.Remove(filepath.Join(dir, manifestName)); err != nil {
+	if err := os.Remove(filepath.Join(dir, ManifestName)); err != nil {
 		t.Fatal(err)
 	}
 	put("config.json", "anything")

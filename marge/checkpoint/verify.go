@@ -18,8 +18,11 @@ import (
 	"github.com/marge-go/marge/internal/osfile"
 )
 
+// ManifestName is the file of a checkpoint that has the size and the SHA-256 of
+// each of the others: two with equal ones are equal.
+const ManifestName = "checksums.json"
+
 const (
-	manifestName    = "checksums.json"
 	manifestVersion = 1
 	maxManifest     = 1 << 20 // bytes
 )
@@ -42,21 +45,21 @@ func (m manifest) encode() ([]byte, error) {
 }
 
 func readManifest(path string) (m manifest, err error) {
-	data, err := osfile.ReadFile(filepath.Join(path, manifestName), maxManifest)
+	data, err := osfile.ReadFile(filepath.Join(path, ManifestName), maxManifest)
 	if err != nil {
 		return m, err
 	}
 	if err := jsonx.Unmarshal(data, &m); err != nil {
-		return m, fmt.Errorf("%s: %w", manifestName, err)
+		return m, fmt.Errorf("%s: %w", ManifestName, err)
 	}
 	if m.Version != manifestVersion {
-		return m, fmt.Errorf("%s: version %d, want %d", manifestName, m.Version, manifestVersion)
+		return m, fmt.Errorf("%s: version %d, want %d", ManifestName, m.Version, manifestVersion)
 	}
 	// Damage that leaves the JSON readable (another letter case, an extra
 	// field) shows here; damage to a name, size or digest shows when the
 	// files are compared.
 	if want, err := m.encode(); err != nil || !bytes.Equal(data, want) {
-		return m, fmt.Errorf("%s: damaged: not in the form in which it was written", manifestName)
+		return m, fmt.Errorf("%s: damaged: not in the form in which it was written", ManifestName)
 	}
 	return m, nil
 }
@@ -92,7 +95,7 @@ func checkSizes(path string) (manifest, error) {
 	}
 	var errs []error
 	for _, e := range entries {
-		if _, ok := m.Files[e.Name()]; !ok && e.Name() != manifestName {
+		if _, ok := m.Files[e.Name()]; !ok && e.Name() != ManifestName {
 			errs = append(errs, fmt.Errorf("file %q is not in the manifest", e.Name()))
 		}
 	}
