@@ -15,6 +15,7 @@ import (
 
 	"github.com/marge-go/marge/asm"
 	"github.com/marge-go/marge/nn"
+	"github.com/marge-go/marge/tensor"
 )
 
 // What the ranks of a data-parallel training exchange. Each makes the gradients of
@@ -181,7 +182,7 @@ func (l *loop) sameStart() error {
 	fields := maps.Clone(settings)
 	maps.Copy(fields, map[string]string{
 		"version": version(), "instruction set": runtime.GOARCH + " " + asm.Current().String(),
-		"backend": l.m.backend.Name(), "parameters": fmt.Sprintf("%x", l.hashParameters()[:8]),
+		"backend": backendOf(l.m.backend), "parameters": fmt.Sprintf("%x", l.hashParameters()[:8]),
 		"Steps": fmt.Sprint(l.o.Steps), "TargetTokens": fmt.Sprint(l.o.TargetTokens), "Duration": fmt.Sprint(l.o.Duration),
 		"CheckpointEvery": fmt.Sprint(l.o.CheckpointEvery), "Dir given": fmt.Sprint(l.o.Dir != ""),
 		"Resume": fmt.Sprint(l.o.Resume),
@@ -213,6 +214,14 @@ func (l *loop) sameStart() error {
 		}
 	}
 	return nil
+}
+
+// backendOf names a backend and how it multiplies, where it says so.
+func backendOf(b tensor.Backend) string {
+	if p, ok := b.(interface{ Precision() tensor.DType }); ok {
+		return fmt.Sprintf("%s in %v", b.Name(), p.Precision())
+	}
+	return b.Name()
 }
 
 // version tells which program runs: the versions of Go, of this module and of the
