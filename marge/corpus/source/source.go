@@ -49,9 +49,14 @@ type Options struct {
 	// themselves, BCP 47; "" has it identified from the text, see [Identify].
 	Lang string
 	// SkipBad makes Documents go on after a file or a line of JSON Lines that
-	// holds no document. OnBad, if not nil, is called with each of them.
+	// holds no document, and readers of records after data that are damaged.
+	// OnBad, if not nil, is called with each of them.
 	SkipBad bool
 	OnBad   func(error)
+	// MaxBytes is the length of the longest record, decompressed, that the
+	// readers of records accept, such as [ReadWARC]; 0 stands for
+	// DefaultMaxBytes.
+	MaxBytes int
 }
 
 // Expand returns the files that patterns stand for, as [corpus.Expand] does,
