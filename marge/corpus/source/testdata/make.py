@@ -3,7 +3,9 @@
     pip install warcio==1.8.1 && python make.py
 """
 
+import bz2
 import gzip
+import html
 import io
 import uuid
 
@@ -50,28 +52,94 @@ def archive(name):
             w.write_record(record)
             count += 1
 
-        html = ("Content-Type", "text/html; charset=utf-8")
+        utf8 = ("Content-Type", "text/html; charset=utf-8")
         add("warcinfo", b"software: make.py\r\n", content_type="application/warc-fields")
-        add("response", page("en", "Bridge", BRIDGE).encode(), [html])
+        add("response", page("en", "Bridge", BRIDGE).encode(), [utf8])
         add("request", headers=[("Host", "example.org")], status="GET / HTTP/1.1")
         body = chunked(gzip.compress(page("de", "Brücke", BRUECKE).encode(), mtime=0))
-        add("response", body, [html, ("Content-Encoding", "gzip"), ("Transfer-Encoding", "chunked")])
+        add("response", body, [utf8, ("Content-Encoding", "gzip"), ("Transfer-Encoding", "chunked")])
         # As Common Crawl keeps it: decoded, with the headers of what was sent.
-        add("response", page("", "Brücke", BRUECKE).encode(), [html, ("X-Crawl-Content-Encoding", "gzip")])
-        add("response", page("de", "Brücke", BRUECKE).encode(), [html, ("Content-Encoding", "gzip")])
+        add("response", page("", "Brücke", BRUECKE).encode(), [utf8, ("X-Crawl-Content-Encoding", "gzip")])
+        add("response", page("de", "Brücke", BRUECKE).encode(), [utf8, ("Content-Encoding", "gzip")])
         add("response", page("ru", "Мост", MOST, "").encode("windows-1251"),
             [("Content-Type", "text/html; charset=windows-1251")])
         add("response", page("ru", "Мост", MOST, "<meta charset=koi8-r>").encode("koi8-r"), [("Content-Type", "text/html")])
-        add("revisit", b"", [html])
-        add("response", page("en", "Not Found", BRIDGE).encode(), [html], status="404 Not Found")
+        add("revisit", b"", [utf8])
+        add("response", page("en", "Not Found", BRIDGE).encode(), [utf8], status="404 Not Found")
         add("response", b"\x89PNG\r\n\x1a\n", [("Content-Type", "image/png")])
         add("response", b"\x89PNG\r\n\x1a\n", [])
         add("resource", BRIDGE.encode(), content_type="text/plain")
         add("conversion", MOST.encode(), content_type="text/plain")
         add("metadata", b"fetchTimeMs: 7\r\n", content_type="application/warc-fields")
-        add("response", b"\x0b\x02\x80\x03\x01\x02", [html, ("Content-Encoding", "br")])
-        add("response", b"<p> </p>", [html])
+        add("response", b"\x0b\x02\x80\x03\x01\x02", [utf8, ("Content-Encoding", "br")])
+        add("response", b"<p> </p>", [utf8])
 
 
 archive("pages.warc.gz")
 archive("pages.warc")
+
+
+def wiki_page(number, title, text, ns=0, redirect=False, model="wikitext"):
+    redirect = '<redirect title="Fluss" />' if redirect else ""
+    return (f"  <page>\n    <title>{html.escape(title)}</title>\n    <ns>{ns}</ns>\n    <id>{number}</id>\n    {redirect}\n"
+            f"    <revision>\n      <id>{number + 1000}</id>\n      <timestamp>2019-01-01T00:00:00Z</timestamp>\n"
+            "      <contributor><username>A</username><id>1</id></contributor><comment>c</comment>\n"
+            f"      <model>{model}</model>\n      <format>text/x-wiki</format>\n"
+            f'      <text bytes="{len(text.encode())}" xml:space="preserve">{html.escape(text)}</text>\n'
+            "      <sha1>x</sha1>\n    </revision>\n  </page>\n")
+
+
+WIKI_HEAD = """<mediawiki xmlns="http://www.mediawiki.org/xml/export-0.11/" version="0.11" xml:lang="de">
+  <siteinfo>
+    <sitename>Wiki</sitename>
+    <dbname>dewiki</dbname>
+    <namespaces>
+      <namespace key="-2" case="first-letter">Medium</namespace>
+      <namespace key="0" case="first-letter" />
+      <namespace key="1" case="first-letter">Diskussion</namespace>
+      <namespace key="6" case="first-letter">Datei</namespace>
+      <namespace key="14" case="first-letter">Kategorie</namespace>
+    </namespaces>
+  </siteinfo>
+"""
+
+
+def wiki():
+    streams = [
+        [wiki_page(1, "Brücke", "{{Infobox|a={{b}}}}\n[[Datei:x.jpg|mini|Eine [[Brücke]]]]\nEine '''Brücke''' führt über einen "
+                   "[[Fluss|Fluß]].<ref>Buch & Seite</ref>\n\n== Bau ==\n* [[Stein]]\n* Holz\n\n== Belege ==\n<references />\n"
+                   "[[Kategorie:Bauwerk]]"),
+         wiki_page(2, "Fluß", "#WEITERLEITUNG [[Fluss]]", redirect=True)],
+        [wiki_page(3, "Diskussion:Fluss", "Nein", ns=1), wiki_page(4, "Fluss", BRUECKE),
+         wiki_page(5, "Modul", "return 1", model="Scribunto"), wiki_page(6, "Leer", "{{x}}")],
+        [wiki_page(7, "A & B", "Ein A & ein B <!-- {{ -->und &lt; " + BRUECKE),
+         wiki_page(8, "Tief", "{{a|" * 300), wiki_page(9, "Ende", "Das '''Ende'''.")],
+    ]
+    with open("wiki.xml", "w") as out:
+        out.write(WIKI_HEAD + "".join("".join(pages) for pages in streams) + "</mediawiki>\n")
+    with open("wiki.xml.bz2", "wb") as out, open("wiki-index.txt", "w") as index:
+        out.write(bz2.compress(WIKI_HEAD.encode()))
+        number = 0
+        for pages in streams:
+            for _ in pages:
+                number += 1
+                index.write(f"{out.tell()}:{number}:Title: {number}\n")
+            out.write(bz2.compress("".join(pages).encode()))
+        out.write(bz2.compress(b"</mediawiki>\n"))
+    with open("wiki-index.txt", "rb") as index, open("wiki-index.txt.bz2", "wb") as out:
+        out.write(bz2.compress(index.read()))
+    # Two long pages of little, between two others.
+    with open("wiki-bomb.xml.bz2", "wb") as out:
+        z = bz2.BZ2Compressor()
+        out.write(z.compress((WIKI_HEAD + wiki_page(1, "A", "Eins")).encode()))
+        for number in 2, 3:
+            begin, end = wiki_page(number, "B", "|").encode().split(b"|")
+            out.write(z.compress(begin))
+            for _ in range(100):
+                out.write(z.compress(b"a" * (1 << 20)))
+            out.write(z.compress(end))
+        out.write(z.compress((wiki_page(4, "C", "Vier") + "</mediawiki>").encode()))
+        out.write(z.flush())
+
+
+wiki()
