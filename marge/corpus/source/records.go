@@ -47,7 +47,8 @@ func (r Reason) String() string {
 }
 
 // Stats count what a reader of records found. Records is the sum of Documents
-// and Dropped.
+// and Dropped; but the records of a catalog of translations are its messages, of
+// which many are a document.
 type Stats struct {
 	Records   int // that are intact
 	Documents int // passed on
@@ -121,13 +122,19 @@ func (r *records) damaged(offset int64, err error) error {
 	return r.o.bad(r.failure(offset, err))
 }
 
-// emit passes a document on. Its language is that of the markup, or it is
-// identified.
+// emit passes a record on that is a document.
 func (r *records) emit(doc corpus.Document) error {
 	if strings.TrimSpace(doc.Text) == "" {
 		r.stats.drop(NoText, 1)
 		return nil
 	}
+	r.stats.Records++
+	return r.pass(doc)
+}
+
+// pass passes a document on. Its language is that of the markup, or it is
+// identified.
+func (r *records) pass(doc corpus.Document) error {
 	lang, err := langtag.Canonical(doc.Lang)
 	if err != nil {
 		lang = r.o.Lang
@@ -139,7 +146,6 @@ func (r *records) emit(doc corpus.Document) error {
 		}
 	}
 	doc.Lang = lang
-	r.stats.Records++
 	r.stats.Documents++
 	return r.fn(doc)
 }
