@@ -292,30 +292,73 @@ func (d *sqlDump) expect(want byte) error {
 
 // value reads a value of a row: a string in quotes, a number or NULL.
 func (d *sqlDump) value(i int) error {
-	value := d.row[i][:0]
-	defer func() { d.row[i] = value }()
+	d.row[i] = d.row[i][:0]
 	c, err := d.in.ReadByte()
 	if err != nil {
 		return err
 	}
-	if c != '\'' {
-		for c != ',' && c != ')' {
-			if value = append(value, c); len(value) > 100 {
-				return fmt.Errorf("a number begins with %q", value[:20])
-			}
-			if c, err = d.in.ReadByte(); err != nil {
-				return err
-			}
-		}
-		d.null[i] = string(value) == "NULL"
-		if len(value) == 0 || !d.null[i] && strings.Trim(string(value), "0123456789.-+eE") != "" {
-			return fmt.Errorf("the value %q in row %d is no number", value, d.stats.Records+1)
-		}
-		return d.in.UnreadByte()
+	if d.null[i] = false; c == '\'' {
+		return d.quoted(i)
 	}
-	d.null[i] = false
+	if err := d.in.UnreadByte(); err != nil {
+		return err
+	}
+	if err := d.until(i, &numberEnd); err != nil {
+		return err
+	}
+	value := d.row[i]
+	d.null[i] = string(value) == "NULL"
+	if d.null[i] {
+		return nil
+	}
+	for _, c := range value {
+		if (c < '0' || c > '9') && strings.IndexByte("-+.eE", c) < 0 {
+			value = nil
+			break
+		}
+	}
+	if len(value) == 0 {
+		return fmt.Errorf("the value %.40q in row %d is no number", d.row[i], d.stats.Records+1)
+	}
+	return nil
+}
+
+// Bytes that end a number, and that are not themselves in a string.
+var (
+	numberEnd  = [256]bool{',': true, ')': true}
+	stringStop = [256]bool{'\'': true, '\\': true, '\n': true}
+)
+
+// until reads the bytes of a value up to one of those in stop.
+func (d *sqlDump) until(i int, stop *[256]bool) error {
 	for {
-		if c, err = d.in.ReadByte(); err != nil {
+		if _, err := d.in.Peek(1); err != nil {
+			return err
+		}
+		part, _ := d.in.Peek(d.in.Buffered())
+		n := 0
+		for n < len(part) && !stop[part[n]] {
+			n++
+		}
+		if len(d.row[i])+n > maxValueBytes {
+			return fmt.Errorf("a value in row %d is longer than %d bytes", d.stats.Records+1, maxValueBytes)
+		}
+		d.row[i] = append(d.row[i], part[:n]...)
+		d.in.Discard(n) // what was peeked at is there
+		if n < len(part) {
+			return nil
+		}
+	}
+}
+
+// quoted reads the rest of a string.
+func (d *sqlDump) quoted(i int) error {
+	for {
+		if err := d.until(i, &stringStop); err != nil {
+			return err
+		}
+		c, err := d.in.ReadByte()
+		if err != nil {
 			return err
 		}
 		switch c {
@@ -335,9 +378,7 @@ func (d *sqlDump) value(i int) error {
 		case '\n':
 			d.line++
 		}
-		if value = append(value, c); len(value) > maxValueBytes {
-			return fmt.Errorf("a value in row %d is longer than %d bytes", d.stats.Records+1, maxValueBytes)
-		}
+		d.row[i] = append(d.row[i], c)
 	}
 }
 
