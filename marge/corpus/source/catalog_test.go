@@ -17,7 +17,8 @@ import (
 
 type catalogReader func(context.Context, string, io.Reader, CatalogOptions, func(corpus.Document) error) (Stats, error)
 
-func readCatalog(t testing.TB, read catalogReader, name, data string, o CatalogOptions) (docs []corpus.Document, stats Stats, err error) {
+func readCatalog(t testing.TB, read catalogReader, name, data string, o CatalogOptions) (docs []corpus.Document,
+	stats Stats, err error) {
 	t.Helper()
 	stats, err = read(t.Context(), name, strings.NewReader(data), o, func(doc corpus.Document) error {
 		docs = append(docs, doc)
@@ -89,7 +90,8 @@ func TestPO(t *testing.T) {
 			t.Errorf("target %+q, want %+q", docs[1], want)
 		}
 	}
-	template := strings.NewReplacer("Language: de", "Language: ", "UTF-8", "CHARSET").Replace(poHead) + "msgid \"a\"\nmsgstr \"\"\n"
+	template := strings.NewReplacer("Language: de", "Language: ", "UTF-8", "CHARSET").Replace(poHead) +
+		"msgid \"a\"\nmsgstr \"\"\n"
 	docs, stats, err := readCatalog(t, ReadPO, "x.pot", template, CatalogOptions{SourceLang: "fr", Group: "g"})
 	if err != nil || len(docs) != 1 || docs[0].Lang != "fr" || docs[0].Group != "g" || stats.Dropped[Untranslated] != 1 {
 		t.Errorf("a template: %+q, %v, error %v", docs, stats, err)
@@ -102,15 +104,19 @@ func TestPO(t *testing.T) {
 
 func TestPOErrors(t *testing.T) {
 	for data, want := range map[string]string{
-		"": "x.po:1: it has no text", "hello\n": "x.po:1: \"hello\" is no line", "\n\"a\"\n": "x.po:2: a string without msgid",
+		"": "x.po:1: it has no text", "hello\n": "x.po:1: \"hello\" is no line",
+		"\n\"a\"\n": "x.po:2: a string without msgid",
 		"msgid \"a": "x.po:1: \"\\\"a\" has no end", "msgid \"\\q\"": "is no string", "msgid \"a\"b\"": "is no string",
 		"msgid \"a\"\n": "x.po:2: a message has no msgstr", "msgctxt \"a\"\n": "x.po:2: a message has no msgstr",
 		"msgstr \"a\"\n": "\"msgstr\" is not expected", "msgid \"a\"\nmsgid \"b\"\n": "x.po:2: \"msgid\" is not expected",
-		"msgid \"a\"\nmsgstr[0] \"b\"\n": "not expected", "msgid \"a\"\nmsgid_plural \"b\"\nmsgstr[1] \"b\"\n": "not expected",
-		"msgid \"a\"\nmsgstr \"b\"\nmsgstr \"c\"\n": "x.po:3: \"msgstr\" is not expected", "foo \"a\"\n": "\"foo\" is not expected",
+		"msgid \"a\"\nmsgstr[0] \"b\"\n":                     "not expected",
+		"msgid \"a\"\nmsgid_plural \"b\"\nmsgstr[1] \"b\"\n": "not expected",
+		"msgid \"a\"\nmsgstr \"b\"\nmsgstr \"c\"\n":          "x.po:3: \"msgstr\" is not expected",
+		"foo \"a\"\n":       "\"foo\" is not expected",
 		"\x89PNG\r\n\x1a\n": "it is not text", "#~ msgid\n": "no line",
 	} {
-		if _, _, err := readCatalog(t, ReadPO, "x.po", data, CatalogOptions{}); err == nil || !strings.Contains(err.Error(), want) {
+		if _, _, err := readCatalog(t, ReadPO, "x.po", data, CatalogOptions{}); err == nil ||
+			!strings.Contains(err.Error(), want) {
 			t.Errorf("%q: error %v, want %q", data, err, want)
 		}
 		o := CatalogOptions{Options: Options{SkipBad: true}}
@@ -165,7 +171,8 @@ func testStops(t *testing.T, read catalogReader, data string) {
 
 const xliff1 = `<?xml version="1.0"?>
 <xliff version="1.2" xmlns="urn:oasis:names:tc:xliff:document:1.2">
-<file original="menu.c" source-language="en-US" target-language="de" datatype="plaintext"><header><note>x</note></header><body>
+<file original="menu.c" source-language="en-US" target-language="de" datatype="plaintext">
+<header><note>x</note></header><body>
 <group id="g"><trans-unit id="1"><source>Open <g id="1">the <x id="2"/>file</g><ph id="3">%s<sub>no</sub></ph></source>
 <target state="translated">Öffne <bpt id="1">&lt;b></bpt>die<ept id="1">&lt;/b></ept> Datei</target>
 <alt-trans><source>no</source><target>nein</target></alt-trans></trans-unit></group>
@@ -180,7 +187,9 @@ const xliff1 = `<?xml version="1.0"?>
 `
 
 const xliff2 = `<xliff xmlns="urn:oasis:names:tc:xliff:document:2.0" version="2.0" srcLang="en" trgLang="fr">
-<file id="f1"><notes><note>x</note></notes><unit id="1"><segment state="final"><source>One <pc id="1">two</pc></source><target>Un <pc id="1">deux</pc></target></segment>
+<file id="f1"><notes><note>x</note></notes><unit id="1">
+<segment state="final"><source>One <pc id="1">two</pc></source>
+<target>Un <pc id="1">deux</pc></target></segment>
 <ignorable><source> </source></ignorable><segment state="initial"><source>Three</source><target>Three</target></segment>
 <mtc:matches xmlns:mtc="m"><mtc:match><source>no</source><target>non</target></mtc:match></mtc:matches></unit>
 <unit id="2" translate="no"><segment><source>XML</source></segment></unit></file></xliff>`
@@ -191,7 +200,8 @@ func TestXLIFF(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	latin1, err := charmap.ISO8859_1.NewEncoder().String(strings.Replace(xliff1, `"1.0"`, `"1.0" encoding="iso-8859-1"`, 1))
+	latin1, err := charmap.ISO8859_1.NewEncoder().String(strings.Replace(xliff1, `"1.0"`, `"1.0" encoding="iso-8859-1"`,
+		1))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -216,7 +226,8 @@ func TestXLIFF(t *testing.T) {
 		}
 	}
 	docs, stats, err := readCatalog(t, ReadXLIFF, "x.xlf", xliff2, CatalogOptions{Group: "g"})
-	if err != nil || len(docs) != 2 || docs[0].Text != "One two\n\nThree" || docs[1].Text != "Un deux" || docs[1].Lang != "fr" ||
+	if err != nil || len(docs) != 2 || docs[0].Text != "One two\n\nThree" || docs[1].Text != "Un deux" ||
+		docs[1].Lang != "fr" ||
 		docs[1].Group != "g#f1" || stats.Dropped[Untranslated] != 1 || stats.Dropped[OtherRecord] != 1 {
 		t.Errorf("XLIFF 2.0: %+q, %v, error %v", docs, stats, err)
 	}
@@ -224,19 +235,23 @@ func TestXLIFF(t *testing.T) {
 
 func TestXLIFFErrors(t *testing.T) {
 	for data, want := range map[string]string{
-		"": "x.xlf:1: it has no text", "<tmx/>": "the root is <tmx>", "<xliff>\n<a></xliff>": "x.xlf:2: element <a> closed by",
-		"<xliff>" + strings.Repeat("<a>", 200):                                                      "more than 100 deep",
-		"<xliff><file><trans-unit><source>" + strings.Repeat("<g>", 200):                            "more than 100 deep",
-		"<xliff a='" + strings.Repeat("x", 1<<20):                                                   "a tag or a text is longer than 65536 bytes",
-		"<xliff><file><trans-unit><source>" + strings.Repeat(strings.Repeat("x", 900)+"<x/>", 1000): "a text is longer than 65536",
-		"<?xml version='1.0' encoding='foo'?><xliff/>":                                              "foo",
+		"": "x.xlf:1: it has no text", "<tmx/>": "the root is <tmx>",
+		"<xliff>\n<a></xliff>":                                           "x.xlf:2: element <a> closed by",
+		"<xliff>" + strings.Repeat("<a>", 200):                           "more than 100 deep",
+		"<xliff><file><trans-unit><source>" + strings.Repeat("<g>", 200): "more than 100 deep",
+		"<xliff a='" + strings.Repeat("x",
+			1<<20): "a tag or a text is longer than 65536 bytes",
+		"<xliff><file><trans-unit><source>" + strings.Repeat(strings.Repeat("x", 900)+"<x/>",
+			1000): "a text is longer than 65536",
+		"<?xml version='1.0' encoding='foo'?><xliff/>": "foo",
 	} {
 		o := CatalogOptions{Options: Options{MaxBytes: 1 << 16}}
 		if _, _, err := readCatalog(t, ReadXLIFF, "x.xlf", data, o); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%.40q: error %v, want %q", data, err, want)
 		}
 		o.SkipBad = true
-		if _, stats, err := readCatalog(t, ReadXLIFF, "x.xlf", data, o); err != nil || stats.Damaged != 1 || stats.LostBytes == 0 {
+		if _, stats, err := readCatalog(t, ReadXLIFF, "x.xlf", data, o); err != nil || stats.Damaged != 1 ||
+			stats.LostBytes == 0 {
 			t.Errorf("%.40q: %v, error %v", data, stats, err)
 		}
 	}
@@ -249,7 +264,8 @@ func TestXLIFFErrors(t *testing.T) {
 	testStops(t, ReadXLIFF, xliff1)
 	used := peak(func() {
 		attributes := "<xliff " + strings.Repeat(`a="" `, 1<<20)
-		if _, _, err := readCatalog(t, ReadXLIFF, "x", attributes, CatalogOptions{Options: Options{MaxBytes: 1 << 18}}); err == nil {
+		if _, _, err := readCatalog(t, ReadXLIFF, "x", attributes,
+			CatalogOptions{Options: Options{MaxBytes: 1 << 18}}); err == nil {
 			t.Error("no error of many attributes")
 		}
 	})

@@ -39,7 +39,8 @@ func Example() {
 // The articles of a dump.
 func ExampleReadWiki() {
 	dump := `<mediawiki xml:lang="en"><siteinfo><dbname>enwiki</dbname></siteinfo>` +
-		`<page><title>Ferry</title><ns>0</ns><id>7</id><revision><text>A '''ferry''' is a [[ship]].{{stub}}</text></revision></page>` +
+		`<page><title>Ferry</title><ns>0</ns><id>7</id><revision>` +
+		`<text>A '''ferry''' is a [[ship]].{{stub}}</text></revision></page>` +
 		`<page><title>Boat</title><ns>0</ns><id>8</id><redirect title="Ferry"/></page></mediawiki>`
 	stats, err := source.ReadWiki(context.Background(), "dump.xml", strings.NewReader(dump), source.WikiOptions{},
 		func(doc corpus.Document) error {

@@ -29,7 +29,9 @@ import (
 // is cut within a message is an error with file and line; if the options say
 // SkipBad it is counted, and there is no document. An error of fn is returned
 // as it is.
-func ReadPO(ctx context.Context, name string, r io.Reader, o CatalogOptions, fn func(corpus.Document) error) (Stats, error) {
+func ReadPO(
+	ctx context.Context, name string, r io.Reader, o CatalogOptions, fn func(corpus.Document) error,
+) (Stats, error) {
 	base, err := newRecords(ctx, name, o.Options, fn)
 	if err != nil {
 		return Stats{}, err

@@ -20,7 +20,9 @@ import (
 // cut short, before the UNLOCK TABLES behind the rows, is an error with file
 // and line: what was passed on before is not all, and may be wrong. An error of
 // fn is returned as it is.
-func ReadPageProps(ctx context.Context, name string, r io.Reader, fn func(page int64, item string) error) (Stats, error) {
+func ReadPageProps(
+	ctx context.Context, name string, r io.Reader, fn func(page int64, item string) error,
+) (Stats, error) {
 	columns := []string{"pp_page", "pp_propname", "pp_value"}
 	return readTable(ctx, name, r, "page_props", columns, func(row [][]byte) (bool, error) {
 		if string(row[1]) != "wikibase_item" {
@@ -53,7 +55,9 @@ func ReadLangLinks(
 
 // ReadPageTable calls fn with the articles of a wiki, without redirects, from a
 // dump of the table page (page.sql.gz), as ReadPageProps does.
-func ReadPageTable(ctx context.Context, name string, r io.Reader, fn func(page int64, title string) error) (Stats, error) {
+func ReadPageTable(
+	ctx context.Context, name string, r io.Reader, fn func(page int64, title string) error,
+) (Stats, error) {
 	columns := []string{"page_id", "page_namespace", "page_title", "page_is_redirect"}
 	return readTable(ctx, name, r, "page", columns, func(row [][]byte) (bool, error) {
 		page, err := pageID(row[0])

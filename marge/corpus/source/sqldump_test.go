@@ -12,12 +12,14 @@ import (
 
 // sqlTable is a dump as mysqldump writes it.
 func sqlTable(table, columns, inserts string) string {
-	return "-- MySQL dump\n/*!40101 SET NAMES utf8 */;\nDROP TABLE IF EXISTS `" + table + "`;\nCREATE TABLE `" + table + "` (\n" +
+	return "-- MySQL dump\n/*!40101 SET NAMES utf8 */;\nDROP TABLE IF EXISTS `" + table + "`;\nCREATE TABLE `" + table +
+		"` (\n" +
 		columns + "  KEY `x` (`y`)\n) ENGINE=InnoDB;\n\nLOCK TABLES `" + table + "` WRITE;\n" + inserts +
 		"/*!40000 ALTER TABLE */;\nUNLOCK TABLES;\n-- Dump completed\n"
 }
 
-const propColumns = "  `pp_page` int NOT NULL,\n  `pp_propname` varbinary(60),\n  `pp_value` blob,\n  `pp_sortkey` float,\n"
+const propColumns = "  `pp_page` int NOT NULL,\n  `pp_propname` varbinary(60),\n" +
+	"  `pp_value` blob,\n  `pp_sortkey` float,\n"
 
 func props(inserts string) string { return sqlTable("page_props", propColumns, inserts) }
 
@@ -30,7 +32,8 @@ func readProps(t testing.TB, data []byte) (list []string, stats Stats, err error
 }
 
 func TestPageProps(t *testing.T) {
-	dump := props("INSERT INTO `page_props` VALUES (1,'wikibase_item','Q1',NULL),(2,'defaultsort','a\\'b'',(\\n\n',-1.5e3);\n" +
+	dump := props("INSERT INTO `page_props` VALUES (1,'wikibase_item','Q1',NULL)," +
+		"(2,'defaultsort','a\\'b'',(\\n\n',-1.5e3);\n" +
 		"INSERT INTO `page_props` VALUES (3,'wikibase_item','Q\\\\3',0);\n")
 	for _, data := range [][]byte{[]byte(dump), zip(dump), zip(dump[:200], dump[200:])} {
 		list, stats, err := readProps(t, data)
@@ -49,8 +52,10 @@ func TestPageProps(t *testing.T) {
 func TestSQLErrors(t *testing.T) {
 	const insert = "INSERT INTO `page_props` VALUES "
 	for dump, want := range map[string]string{
-		"": "x.sql:1: there is no table `page_props`", "hello": "there is no table", insert + "(1);": "rows stand before CREATE TABLE",
-		sqlTable("page_props", "  `pp_page` int,\n", ""):                    "x.sql:7: the table `page_props` has no column `pp_propname`",
+		"": "x.sql:1: there is no table `page_props`", "hello": "there is no table", insert +
+			"(1);": "rows stand before CREATE TABLE",
+		sqlTable("page_props", "  `pp_page` int,\n",
+			""): "x.sql:7: the table `page_props` has no column `pp_propname`",
 		props(insert + "(1,'a','b');\n"):                                    "x.sql:13: ')' in row 1, want ','",
 		props(insert + "(1,'a','b',NULL,2);\n"):                             "',' in row 1, want ')'",
 		props(insert + "(1,'a','b',NULL) (2);\n"):                           "' ' follows a row",
@@ -96,7 +101,8 @@ func TestSQLErrors(t *testing.T) {
 
 // TestWikiGroups: the order of links does not matter.
 func TestWikiGroups(t *testing.T) {
-	pages := sqlTable("page", "  `page_id` int,\n  `page_namespace` int,\n  `page_title` blob,\n  `page_is_redirect` int,\n",
+	pages := sqlTable("page",
+		"  `page_id` int,\n  `page_namespace` int,\n  `page_title` blob,\n  `page_is_redirect` int,\n",
 		"INSERT INTO `page` VALUES (1,0,'Der_Fluss',0),(2,1,'Der_Fluss',0),(3,0,'Fluß',1),(4,0,'Haus',0),(5,0,'Allein',0);\n")
 	links := sqlTable("langlinks", "  `ll_from` int,\n  `ll_lang` blob,\n  `ll_title` blob,\n",
 		"INSERT INTO `langlinks` VALUES (1,'en','River'),(4,'en','House_(home)'),(1,'fr','Rivière'),(4,'fr','');\n")
@@ -124,7 +130,8 @@ func TestWikiGroups(t *testing.T) {
 			g.Link(link[0], link[1])
 		}
 		for name, want := range map[string]string{
-			"de:Der Fluss": "cs:Řeka", "fr:Rivière": "cs:Řeka", "en:House (home)": "de:Haus", "de:Haus": "de:Haus", "de:Allein": "",
+			"de:Der Fluss": "cs:Řeka", "fr:Rivière": "cs:Řeka", "en:House (home)": "de:Haus", "de:Haus": "de:Haus",
+			"de:Allein": "",
 		} {
 			if group := g.Group(name); group != want {
 				t.Errorf("%q: the group of %s is %q, want %q", list, name, group, want)

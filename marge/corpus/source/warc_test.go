@@ -15,6 +15,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zlib"
 	"github.com/klauspost/compress/zstd"
+	"golang.org/x/text/encoding/japanese"
 
 	"github.com/marge-go/marge/marge/corpus"
 )
@@ -128,19 +129,21 @@ func TestWARCBodies(t *testing.T) {
 		rec    string
 		reason Reason // -1 for a document
 	}{
-		"plain":                {answer(plainText, text), -1},
-		"gzip":                 {answer(plainText+"Content-Encoding: x-gzip\r\n", string(zip(text))), -1},
-		"not gzip":             {answer(plainText+"Content-Encoding: gzip\r\n", text), -1},
-		"twice":                {answer(plainText+"Content-Encoding: deflate, gzip\r\n", string(zip(deflate(text)))), -1},
-		"deflate":              {answer(plainText+"Content-Encoding: deflate\r\n", deflate(text)), -1},
-		"not deflate":          {answer(plainText+"Content-Encoding: deflate\r\n", text), -1},
-		"zstd":                 {answer(plainText+"Content-Encoding: zstd\r\n", squeeze), -1},
-		"not zstd":             {answer(plainText+"Content-Encoding: zstd\r\n", text), -1},
-		"cut zstd":             {answer(plainText+"Content-Encoding: zstd\r\n", squeeze[:20]), BadRecord},
-		"not br":               {answer(plainText+"Content-Encoding: br\r\n", text), -1},
-		"br":                   {answer(plainText+"Content-Encoding: br\r\n", "\x0b\x02\x80"), UnknownEncoding},
-		"identity":             {answer(plainText+"Content-Encoding: identity\r\n", text), -1},
-		"chunked":              {answer(plainText+"Transfer-Encoding: chunked\r\n", "3 ;x=y\r\nTex\r\n70\r\n"+text[3:]), BadRecord},
+		"plain":       {answer(plainText, text), -1},
+		"gzip":        {answer(plainText+"Content-Encoding: x-gzip\r\n", string(zip(text))), -1},
+		"still gzip":  {answer(plainText+"X-Crawl-Content-Encoding: gzip\r\n", string(zip(text))), -1},
+		"not gzip":    {answer(plainText+"Content-Encoding: gzip\r\n", text), -1},
+		"twice":       {answer(plainText+"Content-Encoding: deflate, gzip\r\n", string(zip(deflate(text)))), -1},
+		"deflate":     {answer(plainText+"Content-Encoding: deflate\r\n", deflate(text)), -1},
+		"not deflate": {answer(plainText+"Content-Encoding: deflate\r\n", text), -1},
+		"zstd":        {answer(plainText+"Content-Encoding: zstd\r\n", squeeze), -1},
+		"not zstd":    {answer(plainText+"Content-Encoding: zstd\r\n", text), -1},
+		"cut zstd":    {answer(plainText+"Content-Encoding: zstd\r\n", squeeze[:20]), BadRecord},
+		"not br":      {answer(plainText+"Content-Encoding: br\r\n", text), -1},
+		"br":          {answer(plainText+"Content-Encoding: br\r\n", "\x0b\x02\x80"), UnknownEncoding},
+		"identity":    {answer(plainText+"Content-Encoding: identity\r\n", text), -1},
+		"chunked": {answer(plainText+"Transfer-Encoding: chunked\r\n", "3 ;x=y\r\nTex\r\n70\r\n"+text[3:]),
+			BadRecord},
 		"not chunked":          {answer(plainText+"Transfer-Encoding: chunked\r\n", text), -1},
 		"cut gzip":             {answer(plainText+"Content-Encoding: gzip\r\n", string(zip(text)[:30])), BadRecord},
 		"bad gzip":             {answer(plainText+"Content-Encoding: gzip\r\n", "\x1f\x8b\x08\xff"), BadRecord},
@@ -152,9 +155,10 @@ func TestWARCBodies(t *testing.T) {
 		"status 500":           {record("response", "application/http", "HTTP/1.1 500 No\r\n\r\n"+text), HTTPStatus},
 		"no status":            {record("response", "application/http", "HTTP/1.1\r\n\r\n"+text), HTTPStatus},
 		"too long":             {answer(plainText, strings.Repeat("x", 5000)), TooLong},
-		"bomb":                 {answer(plainText+"Content-Encoding: gzip\r\n", string(zip(strings.Repeat("x", 5000)))), TooLong},
-		"deep":                 {answer("", strings.Repeat("<div>", 700)+text), BadRecord},
-		"no date":              {strings.Replace(answer("", text), "WARC-Date: 2020", "WARC-Date: x", 1), BadRecord},
+		"bomb": {answer(plainText+"Content-Encoding: gzip\r\n", string(zip(strings.Repeat("x", 5000)))),
+			TooLong},
+		"deep":    {answer("", strings.Repeat("<div>", 700)+text), BadRecord},
+		"no date": {strings.Replace(answer("", text), "WARC-Date: 2020", "WARC-Date: x", 1), BadRecord},
 	} {
 		for _, data := range [][]byte{[]byte(c.rec), zip(c.rec)} {
 			docs, stats, err := readWARC(t, data, WARCOptions{Options: Options{MaxBytes: 4096}})
@@ -166,6 +170,12 @@ func TestWARCBodies(t *testing.T) {
 				t.Errorf("%s: %q, %v", name, docs, stats)
 			}
 		}
+	}
+	const japaneseText = "これは日本語の文章です。"
+	encoded := mustEncode(t, japanese.ISO2022JP.NewEncoder().String, japaneseText) // is ASCII
+	data := []byte(answer("Content-Type: text/plain; charset=ISO-2022-JP\r\n", encoded))
+	if docs, _, err := readWARC(t, data, WARCOptions{}); err != nil || docs[0].Text != japaneseText || docs[0].Lang != "ja" {
+		t.Errorf("ISO-2022-JP: %q, error %v", docs, err)
 	}
 	noID := strings.Replace(answer(plainText, text), "WARC-Record-ID: <urn:", "Other: <", 1)
 	if docs, _, err := readWARC(t, []byte(noID), WARCOptions{}); err != nil || docs[0].ID != "http://x.test/" {
@@ -266,7 +276,8 @@ func TestWARCErrors(t *testing.T) {
 	for _, c := range []struct {
 		data []byte
 		want string
-	}{{nil, "it has no text"}, {[]byte("W"), "cut short"}, {[]byte("<html>"), `begins with "<html>"`}, {zip("a"), "damaged"}} {
+	}{{nil, "it has no text"}, {[]byte("W"), "cut short"}, {[]byte("<html>"), `begins with "<html>"`}, {zip("a"),
+		"damaged"}} {
 		if _, _, err := readWARC(t, c.data, WARCOptions{}); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%q: error %v, want %q", c.data, err, c.want)
 		}
@@ -354,7 +365,8 @@ func TestWARCBombs(t *testing.T) {
 	}
 	const maxBytes = 256 << 10
 	for name, page := range map[string]string{
-		"tags": "<br>", "attributes": "<p a b c d e f g h i j k>", "unclosed": "<b><i>", "text": "<p>word word ", "cells": "<td>",
+		"tags": "<br>", "attributes": "<p a b c d e f g h i j k>", "unclosed": "<b><i>", "text": "<p>word word ",
+		"cells": "<td>",
 		"links": "<a href=x>y", "entities": "&amp;", "comments": "<!---->", "one attribute": "<p a=",
 	} {
 		page = answer("Content-Type: text/html\r\n", strings.Repeat(page, (maxBytes-1000)/len(page)))

@@ -57,12 +57,14 @@ func TestWiki(t *testing.T) {
 		if docs[0] != want {
 			t.Errorf("%s: %+q, want %+q", name, docs[0], want)
 		}
-		if begin := "A & B\n\nEin A & ein B und < Der Rat"; !strings.HasPrefix(docs[2].Text, begin) || docs[2].Group != "7A & B" {
+		if begin := "A & B\n\nEin A & ein B und < Der Rat"; !strings.HasPrefix(docs[2].Text, begin) ||
+			docs[2].Group != "7A & B" {
 			t.Errorf("%s: %+q, want %q", name, docs[2], begin)
 		}
 	}
 	site, err := ReadWikiSite(t.Context(), "x", bytes.NewReader(readFixture(t, "wiki.xml.bz2")))
-	if err != nil || site.Name != "dewiki" || site.Lang != "de" || strings.Join(site.Hidden, " ") != "Medium Datei Kategorie" {
+	if err != nil || site.Name != "dewiki" || site.Lang != "de" || strings.Join(site.Hidden,
+		" ") != "Medium Datei Kategorie" {
 		t.Errorf("site %+v, error %v", site, err)
 	}
 	// A history has several revisions, old dumps have CDATA sections and no site.
@@ -107,7 +109,8 @@ func TestWikiRanges(t *testing.T) {
 		t.Errorf("a page too few: error %v", err)
 	}
 	o.SkipBad = true
-	if stats, err := ReadWikiRange(t.Context(), "x", bytes.NewReader(data), part, o, nothing); err != nil || stats.Damaged != 1 {
+	if stats, err := ReadWikiRange(t.Context(), "x", bytes.NewReader(data), part, o, nothing); err != nil ||
+		stats.Damaged != 1 {
 		t.Errorf("a page too few, counted: %v, error %v", stats, err)
 	}
 	if _, err := ReadWikiRange(t.Context(), "x", bytes.NewReader(data), part, WikiOptions{}, nothing); err == nil {
@@ -115,10 +118,12 @@ func TestWikiRanges(t *testing.T) {
 	}
 	for index, want := range map[string]string{
 		"": "it has no text", "x:1:a\n": "x:1: the line does not begin", "5:1:a\n4:2:b\n": "x:2: offset 4 follows 5",
-		"5:1:a": "x:1: unexpected EOF", "99:1:a\n": "x:1: offset 99 is not in a dump of 99 bytes", "-1:1:a\n": "x:1: the line does",
+		"5:1:a": "x:1: unexpected EOF", "99:1:a\n": "x:1: offset 99 is not in a dump of 99 bytes",
+		"-1:1:a\n":                 "x:1: the line does",
 		strings.Repeat("5", 1<<17): "x:1: bufio: buffer full", "BZh9": "x:1: unexpected EOF", "7\n": "x:1: the line does",
 	} {
-		if _, err := ReadWikiIndex(t.Context(), "x", strings.NewReader(index), 99); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := ReadWikiIndex(t.Context(), "x", strings.NewReader(index), 99); err == nil ||
+			!strings.Contains(err.Error(), want) {
 			t.Errorf("index %.20q: error %v, want %q", index, err, want)
 		}
 	}
@@ -139,7 +144,8 @@ func TestWikiCut(t *testing.T) {
 				}
 			}
 			docs, stats, err := readWiki(t, data[:cut], WikiOptions{Options: Options{SkipBad: true}})
-			if err == nil && (stats.Damaged != 1 || stats.LostBytes > int64(cut)) || !strings.HasPrefix("1 4 7 9", strings.ReplaceAll(ids(docs), "wiki:", "")) {
+			if err == nil && (stats.Damaged != 1 || stats.LostBytes > int64(cut)) || !strings.HasPrefix("1 4 7 9",
+				strings.ReplaceAll(ids(docs), "wiki:", "")) {
 				t.Fatalf("%s: %d of %d bytes: %q, %v, error %v", name, cut, len(data), ids(docs), stats, err)
 			}
 		}
@@ -187,9 +193,11 @@ func TestWikiFlips(t *testing.T) {
 func TestWikiErrors(t *testing.T) {
 	head, page := "<mediawiki>", "<page><title>A</title><ns>0</ns><id>1</id><revision><text>b</text></revision></page>"
 	for data, want := range map[string]string{
-		"": "at byte 0: it has no text", "<html></html>": "no head", "<page>": "the root is <page>", "x</mediawiki>": "no <mediawiki>",
+		"": "at byte 0: it has no text", "<html></html>": "no head", "<page>": "the root is <page>",
+		"x</mediawiki>":      "no <mediawiki>",
 		"<html></mediawiki>": "the root is <html>", head + strings.Repeat("<x>", maxWikiHead/3) + page: "longer than",
-		head + page: "</mediawiki> is missing", head + page + page[:20]: "at byte 95: the data are cut short", "BZh": "no head",
+		head + page: "</mediawiki> is missing", head + page + page[:20]: "at byte 95: the data are cut short",
+		"BZh":                                    "no head",
 		head + page[:20] + page + "</mediawiki>": "at byte 0: a page begins in a page",
 	} {
 		if _, _, err := readWiki(t, []byte(data), WikiOptions{}); err == nil || !strings.Contains(err.Error(), want) {
@@ -240,9 +248,11 @@ func TestWikiBombs(t *testing.T) {
 	}
 	const maxBytes = 256 << 10
 	for name, part := range map[string]string{
-		"depth": "<a>", "attributes": `<a b="" c="" d="" e=""/>`, "entities": "&amp;", "no entity": "&x;", "names": "<a:b/>", "text": "x",
+		"depth": "<a>", "attributes": `<a b="" c="" d="" e=""/>`, "entities": "&amp;", "no entity": "&x;",
+		"names": "<a:b/>", "text": "x",
 	} {
-		data := "<mediawiki><page><title>A</title><id>1</id>" + strings.Repeat(part, (maxBytes-100)/len(part)) + "</page></mediawiki>"
+		data := "<mediawiki><page><title>A</title><id>1</id>" + strings.Repeat(part, (maxBytes-100)/len(part)) +
+			"</page></mediawiki>"
 		used := peak(func() {
 			if _, _, err := readWiki(t, []byte(data), WikiOptions{Options: Options{MaxBytes: maxBytes}}); err != nil {
 				t.Errorf("%s: %v", name, err)

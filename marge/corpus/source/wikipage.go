@@ -191,7 +191,8 @@ func entityRune(name string) (rune, error) {
 		digits, base = hex, 16
 	}
 	n, err := strconv.ParseUint(digits, base, 32)
-	if err != nil || name[0] != '#' || !utf8.ValidRune(rune(n)) || n|1 == 0xffff || n < ' ' && n != '\n' && n != '\t' && n != '\r' {
+	if err != nil || name[0] != '#' || !utf8.ValidRune(rune(n)) || n|1 == 0xffff || n < ' ' && n != '\n' && n != '\t' &&
+		n != '\r' {
 		return 0, fmt.Errorf("the entity &%s; is not known", name)
 	}
 	return rune(n), nil

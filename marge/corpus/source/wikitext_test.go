@@ -62,7 +62,8 @@ func TestWikiText(t *testing.T) {
 // TestWikiTextHostile: no markup takes long, or needs a deep stack.
 func TestWikiTextHostile(t *testing.T) {
 	const n = 1 << 18
-	for _, part := range []string{"{{", "{", "}", "[[", "[[a|", "]]", "[http://a ", "\n{|", "\n|}", "<ref>", "<!--", "<", "<a ",
+	for _, part := range []string{"{{", "{", "}", "[[", "[[a|", "]]", "[http://a ", "\n{|", "\n|}", "<ref>", "<!--",
+		"<", "<a ",
 		"<table>", "&", "&#", "'", "__", "__A", "\n=", "\n*", "=", "</", "</ref>", "{{a}}", "[[a]]", "}}{{", "  :", "\n: {|",
 		"<math></ref>", "<nowiki>", "[[File:a|[[b]]"} {
 		for _, markup := range []string{strings.Repeat(part, n/len(part)), "{{" + strings.Repeat(part, n/len(part)),
@@ -90,12 +91,14 @@ func FuzzWikiText(f *testing.F) {
 		if err != nil && !errors.Is(err, errTooDeep) {
 			t.Fatal(err)
 		}
-		if strings.ToValidUTF8(text, "") != text || strings.Contains(text, "\n\n\n") || strings.TrimSpace(text) == "" && text != "" {
+		if strings.ToValidUTF8(text, "") != text || strings.Contains(text, "\n\n\n") || strings.TrimSpace(text) == "" &&
+			text != "" {
 			t.Errorf("%q becomes %q", markup, text)
 		}
 		// Below one template, nothing is left of what does not close it.
 		if inner := strings.NewReplacer("{", "", "}", "", "<", "").Replace(markup); err == nil {
-			if text, err := textOf("a {{" + inner + "}} b"); err != nil && !errors.Is(err, errTooDeep) || err == nil && text != "a b" {
+			if text, err := textOf("a {{" + inner + "}} b"); err != nil && !errors.Is(err, errTooDeep) || err == nil &&
+				text != "a b" {
 				t.Errorf("%q in a template: %q, error %v", inner, text, err)
 			}
 		}

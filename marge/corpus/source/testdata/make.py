@@ -63,7 +63,8 @@ def archive(name):
         add("response", page("de", "Brücke", BRUECKE).encode(), [utf8, ("Content-Encoding", "gzip")])
         add("response", page("ru", "Мост", MOST, "").encode("windows-1251"),
             [("Content-Type", "text/html; charset=windows-1251")])
-        add("response", page("ru", "Мост", MOST, "<meta charset=koi8-r>").encode("koi8-r"), [("Content-Type", "text/html")])
+        add("response", page("ru", "Мост", MOST, "<meta charset=koi8-r>").encode("koi8-r"),
+            [("Content-Type", "text/html")])
         add("revisit", b"", [utf8])
         add("response", page("en", "Not Found", BRIDGE).encode(), [utf8], status="404 Not Found")
         add("response", b"\x89PNG\r\n\x1a\n", [("Content-Type", "image/png")])
@@ -81,7 +82,8 @@ archive("pages.warc")
 
 def wiki_page(number, title, text, ns=0, redirect=False, model="wikitext"):
     redirect = '<redirect title="Fluss" />' if redirect else ""
-    return (f"  <page>\n    <title>{html.escape(title)}</title>\n    <ns>{ns}</ns>\n    <id>{number}</id>\n    {redirect}\n"
+    return (f"  <page>\n    <title>{html.escape(title)}</title>\n    <ns>{ns}</ns>\n    <id>{number}</id>\n"
+            f"    {redirect}\n"
             f"    <revision>\n      <id>{number + 1000}</id>\n      <timestamp>2019-01-01T00:00:00Z</timestamp>\n"
             "      <contributor><username>A</username><id>1</id></contributor><comment>c</comment>\n"
             f"      <model>{model}</model>\n      <format>text/x-wiki</format>\n"
@@ -106,8 +108,10 @@ WIKI_HEAD = """<mediawiki xmlns="http://www.mediawiki.org/xml/export-0.11/" vers
 
 def wiki():
     streams = [
-        [wiki_page(1, "Brücke", "{{Infobox|a={{b}}}}\n[[Datei:x.jpg|mini|Eine [[Brücke]]]]\nEine '''Brücke''' führt über einen "
-                   "[[Fluss|Fluß]].<ref>Buch & Seite</ref>\n\n== Bau ==\n* [[Stein]]\n* Holz\n\n== Belege ==\n<references />\n"
+        [wiki_page(1, "Brücke", "{{Infobox|a={{b}}}}\n[[Datei:x.jpg|mini|Eine [[Brücke]]]]\n"
+                   "Eine '''Brücke''' führt über einen "
+                   "[[Fluss|Fluß]].<ref>Buch & Seite</ref>\n\n== Bau ==\n* [[Stein]]\n* Holz\n\n"
+                   "== Belege ==\n<references />\n"
                    "[[Kategorie:Bauwerk]]"),
          wiki_page(2, "Fluß", "#WEITERLEITUNG [[Fluss]]", redirect=True)],
         [wiki_page(3, "Diskussion:Fluss", "Nein", ns=1), wiki_page(4, "Fluss", BRUECKE),
