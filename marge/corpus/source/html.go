@@ -2,6 +2,7 @@ package source
 
 import (
 	"strings"
+	"time"
 	"unicode"
 
 	"codeberg.org/readeck/go-readability/v2"
@@ -11,27 +12,43 @@ import (
 
 // page is the format of HTML pages.
 func page(data []byte) (text, lang string, err error) {
-	text, err = decodeText(data)
+	text, err = decodeText(data, "")
 	if err != nil {
 		return "", "", err
 	}
+	main, err := mainContent(text)
+	return main.text, main.lang, err
+}
+
+// content is what a page says.
+type content struct {
+	text, lang string
+	published  time.Time // zero if the page does not say
+}
+
+// mainContent returns the article of an HTML page, or all of it.
+func mainContent(text string) (content, error) {
 	root, err := parse(text)
 	if err != nil {
-		return "", "", err
+		return content{}, err
 	}
-	lang = language(root)
+	c := content{lang: language(root)}
 	article, err := readability.FromDocument(root, nil) // of a copy
 	if err != nil {
-		return "", "", err
+		return content{}, err
+	}
+	if t, err := article.PublishedTime(); err == nil {
+		c.published = t
 	}
 	if article.Node == nil {
-		return visibleText(root), lang, nil
+		c.text = visibleText(root)
+		return c, nil
 	}
-	text = visibleText(article.Node)
-	if title := strings.TrimSpace(article.Title()); title != "" && !strings.HasPrefix(text, title) {
-		text = title + "\n\n" + text
+	c.text = visibleText(article.Node)
+	if title := strings.TrimSpace(article.Title()); title != "" && !strings.HasPrefix(c.text, title) {
+		c.text = title + "\n\n" + c.text
 	}
-	return text, lang, nil
+	return c, nil
 }
 
 func parse(text string) (*html.Node, error) { return html.Parse(strings.NewReader(text)) }

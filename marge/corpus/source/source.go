@@ -1,11 +1,22 @@
-// Package source reads documents from the files that people have: JSON Lines,
-// plain text, Markdown and HTML. It finds out the encoding and the language of
-// files that do not tell.
+// Package source reads documents from the files that people have. It finds out
+// the encoding and the language of files that do not tell.
+//
+// Documents reads folders of JSON Lines, plain text, Markdown and HTML:
 //
 //	files, err := source.Expand([]string{"manuals", "news.jsonl.gz"})
 //	for doc, err := range source.Documents(ctx, files, source.Options{}) {
 //		...
 //	}
+//
+// Large collections are files of records, which are streamed: web archives
+// (ReadWARC), dumps of MediaWiki (ReadWiki) with the groups of their articles
+// (ReadPageProps, ReadLangLinks), and catalogs of translations (ReadPO,
+// ReadXLIFF). Each reader passes documents on, and counts what it drops, and
+// why, and what is lost where a file is damaged:
+//
+//	stats, err := source.ReadWARC(ctx, name, file, source.WARCOptions{}, func(doc corpus.Document) error {
+//		...
+//	})
 package source
 
 import (
@@ -49,9 +60,14 @@ type Options struct {
 	// themselves, BCP 47; "" has it identified from the text, see [Identify].
 	Lang string
 	// SkipBad makes Documents go on after a file or a line of JSON Lines that
-	// holds no document. OnBad, if not nil, is called with each of them.
+	// holds no document, and readers of records after data that are damaged.
+	// OnBad, if not nil, is called with each of them.
 	SkipBad bool
 	OnBad   func(error)
+	// MaxBytes is the length of the longest record, decompressed, that the
+	// readers of records accept, such as [ReadWARC]; 0 stands for
+	// DefaultMaxBytes.
+	MaxBytes int
 }
 
 // Expand returns the files that patterns stand for, as [corpus.Expand] does,

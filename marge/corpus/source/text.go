@@ -16,14 +16,14 @@ import (
 
 // plain is the format of text without markup.
 func plain(data []byte) (text, lang string, err error) {
-	text, err = decodeText(data)
+	text, err = decodeText(data, "")
 	return text, "", err
 }
 
 // markdown is the format of CommonMark with GitHub's tables and the like. What
 // it looks like as HTML is what a reader sees.
 func markdown(data []byte) (text, lang string, err error) {
-	text, err = decodeText(data)
+	text, err = decodeText(data, "")
 	if err != nil {
 		return "", "", err
 	}
@@ -42,13 +42,14 @@ func markdown(data []byte) (text, lang string, err error) {
 
 var errBinary = errors.New("it is not text")
 
-// decodeText returns the text of bytes in an encoding that they tell.
-func decodeText(data []byte) (string, error) {
+// decodeText returns the text of bytes in an encoding that they tell, or that
+// contentType names, a header of HTTP that may be "".
+func decodeText(data []byte, contentType string) (string, error) {
 	if kind := http.DetectContentType(data); !strings.HasPrefix(kind, "text/") {
 		return "", fmt.Errorf("%w but seems to be %s", errBinary, kind)
 	}
-	encoding, name, _ := charset.DetermineEncoding(data, "")
-	if utf8.Valid(data) {
+	encoding, name, _ := charset.DetermineEncoding(data, contentType)
+	if utf8.Valid(data) && name != "iso-2022-jp" { // which is ASCII
 		name = "utf-8"
 	}
 	if name != "utf-8" {
