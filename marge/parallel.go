@@ -15,6 +15,7 @@ import (
 
 	"github.com/marge-go/marge/asm"
 	"github.com/marge-go/marge/nn"
+	"github.com/marge-go/marge/tensor"
 )
 
 // What the ranks of a data-parallel training exchange. Each makes the gradients of
@@ -178,10 +179,14 @@ func (l *loop) sameStart() error {
 	if err != nil {
 		return err
 	}
+	backend := l.m.backend.Name()
+	if b, ok := l.m.backend.(interface{ Precision() tensor.DType }); ok {
+		backend += fmt.Sprint(" ", b.Precision())
+	}
 	fields := maps.Clone(settings)
 	maps.Copy(fields, map[string]string{
 		"version": version(), "instruction set": runtime.GOARCH + " " + asm.Current().String(),
-		"backend": l.m.backend.Name(), "parameters": fmt.Sprintf("%x", l.hashParameters()[:8]),
+		"backend": backend, "parameters": fmt.Sprintf("%x", l.hashParameters()[:8]),
 		"Steps": fmt.Sprint(l.o.Steps), "TargetTokens": fmt.Sprint(l.o.TargetTokens), "Duration": fmt.Sprint(l.o.Duration),
 		"CheckpointEvery": fmt.Sprint(l.o.CheckpointEvery), "Dir given": fmt.Sprint(l.o.Dir != ""),
 		"Resume": fmt.Sprint(l.o.Resume),
