@@ -179,10 +179,14 @@ func (l *loop) sameStart() error {
 	if err != nil {
 		return err
 	}
+	backend := l.m.backend.Name()
+	if b, ok := l.m.backend.(interface{ Precision() tensor.DType }); ok {
+		backend += fmt.Sprint(" ", b.Precision())
+	}
 	fields := maps.Clone(settings)
 	maps.Copy(fields, map[string]string{
 		"version": version(), "instruction set": runtime.GOARCH + " " + asm.Current().String(),
-		"backend": backendOf(l.m.backend), "parameters": fmt.Sprintf("%x", l.hashParameters()[:8]),
+		"backend": backend, "parameters": fmt.Sprintf("%x", l.hashParameters()[:8]),
 		"Steps": fmt.Sprint(l.o.Steps), "TargetTokens": fmt.Sprint(l.o.TargetTokens), "Duration": fmt.Sprint(l.o.Duration),
 		"CheckpointEvery": fmt.Sprint(l.o.CheckpointEvery), "Dir given": fmt.Sprint(l.o.Dir != ""),
 		"Resume": fmt.Sprint(l.o.Resume),
@@ -214,14 +218,6 @@ func (l *loop) sameStart() error {
 		}
 	}
 	return nil
-}
-
-// backendOf names a backend and how it multiplies, where it says so.
-func backendOf(b tensor.Backend) string {
-	if p, ok := b.(interface{ Precision() tensor.DType }); ok {
-		return fmt.Sprintf("%s in %v", b.Name(), p.Precision())
-	}
-	return b.Name()
 }
 
 // version tells which program runs: the versions of Go, of this module and of the
