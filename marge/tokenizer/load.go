@@ -86,7 +86,7 @@ func loadFolder(dir string, layout Layout) (Tokenizer, error) {
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
-		if err == nil && layout == "" {
+		if err == nil && layout == "" && name != jsonName {
 			layout, err = layoutOfFolder(dir)
 		}
 		var t Tokenizer

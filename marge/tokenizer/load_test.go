@@ -177,12 +177,18 @@ func TestVocabFiles(t *testing.T) {
 // What Load makes of a file follows from its content.
 func TestLoadByContent(t *testing.T) {
 	own := string(fixtureBytes(t))
+	brace := string(piece(strings.Repeat("a", 114), -1, spmNormal)) + string(piece("<unk>", 0, spmUnknown))
+	if !strings.HasPrefix(brace, "\n{") {
+		t.Fatalf("the model begins with %q", brace[:2])
+	}
 	for content, want := range map[string]Tokenizer{
 		own: &BPE{}, "\n" + own + "\n": &BPE{},
 		string(modelFile(t, "gpt2.json")):   &hfTokenizer{},
 		string(modelFile(t, "bytes.model")): &sentencePiece{},
+		brace:                               &sentencePiece{},
 	} {
-		dir := folder(t, map[string]string{"tokenizer.json": content, "spiece.model": "not read", "vocab.json": "not read"})
+		dir := folder(t, map[string]string{
+			"tokenizer.json": content, "spiece.model": "not read", "vocab.json": "not read", "config.json": "not read"})
 		for _, path := range []string{dir, filepath.Join(dir, "tokenizer.json")} {
 			got, err := Load(path)
 			if err != nil {
@@ -288,7 +294,8 @@ func TestSentencePieceErrors(t *testing.T) {
 func TestSentencePieceRules(t *testing.T) {
 	off := message(fieldNormalizer, number(fieldAddPrefix, 0), number(fieldRemoveSpaces, 0), number(fieldEscapeSpaces, 0))
 	data := spm(t, piece("a", -3, spmNormal), piece("b", -1, 99), piece("ab", -2, spmUnused),
-		piece("aa", -2.5, spmUserDefined), piece("z", 0, spmUserDefined), piece("zz", 0.05, spmNormal), number(500, 7), message(fieldNormalizer, number(fieldAddPrefix, 1)), off)
+		piece("aa", -2.5, spmUserDefined), piece("z", 0, spmUserDefined), piece("zz", 0.05, spmNormal),
+		number(500, 7), message(fieldNormalizer, number(fieldAddPrefix, 1)), off)
 	tok, err := Read(bytes.NewReader(data))
 	if err != nil {
 		t.Fatal(err)
@@ -325,6 +332,7 @@ func TestSentencePieceRules(t *testing.T) {
 func TestSentencePieceUnusedPairs(t *testing.T) {
 	data := spm(t, piece("a", -3, spmNormal), piece("b", -4, spmNormal), piece("c", -5, spmNormal),
 		piece("ab", 0, spmUnused), piece("abc", -1, spmNormal), piece("bc", -2, spmUserDefined), piece("xy", -9, spmUnused),
+		piece("bca", -1, spmNormal), piece("cc", -6, spmNormal),
 		message(fieldTrainer, number(fieldModelType, spmBPE)),
 		message(fieldNormalizer, number(fieldAddPrefix, 0)))
 	tok, err := Read(bytes.NewReader(data))
@@ -332,7 +340,8 @@ func TestSentencePieceUnusedPairs(t *testing.T) {
 		t.Fatal(err)
 	}
 	for text, want := range map[string][]int32{
-		"ab": {1, 2}, "aab": {1, 1, 2}, "abc": {1, 6}, "ac": {1, 3}, "xy": {0}, "xaby": {0, 1, 2, 0}, "abab": {1, 2, 1, 2},
+		"ab": {1, 2}, "aab": {1, 1, 2}, "abc": {1, 6}, "bca": {6, 1}, "ac": {1, 3}, "xy": {0}, "xaby": {0, 1, 2, 0},
+		"abab": {1, 2, 1, 2}, "ccc": {9, 3},
 	} {
 		if got := tok.Encode(text); !slices.Equal(got, want) {
 			t.Errorf("Encode(%q) = %v, want %v", text, got, want)

@@ -122,16 +122,14 @@ func (t *sentencePiece) AppendEncode(dst []int32, text string) []int32 {
 
 func (t *sentencePiece) EncodeOffsets(text string) (ids []int32, offsets []int) {
 	out := output{track: true}
-	end := t.encode(&out, text)
-	return out.offsets(end)
+	t.encode(&out, text)
+	return out.offsets(len(text))
 }
 
-// encode appends the ids of text, and returns where their text ends if that is
-// tracked.
-func (t *sentencePiece) encode(out *output, text string) (end int) {
+func (t *sentencePiece) encode(out *output, text string) {
 	s := t.scratches.Get().(*spmScratch)
 	s.text.reset(out.track)
-	end = t.normalizer.normalize(&s.text, text)
+	t.normalizer.normalize(&s.text, text)
 	if t.pairs != nil {
 		t.pairs.encode(out, &s.pairs, &s.text)
 	} else {
@@ -140,7 +138,6 @@ func (t *sentencePiece) encode(out *output, text string) (end int) {
 	if cap(s.text.text) <= maxScratch {
 		t.scratches.Put(s)
 	}
-	return end
 }
 
 func (t *sentencePiece) Decode(ids []int32) string {

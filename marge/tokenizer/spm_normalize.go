@@ -67,9 +67,8 @@ func (n *spmNormalizer) next(s string) (size int, by string) {
 	return size, s[:size]
 }
 
-// normalize appends the normalised form of s to m, and returns the place in s
-// at which what m has ends.
-func (n *spmNormalizer) normalize(m *mapped, s string) (end int) {
+// normalize appends the normalised form of s to m, which is empty.
+func (n *spmNormalizer) normalize(m *mapped, s string) {
 	at := 0
 	if n.removeSpaces {
 		for at < len(s) {
@@ -81,7 +80,7 @@ func (n *spmNormalizer) normalize(m *mapped, s string) (end int) {
 		}
 	}
 	if at == len(s) {
-		return at
+		return
 	}
 	if n.addPrefix && !n.suffix {
 		m.add(n.space, int32(at))
@@ -110,7 +109,7 @@ func (n *spmNormalizer) normalize(m *mapped, s string) (end int) {
 		for strings.HasSuffix(view(m.text), n.space) {
 			last := len(m.text) - len(n.space)
 			if m.track {
-				at = int(m.from[last])
+				at = int(m.from[last]) // of the space that is put back
 			}
 			m.truncate(last)
 		}
@@ -118,7 +117,6 @@ func (n *spmNormalizer) normalize(m *mapped, s string) (end int) {
 	if n.addPrefix && n.suffix {
 		m.add(n.space, int32(at))
 	}
-	return at
 }
 
 // append appends a text whose spaces become explicit.

@@ -56,7 +56,7 @@ def rules():
 
 def sentencepiece_models():
     tsv = rules()
-    symbols = ["<sep>", "foo bar", "the", "the t", "Axle"]
+    symbols = ["<sep>", "foo bar", "the", "the t", "foA"]
     return {
         "nmt": pieces("unigram", 400),
         "rules": pieces("unigram", 400, normalization_rule_tsv=tsv, user_defined_symbols=symbols,
@@ -133,7 +133,7 @@ def texts():
         # Later than Unicode 9.
         "\U0001e030", "\U0001fbf1", "\U00011938", "\U00011935\U00011930", "a\u0301\u1abf",
         "<s>", "</s>", "<unk>", "<mask>", "de_DE", "<0x41>", "<c>", "s>", "<sep>", " <sep> ", "foo bar", "the", "the t",
-        "ABle", "able", "Axle", "n't", "'s", "'ll", "''", "don't", " the", "\x1e", "\x03",
+        "ABle", "able", "foA", "n't", "'s", "'ll", "''", "don't", " the", "\x1e", "\x03",
     ]
     out = ["", " ", "  ", "▁", "\u0301" * 50, "a" + "\u0301\u0316" * 40, "a" * 300, "lloo" * 50, " " * 60 + "a",
            "eé" * 20]
