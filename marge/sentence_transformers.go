@@ -36,7 +36,8 @@ func (m *Model) SaveSentenceTransformers(dir string) (err error) {
 		return fmt.Errorf("save sentence-transformers: %w", errNoTokenizer)
 	}
 	if name := m.Tokenizer.FileName(); name != tokenizerName {
-		return fmt.Errorf("save sentence-transformers: the tokenizer is a %s; the package reads %s alone", name, tokenizerName)
+		return fmt.Errorf("save sentence-transformers: the tokenizer is a %s; the package reads %s alone", name,
+			tokenizerName)
 	}
 	if err := osfile.CreateDir(dir, m.writeSentenceTransformers); err != nil {
 		return fmt.Errorf("save sentence-transformers: %w", err)

@@ -153,7 +153,8 @@ func FuzzHF(f *testing.F) {
 		`{"type":"Strip","strip_left":true},{"type":"Replace","pattern":{"Regex":" {2,}"},"content":" "},` +
 		`{"type":"Prepend","prepend":"x"},` +
 		`{"type":"Nmt"}]},"pre_tokenizer":{"type":"Sequence","pretokenizers":[{"type":"WhitespaceSplit"},` +
-		`{"type":"Metaspace","replacement":"▁","prepend_scheme":"first"}]},"decoder":{"type":"Metaspace","replacement":"▁"},` +
+		`{"type":"Metaspace","replacement":"▁","prepend_scheme":"first"}]},` +
+		`"decoder":{"type":"Metaspace","replacement":"▁"},` +
 		`"model":{"type":"Unigram","unk_id":1,"vocab":[["<s>",0],["<unk>",0],["a",-1.5],["▁a",-2e0]]}}`
 	f.Add([]byte(fmt.Sprintf(template, true)))
 	f.Add([]byte(fmt.Sprintf(template, false)))

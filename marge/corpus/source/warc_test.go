@@ -174,7 +174,8 @@ func TestWARCBodies(t *testing.T) {
 	const japaneseText = "これは日本語の文章です。"
 	encoded := mustEncode(t, japanese.ISO2022JP.NewEncoder().String, japaneseText) // is ASCII
 	data := []byte(answer("Content-Type: text/plain; charset=ISO-2022-JP\r\n", encoded))
-	if docs, _, err := readWARC(t, data, WARCOptions{}); err != nil || docs[0].Text != japaneseText || docs[0].Lang != "ja" {
+	docs, _, err := readWARC(t, data, WARCOptions{})
+	if err != nil || docs[0].Text != japaneseText || docs[0].Lang != "ja" {
 		t.Errorf("ISO-2022-JP: %q, error %v", docs, err)
 	}
 	noID := strings.Replace(answer(plainText, text), "WARC-Record-ID: <urn:", "Other: <", 1)
