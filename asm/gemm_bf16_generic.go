@@ -58,7 +58,7 @@ func gemmZipGeneric(dst []float32, width int, src []float32, ld, cols, rows int)
 // rounds once. In float64 the product is exact. The sum is exact, too, or one of the
 // two is too small to change the other's rounding to float32.
 func addBF16(a, b, sum float32) float32 {
-	return flushed(float32(float64(flushed(a))*float64(flushed(b)) + float64(flushed(sum))))
+	return flushed(float32(float64(float64(flushed(a))*float64(flushed(b))) + float64(flushed(sum))))
 }
 
 // dotBF16 adds the products of two pairs to a sum, those of the upper values first.
@@ -96,7 +96,7 @@ func gemmTile1x4BF16(c []float32, _ int, a []float32, _, acs int, b []float32, b
 // product is exact in float64. A sum that is not is rounded to odd there: then it
 // rounds to float32 as the exact one does.
 func fma32(a, b, c float32) float32 {
-	product := float64(a) * float64(b)
+	product := float64(float64(a) * float64(b))
 	sum := product + float64(c)
 	// What is lost in the sum (Knuth, The Art of Computer Programming, volume 2, 4.2.2, theorem B).
 	virtual := sum - product

@@ -328,6 +328,27 @@ func TestSentencePieceRules(t *testing.T) {
 	}
 }
 
+// An unknown character scores 10 less than the worst piece: here better than two
+// pieces of one character and one of two, but not by 5.
+func TestUnknownScore(t *testing.T) {
+	off := message(fieldNormalizer, number(fieldAddPrefix, 0))
+	model := spm(t, piece("abc", -0.1, spmNormal), piece("a", -6.5, spmNormal), piece("b", -6.5, spmNormal),
+		piece("cq", -9, spmNormal), piece("unused", -20, spmUserDefined), off)
+	const hf = `{"added_tokens":[],"model":{"type":"Unigram","unk_id":0,"vocab":[["<unk>",0],["abc",-0.1],["a",-6.5],` +
+		`["b",-6.5],["cq",-9]]}}`
+	for _, data := range []string{string(model), hf} {
+		tok, err := Read(strings.NewReader(data))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for text, want := range map[string][]int32{"abcq": {1, 0}, "bcq": {3, 4}, "aaq": {2, 2, 0}} {
+			if got := tok.Encode(text); !slices.Equal(got, want) {
+				t.Errorf("Encode(%q) = %v, want %v", text, got, want)
+			}
+		}
+	}
+}
+
 // Pieces of a BPE model that are not to be used are divided again.
 func TestSentencePieceUnusedPairs(t *testing.T) {
 	data := spm(t, piece("a", -3, spmNormal), piece("b", -4, spmNormal), piece("c", -5, spmNormal),
