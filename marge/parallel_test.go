@@ -291,7 +291,7 @@ func TestRanksWithOtherPrecision(t *testing.T) {
 	errs := disttest.Run(2, dist.Options{}, nil, func(g *dist.Group) error {
 		c := testConfig(1)
 		if g.Rank() == 1 {
-			b, err := tensor.NewCPUWith(tensor.CPUOptions{Precision: tensor.BFloat16})
+			b, err := tensor.NewCPUWith(tensor.CPUOptions{Precision: tensor.BFloat16, Slow: true})
 			if err != nil {
 				return err
 			}
