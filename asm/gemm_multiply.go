@@ -39,14 +39,15 @@ func (t *gemmTask) multiplySlab(w *gemmWork, p gemmProblem, r0, r1 int, slab gem
 		from, to := span(ceil.Div(r1-r0, mr), rowBlocks, rb)
 		for kb := slab.kb0; kb < slab.kb1; kb++ {
 			s := gemmStep{gemmSlab: slab, kept: kept, i0: r0 + from*mr, i1: min(r0+to*mr, r1), kb: kb, packB: !kept || rb == 0}
-			if t.BF16 { // packing reads ahead in order
-			} else if kb+1 < slab.kb1 {
+			switch {
+			case t.BF16: // packing reads in order
+			case kb+1 < slab.kb1:
 				k, _ := t.block(kb + 1)
 				s.nextA = t.atA(p.a, s.i0, k)
 				if s.packB {
 					s.nextB = t.atB(p.b, k, s.n0)
 				}
-			} else if rb+1 < rowBlocks {
+			case rb+1 < rowBlocks:
 				k, _ := t.block(slab.kb0)
 				s.nextA = t.atA(p.a, s.i1, k)
 			}

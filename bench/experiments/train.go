@@ -308,10 +308,9 @@ func (h *heldout) wholeScorers(ctx context.Context, m *marge.Model, o marge.Docu
 
 func (h *heldout) scorersOf(ctx context.Context, m *marge.Model, rows []float32) (plain, centered eval.Scorer,
 	err error) {
-	d := m.Config.EmbeddingDim()
-	plain = eval.NewDense(m.Runner(), rows, d)
-	err = vectors.CenterByLanguage(ctx, m.Runner(), rows, d, h.langs)
-	return plain, eval.NewDense(m.Runner(), rows, d), err
+	plain = eval.NewDense(m.Runner(), rows, m.Config.EmbeddingDim())
+	centered, err = centredScorer(ctx, m, rows, h.langs)
+	return plain, centered, err
 }
 
 // evaluate measures a model on the held-out documents. The retrieved evidence
