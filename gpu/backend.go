@@ -3,6 +3,7 @@
 package gpu
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -48,7 +49,10 @@ func ParsePrecision(name string) (Precision, error) {
 type Options struct {
 	Device    int // number of the card, from 0
 	Precision Precision
-	CUBLAS    string // must be "" or "off": all products are those of this package
+	// CUBLAS is "" or "off" where this package computes all products, "on" or the
+	// path of a libcublas.so where cuBLAS computes the large ones. Their bits are then
+	// those of its version and of the card.
+	CUBLAS string
 }
 
 func init() {
@@ -73,6 +77,7 @@ func fromEnvironment() (o Options, err error) {
 			return o, fmt.Errorf("MARGE_CUDA_PRECISION: %w", err)
 		}
 	}
+	o.CUBLAS = os.Getenv("MARGE_CUBLAS")
 	return o, nil
 }
 
@@ -96,6 +101,8 @@ type Backend struct {
 	slots      [maxParameters]uint64 // parameters of a launch
 	parameters [maxParameters]unsafe.Pointer
 
+	cublas *cublas // nil: this package computes all products
+
 	memory
 }
 
@@ -106,9 +113,6 @@ const maxParameters = 48
 func New(o Options) (*Backend, error) {
 	if o.Precision < FP32 || o.Precision > BF16 {
 		return nil, fmt.Errorf("gpu: %v", o.Precision)
-	}
-	if o.CUBLAS != "" && o.CUBLAS != "off" {
-		return nil, fmt.Errorf("gpu: CUBLAS %q: cuBLAS is not supported", o.CUBLAS)
 	}
 	if err := openLibrary(); err != nil {
 		return nil, fmt.Errorf("gpu: %w", err)
@@ -125,6 +129,11 @@ func New(o Options) (*Backend, error) {
 	b.leaveFunc = b.leave
 	for i := range b.parameters {
 		b.parameters[i] = unsafe.Pointer(&b.slots[i])
+	}
+	if o.CUBLAS != "" && o.CUBLAS != "off" {
+		if err := b.openCUBLAS(o.CUBLAS); err != nil {
+			return nil, errors.Join(fmt.Errorf("gpu: %w", err), b.Close())
+		}
 	}
 	return b, nil
 }
@@ -149,6 +158,7 @@ func (b *Backend) Close() error {
 	err := asError(func() {
 		b.card.setCurrent()
 		b.card.synchronize()
+		b.closeCUBLAS()
 		b.freeAll()
 	})
 	if closing := b.card.close(); err == nil {

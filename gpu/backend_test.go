@@ -74,23 +74,24 @@ func TestNoDriver(t *testing.T) {
 }
 
 func TestOptions(t *testing.T) {
-	for _, o := range []Options{{Device: -1}, {Device: 1000}, {Precision: -1}, {Precision: 3}, {CUBLAS: "/some/library"}} {
+	for _, o := range []Options{{Device: -1}, {Device: 1000}, {Precision: -1}, {Precision: 3}, {CUBLAS: "/no/library"}} {
 		if _, err := New(o); err == nil || !strings.HasPrefix(err.Error(), "gpu: ") {
 			t.Errorf("%+v: error %v", o, err)
 		}
 	}
 	for _, c := range []struct {
-		device, precision, want string
-		options                 Options
+		device, precision, cublas, want string
+		options                         Options
 	}{
-		{"", "", "", Options{}},
-		{"2", "tf32", "", Options{Device: 2, Precision: TF32}},
-		{"0", "bf16", "", Options{Precision: BF16}},
-		{"x", "", "MARGE_CUDA_DEVICE", Options{}},
-		{"", "fp64", `MARGE_CUDA_PRECISION: precision "fp64", want one of [fp32 tf32 bf16]`, Options{}},
+		{"", "", "", "", Options{}},
+		{"2", "tf32", "on", "", Options{Device: 2, Precision: TF32, CUBLAS: "on"}},
+		{"0", "bf16", "", "", Options{Precision: BF16}},
+		{"x", "", "", "MARGE_CUDA_DEVICE", Options{}},
+		{"", "fp64", "", `MARGE_CUDA_PRECISION: precision "fp64", want one of [fp32 tf32 bf16]`, Options{}},
 	} {
 		t.Setenv("MARGE_CUDA_DEVICE", c.device)
 		t.Setenv("MARGE_CUDA_PRECISION", c.precision)
+		t.Setenv("MARGE_CUBLAS", c.cublas)
 		o, err := fromEnvironment()
 		if c.want == "" && (err != nil || o != c.options) {
 			t.Errorf("%+v: %+v, error %v", c, o, err)

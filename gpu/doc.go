@@ -30,17 +30,19 @@
 //
 // Cards of compute capability 8.0 (Ampere) and later, with a driver for CUDA 11.0
 // or later (450 on). The driver compiles the kernels when they are first used,
-// which takes seconds on a fresh machine. Of cuBLAS and other libraries nothing is
-// needed.
+// which takes seconds on a fresh machine. Other libraries are not needed. Where
+// cuBLAS is there, it can compute large products.
 //
 //	MARGE_CUDA_DEVICE      the card that tensor.Open takes, from 0 on
 //	MARGE_CUDA_PRECISION   fp32, tf32 or bf16: how it multiplies matrices
+//	MARGE_CUBLAS           on, or the path of a libcublas.so of CUDA 11.2 or later
 //	MARGE_CUDA_SYNC=1      wait after every kernel: an error names the one that failed
 //	MARGE_LIBCUDA          path of the driver's library, libcuda.so.1
 //
 // Tensors are float32 in every precision. The same seed gives the same bits on
 // every card, in the same precision: no sum depends on the order in which threads
-// run, nor on how many a card has.
+// run, nor on how many a card has. With cuBLAS bits are those of its version and of
+// the card, which is why it is not used unless asked for.
 //
 // Memory of tensors that the program has dropped is used again after a garbage
 // collection, which happens when the card has too little. Close gives back all

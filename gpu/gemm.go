@@ -178,6 +178,10 @@ func (b *Backend) multiply(p *product) {
 	if p.m == 0 || p.n == 0 || count == 0 {
 		return
 	}
+	if b.onCUBLAS(p) {
+		b.multiplyCUBLAS(p)
+		return
+	}
 	kernel, tile, onCores := "gemm_fma", fmaTile, p.n >= 8 && p.k >= 8
 	if onCores {
 		tile = largeTile
@@ -210,17 +214,28 @@ func (b *Backend) launchProduct(p *product, kernel string, tile gemmTile, splits
 	if splits > 1 {
 		partial = b.scratch(splits * p.count() * p.m * p.n * 4)
 	}
-	args := []any{p.c, p.pre, partial, p.a, p.b, p.bias, b.batchTable(p), p.m, p.n, p.k, p.lda, p.ldb, p.ldc, p.ldpre,
-		p.alpha, p.beta, flag(p.gelu), int32(splits)}
 	own := []any{flag(p.transA), flag(p.transB)}
 	if onCores {
 		own = []any{p.aligned()}
 	}
-	b.launch(kernel, [3]int{splits * p.blocks(tile), 1, 1}, tile.threads, tile.shared, append(args, own...)...)
+	args := append(b.productArgs(p, partial, splits), own...)
+	b.launch(kernel, [3]int{splits * p.blocks(tile), 1, 1}, tile.threads, tile.shared, args...)
 	if splits > 1 {
-		elements := p.count() * p.m * p.n
-		b.launch("gemm_finish", [3]int{min(ceil.Div(elements, 256), 4096), 1, 1}, 256, 0, append(args, p.count())...)
+		b.finish(p, partial, splits)
 	}
+}
+
+// finish adds up the parts of sums, which lie without gaps, and does what is done with sums.
+func (b *Backend) finish(p *product, partial devptr, splits int) {
+	elements := p.count() * p.m * p.n
+	args := append(b.productArgs(p, partial, splits), p.count())
+	b.launch("gemm_finish", [3]int{min(ceil.Div(elements, 256), 4096), 1, 1}, 256, 0, args...)
+}
+
+// productArgs returns the first arguments of all kernels for products.
+func (b *Backend) productArgs(p *product, partial devptr, splits int) []any {
+	return []any{p.c, p.pre, partial, p.a, p.b, p.bias, b.batchTable(p), p.m, p.n, p.k, p.lda, p.ldb, p.ldc, p.ldpre,
+		p.alpha, p.beta, flag(p.gelu), int32(splits)}
 }
 
 // blocks returns the number of tiles of all C.

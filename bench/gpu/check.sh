@@ -35,8 +35,12 @@ machine() {
   nvidia-smi --query-gpu=name,driver_version,compute_cap,memory.total,clocks.max.sm --format=csv,noheader
   ldd --version | head -n 1
   ldconfig -p | grep -E 'libcuda\.so|libcublas\.so'
+  echo "cuBLAS: ${cublas:-none}"
   echo "commit $(cat "$bin/commit")"
 }
+
+# PyTorch brings a cuBLAS that the system does not know of.
+cublas=$(find / -xdev -name 'libcublas.so.1[123]' 2> /dev/null | sort | tail -n 1)
 
 tests() { cd gpu && "$bin/gpu.test" -test.timeout 55s; }
 
@@ -61,7 +65,7 @@ peer() { # SIZE DOCUMENTS TOKENS MATMUL MORE...
 }
 
 export -f machine tests sanitized benchmarks peer
-export bin peers
+export bin peers cublas
 
 stage machine 5 bash -c machine
 stage parity 40 python3 -u "$peers/compare_parity.py" --work "$out/parity" --rows 1 --program "$bin/parity -backend cuda"
@@ -75,6 +79,11 @@ if command -v compute-sanitizer > /dev/null; then
 fi
 stage vectors 20 bash -c "benchmarks '^BenchmarkVector/.*/.*/backend=cuda/fp32' 20x"
 stage products 30 bash -c "benchmarks '^BenchmarkGEMM/^(1024x1024x1024|2048x2048x2048|512x4096x1024|512x32000x512)\$/backend=cuda/' 20x"
+if [[ $cublas ]]; then
+  stage 'tests of cuBLAS' 20 bash -c "cd gpu && MARGE_CUBLAS=$cublas $bin/gpu.test -test.run CUBLAS"
+  stage 'products, cuBLAS' 20 bash -c \
+    "MARGE_CUBLAS=$cublas benchmarks '^BenchmarkGEMM/^(1024x1024x1024|2048x2048x2048|512x4096x1024)\$/backend=cuda/' 20x"
+fi
 stage attention 25 bash -c "benchmarks '^BenchmarkAttention/.*/.*/backend=cuda/(fp32|tf32)' 5x"
 for round in 1 2; do
   for step in 'small 32 128' 'base 16 256' 'paper 4 512'; do
@@ -87,6 +96,12 @@ for round in 1 2; do
     done
   done
 done
+if [[ $cublas ]]; then
+  for precision in fp32 tf32; do
+    stage "step base/16x256 $precision, cuBLAS" 12 bash -c \
+      "MARGE_CUBLAS=$cublas benchmarks '^BenchmarkStep/base/16x256/backend=cuda/$precision' 10x"
+  done
+fi
 stage 'step base/16x256 bf16' 12 bash -c "benchmarks '^BenchmarkStep/base/16x256/backend=cuda/bf16' 10x"
 stage 'peer base/16x256 bf16' 20 bash -c 'peer base 16 256 high --autocast'
 stage 'compiled base/16x256 fp32' 70 bash -c 'peer base 16 256 highest --compile'
