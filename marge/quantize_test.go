@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/marge-go/marge/marge/corpus"
+	"github.com/marge-go/marge/marge/index"
 	"github.com/marge-go/marge/nn"
 	"github.com/marge-go/marge/nn/safetensors"
 	"github.com/marge-go/marge/tensor"
@@ -346,5 +348,46 @@ func TestSaveBFloat16(t *testing.T) {
 	}
 	if _, err := Load(dir); err != nil {
 		t.Errorf("the model before is gone: %v", err)
+	}
+}
+
+// An index with vectors of another precision finds the same, in files too, and grows.
+func TestIndexAs(t *testing.T) {
+	m := searchModel(t, quantizedConfig())
+	ctx, docs := context.Background(), [][]int32{{10, 11}, {20, 21, 22}, {30}, {40, 41}}
+	whole, err := m.NewIndex(ctx, docs, []string{"a", "b", "c", "d"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range []index.Precision{index.Float32, index.BFloat16, index.Int8} {
+		x, err := whole.As(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(t.TempDir(), "index")
+		if err := x.Save(path); err != nil {
+			t.Fatal(err)
+		}
+		opened, err := OpenIndex(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer opened.Close()
+		if opened.Precision() != p || strings.Contains(opened.String(), "of "+p.String()) != (p != index.Float32) {
+			t.Errorf("%v: %v", p, opened)
+		}
+		for i, doc := range docs {
+			hits, err := m.Retrieve(ctx, doc, opened, 1)
+			if err != nil || hits[0].Document != i || hits[0].ID != whole.ID(i) || math.Abs(float64(hits[0].Relevance)-1) > 1e-2 {
+				t.Errorf("%v: found %+v, error %v", p, hits, err)
+			}
+		}
+		m.Tokenizer, _ = testCorpus(t)
+		if _, err := opened.Add(ctx, m, []corpus.Document{{ID: "new", Text: "eins zwei drei"}}, AddOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		if hits, err := m.Search(ctx, "eins zwei drei", opened, SearchOptions{K: 1}); err != nil || hits[0].ID != "new" {
+			t.Errorf("%v: found %+v, error %v", p, hits, err)
+		}
 	}
 }
