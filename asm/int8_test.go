@@ -78,8 +78,8 @@ func TestQuantizeInt8(t *testing.T) {
 			if n == 0 {
 				continue
 			}
-			for _, v := range []float64{math.Inf(1), math.Inf(-1), math.NaN(), 0x1p-121, -0x1p-120, 0x1p-120, 3e38, -3.4028234e38,
-				1e-45, 0, math.Copysign(0, -1)} {
+			for _, v := range []float64{math.Inf(1), math.Inf(-1), math.NaN(), 0x1p-121, -0x1p-120, 0x1p-120, 3e38,
+				-3.4028234e38, 1e-45, 0, math.Copysign(0, -1)} {
 				clear(x)
 				x[rng.IntN(n)] = float32(v)
 				check(x)

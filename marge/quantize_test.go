@@ -266,8 +266,9 @@ func TestQuantizeHostileFiles(t *testing.T) {
 	if _, err := Load(edited(func(l []safetensors.Tensor) []safetensors.Tensor { return l })); err != nil {
 		t.Fatalf("unchanged: %v", err)
 	}
-	refused(t, "no scales", edited(func(l []safetensors.Tensor) []safetensors.Tensor { return slices.Delete(l, at+1, at+2) }),
-		name+"_scale is missing")
+	refused(t, "no scales", edited(func(l []safetensors.Tensor) []safetensors.Tensor {
+		return slices.Delete(l, at+1, at+2)
+	}), name+"_scale is missing")
 	refused(t, "scales of another shape", edited(func(l []safetensors.Tensor) []safetensors.Tensor {
 		l[at+1] = safetensors.Float32(name+"_scale", []int{3}, make([]float32, 3))
 		return l
@@ -342,8 +343,8 @@ func TestSaveBFloat16(t *testing.T) {
 	}
 	m.shared.Weight.Float32s()[7] = math.MaxFloat32
 	err = m.SaveWith(dir, SaveOptions{Precision: tensor.BFloat16})
-	if want := fmt.Sprintf("tensor shared.weight: bfloat16 does not hold element 7, %v", float32(math.MaxFloat32)); err == nil ||
-		!strings.Contains(err.Error(), want) {
+	want := fmt.Sprintf("tensor shared.weight: bfloat16 does not hold element 7, %v", float32(math.MaxFloat32))
+	if err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("error %v, want %q", err, want)
 	}
 	if _, err := Load(dir); err != nil {
@@ -378,7 +379,8 @@ func TestIndexAs(t *testing.T) {
 		}
 		for i, doc := range docs {
 			hits, err := m.Retrieve(ctx, doc, opened, 1)
-			if err != nil || hits[0].Document != i || hits[0].ID != whole.ID(i) || math.Abs(float64(hits[0].Relevance)-1) > 1e-2 {
+			if err != nil || hits[0].Document != i || hits[0].ID != whole.ID(i) ||
+				math.Abs(float64(hits[0].Relevance)-1) > 1e-2 {
 				t.Errorf("%v: found %+v, error %v", p, hits, err)
 			}
 		}

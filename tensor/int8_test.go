@@ -138,5 +138,6 @@ func TestInt8Errors(t *testing.T) {
 		func() { _ = Zeros(b, 3).Quantize() })
 	mustPanic(t, "quantize: of float32[1 21], want a float32 matrix that is neither a result nor a view",
 		func() { _ = tp.Rows(x, 1, 2).Quantize() })
-	mustPanic(t, "int8: 5 values and 2 scales for float32[2 3]", func() { _ = zeros.SetInt8s(make([]int8, 5), make([]float32, 2)) })
+	mustPanic(t, "int8: 5 values and 2 scales for float32[2 3]",
+		func() { _ = zeros.SetInt8s(make([]int8, 5), make([]float32, 2)) })
 }

@@ -39,7 +39,8 @@ func TestConvert(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if (converted.Config.Quantization == "int8") != (kind == "int8") || nn.Count(converted.Parameters()) != nn.Count(m.Parameters()) {
+		if (converted.Config.Quantization == "int8") != (kind == "int8") ||
+			nn.Count(converted.Parameters()) != nn.Count(m.Parameters()) {
 			t.Errorf("%s: loaded %+v", kind, converted.Config)
 		}
 		if got := size(out) * 100 / size(dir); got > most {

@@ -66,8 +66,8 @@ func newIndexer(args []string, out, messages io.Writer) (*indexer, error) {
 	f.Float64Var(&x.minutes, "minutes", 5, "minutes to train for, without -checkpoint")
 	f.IntVar(&x.chunk, "chunk", 0, "tokens of a passage at the most "+
 		"(default: those of the index, or of the documents that the model was trained on)")
-	f.StringVar(&x.vectors, "vectors", "", "float32, bfloat16 or int8: how vectors are kept; the latter two take half the "+
-		"memory and a quarter (default: as in the index, or float32)")
+	f.StringVar(&x.vectors, "vectors", "", "float32, bfloat16 or int8: how vectors are kept; the latter two take half "+
+		"the memory and a quarter (default: as in the index, or float32)")
 	f.StringVar(&x.source.Lang, "lang", "", "language of text, Markdown and HTML that do not name theirs, "+
 		"as in de or pt-BR (default: identified from the text)")
 	f.BoolVar(&x.source.SkipBad, "skip-bad", false, "leave out files and lines that cannot be read instead of stopping")

@@ -50,7 +50,8 @@ func TestVectors(t *testing.T) {
 	}
 	small := indexed(index.Int8, "new", "-vectors", "int8")
 	indexed(index.Int8, " 0 of them new")
-	if large := indexed(index.Float32, "has vectors as int8: its passages are encoded anew", "-vectors", "float32"); small >= large {
+	large := indexed(index.Float32, "has vectors as int8: its passages are encoded anew", "-vectors", "float32")
+	if small >= large {
 		t.Errorf("%d bytes with vectors of int8, %d with float32", small, large)
 	}
 	indexed(index.BFloat16, " 0 of them new", "-vectors", "bfloat16")

@@ -77,7 +77,8 @@ func decodeHeader(data []byte) (h header, err error) {
 		return h, fmt.Errorf("it has version %d of the format, want 1 to %d", version, formatVersion)
 	}
 	if int(precision) >= len(precisionNames) || (precision == uint32(Float32)) != (version <= floatVersion) {
-		return h, fmt.Errorf("it has vectors of a precision %d that version %d of the format does not have", precision, version)
+		return h, fmt.Errorf("it has vectors of a precision %d that version %d of the format does not have",
+			precision, version)
 	}
 	h.precision = Precision(precision)
 	if sum := headerSize - sha256.Size; sha256.Sum256(data[:sum]) != [sha256.Size]byte(data[sum:headerSize]) {

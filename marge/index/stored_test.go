@@ -181,7 +181,8 @@ func TestPrecisionErrors(t *testing.T) {
 	f := NewFlat(2)
 	mustAdd(t, f, []float32{0, 1, math.MaxFloat32, 3})
 	for _, p := range reduced {
-		if _, err := f.As(p); err == nil || !strings.Contains(err.Error(), "vector 1 has the value 3.4028235e+38 at position 0") {
+		if _, err := f.As(p); err == nil ||
+			!strings.Contains(err.Error(), "vector 1 has the value 3.4028235e+38 at position 0") {
 			t.Errorf("%v: error %v", p, err)
 		}
 		g := mustAs(t, NewFlat(2), p)
@@ -197,7 +198,8 @@ func TestPrecisionErrors(t *testing.T) {
 		}
 		mustAdd(t, g, []float32{3.37e38, 1})
 		path, data := saved(t, g)
-		if err := os.WriteFile(path, append(data[:headerSize], strings.Repeat("\xff", len(data)-headerSize)...), 0o666); err != nil {
+		data = append(data[:headerSize], strings.Repeat("\xff", len(data)-headerSize)...)
+		if err := os.WriteFile(path, data, 0o666); err != nil {
 			t.Fatal(err)
 		}
 		damaged, err := OpenFlat(path)
