@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -295,5 +296,29 @@ func TestInstructionSetCheckFails(t *testing.T) {
 		if c.fault == "" && faults != "" || !strings.Contains(faults, c.fault) {
 			t.Errorf("%s: %s: faults %q, want %q", c.name, c.code, faults, c.fault)
 		}
+	}
+}
+
+// A processor with AVX512_VNNI multiplies int8 by it, and without it as with AVX2.
+func TestInt8Kernels(t *testing.T) {
+	before := isa
+	defer func() { isa = before }()
+	if slices.Contains(processorFlags, "avx512_vnni") && !hasVNNI {
+		t.Error("the processor has AVX512_VNNI, and it is not found")
+	}
+	for _, isa = range Supported() {
+		want := 1
+		switch {
+		case isa == AVX512 && hasVNNI:
+			want = 8
+		case isa >= AVX2:
+			want = 2
+		}
+		if got := int8Kernels()[0].rows; got != want {
+			t.Errorf("%v: tiles of %d rows, want %d", isa, got, want)
+		}
+	}
+	if !hasVNNI {
+		t.Skip("no AVX512_VNNI: its kernels are not tested here")
 	}
 }
