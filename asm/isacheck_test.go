@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -45,8 +46,9 @@ const avx2AndBelow = `
 	VCVTPS2PD VCVTPD2PS VCVTPD2PSY VCVTPS2DQ VCVTTPS2DQ VCVTDQ2PS VCVTSS2SD VCVTSD2SS VCVTPH2PS VCVTPS2PH VTESTPS VPTEST
 	VPADDD VPADDQ VPSUBD VPSUBQ VPMULLD VPMULUDQ VPMADDWD VPMAXUD VPMINUD VPMAXSD VPMINSD
 	VPCMPEQD VPCMPEQQ VPCMPGTD VPAND VPANDN VPOR VPXOR VPBLENDD VPBLENDVB VPSHUFD VPSHUFB VPALIGNR
-	VPSRLD VPSLLD VPSRAD VPSRLQ VPSLLQ VPSRLVD VPSLLVD VPSRAVD VPSRLDQ VPSLLDQ VPACKUSDW VPACKSSDW
-	VPMOVZXWD VPMOVZXBD VPMOVSXWD VPMOVSXBD VPUNPCKLWD VPUNPCKHWD VPUNPCKLDQ VPUNPCKHDQ VPUNPCKLQDQ VPUNPCKHQDQ
+	VPSRLD VPSLLD VPSRAD VPSRLQ VPSLLQ VPSRLVD VPSLLVD VPSRAVD VPSRLDQ VPSLLDQ VPACKUSDW VPACKSSDW VPACKSSWB
+	VPMOVZXWD VPMOVZXBD VPMOVSXWD VPMOVSXBD VPMOVZXBW VPMOVSXBW VPHADDD
+	VPUNPCKLWD VPUNPCKHWD VPUNPCKLDQ VPUNPCKHDQ VPUNPCKLQDQ VPUNPCKHQDQ
 	VGATHERDPS VPGATHERDD VEXTRACTPS VPEXTRD VPEXTRQ VINSERTPS VPINSRD VPINSRQ`
 
 // wordSet returns the words of the lists, and the FMA family.
@@ -68,6 +70,7 @@ func wordSet(lists ...string) map[string]bool {
 var (
 	avx2Set   = wordSet(avx2AndBelow)
 	avx512Set = wordSet(avx2AndBelow, avx512Only)
+	vnniSet   = wordSet(avx2AndBelow, avx512Only, "VPDPBUSD")
 
 	// One line of the assembler's listing: offset, then instruction.
 	listingLine = regexp.MustCompile(`^\t0x[0-9a-f]+ (\d+) \([^)]*\)\t(\S+)\t?(.*)$`)
@@ -142,8 +145,8 @@ func written(in instruction) (value uint64, ok bool) {
 
 // checkISA returns what in a function its name does not allow: a name that ends
 // in AVX2 or AVX512 (in either case) promises that instruction set, one that ends in
-// AVX512BF16 that the bytes of AVX512_BF16 too, another promises to use no vector
-// registers.
+// AVX512BF16 that the bytes of AVX512_BF16 too, in AVX512VNNI its product, another
+// promises to use no vector registers.
 func checkISA(name string, code []instruction) (faults []string) {
 	fault := func(in instruction, why string) {
 		faults = append(faults, fmt.Sprintf("%s: %s %s: %s", name, in.op, in.args, why))
@@ -152,8 +155,11 @@ func checkISA(name string, code []instruction) (faults []string) {
 	lower := strings.ToLower(name)
 	bytes := map[string]bool{"BYTE": true, "WORD": true, "LONG": true, "QUAD": true}
 	bf16 := strings.HasSuffix(lower, "avx512bf16")
-	avx512 := strings.HasSuffix(lower, "avx512") || unsuffixed[name] == AVX512 || bf16
+	vnni := strings.HasSuffix(lower, "avx512vnni")
+	avx512 := strings.HasSuffix(lower, "avx512") || unsuffixed[name] == AVX512 || bf16 || vnni
 	switch {
+	case vnni:
+		allowed = vnniSet
 	case avx512:
 		allowed = avx512Set
 	case strings.HasSuffix(lower, "avx2") || unsuffixed[name] == AVX2:
@@ -265,6 +271,9 @@ func TestInstructionSetCheckFails(t *testing.T) {
 		{"fAVX2", "VADDPS Y0, Y1, Y2; VMASKMOVPS Y2, Y3, (DI); VZEROUPPER; RET", ""},
 		{"fAVX512", "VXORPS Z0, Z0, Z0; VADDPS.BCST (SI), Z1, Z2; VMOVUPS.Z (SI), K1, Z0; VZEROUPPER; RET", ""},
 		{"f", "ADDQ AX, BX; RET", ""},
+		{"fAVX512VNNI", "VPDPBUSD Z0, Z1, Z2; VZEROUPPER; RET", ""},
+		{"fAVX512VNNI", "VPDPBUSDS Z0, Z1, Z2; VZEROUPPER; RET", "not in the instruction set"},
+		{"fAVX512BF16", "VPDPBUSD Z0, Z1, Z2; VZEROUPPER; RET", "not in the instruction set"},
 		{"fAVX512BF16", "LONG $0x400e9262; WORD $0xc452; VZEROUPPER; RET", ""},
 		{"fAVX512BF16", "LONG $0x400e9262; WORD $0xc452; RET", "VZEROUPPER is missing"},
 		{"fAVX512BF16", "LONG $0x400e9262; WORD $0xc453; VZEROUPPER; RET", "no instruction of AVX512_BF16"},
@@ -287,5 +296,29 @@ func TestInstructionSetCheckFails(t *testing.T) {
 		if c.fault == "" && faults != "" || !strings.Contains(faults, c.fault) {
 			t.Errorf("%s: %s: faults %q, want %q", c.name, c.code, faults, c.fault)
 		}
+	}
+}
+
+// A processor with AVX512_VNNI multiplies int8 by it, and without it as with AVX2.
+func TestInt8Kernels(t *testing.T) {
+	before := isa
+	defer func() { isa = before }()
+	if slices.Contains(processorFlags, "avx512_vnni") && !hasVNNI {
+		t.Error("the processor has AVX512_VNNI, and it is not found")
+	}
+	for _, isa = range Supported() {
+		want := 1
+		switch {
+		case isa == AVX512 && hasVNNI:
+			want = 8
+		case isa >= AVX2:
+			want = 2
+		}
+		if got := int8Kernels()[0].rows; got != want {
+			t.Errorf("%v: tiles of %d rows, want %d", isa, got, want)
+		}
+	}
+	if !hasVNNI {
+		t.Skip("no AVX512_VNNI: its kernels are not tested here")
 	}
 }

@@ -9,8 +9,12 @@ import (
 	"github.com/marge-go/marge/tensor"
 )
 
+// int8s is the Precision of generations by models of int8 matrices.
+const int8s = "int8"
+
 // generateWorkloads returns generations of 128 tokens from documents of 64: by greedy
-// search and by 4 beams, for one request and for eight at once.
+// search and by 4 beams, for one request and for eight at once; by beams also of models
+// of int8 matrices.
 func generateWorkloads() []Workload {
 	var list []Workload
 	for _, size := range []string{"small", "base"} {
@@ -25,6 +29,11 @@ func generateWorkloads() []Workload {
 					Spec: s, Name: name, Group: size, Tokens: requests * s.K, Quick: size == "small",
 					Flops: float64(requests*beams*s.K) * stepFlops(generateConfig(size)),
 				})
+				if beams > 1 {
+					w := list[len(list)-1]
+					w.Precision, w.Name, w.Group = int8s, w.Name+" "+int8s, w.Group+" "+int8s
+					list = append(list, w)
+				}
 			}
 		}
 	}
@@ -70,6 +79,11 @@ func startGenerate(s *Spec, b tensor.Backend) (run func(), err error) {
 	m, err := generateModel(s.Kind, b)
 	if err != nil {
 		return nil, err
+	}
+	if s.Precision == int8s {
+		if err := m.Quantize(); err != nil {
+			return nil, err
+		}
 	}
 	var requests []marge.TokenRequest
 	for i := range s.M {

@@ -27,7 +27,8 @@ type Spec struct {
 	N     int `json:"n"`
 	K     int `json:"k"`
 	Batch int `json:"batch"`
-	// Precision is bf16 for products of bfloat16 values in a gemm or a step, else "".
+	// Precision is bf16 for products of bfloat16 values in a gemm or a step, int8 for a
+	// generation by a model of int8 matrices, else "".
 	Precision string `json:"precision,omitempty"`
 }
 

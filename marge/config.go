@@ -53,6 +53,10 @@ type Config struct {
 	// as long as the positions allow.
 	ChunkTokens int `json:"chunk_tokens,omitempty"`
 
+	// Quantization is "int8" in a model that [Model.Quantize] made, which is for
+	// inference only, and else empty.
+	Quantization string `json:"quantization,omitempty"`
+
 	// Labels are the classes that the head for classification tells apart; none:
 	// the model has no such head. AnswerTokens is the length, in tokens, of the
 	// longest answer that the head for span extraction marks; 0: there is none.
@@ -194,6 +198,9 @@ func (c *Config) Validate() error {
 	}
 	if p := c.RetrievalPooling; p != "" && p != PoolFirst && p != PoolMean && p != PoolMax {
 		return fmt.Errorf("config: retrieval_pooling is %q, want %q, %q or %q", p, PoolFirst, PoolMean, PoolMax)
+	}
+	if q := c.Quantization; q != "" && q != quantizedInt8 {
+		return fmt.Errorf("config: quantization is %q, want %q or none", q, quantizedInt8)
 	}
 	if max := c.RetrievalPooling == PoolMax; max != (c.RetrievalDim > 0) {
 		return fmt.Errorf("config: retrieval_dim is %d with retrieval_pooling %q: give it with %q, and only then",

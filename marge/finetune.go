@@ -141,6 +141,9 @@ func FineTune(ctx context.Context, m *Model, task Task, o FineTuneOptions) (stat
 	var batches *epochs
 	undo := func() {}
 	err = o.Group.Together(ctx, func(ctx context.Context) (err error) {
+		if err := m.mustTrain(); err != nil {
+			return err
+		}
 		if data, err = task.read(ctx, m); err != nil {
 			return err
 		}

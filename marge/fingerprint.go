@@ -8,13 +8,22 @@ import (
 	"hash"
 
 	"github.com/marge-go/marge/nn"
+	"github.com/marge-go/marge/tensor"
 )
 
 // retrievalFingerprint identifies g: it is the SHA-256 of the names, shapes and
 // values of its parameters and of what else g depends on. Two models with equal
 // fingerprints give equal vectors, up to the rounding of their machines.
 func (m *Model) retrievalFingerprint() [sha256.Size]byte {
-	return m.hashRetrieval(func(h hash.Hash, p nn.Parameter) { hashValues(h, p.Values()) })
+	return m.hashRetrieval(func(h hash.Hash, p nn.Parameter) {
+		if p.DType() != tensor.Int8 {
+			hashValues(h, p.Values())
+			return
+		}
+		q, scales := p.Int8s()
+		hashValues(h, q)
+		hashValues(h, scales)
+	})
 }
 
 // sampleValues is how many values of a parameter checked looks at.
@@ -36,6 +45,9 @@ func (m *Model) checked() checkedModel {
 	c.sample = m.hashRetrieval(func(h hash.Hash, p nn.Parameter) {
 		if s, _ := p.Storage(); s.Device != nil {
 			return
+		}
+		if p.DType() == tensor.Int8 {
+			return // which does not change
 		}
 		values := p.Values()
 		var sample []float32
@@ -63,7 +75,7 @@ func (m *Model) hashRetrieval(values func(h hash.Hash, p nn.Parameter)) [sha256.
 	return [sha256.Size]byte(h.Sum(nil))
 }
 
-func hashValues(h hash.Hash, values []float32) {
+func hashValues[T float32 | int8](h hash.Hash, values []T) {
 	var buf []byte
 	for len(values) > 0 {
 		n := min(len(values), 1<<12)

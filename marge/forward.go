@@ -236,7 +236,12 @@ func (m *Model) crossEntropy(
 	tp *tensor.Tape, hidden *tensor.Tensor, wanted []int32, smoothing, scale float32,
 ) (loss, nll *tensor.Tensor) {
 	table := m.shared.Weight
-	if m.logitsBias != nil {
+	switch {
+	case m.logitsBias != nil && m.Config.Quantization != "": // all logits at once, int8 matrices take no columns
+		o := tensor.CrossEntropyOptions{Reduction: tensor.ReductionNone, Smoothing: smoothing}
+		nll = tp.CrossEntropyLoss(m.logits(tp, hidden), tp.Ints(wanted), o)
+		return tp.Reshape(tp.Scale(scale, tp.Sum(nll, false)), 1), nll
+	case m.logitsBias != nil:
 		one := tp.New(hidden.Dim(0), 1)
 		m.backend.Fill(one, 1)
 		hidden = tp.Concat(1, hidden, one)

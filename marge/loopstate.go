@@ -90,7 +90,7 @@ func (l *loop) write() error {
 	development, best := l.development.place()
 	tensors = append(tensors, best...)
 	path, warnings, err := checkpoint.Write(l.o.Dir, l.step, l.o.KeepCheckpoints, func(dir *checkpoint.Dir) error {
-		if err := l.m.save(dir); err != nil {
+		if err := l.m.save(dir, SaveOptions{}); err != nil {
 			return err
 		}
 		err := writeFile(dir, trainerState, func(w io.Writer) error { return writeTensors(w, l.opt.State(), tensors...) })

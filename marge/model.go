@@ -98,6 +98,9 @@ const (
 // The same configuration and seed give the same weights everywhere.
 func New(c Config) (m *Model, err error) {
 	defer tensor.Recover(&err)
+	if c.Quantization != "" {
+		return nil, fmt.Errorf("config: quantization is %q: New makes float32 models, see Model.Quantize", c.Quantization)
+	}
 	m, err = build(c)
 	if err != nil {
 		return nil, err

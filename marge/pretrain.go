@@ -32,6 +32,9 @@ func Pretrain(ctx context.Context, m *Model, store *corpus.Store, o PretrainOpti
 	var l *loop
 	var links *retrieved
 	err = o.Group.Together(ctx, func(context.Context) (err error) {
+		if err := m.mustTrain(); err != nil {
+			return err
+		}
 		l, links, err = newPretraining(m, store, o)
 		return err
 	})

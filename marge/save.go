@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"slices"
 
+	"github.com/marge-go/marge/asm"
 	"github.com/marge-go/marge/marge/checkpoint"
 	"github.com/marge-go/marge/marge/tokenizer"
 	"github.com/marge-go/marge/nn"
@@ -37,15 +38,31 @@ var (
 // old or the new one, also when the process is killed or the disk is full in
 // the middle of Save. Files of other names stay as they are; a checkpoint of a
 // training that is saved over is none any more.
-func (m *Model) Save(dir string) (err error) {
+func (m *Model) Save(dir string) error { return m.SaveWith(dir, SaveOptions{}) }
+
+// SaveOptions are the settings of [Model.SaveWith].
+type SaveOptions struct {
+	// Precision is how matrices are stored: as they are, Float32, or BFloat16, which
+	// rounds their values to 8 bits of precision. [Load] makes float32 of these. That is
+	// half the file, for inference: a training that goes on needs the bits that it lacks.
+	// Int8 matrices, see [Model.Quantize], stay what they are.
+	Precision tensor.DType
+}
+
+// SaveWith is Save with options. It is an error if bfloat16 does not hold a value,
+// because it exceeds 3.39e38.
+func (m *Model) SaveWith(dir string, o SaveOptions) (err error) {
 	defer tensor.Recover(&err)
-	if err := checkpoint.Save(dir, modelNames, func(d *checkpoint.Dir) error { return m.save(d) }); err != nil {
+	if o.Precision != tensor.Float32 && o.Precision != tensor.BFloat16 {
+		return fmt.Errorf("save model: models are saved as float32 or bfloat16, not %v", o.Precision)
+	}
+	if err := checkpoint.Save(dir, modelNames, func(d *checkpoint.Dir) error { return m.save(d, o) }); err != nil {
 		return fmt.Errorf("save model: %w", err)
 	}
 	return nil
 }
 
-func (m *Model) save(dir *checkpoint.Dir) error {
+func (m *Model) save(dir *checkpoint.Dir, o SaveOptions) error {
 	config, err := MarshalConfig(m.Config)
 	if err != nil {
 		return err
@@ -55,7 +72,7 @@ func (m *Model) save(dir *checkpoint.Dir) error {
 		return err
 	})
 	if err == nil {
-		err = writeFile(dir, weightsName, func(w io.Writer) error { return writeTensors(w, m.params) })
+		err = writeFile(dir, weightsName, func(w io.Writer) error { return m.writeWeights(w, o) })
 	}
 	if err == nil && m.Tokenizer != nil {
 		err = m.saveTokenizer(dir)
@@ -85,6 +102,43 @@ func writeFile(dir *checkpoint.Dir, name string, write func(io.Writer) error) er
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	return nil
+}
+
+func (m *Model) writeWeights(w io.Writer, o SaveOptions) error {
+	if o.Precision == tensor.Float32 && m.Config.Quantization == "" {
+		return writeTensors(w, m.params)
+	}
+	var same []nn.Parameter
+	var converted []safetensors.Tensor
+	for _, p := range m.params {
+		switch {
+		case p.DType() == tensor.Int8:
+			converted = append(converted, int8Tensors(p)...)
+		case o.Precision == tensor.BFloat16 && len(p.Shape()) == 2:
+			t, err := bfloat16Tensor(p)
+			if err != nil {
+				return err
+			}
+			converted = append(converted, t)
+		default:
+			same = append(same, p)
+		}
+	}
+	return writeTensors(w, same, converted...)
+}
+
+// bfloat16Tensor returns the values of a parameter rounded to bfloat16.
+func bfloat16Tensor(p nn.Parameter) (safetensors.Tensor, error) {
+	const infinity = 0x7f80
+	values := p.Values()
+	rounded := make([]uint16, len(values))
+	asm.ToBF16(rounded, values)
+	for i, v := range rounded {
+		if v&infinity == infinity {
+			return safetensors.Tensor{}, fmt.Errorf("tensor %s: bfloat16 does not hold element %d, %v", p.Name, i, values[i])
+		}
+	}
+	return safetensors.BFloat16(p.Name, p.Shape(), rounded), nil
 }
 
 func writeTensors(w io.Writer, params []nn.Parameter, more ...safetensors.Tensor) error {
@@ -187,8 +241,13 @@ func loadFrom(dir string, backend tensor.Backend) (*Model, error) {
 		return nil, err
 	}
 	m.Tokenizer = t
+	int8s := m.int8s()
 	for _, p := range m.params {
-		if err := readTensor(f, path, p.Name, p); err != nil {
+		read := readTensor
+		if config.Quantization != "" && int8s[p.Name] {
+			read = readInt8
+		}
+		if err := read(f, path, p.Name, p); err != nil {
 			return nil, err
 		}
 	}

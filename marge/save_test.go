@@ -339,7 +339,7 @@ func TestLoadRun(t *testing.T) {
 		c.Seed = uint64(step)
 		m := testModel(t, c)
 		_, _, err := checkpoint.Write(root, step, 0, func(d *checkpoint.Dir) error {
-			if err := m.save(d); err != nil {
+			if err := m.save(d, SaveOptions{}); err != nil {
 				return err
 			}
 			return writeFile(d, trainerName, func(w io.Writer) error { return json.NewEncoder(w).Encode(step) })

@@ -29,7 +29,8 @@ var encoderModule []byte
 // that the package knows; its code is a file in the directory, marge_encoder.py, for which
 // trust_remote_code is needed.
 //
-// It is an error if the model has no tokenizer and if the directory holds anything.
+// It is an error if the model has no tokenizer or is quantised, and if the directory
+// holds anything.
 func (m *Model) SaveSentenceTransformers(dir string) (err error) {
 	defer tensor.Recover(&err)
 	if m.Tokenizer == nil {
@@ -38,6 +39,10 @@ func (m *Model) SaveSentenceTransformers(dir string) (err error) {
 	if name := m.Tokenizer.FileName(); name != tokenizerName {
 		return fmt.Errorf("save sentence-transformers: the tokenizer is a %s; the package reads %s alone", name,
 			tokenizerName)
+	}
+	if m.Config.Quantization != "" {
+		return fmt.Errorf("save sentence-transformers: the model is quantised to %s: export the one that it was made of",
+			m.Config.Quantization)
 	}
 	if err := osfile.CreateDir(dir, m.writeSentenceTransformers); err != nil {
 		return fmt.Errorf("save sentence-transformers: %w", err)

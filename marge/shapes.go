@@ -15,6 +15,7 @@ import (
 type paramShape struct {
 	name  string
 	shape []int
+	int8  bool // Quantize makes it int8 values and scales
 }
 
 // layerShapes is the parameters of equal layers, named prefix, number of the
@@ -29,10 +30,13 @@ type layerShapes struct {
 func (c *Config) shapes() ([]paramShape, []layerShapes) {
 	d := c.DModel
 	norm := func(name string, width int) []paramShape {
-		return []paramShape{{name + ".weight", []int{width}}, {name + ".bias", []int{width}}}
+		return []paramShape{{name: name + ".weight", shape: []int{width}}, {name: name + ".bias", shape: []int{width}}}
 	}
 	linear := func(name string, in, out int) []paramShape {
-		return []paramShape{{name + ".weight", []int{out, in}}, {name + ".bias", []int{out}}}
+		return []paramShape{{name + ".weight", []int{out, in}, true}, {name: name + ".bias", shape: []int{out}}}
+	}
+	head := func(name string, in, out int) []paramShape {
+		return []paramShape{{name: name + ".weight", shape: []int{out, in}}, {name: name + ".bias", shape: []int{out}}}
 	}
 	attention := func(name string) []paramShape {
 		return slices.Concat(linear(name+".q_proj", d, d), linear(name+".k_proj", d, d),
@@ -42,24 +46,24 @@ func (c *Config) shapes() ([]paramShape, []layerShapes) {
 		return slices.Concat(attention("self_attn"), linear("fc1", d, ffn), linear("fc2", ffn, d),
 			norm("final_layer_norm", d))
 	}
-	single := []paramShape{{"shared.weight", []int{c.VocabSize, d}}, {"beta", []int{1}}}
+	single := []paramShape{{"shared.weight", []int{c.VocabSize, d}, true}, {name: "beta", shape: []int{1}}}
 	for _, side := range []string{"encoder.", "decoder."} {
-		single = append(single, paramShape{side + "embed_positions.weight", []int{c.MaxPositionEmbeddings, d}})
+		single = append(single, paramShape{name: side + "embed_positions.weight", shape: []int{c.MaxPositionEmbeddings, d}})
 		single = slices.Concat(single, norm(side+"layernorm_embedding", d), norm(side+"layer_norm", d))
 	}
 	if c.LogitsBias {
-		single = append(single, paramShape{"final_logits_bias", []int{c.VocabSize}})
+		single = append(single, paramShape{name: "final_logits_bias", shape: []int{c.VocabSize}})
 	}
 	if c.RetrievalPooling == PoolMax {
-		single = append(single, paramShape{"encoder.retrieval_proj.weight", []int{c.RetrievalDim, d}})
+		single = append(single, paramShape{"encoder.retrieval_proj.weight", []int{c.RetrievalDim, d}, true})
 	}
 	single = append(single, norm("encoder.retrieval_layer_norm", c.EmbeddingDim())...)
 	if n := len(c.Labels); n > 0 {
-		single = slices.Concat(single, linear("classification_head.dense", d, d),
-			linear("classification_head.out_proj", d, n))
+		single = slices.Concat(single, head("classification_head.dense", d, d),
+			head("classification_head.out_proj", d, n))
 	}
 	if c.AnswerTokens > 0 {
-		single = append(single, linear("qa_outputs", d, 2)...)
+		single = append(single, head("qa_outputs", d, 2)...)
 	}
 	return single, []layerShapes{
 		{"encoder.layers.", c.EncoderLayers, layer(c.EncoderFFNDim)},
@@ -80,7 +84,7 @@ func (c *Config) paramShapes() iter.Seq[paramShape] {
 		for _, g := range groups {
 			for i := range g.layers {
 				for _, p := range g.params {
-					if !yield(paramShape{g.prefix + strconv.Itoa(i) + "." + p.name, p.shape}) {
+					if !yield(paramShape{g.prefix + strconv.Itoa(i) + "." + p.name, p.shape, p.int8}) {
 						return
 					}
 				}
@@ -119,6 +123,16 @@ func (c *Config) checkWeights(f *safetensors.File) error {
 			return fmt.Errorf("the weights are not those of %s: %w", configName, err)
 		}
 		known[p.name] = true
+		if c.Quantization == "" || !p.int8 {
+			continue
+		}
+		if t, _ := f.Tensor(p.name); t.DType != safetensors.I8 {
+			return fmt.Errorf("tensor %s is %s, want I8 as %s says", p.name, t.DType, configName)
+		}
+		if err := checkShape(f, p.name+scaleSuffix, p.shape[:1]); err != nil {
+			return err
+		}
+		known[p.name+scaleSuffix] = true
 	}
 	if err := checkNames(f, known); err != nil {
 		return fmt.Errorf("the weights are not those of %s: %w", configName, err)

@@ -13,8 +13,9 @@ import (
 // as later methods and Download see the results in order.
 //
 // A backend may also have the methods SumSquaresAll and AdamWAll, see the
-// functions of those names, Runner, see HostRunner, and, all or none, SwiGLU,
-// SwiGLUBackward, RMSNorm, RMSNormBackward and Rotate, as [CPU] has them. When its
+// functions of those names, Runner, see HostRunner, NewInt8Storage, see
+// Tensor.Quantize, and, all or none, SwiGLU, SwiGLUBackward, RMSNorm,
+// RMSNormBackward and Rotate, as [CPU] has them. When its
 // device fails, a method panics with a [*BackendError].
 type Backend interface {
 	// Name is the name under which the backend is registered.

@@ -35,7 +35,7 @@ type CPUOptions struct {
 	// Precision is how matrices are multiplied. Float32 is the default. With BFloat16
 	// the operands of Gemm, and of what consists of it, are rounded to bfloat16, which
 	// has 8 bits of precision, and sums are float32, see asm.GemmArgs; it is up to twice
-	// as fast where the processor has the instruction. All else is float32: storage,
+	// as fast where the processor has the instruction, see CPU.Warning. All else is float32: storage,
 	// attention, norms, softmax, losses and updates of parameters.
 	Precision DType
 	// Slow allows a Precision that the processor, or the instruction set in use, has no
@@ -67,6 +67,26 @@ func (c *CPU) Precision() DType {
 		return BFloat16
 	}
 	return Float32
+}
+
+// dotGain is measured once.
+var dotGain = sync.OnceValue(asm.DotGain)
+
+// Warning returns what the caller of NewCPUWith may want to know and show, or "": that
+// products of bfloat16 are slower than those of float32, although the processor has the
+// instruction. The first call measures it, in about a millisecond.
+func (c *CPU) Warning() string {
+	if !c.bf16 || !asm.BF16() {
+		return ""
+	}
+	return gainWarning(dotGain())
+}
+
+func gainWarning(gain float64) string {
+	if gain >= 1 {
+		return ""
+	}
+	return fmt.Sprintf("this processor multiplies bfloat16 at %.2f times the rate of float32: float32 is faster", gain)
 }
 
 // Name returns "cpu".

@@ -85,3 +85,31 @@ func TestBFloat16Bits(t *testing.T) {
 		t.Errorf("products of bfloat16 are off by %.1e", e)
 	}
 }
+
+// The warning comes where the instruction is slow, and only there.
+func TestWarning(t *testing.T) {
+	for gain, want := range map[float64]string{
+		0.5: "this processor multiplies bfloat16 at 0.50 times the rate of float32: float32 is faster", 1: "", 2: "",
+	} {
+		if got := gainWarning(gain); got != want {
+			t.Errorf("gain %v: %q, want %q", gain, got, want)
+		}
+	}
+	for _, precision := range []DType{Float32, BFloat16} {
+		c, err := NewCPUWith(CPUOptions{Precision: precision, Slow: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := ""
+		if precision == BFloat16 && asm.BF16() {
+			want = gainWarning(dotGain())
+			if !(dotGain() > 0) {
+				t.Errorf("the instruction does %v times as many operations", dotGain())
+			}
+		}
+		if got := c.Warning(); got != want {
+			t.Errorf("%v: %q, want %q", precision, got, want)
+		}
+		c.Close()
+	}
+}

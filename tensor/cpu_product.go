@@ -23,6 +23,10 @@ func matrices(t *Tensor) (data []float32, ld int) {
 // Gemm implements Backend.
 func (c *CPU) Gemm(out, a, b *Tensor, o GemmOptions) {
 	c.pool.mustBeOpen()
+	if b.dtype == Int8 {
+		c.gemmInt8(out, a, b, o)
+		return
+	}
 	g := c.gemmArgs()
 	*g = asm.GemmArgs{TransA: o.TransA, TransB: o.TransB, Alpha: o.Alpha, Beta: o.Beta, Bias: floatsOrNil(o.Bias),
 		Rowwise: o.Rowwise, BF16: c.bf16}

@@ -21,6 +21,7 @@ type rowArgs struct {
 	accumulate       bool
 	sums             []float64
 	table, logits    []float32
+	int8s            *asm.Int8Matrix // a table
 	targets          []int32
 	smoothing, scale float32
 }
@@ -176,6 +177,12 @@ func (c *CPU) Gather(dst, table, rows *Tensor, scale float32, accumulate bool) {
 	ids := rows.Int32s()
 	mustRows("gather", ids, table.shape[0])
 	d := table.shape[1]
+	if table.dtype == Int8 {
+		rowSpans.run(c.pool, len(ids), rowGrain(d), rowArgs{
+			out: dst.Float32s(), int8s: table.int8s(), ids: ids, width: d, alpha: scale, accumulate: accumulate,
+		}, gatherInt8)
+		return
+	}
 	rowSpans.run(c.pool, len(ids), rowGrain(d), rowArgs{
 		out: dst.Float32s(), table: table.Float32s(), ids: ids, width: d, alpha: scale, accumulate: accumulate,
 	}, gather)

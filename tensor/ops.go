@@ -167,7 +167,7 @@ func dotBackward(tp *Tape, r *record) {
 // nil.
 func (tp *Tape) Linear(x, w, b *Tensor) *Tensor {
 	tp.read("linear", x, w, b)
-	mustFitLinear("linear", x, w, b)
+	tp.mustFitLinear("linear", x, w, b)
 	x, b = tp.features(x), tp.dense(b)
 	out := tp.linear(x, w, b, nil)
 	out.use = useTemporary
@@ -181,7 +181,7 @@ func (tp *Tape) Linear(x, w, b *Tensor) *Tensor {
 // LinearGELU returns GELU(x W^T + b), as Linear followed by GELU, in one pass.
 func (tp *Tape) LinearGELU(x, w, b *Tensor) *Tensor {
 	tp.read("lineargelu", x, w, b)
-	mustFitLinear("lineargelu", x, w, b)
+	tp.mustFitLinear("lineargelu", x, w, b)
 	x, b = tp.features(x), tp.dense(b)
 	var pre *Tensor
 	if tp.recording {
@@ -197,9 +197,9 @@ func (tp *Tape) LinearGELU(x, w, b *Tensor) *Tensor {
 
 // mustFitLinear panics unless the operands are x [..., in], w [out, in] and b [out]
 // or nil.
-func mustFitLinear(op string, x, w, b *Tensor) {
+func (tp *Tape) mustFitLinear(op string, x, w, b *Tensor) {
 	mustFeatures(op, "x", x)
-	mustShape(op, "weight", w, Float32, -1, x.shape[x.rank-1])
+	tp.mustWeight(op, "weight", w, x.shape[x.rank-1])
 	if b != nil {
 		mustShape(op, "bias", b, Float32, w.shape[0])
 	}
@@ -222,8 +222,8 @@ func (tp *Tape) linear(x, w, b *Tensor, pre **Tensor) *Tensor {
 // backward pass, which computes it again from the value before.
 func (tp *Tape) FeedForward(x, w1, b1, w2, b2 *Tensor) *Tensor {
 	tp.read("feedforward", x, w1, b1, w2, b2)
-	mustFitLinear("feedforward", x, w1, b1)
-	mustShape("feedforward", "second weight", w2, Float32, -1, w1.shape[0])
+	tp.mustFitLinear("feedforward", x, w1, b1)
+	tp.mustWeight("feedforward", "second weight", w2, w1.shape[0])
 	if b2 != nil {
 		mustShape("feedforward", "second bias", b2, Float32, w2.shape[0])
 	}

@@ -18,7 +18,7 @@ import (
 func (tp *Tape) CrossEntropy(hidden, table, targets *Tensor, smoothing, scale float32) (loss, nll *Tensor) {
 	tp.read("crossentropy", hidden, table, targets)
 	mustShape("crossentropy", "hidden", hidden, Float32, -1, -1)
-	mustShape("crossentropy", "table", table, Float32, -1, hidden.shape[1])
+	tp.mustWeight("crossentropy", "table", table, hidden.shape[1])
 	mustShape("crossentropy", "targets", targets, Int32, hidden.shape[0])
 	hidden, table, targets = tp.dense(hidden), tp.dense(table), tp.dense(targets)
 	loss, nll = tp.New(1), tp.New(hidden.shape[0])

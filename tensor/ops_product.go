@@ -8,7 +8,12 @@ import "fmt"
 // are copied.
 func (tp *Tape) MatMul(a, b *Tensor, transB bool) *Tensor {
 	tp.read("matmul", a, b)
-	if a.rank < 2 || b.rank < 2 || a.dtype != Float32 || b.dtype != Float32 {
+	if b.dtype == Int8 && transB {
+		tp.mustWeight("matmul", "b", b, -1)
+	} else if b.dtype != Float32 {
+		panic(fmt.Sprintf("matmul: %v x %v (transB %v), want float32 matrices, or int8 for b^T", a, b, transB))
+	}
+	if a.rank < 2 || b.rank < 2 || a.dtype != Float32 {
 		panic(fmt.Sprintf("matmul: %v x %v, want float32 matrices", a, b))
 	}
 	k, n := b.shape[b.rank-2], b.shape[b.rank-1]

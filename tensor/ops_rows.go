@@ -4,7 +4,7 @@ package tensor
 // (an embedding look-up).
 func (tp *Tape) Gather(table, rows *Tensor, scale float32) *Tensor {
 	tp.read("gather", table, rows)
-	mustShape("gather", "table", table, Float32, -1, -1)
+	tp.mustWeight("gather", "table", table, -1)
 	mustShape("gather", "rows", rows, Int32, -1)
 	table, rows = tp.dense(table), tp.dense(rows)
 	out := tp.New(rows.shape[0], table.shape[1])
@@ -20,7 +20,7 @@ func (tp *Tape) Gather(table, rows *Tensor, scale float32) *Tensor {
 // AddGather returns x + Gather(table, rows, scale). It may take the memory of x,
 // as AddInto does that of a.
 func (tp *Tape) AddGather(x, table, rows *Tensor, scale float32) *Tensor {
-	mustShape("addgather", "table", table, Float32, -1, -1)
+	tp.mustWeight("addgather", "table", table, -1)
 	mustShape("addgather", "rows", rows, Int32, -1)
 	mustShape("addgather", "x", x, Float32, rows.shape[0], table.shape[1])
 	tp.read("addgather", table, rows)
@@ -77,7 +77,7 @@ func segmentMeanBackward(tp *Tape, r *record) {
 func (tp *Tape) LinearMax(x, w *Tensor, offsets []int32) *Tensor {
 	tp.read("linearmax", x, w)
 	mustShape("linearmax", "x", x, Float32, -1, -1)
-	mustShape("linearmax", "w", w, Float32, -1, x.shape[1])
+	tp.mustWeight("linearmax", "w", w, x.shape[1])
 	mustOffsets("linearmax", offsets, x.shape[0])
 	x, w = tp.dense(x), tp.dense(w)
 	segments, d := len(offsets)-1, w.shape[0]

@@ -32,7 +32,7 @@ func (t *Tensor) String() string {
 // 1e8 or fall below 1e-4; shortened where there are more than 1000. Other verbs print
 // type and shape as String does, so that messages which mention a tensor stay short.
 func (t *Tensor) Format(f fmt.State, verb rune) {
-	if verb != 'v' || !f.Flag('+') || t == nil || t.store == nil || t.dtype == BFloat16 ||
+	if verb != 'v' || !f.Flag('+') || t == nil || t.store == nil || t.dtype == BFloat16 || t.dtype == Int8 ||
 		t.dtype == Int32 && t.store.Device != nil {
 		fmt.Fprintf(f, fmt.FormatString(plain{f}, verb), t.String())
 		return

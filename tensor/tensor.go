@@ -25,6 +25,8 @@ package tensor
 import (
 	"fmt"
 	"slices"
+
+	"github.com/marge-go/marge/asm"
 )
 
 // DType is the type of a tensor's elements.
@@ -35,6 +37,7 @@ const (
 	Float32  DType = iota
 	Int32          // token ids, row numbers
 	BFloat16       // storage only
+	Int8           // weights for inference, see [Tensor.Quantize]
 )
 
 // String returns the name of the type as PyTorch spells it.
@@ -46,14 +49,19 @@ func (d DType) String() string {
 		return "int32"
 	case BFloat16:
 		return "bfloat16"
+	case Int8:
+		return "int8"
 	}
 	return fmt.Sprintf("DType(%d)", uint8(d))
 }
 
 // Size returns the bytes that one element takes.
 func (d DType) Size() int {
-	if d == BFloat16 {
+	switch d {
+	case BFloat16:
 		return 2
+	case Int8:
+		return 1
 	}
 	return 4
 }
@@ -62,11 +70,12 @@ func (d DType) Size() int {
 const MaxRank = 6
 
 // Storage is memory that a backend gave out. On the host exactly one of the
-// slices is set; a device backend keeps its handle in Device.
+// slices, or Int8, is set; a device backend keeps its handle in Device.
 type Storage struct {
 	F32    []float32
 	I32    []int32
 	BF16   []uint16
+	Int8   *asm.Int8Matrix
 	Device any
 }
 
@@ -107,8 +116,12 @@ const (
 	useRecomputed                  // Recompute took it
 )
 
-// New returns a tensor of zeros that does not belong to a tape.
+// New returns a tensor of zeros that does not belong to a tape. Only [Tensor.Quantize]
+// and [Tensor.SetInt8s] make tensors of type Int8.
 func New(b Backend, dt DType, shape ...int) *Tensor {
+	if dt == Int8 {
+		panic("tensor: New of type int8: see Quantize")
+	}
 	t := &Tensor{}
 	t.init(b, dt, shape)
 	t.store = b.NewStorage(dt, t.Len())

@@ -80,6 +80,7 @@ func sides(dir, python string) ([]*side, error) {
 	lean := func(w *bench.Workload, threads int) bool {
 		return (w.Op == "step" && threads == 2 || w.Op == "attention" && threads == 1) && w.Precision == ""
 	}
+	generate := func(w *bench.Workload, _ int) bool { return w.Op == "generate" } // in both precisions
 	list := []*side{
 		{column: "marge", args: []string{self, "-serve", "marge"}, takes: func(*bench.Workload, int) bool { return true }},
 		{column: "gonum", args: []string{self, "-serve", "gonum"},
@@ -91,7 +92,7 @@ func sides(dir, python string) ([]*side, error) {
 		{column: "PyTorch", args: []string{python, serve, "torch"}, env: keep, takes: notTopK, pause: pause},
 		{column: "PyTorch, default malloc", args: []string{python, serve, "torch"}, takes: lean, pause: pause},
 		{column: "torch.compile", args: []string{python, serve, "compile"}, env: keep, takes: compiled, pause: pause},
-		{column: "CTranslate2", args: []string{python, serve, "ctranslate2"}, takes: ops("generate"), pause: pause},
+		{column: "CTranslate2", args: []string{python, serve, "ctranslate2"}, takes: generate, pause: pause},
 		{column: "faiss", args: []string{python, serve, "faiss"}, takes: ops("topk"), pause: pause},
 		{column: "gomlx", takes: gomlx},
 	}

@@ -84,13 +84,13 @@ def document(request, tokens):
 class Generation:
     """Outputs of a fixed number of tokens for some documents."""
 
-    def __init__(self, checkpoint, beams, requests, source, tokens, threads):
+    def __init__(self, checkpoint, beams, requests, source, tokens, threads, compute_type="float32"):
         import ctranslate2
 
         self.folder = tempfile.TemporaryDirectory()
         convert(checkpoint, self.folder.name)
         self.translator = ctranslate2.Translator(
-            self.folder.name, device="cpu", compute_type="float32", inter_threads=1, intra_threads=threads
+            self.folder.name, device="cpu", compute_type=compute_type, inter_threads=1, intra_threads=threads
         )
         self.documents = [["<s>", *map(str, document(i, source)), "</s>"] for i in range(requests)]
         self.beams, self.tokens = beams, tokens

@@ -361,7 +361,7 @@ class CTranslate2(Peer):
         import ctranslate2
 
         super().__init__()
-        self.name = f"CTranslate2 {ctranslate2.__version__}, float32"
+        self.name = f"CTranslate2 {ctranslate2.__version__}"
 
     def set_threads(self, threads):
         self.threads = threads
@@ -373,7 +373,8 @@ class CTranslate2(Peer):
         from generate_ct2 import Generation
 
         checkpoint = os.path.join(os.environ["MARGE_GENERATE"], spec["kind"])
-        return Generation(checkpoint, spec["batch"], spec["m"], spec["n"], spec["k"], self.threads).run
+        compute_type = spec.get("precision") or "float32"
+        return Generation(checkpoint, spec["batch"], spec["m"], spec["n"], spec["k"], self.threads, compute_type).run
 
 
 def main():

@@ -73,6 +73,9 @@ func run(backend tensor.Backend, init string, seed uint64, dir, batch, out strin
 	if err != nil {
 		return err
 	}
+	if q := m.Config.Quantization; q != "" {
+		return fmt.Errorf("%s is quantised to %s, which has no gradients", dir, q)
+	}
 	b, err := readBatch(batch)
 	if err != nil {
 		return err

@@ -28,7 +28,8 @@ const (
 
 // settings is what settingsName holds.
 type settings struct {
-	ChunkTokens int `json:"chunk_tokens"` // of a passage, at the most (0: as many as the model was trained on)
+	ChunkTokens int    `json:"chunk_tokens"`      // of a passage, at the most (0: as many as the model was trained on)
+	Vectors     string `json:"vectors,omitempty"` // precision in which they are kept (none: float32)
 }
 
 // readSettings returns an error that wraps fs.ErrNotExist if there are none.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -21,6 +22,7 @@ import (
 	"github.com/marge-go/marge/marge"
 	"github.com/marge-go/marge/marge/corpus"
 	"github.com/marge-go/marge/marge/corpus/source"
+	"github.com/marge-go/marge/marge/index"
 	"github.com/marge-go/marge/tensor"
 )
 
@@ -33,6 +35,7 @@ type indexer struct {
 	checkpoint string
 	minutes    float64
 	chunk      int
+	vectors    string
 	source     source.Options
 	files      []string
 	backend    program.Backend
@@ -63,6 +66,8 @@ func newIndexer(args []string, out, messages io.Writer) (*indexer, error) {
 	f.Float64Var(&x.minutes, "minutes", 5, "minutes to train for, without -checkpoint")
 	f.IntVar(&x.chunk, "chunk", 0, "tokens of a passage at the most "+
 		"(default: those of the index, or of the documents that the model was trained on)")
+	f.StringVar(&x.vectors, "vectors", "", "float32, bfloat16 or int8: how vectors are kept; the latter two take half "+
+		"the memory and a quarter (default: as in the index, or float32)")
 	f.StringVar(&x.source.Lang, "lang", "", "language of text, Markdown and HTML that do not name theirs, "+
 		"as in de or pt-BR (default: identified from the text)")
 	f.BoolVar(&x.source.SkipBad, "skip-bad", false, "leave out files and lines that cannot be read instead of stopping")
@@ -83,6 +88,11 @@ func newIndexer(args []string, out, messages io.Writer) (*indexer, error) {
 		return nil, fmt.Errorf("-minutes %v: want more than 0 and less than a million", x.minutes)
 	case given["minutes"] && x.checkpoint != "":
 		return nil, errors.New("-minutes is for training, which -checkpoint replaces: leave out one of them")
+	}
+	if x.vectors != "" {
+		if _, err := index.ParsePrecision(x.vectors); err != nil {
+			return nil, fmt.Errorf("-vectors: %w", err)
+		}
 	}
 	x.source.OnBad = func(err error) { x.show.Message("skipped: %v", err) }
 	files, err := source.Expand(f.Args())
@@ -133,7 +143,11 @@ func (x *indexer) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	known, err := x.known(m)
+	precision, err := index.ParsePrecision(cmp.Or(s.Vectors, index.Float32.String()))
+	if err != nil {
+		return fmt.Errorf("%s: %w", filepath.Join(x.out, settingsName), err)
+	}
+	known, err := x.known(m, precision)
 	if err != nil {
 		return err
 	}
@@ -150,7 +164,7 @@ func (x *indexer) run(ctx context.Context) error {
 	if err := s.write(x.out); err != nil {
 		return err
 	}
-	return x.encode(ctx, m, s, docs, known)
+	return x.encode(ctx, m, s.ChunkTokens, precision, docs, known)
 }
 
 // read reads all documents.
@@ -193,6 +207,7 @@ func (x *indexer) model(
 	if x.chunk > 0 {
 		s.ChunkTokens = x.chunk
 	}
+	s.Vectors = cmp.Or(x.vectors, s.Vectors)
 	return s, m, checkChunk(s.ChunkTokens, m.Config)
 }
 
@@ -206,8 +221,9 @@ func checkChunk(chunk int, c marge.Config) error {
 	return nil
 }
 
-// known opens what an earlier run of the same model has left, whole or not.
-func (x *indexer) known(m *marge.Model) (known []*marge.Index, err error) {
+// known opens what an earlier run of the same model has left, whole or not, but for
+// vectors that have lost more than the precision asks for.
+func (x *indexer) known(m *marge.Model, precision index.Precision) (known []*marge.Index, err error) {
 	parts, err := x.parts()
 	if err != nil {
 		return nil, err
@@ -219,6 +235,9 @@ func (x *indexer) known(m *marge.Model) (known []*marge.Index, err error) {
 		}
 		if err == nil {
 			err = k.Verify()
+		}
+		if err == nil && k.Precision() != index.Float32 && k.Precision() != precision {
+			err = errors.Join(fmt.Errorf("%s has vectors as %v", path, k.Precision()), k.Close())
 		}
 		if err != nil {
 			x.show.Message("%v: its passages are encoded anew", err)
@@ -248,9 +267,13 @@ func (x *indexer) parts() ([]string, error) {
 // encode writes the index of the documents. Vectors that are known are not
 // computed again.
 func (x *indexer) encode(
-	ctx context.Context, m *marge.Model, s settings, docs []corpus.Document, known []*marge.Index,
+	ctx context.Context, m *marge.Model, chunk int, precision index.Precision, docs []corpus.Document,
+	known []*marge.Index,
 ) error {
 	all, err := m.NewIndex(ctx, nil, nil)
+	if err == nil {
+		all, err = all.As(precision)
+	}
 	if err != nil {
 		return err
 	}
@@ -258,7 +281,7 @@ func (x *indexer) encode(
 	total, done, start := characters(docs), 0, time.Now()
 	encoded := 0
 	for batch := range x.batches(docs) {
-		stats, err := all.Add(ctx, m, batch, marge.AddOptions{ChunkTokens: s.ChunkTokens, Reuse: known})
+		stats, err := all.Add(ctx, m, batch, marge.AddOptions{ChunkTokens: chunk, Reuse: known})
 		if err == nil {
 			err = p.add(stats)
 		}

@@ -13,26 +13,30 @@ import (
 	"unsafe"
 
 	"github.com/marge-go/marge/internal/osfile"
-	"github.com/marge-go/marge/marge/vectors"
 )
 
 // The file of a Flat has these parts, with all numbers little-endian:
 //
 //	header   headerSize bytes, see header
-//	vectors  count rows of dim float32
+//	scales   count float32, of vectors of int8
+//	vectors  count rows of dim float32, bfloat16 or int8
 //	ends     count uint64, where each record ends; missing if all are empty
 //	records  without separators
 //
-// Files of version 1 have no origin: zeros are in its place.
+// Files of version 1 have no origin: zeros are in its place. Those whose vectors are not
+// float32 have version 3, with the precision in the upper half of that number.
 const (
-	magic         = "MARGEFLT"
-	formatVersion = 2
-	headerSize    = 128 // the vectors begin at a cache line
+	magic          = "MARGEFLT"
+	floatVersion   = 2
+	formatVersion  = 3
+	precisionShift = 16
+	headerSize     = 128 // what follows begins at a cache line
 )
 
 // header begins the file, after magic and version, in the order of its fields,
 // and ends in the SHA-256 of what comes before.
 type header struct {
+	precision   Precision
 	dim         uint32
 	count       uint64
 	recordBytes uint64
@@ -42,7 +46,11 @@ type header struct {
 
 func (h *header) encode() []byte {
 	b := append(make([]byte, 0, headerSize), magic...)
-	b = binary.LittleEndian.AppendUint32(b, formatVersion)
+	version := uint32(floatVersion)
+	if h.precision != Float32 {
+		version = formatVersion | uint32(h.precision)<<precisionShift
+	}
+	b = binary.LittleEndian.AppendUint32(b, version)
 	b = binary.LittleEndian.AppendUint32(b, h.dim)
 	b = binary.LittleEndian.AppendUint64(b, h.count)
 	b = binary.LittleEndian.AppendUint64(b, h.recordBytes)
@@ -63,9 +71,16 @@ func decodeHeader(data []byte) (h header, err error) {
 		return h, fmt.Errorf("it has %d bytes, too few for the header", len(data))
 	}
 	at := len(magic)
-	if version := binary.LittleEndian.Uint32(data[at:]); version < 1 || version > formatVersion {
+	word := binary.LittleEndian.Uint32(data[at:])
+	version, precision := word&(1<<precisionShift-1), word>>precisionShift
+	if version < 1 || version > formatVersion {
 		return h, fmt.Errorf("it has version %d of the format, want 1 to %d", version, formatVersion)
 	}
+	if int(precision) >= len(precisionNames) || (precision == uint32(Float32)) != (version <= floatVersion) {
+		return h, fmt.Errorf("it has vectors of a precision %d that version %d of the format does not have",
+			precision, version)
+	}
+	h.precision = Precision(precision)
 	if sum := headerSize - sha256.Size; sha256.Sum256(data[:sum]) != [sha256.Size]byte(data[sum:headerSize]) {
 		return h, errors.New("the header does not match its checksum")
 	}
@@ -78,7 +93,7 @@ func decodeHeader(data []byte) (h header, err error) {
 		return h, fmt.Errorf("it has %d vectors of dimension %d: neither may exceed %d, and the dimension not be 0",
 			h.count, h.dim, math.MaxInt32)
 	}
-	overflow, size := bits.Mul64(4*uint64(h.dim), h.count)
+	overflow, size := bits.Mul64(h.precision.bytes(h.dim), h.count)
 	var carry [3]uint64
 	size, carry[0] = bits.Add64(size, headerSize, 0)
 	size, carry[1] = bits.Add64(size, h.endsBytes(), 0)
@@ -120,7 +135,7 @@ func (f *Flat) write(file *os.File) error {
 	if _, err := file.Write(make([]byte, headerSize)); err != nil {
 		return err
 	}
-	if err := writeNumbers(w, f.vectors); err != nil {
+	if err := f.stored.write(w); err != nil {
 		return err
 	}
 	if len(f.records) > 0 {
@@ -132,14 +147,27 @@ func (f *Flat) write(file *os.File) error {
 		}
 	}
 	h := header{
-		dim: uint32(f.dim), count: uint64(f.Len()), recordBytes: uint64(len(f.records)),
+		precision: f.stored.precision, dim: uint32(f.Dim()), count: uint64(f.Len()), recordBytes: uint64(len(f.records)),
 		sum: [sha256.Size]byte(sum.Sum(nil)), origin: f.Origin,
 	}
 	_, err := file.WriteAt(h.encode(), 0)
 	return err
 }
 
-func writeNumbers[T float32 | uint64](w io.Writer, numbers []T) error {
+func (s *stored) write(w io.Writer) error {
+	switch s.precision {
+	case BFloat16:
+		return writeNumbers(w, s.bf16)
+	case Int8:
+		if err := writeNumbers(w, s.scales); err != nil {
+			return err
+		}
+		return writeNumbers(w, s.int8)
+	}
+	return writeNumbers(w, s.f32)
+}
+
+func writeNumbers[T float32 | uint16 | int8 | uint64](w io.Writer, numbers []T) error {
 	var buf []byte
 	for len(numbers) > 0 {
 		n := min(len(numbers), writeValues)
@@ -182,9 +210,16 @@ func decodeFlat(data []byte) (*Flat, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &Flat{Origin: h.origin, dim: int(h.dim), file: data}
-	at := headerSize + 4*int(h.dim)*int(h.count)
-	f.vectors = floats(data[headerSize:at])
+	f := &Flat{Origin: h.origin, stored: stored{precision: h.precision, dim: int(h.dim)}, file: data}
+	at := headerSize + int(h.precision.bytes(h.dim)*h.count)
+	switch body, scales := data[headerSize:at], 4*int(h.count); h.precision {
+	case BFloat16:
+		f.stored.bf16 = numbers[uint16](body)
+	case Int8:
+		f.stored.scales, f.stored.int8 = numbers[float32](body[:scales]), numbers[int8](body[scales:])
+	default:
+		f.stored.f32 = numbers[float32](body)
+	}
 	if h.recordBytes == 0 {
 		return f, nil
 	}
@@ -207,19 +242,20 @@ func decodeFlat(data []byte) (*Flat, error) {
 
 var littleEndian = binary.NativeEndian.Uint16([]byte{1, 0}) == 1
 
-// floats returns little-endian values without a copy where the machine stores
+// numbers returns little-endian values without a copy where the machine stores
 // them in the same way, and else decoded.
-func floats(data []byte) []float32 {
+func numbers[T float32 | uint16 | int8](data []byte) []T {
 	if len(data) == 0 {
 		return nil
 	}
-	first := unsafe.Pointer(unsafe.SliceData(data))
-	if littleEndian && uintptr(first)%unsafe.Alignof(float32(0)) == 0 {
-		return unsafe.Slice((*float32)(first), len(data)/4)
+	var zero T
+	n, first := len(data)/int(unsafe.Sizeof(zero)), unsafe.Pointer(unsafe.SliceData(data))
+	if littleEndian && uintptr(first)%unsafe.Alignof(zero) == 0 {
+		return unsafe.Slice((*T)(first), n)
 	}
-	out := make([]float32, len(data)/4)
-	for i := range out {
-		out[i] = math.Float32frombits(binary.LittleEndian.Uint32(data[4*i:]))
+	out := make([]T, n)
+	if _, err := binary.Decode(data, binary.LittleEndian, out); err != nil {
+		panic(err) // numbers have a fixed size: none
 	}
 	return out
 }
@@ -236,7 +272,7 @@ func (f *Flat) Verify() error {
 		err = errors.New("the vectors and records do not match their checksum")
 	}
 	if err == nil {
-		err = vectors.CheckFinite(f.vectors[:f.dim*int(h.count)], f.dim)
+		err = f.stored.finite(int(h.count))
 	}
 	if err != nil {
 		return fmt.Errorf("index: verify %s: %w", f.path, err)
@@ -248,7 +284,7 @@ func (f *Flat) Verify() error {
 // that it has returned must not be used any more.
 func (f *Flat) Close() error {
 	file, path := f.file, f.path
-	*f = Flat{dim: f.dim}
+	*f = Flat{stored: stored{precision: f.Precision(), dim: f.Dim()}}
 	if err := osfile.Unmap(file); err != nil {
 		return fmt.Errorf("index: close %s: %w", path, err)
 	}

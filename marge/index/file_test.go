@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -52,7 +53,7 @@ func saved(t testing.TB, f *Flat) (path string, data []byte) {
 
 func wantEqual(t testing.TB, got, want *Flat) {
 	t.Helper()
-	if got.Dim() != want.Dim() || !slices.Equal(got.vectors, want.vectors) {
+	if got.Dim() != want.Dim() || !reflect.DeepEqual(got.stored, want.stored) {
 		t.Fatalf("%d vectors of dimension %d differ from the %d of dimension %d", got.Len(), got.Dim(), want.Len(),
 			want.Dim())
 	}
@@ -127,9 +128,9 @@ func TestFormat(t *testing.T) {
 	body := "\x00\x00\x80\x3f\x00\x00\x00\xc0\x00\x00\x00\x3f\x00\x00\x00\x00" +
 		"\x02\x00\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x00\x00\x00\x00" + "abc"
 	sum := sha256.Sum256([]byte(body))
-	numbers := "\x02\x00\x00\x00" + "\x02\x00\x00\x00\x00\x00\x00\x00" + "\x03\x00\x00\x00\x00\x00\x00\x00"
+	sizes := "\x02\x00\x00\x00" + "\x02\x00\x00\x00\x00\x00\x00\x00" + "\x03\x00\x00\x00\x00\x00\x00\x00"
 	file := func(version, origin string) string {
-		head := "MARGEFLT" + version + "\x00\x00\x00" + numbers + string(sum[:]) + origin
+		head := "MARGEFLT" + version + "\x00\x00\x00" + sizes + string(sum[:]) + origin
 		headSum := sha256.Sum256([]byte(head))
 		return head + string(headSum[:]) + body
 	}
@@ -145,8 +146,8 @@ func TestFormat(t *testing.T) {
 		t.Errorf("a file of version 1 has the origin %x", old.Origin)
 	}
 	unaligned := append([]byte{0}, data...)[1:]
-	if !slices.Equal(floats(unaligned[headerSize:headerSize+16]), f.vectors) {
-		t.Errorf("unaligned values read as %v", floats(unaligned[headerSize:headerSize+16]))
+	if !slices.Equal(numbers[float32](unaligned[headerSize:headerSize+16]), f.stored.f32) {
+		t.Errorf("unaligned values read as %v", numbers[float32](unaligned[headerSize:headerSize+16]))
 	}
 }
 
@@ -181,7 +182,7 @@ func TestOpenDamaged(t *testing.T) {
 		{good[:headerSize-1], "has 127 bytes, too few"},
 		{good[:len(good)-1], fmt.Sprintf("has %d bytes, but 20 vectors of dimension 3 and", len(good)-1)},
 		{append(slices.Clone(good), 0), "bytes of records take"},
-		{changed(8, 3), "has version 3 of the format, want 1 to 2"},
+		{changed(8, 4), "has version 4 of the format, want 1 to 3"},
 		{changed(8, 0), "has version 0 of the format"},
 		{changed(12, 4), "the header does not match its checksum"},
 		{changed(90, 4), "the header does not match its checksum"},
@@ -232,7 +233,7 @@ func TestOpenDamaged(t *testing.T) {
 // takes.
 func TestVerifyFinite(t *testing.T) {
 	f := testFlat(5, 2, false)
-	f.vectors[7] = float32(math.NaN())
+	f.stored.f32[7] = float32(math.NaN())
 	path, _ := saved(t, f)
 	opened, err := OpenFlat(path)
 	if err != nil {
@@ -265,6 +266,14 @@ func FuzzOpenFlat(f *testing.F) {
 	for _, flat := range []*Flat{testFlat(0, 1, false), testFlat(3, 2, false), testFlat(9, 2, true)} {
 		_, data := saved(f, flat)
 		f.Add(data[8:headerSize], data[headerSize:])
+		for _, p := range []Precision{BFloat16, Int8} {
+			as, err := flat.As(p)
+			if err != nil {
+				f.Fatal(err)
+			}
+			_, data := saved(f, as)
+			f.Add(data[8:headerSize], data[headerSize:])
+		}
 	}
 	f.Add([]byte{1, 0, 0, 0, 255, 255, 255, 127, 255, 255, 255, 127}, []byte("1234"))
 	f.Fuzz(func(t *testing.T, head, body []byte) {
@@ -277,13 +286,13 @@ func FuzzOpenFlat(f *testing.F) {
 		if err != nil {
 			return
 		}
+		h, _ := decodeHeader(flat.file)
 		bytesOfAll := 0
 		for i := range flat.Len() {
 			bytesOfAll += len(flat.Record(i))
 		}
-		if bytesOfAll != len(flat.records) || len(flat.vectors) != flat.Len()*flat.Dim() {
-			t.Errorf("%d bytes in records of %d, %d values in %d vectors of dimension %d", bytesOfAll, len(flat.records),
-				len(flat.vectors), flat.Len(), flat.Dim())
+		if bytesOfAll != len(flat.records) || uint64(flat.Len()) != h.count {
+			t.Errorf("%d bytes in records of %d, %d vectors of %d", bytesOfAll, len(flat.records), flat.Len(), h.count)
 		}
 		path, saved := saved(t, flat)
 		if flat.Verify() == nil && !bytes.Equal(saved[headerSize:], body) {

@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"math"
-	"slices"
 
 	"github.com/marge-go/marge/asm"
 	"github.com/marge-go/marge/internal/heap"
@@ -26,8 +25,7 @@ type Flat struct {
 	// the origin is not known.
 	Origin [sha256.Size]byte
 
-	dim     int
-	vectors []float32
+	stored  stored // the vectors
 	records []byte
 	ends    []uint64 // of the records of all vectors; empty if all records are
 
@@ -35,16 +33,18 @@ type Flat struct {
 	path string
 }
 
-// NewFlat returns an empty index of vectors with dim values.
+// NewFlat returns an empty index of vectors with dim values, which it keeps as float32;
+// see [Flat.As] for less memory.
 func NewFlat(dim int) *Flat {
 	if dim <= 0 {
 		panic(fmt.Sprintf("index: flat: dimension %d", dim))
 	}
-	return &Flat{dim: dim}
+	return &Flat{stored: stored{dim: dim}}
 }
 
 // Add copies rows to the end of the index. It adds nothing and returns an error
-// if a value is not finite. Add panics if the values are not rows of Dim.
+// if a value is not finite, or exceeds 3.38e38 and the precision is not Float32. Add
+// panics if the values are not rows of Dim.
 func (f *Flat) Add(rows []float32) error {
 	if err := f.add(rows); err != nil {
 		return err
@@ -57,9 +57,9 @@ func (f *Flat) Add(rows []float32) error {
 
 // AddRecords is Add for rows that have a record each.
 func (f *Flat) AddRecords(rows []float32, records [][]byte) error {
-	if len(rows) != len(records)*f.dim {
+	if len(rows) != len(records)*f.stored.dim {
 		panic(fmt.Sprintf("index: flat: %d values for %d records are not rows of dimension %d",
-			len(rows), len(records), f.dim))
+			len(rows), len(records), f.stored.dim))
 	}
 	f.endRecords()
 	if err := f.add(rows); err != nil {
@@ -73,16 +73,16 @@ func (f *Flat) AddRecords(rows []float32, records [][]byte) error {
 }
 
 func (f *Flat) add(rows []float32) error {
-	if len(rows)%f.dim != 0 {
-		panic(fmt.Sprintf("index: flat: %d values are not rows of dimension %d", len(rows), f.dim))
+	if len(rows)%f.stored.dim != 0 {
+		panic(fmt.Sprintf("index: flat: %d values are not rows of dimension %d", len(rows), f.stored.dim))
 	}
-	if f.Len()+len(rows)/f.dim > math.MaxInt32 {
-		return fmt.Errorf("index: flat: %d vectors, at most %d are possible", f.Len()+len(rows)/f.dim, math.MaxInt32)
+	if f.Len()+len(rows)/f.stored.dim > math.MaxInt32 {
+		return fmt.Errorf("index: flat: %d vectors, at most %d are possible", f.Len()+len(rows)/f.stored.dim, math.MaxInt32)
 	}
-	if err := vectors.CheckFinite(rows, f.dim); err != nil {
+	if err := f.stored.check(rows); err != nil {
 		return fmt.Errorf("index: flat: add: %w", err)
 	}
-	f.vectors = append(f.vectors, rows...)
+	f.stored.add(rows)
 	return nil
 }
 
@@ -107,10 +107,11 @@ func (f *Flat) Record(i int) []byte {
 	return f.records[from:to:to]
 }
 
-// Vector returns vector i, which the caller must not change.
+// Vector returns vector i, as it is kept, which the caller must not change.
 func (f *Flat) Vector(i int) []float32 {
 	f.mustHave("vector", i)
-	return f.vectors[i*f.dim : (i+1)*f.dim : (i+1)*f.dim]
+	var buf []float32
+	return f.stored.rows(i, i+1, &buf)
 }
 
 // Part returns a copy of vectors from to to-1, with their records, as an index
@@ -119,7 +120,7 @@ func (f *Flat) Part(from, to int) *Flat {
 	if from < 0 || to < from || to > f.Len() {
 		panic(fmt.Sprintf("index: flat: vectors %d to %d of %d", from, to, f.Len()))
 	}
-	part := &Flat{Origin: f.Origin, dim: f.dim, vectors: slices.Clone(f.vectors[from*f.dim : to*f.dim])}
+	part := &Flat{Origin: f.Origin, stored: f.stored.part(from, to)}
 	for i := from; i < to && len(f.records) > 0; i++ {
 		part.records = append(part.records, f.Record(i)...)
 		part.ends = append(part.ends, uint64(len(part.records)))
@@ -134,10 +135,10 @@ func (f *Flat) mustHave(what string, i int) {
 }
 
 // Len is the number of vectors.
-func (f *Flat) Len() int { return len(f.vectors) / f.dim }
+func (f *Flat) Len() int { return f.stored.count() }
 
 // Dim is the number of values of a vector.
-func (f *Flat) Dim() int { return f.dim }
+func (f *Flat) Dim() int { return f.stored.dim }
 
 // Search finds the k vectors with the greatest inner product for each of the
 // queries, rows of Dim values. ids and scores are [queries, k], each row in
@@ -160,16 +161,16 @@ func (f *Flat) Search(
 func (f *Flat) SearchFunc(
 	ctx context.Context, run asm.Runner, queries []float32, k int, keep func(id int32) bool,
 ) (ids []int32, scores []float32, err error) {
-	if len(queries)%f.dim != 0 {
-		panic(fmt.Sprintf("index: flat: search: %d values are not rows of dimension %d", len(queries), f.dim))
+	if len(queries)%f.stored.dim != 0 {
+		panic(fmt.Sprintf("index: flat: search: %d values are not rows of dimension %d", len(queries), f.stored.dim))
 	}
 	if k < 1 {
 		return nil, nil, fmt.Errorf("index: search: k is %d, must be at least 1", k)
 	}
-	if err := vectors.CheckFinite(queries, f.dim); err != nil {
+	if err := vectors.CheckFinite(queries, f.stored.dim); err != nil {
 		return nil, nil, fmt.Errorf("index: search: queries: %w", err)
 	}
-	n := len(queries) / f.dim
+	n := len(queries) / f.stored.dim
 	ids, scores = make([]int32, n*k), make([]float32, n*k)
 	for i := range ids {
 		ids[i], scores[i] = -1, float32(math.Inf(-1))

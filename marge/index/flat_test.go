@@ -177,7 +177,7 @@ func TestFlatErrors(t *testing.T) {
 		// As in a file that was damaged.
 		rows[3*4000+1] = 0
 		mustAdd(t, f, rows)
-		f.vectors[3*4000+1] = x
+		f.stored.f32[3*4000+1] = x
 		if x != x {
 			wantError("query 0 and vector 4000 is NaN", f, []float32{0, 1, 0, 0, -1, 0}, 2)
 			continue

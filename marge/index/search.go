@@ -36,6 +36,7 @@ const searchWork = 1 << 24
 // the index.
 type search struct {
 	flat             *Flat
+	dim              int
 	queries          []float32
 	n, k             int // queries; hits of each
 	blocks, segments int
@@ -60,13 +61,14 @@ type searcher struct {
 	thresholds []float32        // of each query: only scores above matter
 	scores     []float32
 	above      []uint64 // bits of the scores above the threshold
+	converted  []float32
 }
 
 func newSearch(f *Flat, queries []float32, k int) *search {
-	s := &search{flat: f, queries: queries, n: len(queries) / f.dim, k: k}
+	s := &search{flat: f, dim: f.Dim(), queries: queries, n: len(queries) / f.Dim(), k: k}
 	s.blocks = ceil.Div(s.n, queryBlock)
 	perBlock := ceil.Div(s.n, s.blocks)
-	segment := max(vectorBlock, searchWork/(perBlock*f.dim))
+	segment := max(vectorBlock, searchWork/(perBlock*s.dim))
 	s.segments = ceil.Div(f.Len(), segment)
 	return s
 }
@@ -103,10 +105,10 @@ func (s *search) part(part int) {
 	defer s.threads.put(w)
 	q0, q1 := span(s.n, s.blocks, part%s.blocks)
 	from, to := span(s.flat.Len(), s.segments, part/s.blocks)
-	blocks := ceil.Div(to-from, vectorBlock)
+	blocks := ceil.Div(to-from, s.flat.stored.blockRows())
 	for b := range blocks {
 		v0, v1 := span(to-from, blocks, b)
-		if n := q1 - q0; s.flat.dim >= deep && n > thinQueries && n <= someQueries {
+		if n := q1 - q0; s.dim >= deep && n > thinQueries && n <= someQueries {
 			s.someQueries(w, q0, q1, from+v0, from+v1)
 		} else {
 			s.rowsOfQueries(w, q0, q1, from+v0, from+v1)
@@ -117,8 +119,8 @@ func (s *search) part(part int) {
 // rowsOfQueries compares queries q0 to q1 with vectors v0 to v1; each query has
 // a row of scores.
 func (s *search) rowsOfQueries(w *searcher, q0, q1, v0, v1 int) {
-	dim, n := s.flat.dim, v1-v0
-	queries, vectors := s.queries[q0*dim:q1*dim], s.flat.vectors[v0*dim:v1*dim]
+	dim, n := s.dim, v1-v0
+	queries, vectors := s.queries[q0*dim:q1*dim], s.flat.stored.rows(v0, v1, &w.converted)
 	if q1-q0 == 1 && dim >= deep {
 		for j := range n {
 			w.scores[j] = asm.Dot(queries, vectors[j*dim:(j+1)*dim])
@@ -142,8 +144,8 @@ func (s *search) rowsOfQueries(w *searcher, q0, q1, v0, v1 int) {
 
 // someQueries does the same; each vector has a row of scores.
 func (s *search) someQueries(w *searcher, q0, q1, v0, v1 int) {
-	dim, ld := s.flat.dim, padded(q1-q0)
-	innerProducts(s.flat.vectors[v0*dim:v1*dim], s.queries[q0*dim:q1*dim], dim, w.scores, ld)
+	dim, ld := s.dim, padded(q1-q0)
+	innerProducts(s.flat.stored.rows(v0, v1, &w.converted), s.queries[q0*dim:q1*dim], dim, w.scores, ld)
 	words := ceil.Div(ld, 64)
 	above := w.above[:(v1-v0)*words]
 	for v := range v1 - v0 {

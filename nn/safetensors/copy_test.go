@@ -48,3 +48,20 @@ func TestCopyFloat32s(t *testing.T) {
 		}
 	}
 }
+
+func TestInt8(t *testing.T) {
+	values := []int8{0, 1, -1, 127, -128, 5}
+	var b bytes.Buffer
+	if err := Write(&b, []Tensor{Int8("q", []int{2, 3}, values), Int32("ids", []int{1}, []int32{1})}, nil); err != nil {
+		t.Fatal(err)
+	}
+	f := open(t, writeFile(t, b.Bytes()))
+	q, _ := f.Tensor("q")
+	if got, err := q.Int8s(); err != nil || !slices.Equal(got, values) || q.DType != I8 {
+		t.Errorf("%v of type %s, error %v", got, q.DType, err)
+	}
+	ids, _ := f.Tensor("ids")
+	if _, err := ids.Int8s(); err == nil || !strings.Contains(err.Error(), `tensor "ids" has type I32, want I8`) {
+		t.Errorf("error %v", err)
+	}
+}

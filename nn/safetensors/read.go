@@ -8,6 +8,7 @@ import (
 	"io"
 	"slices"
 
+	"github.com/marge-go/marge/asm"
 	"github.com/marge-go/marge/internal/osfile"
 )
 
@@ -103,6 +104,13 @@ func (f *File) CopyFloat32s(dst []float32, name string) error {
 	}
 	for data := t.Data; len(data) > 0; data = data[len(t.Data):] {
 		t.Data = data[:min(copyBytes, len(data))]
+		if t.DType == BF16 { // without a copy on the way, which would be garbage of the size of the model
+			n := len(t.Data) / 2
+			asm.FromBF16(dst[:n], elements[uint16](t))
+			dst = dst[n:]
+			osfile.Forget(t.Data)
+			continue
+		}
 		values, err := t.Float32s()
 		if err != nil {
 			return fmt.Errorf("safetensors: %s: %w", f.path, err)

@@ -94,6 +94,19 @@ func Uint8(name string, shape []int, data []uint8) Tensor {
 	return Tensor{name, U8, shape, data}
 }
 
+// Int8 returns a tensor of type I8 over data, which it shares.
+func Int8(name string, shape []int, data []int8) Tensor {
+	return Tensor{name, I8, shape, unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(data))), len(data))}
+}
+
+// Int8s returns the elements of a tensor of type I8, shared with t.Data.
+func (t Tensor) Int8s() ([]int8, error) {
+	if t.DType != I8 {
+		return nil, t.typeError("I8")
+	}
+	return unsafe.Slice((*int8)(unsafe.Pointer(unsafe.SliceData(t.Data))), len(t.Data)), nil
+}
+
 // Int32s returns the elements of a tensor of type I32, shared with t.Data or
 // copied as Float32s describes.
 func (t Tensor) Int32s() ([]int32, error) {

@@ -42,5 +42,8 @@ func (b *Backend) Open() (tensor.Backend, error) {
 	if err != nil {
 		return nil, fmt.Errorf("-precision %s: %w", b.precision, err)
 	}
+	if w := c.Warning(); w != "" {
+		fmt.Fprintf(os.Stderr, "-precision %s: %s\n", b.precision, w)
+	}
 	return c, nil
 }
