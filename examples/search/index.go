@@ -63,7 +63,7 @@ func newIndexer(args []string, out, messages io.Writer) (*indexer, error) {
 	f.Float64Var(&x.minutes, "minutes", 5, "minutes to train for, without -checkpoint")
 	f.IntVar(&x.chunk, "chunk", 0, "tokens of a passage at the most "+
 		"(default: those of the index, or of the documents that the model was trained on)")
-	f.StringVar(&x.source.Lang, "lang", "", "language of text, Markdown and HTML that do not name theirs, "+
+	f.StringVar(&x.source.Lang, "lang", "", "language of documents that do not name theirs, "+
 		"as in de or pt-BR (default: identified from the text)")
 	f.BoolVar(&x.source.SkipBad, "skip-bad", false, "leave out files and lines that cannot be read instead of stopping")
 	x.backend.Define(f)
@@ -85,6 +85,7 @@ func newIndexer(args []string, out, messages io.Writer) (*indexer, error) {
 		return nil, errors.New("-minutes is for training, which -checkpoint replaces: leave out one of them")
 	}
 	x.source.OnBad = func(err error) { x.show.Message("skipped: %v", err) }
+	x.source.OnStats = func(file string, s source.Stats) { x.show.Message("%s: %v", file, s) }
 	files, err := source.Expand(f.Args())
 	if err != nil {
 		return nil, err
