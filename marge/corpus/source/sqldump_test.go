@@ -151,7 +151,8 @@ func FuzzSQL(f *testing.F) {
 	f.Add("(1,'wikibase_item','Q1',NULL),(2,'a\\'','b''',1e3);\n")
 	f.Add("(1,'wikibase_item")
 	f.Add("(1,'wikibase_item','Q1',NULL),(1,'wikibase_item','',-),(,'a',1);\n")
-	f.Add("(1,'wikibase_item','Q''1',1),(1,'wikibase_item','Q\n2',1),(1,'wikibase_item',NULL,1),('1','wikibase_item',2,3);\n")
+	f.Add("(1,'wikibase_item','Q''1',1),(1,'wikibase_item','Q\n2',1),(1,'wikibase_item',NULL,1)," +
+		"('1','wikibase_item',2,3);\n")
 	f.Fuzz(func(t *testing.T, rows string) {
 		dump := props("INSERT INTO `page_props` VALUES " + rows)
 		list, stats, err := readProps(t, []byte(dump))
