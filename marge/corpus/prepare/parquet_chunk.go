@@ -235,13 +235,13 @@ func (c *chunk) readBytes(buffer []byte, n int) ([]byte, error) {
 		buffer = make([]byte, n)
 	}
 	if got, err := c.r.ReadAt(buffer[:n], c.pos); got < n {
-		return buffer, noEOF(err)
+		return buffer, cutShort(err)
 	}
 	c.pos += int64(n)
 	return buffer[:n], nil
 }
 
-func noEOF(err error) error {
+func cutShort(err error) error {
 	if err == io.EOF {
 		return io.ErrUnexpectedEOF
 	}
