@@ -32,7 +32,8 @@ func TestDocumentsOfRecords(t *testing.T) {
 		"in/dewiki-1-pages-articles-multistream2.xml-p7p9.bz2": bz2,
 		"in/po/de.po": po, "in/x.xlf": xliff1, "in/x.xliff": xliff2, "in/x.tmx": tmx,
 		"in/pom.xml": "<project/>", "in/x.pot": po, "in/dewiki-1-pages-articles-multistream-index.txt.bz2": index,
-		"1": warc, "2": fixture(t, "pages.warc.gz"), "3.xml": wiki, "4": bz2, "5.xml": xliff1, "6": xliff2, "7": tmx,
+		"1": warc, "2": fixture(t, "pages.warc.gz"), "3.xml": wiki, "4": bz2, "5.xml": xliff1, "6": "\ufeff" + xliff2,
+		"7":     strings.Replace(tmx, "<tmx", "<!DOCTYPE tmx SYSTEM \"tmx14.dtd\">\n<!-- <a\n> --> <tmx", 1),
 		"8.xml": "<pom>not a <tmx> file</pom>",
 	}
 	folder(t, files)
