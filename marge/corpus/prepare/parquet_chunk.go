@@ -20,6 +20,9 @@ import (
 const (
 	// maxPageBytes is the length of the longest page, compressed or not.
 	maxPageBytes = 64 << 20
+	// plainDictionary is what older files call Plain in the page of a dictionary,
+	// and RLEDictionary in others.
+	plainDictionary format.Encoding = 2
 	// maxPageHeader is the length of the longest header of a page, which may have
 	// texts in its statistics.
 	maxPageHeader = 16 << 20
@@ -275,7 +278,7 @@ func (c *chunk) dictionary(h pageHeader) (err error) {
 	if c.dict != nil {
 		return errors.New("there is another dictionary")
 	}
-	if d.Encoding != format.Plain && d.Encoding != format.PlainDictionary {
+	if d.Encoding != format.Plain && d.Encoding != plainDictionary {
 		return fmt.Errorf("the dictionary has the encoding %v", d.Encoding)
 	}
 	if c.words, err = decompress(nil, c.packed, c.codec, int(h.UncompressedPageSize)); err != nil {
@@ -349,7 +352,7 @@ func (c *chunk) begin(values int32, encoding format.Encoding, levels, data []byt
 	switch encoding {
 	case format.Plain:
 		p.plain = data
-	case format.PlainDictionary, format.RLEDictionary:
+	case plainDictionary, format.RLEDictionary:
 		if c.dict == nil {
 			return errors.New("it has no dictionary")
 		}
