@@ -68,7 +68,7 @@ func newIndexer(args []string, out, messages io.Writer) (*indexer, error) {
 		"(default: those of the index, or of the documents that the model was trained on)")
 	f.StringVar(&x.vectors, "vectors", "", "float32, bfloat16 or int8: how vectors are kept; the latter two take half "+
 		"the memory and a quarter (default: as in the index, or float32)")
-	f.StringVar(&x.source.Lang, "lang", "", "language of text, Markdown and HTML that do not name theirs, "+
+	f.StringVar(&x.source.Lang, "lang", "", "language of documents that do not name theirs, "+
 		"as in de or pt-BR (default: identified from the text)")
 	f.BoolVar(&x.source.SkipBad, "skip-bad", false, "leave out files and lines that cannot be read instead of stopping")
 	x.backend.Define(f)
@@ -95,6 +95,7 @@ func newIndexer(args []string, out, messages io.Writer) (*indexer, error) {
 		}
 	}
 	x.source.OnBad = func(err error) { x.show.Message("skipped: %v", err) }
+	x.source.OnStats = func(file string, s source.Stats) { x.show.Message("%s: %v", file, s) }
 	files, err := source.Expand(f.Args())
 	if err != nil {
 		return nil, err

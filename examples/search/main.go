@@ -5,10 +5,11 @@
 //	go run ./examples/search query -index manuals.index when does the ferry leave
 //	go run ./examples/search serve -index manuals.index
 //
-// index reads JSON Lines, text, Markdown and HTML, cuts documents into passages
-// and encodes them with a model: that of -checkpoint, or one that it first trains
-// on these very documents, without labels and without pairs. If it is stopped,
-// or run again with files that have changed, what was encoded stays.
+// index reads JSON Lines, text, Markdown, HTML, web archives (WARC), dumps of
+// MediaWiki and translations (PO, XLIFF, TMX), cuts documents into passages and
+// encodes them with a model: that of -checkpoint, or one that it first trains on
+// these very documents, without labels and without pairs. If it is stopped, or
+// run again with files that have changed, what was encoded stays.
 //
 // serve answers over HTTP: POST /v1/embeddings as OpenAI does, POST /search,
 // POST /generate and GET /healthz, and has a page to search on.

@@ -123,10 +123,10 @@ func TestReadTMX(t *testing.T) {
 		utf8[:strings.Index(utf8, "<tu><tuv lang=\"en\">")]: "x.tmx:14: unexpected EOF",
 		strings.Replace(utf8, "&amp; more", "& more", 1):    "x.tmx:3: invalid character entity",
 		strings.Replace(utf8, "xml:lang=\"EN-us\"", "", 1):  "x.tmx:9: <tuv> has no xml:lang",
-		strings.Replace(utf8, "UTF-8", "latin-1", 1):        `x.tmx:1: xml: opening charset "latin-1"`,
+		strings.Replace(utf8, "UTF-8", "klingon", 1):        `x.tmx:1: xml: opening charset "klingon"`,
 		"<xliff></xliff>": "x.tmx:1: the root is <xliff>",
 		"\n\n":            "x.tmx:3: the file is empty",
-		strings.Replace(utf8, "drei", "dr\xffei", 1): "x.tmx:14: encoding: invalid UTF-8",
+		strings.Replace(utf8, "drei", "dr\xffei", 1): "x.tmx:14: invalid UTF-8",
 	} {
 		_, err := ReadTMX(file(t, "x.tmx", text), "de", "en")
 		failure(t, wrong, err, wrong)
@@ -136,7 +136,18 @@ func TestReadTMX(t *testing.T) {
 	// What is not XML for long, or deep, ends.
 	deep := strings.Replace(utf8, "<hi>", strings.Repeat("<hi>", 20000), 1)
 	_, err = ReadTMX(file(t, "x.tmx", deep), "de", "en")
-	failure(t, "deep", err, "x.tmx:8")
+	failure(t, "deep", err, "x.tmx:7: elements are nested more than 100 deep")
+	latin := strings.NewReplacer("ENCODING", "iso-8859-1", "große", "gro\xdfe", "schläft", "schl\xe4ft").Replace(memory)
+	got, err = ReadTMX(file(t, "x.tmx", latin), "de", "en")
+	check(t, "Latin-1", got, err, 2, want...)
+	for what, huge := range map[string]string{
+		"a tag or a text is longer":    "<tuv xml:lang=\"" + strings.Repeat("x", 5<<20),
+		"a text is longer":             "<tuv xml:lang=\"de\"><seg>" + strings.Repeat(strings.Repeat("x", 99)+"<ph/>", 5<<14),
+		"a translation unit is longer": strings.Repeat("<tuv xml:lang=\"de\"><seg>x</seg></tuv>", 1<<16),
+	} {
+		_, err := ReadTMX(file(t, "x.tmx", "<tmx><body><tu>"+huge), "de", "en")
+		failure(t, what, err, "x.tmx:1: "+what)
+	}
 	bomb := `<!DOCTYPE tmx [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]>` + "\n" +
 		"<tmx><body><tu><tuv lang=\"de\"><seg>&b;</seg></tuv></tu></body></tmx>"
 	_, err = ReadTMX(file(t, "x.tmx", bomb), "de", "en")

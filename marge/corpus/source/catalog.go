@@ -8,6 +8,7 @@ import (
 
 	"github.com/marge-go/marge/internal/langtag"
 	"github.com/marge-go/marge/marge/corpus"
+	"github.com/marge-go/marge/marge/internal/xmltext"
 )
 
 // CatalogOptions say how catalogs of translations are read.
@@ -104,4 +105,13 @@ func (r *records) ended(place string, size int, err error) (Stats, error) {
 		err = r.o.bad(fmt.Errorf("source: %s: %w", place, err))
 	}
 	return r.stats, err
+}
+
+// endedXML returns the result of reading XML that was right up to good.
+func (r *records) endedXML(name string, x *xmltext.Reader, good int64, err error) (Stats, error) {
+	if failed := x.Failed(); failed != nil {
+		return r.stats, fmt.Errorf("source: %s: %w", name, failed)
+	}
+	line, err := x.Where(err)
+	return r.ended(fmt.Sprintf("%s:%d", name, line), max(1, int(x.BytesRead()-good)), err)
 }

@@ -92,7 +92,13 @@ func (w *warc) document(rec *warcRecord) (corpus.Document, error) {
 	if day := main.published.Format(time.DateOnly); w.pageDate && !main.published.IsZero() && day < date {
 		date = day
 	}
-	doc.Text, doc.Lang, doc.Date = main.text, main.lang, date
+	lang := main.lang
+	if lang == "" {
+		// As Common Crawl has it in WET files; of several languages it names the
+		// parts, which are not known.
+		lang = rec.header.Get("WARC-Identified-Content-Language")
+	}
+	doc.Text, doc.Lang, doc.Date = main.text, lang, date
 	return doc, nil
 }
 

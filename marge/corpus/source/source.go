@@ -1,7 +1,8 @@
 // Package source reads documents from the files that people have. It finds out
 // the encoding and the language of files that do not tell.
 //
-// Documents reads folders of JSON Lines, plain text, Markdown and HTML:
+// Documents reads folders of JSON Lines, plain text, Markdown, HTML, and the
+// files of records below:
 //
 //	files, err := source.Expand([]string{"manuals", "news.jsonl.gz"})
 //	for doc, err := range source.Documents(ctx, files, source.Options{}) {
@@ -11,8 +12,8 @@
 // Large collections are files of records, which are streamed: web archives
 // (ReadWARC), dumps of MediaWiki (ReadWiki) with the groups of their articles
 // (ReadPageProps, ReadLangLinks), and catalogs of translations (ReadPO,
-// ReadXLIFF). Each reader passes documents on, and counts what it drops, and
-// why, and what is lost where a file is damaged:
+// ReadXLIFF, ReadTMX). Each reader passes documents on, and counts what it
+// drops, and why, and what is lost where a file is damaged:
 //
 //	stats, err := source.ReadWARC(ctx, name, file, source.WARCOptions{}, func(doc corpus.Document) error {
 //		...
@@ -20,6 +21,7 @@
 package source
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -64,6 +66,9 @@ type Options struct {
 	// OnBad, if not nil, is called with each of them.
 	SkipBad bool
 	OnBad   func(error)
+	// OnStats, if not nil, is called by Documents with what was counted in a file
+	// of records, once it was read, or reading it stopped.
+	OnStats func(file string, stats Stats)
 	// MaxBytes is the length of the longest record, decompressed, that the
 	// readers of records accept, such as [ReadWARC]; 0 stands for
 	// DefaultMaxBytes.
@@ -71,14 +76,18 @@ type Options struct {
 }
 
 // Expand returns the files that patterns stand for, as [corpus.Expand] does,
-// with the files of a folder and of those below it that have the extension of
-// one of the formats: .txt, .text, .md, .markdown, .html, .htm, .xhtml, or
-// those of JSON Lines.
+// with the files of a folder and of those below it that have a name of one of
+// the formats: .txt, .text, .md, .markdown, .html, .htm, .xhtml, those of JSON
+// Lines, and of files of records .warc, .warc.gz, .po, .xlf, .xliff, .tmx,
+// .xml.bz2, and .xml with the name of a dump of MediaWiki
+// (dewiki-20261101-pages-articles.xml).
 func Expand(patterns []string) ([]string, error) {
 	take := func(name string) bool {
-		return corpus.IsJSONLines(name) || formats[suffix(name)] != nil
+		return corpus.IsJSONLines(name) || formats[suffix(name)] != nil ||
+			byName(name) != nil && suffix(name) != templateSuffix
 	}
-	return corpus.ExpandFunc(patterns, take, "*.txt, *.md, *.html, *.jsonl or in another spelling of these")
+	return corpus.ExpandFunc(patterns, take, "*.txt, *.md, *.html, *.jsonl, in another spelling of these, "+
+		"*.warc, *.po, *.xlf, *.tmx or as a dump of MediaWiki")
 }
 
 // suffix returns the extension of a file's name in small letters.
@@ -86,8 +95,11 @@ func suffix(name string) string { return strings.ToLower(filepath.Ext(name)) }
 
 // Documents returns the documents of files as a sequence, which may be ranged
 // over any number of times. Files of JSON Lines are read as [corpus.Read] does;
-// the ID of a document is the path of the file, '#' and the id of the line. Any
-// other file is one document, whose ID is the path.
+// the ID of a document is the path of the file, '#' and the id of the line.
+// Files of records, which their names tell, see [Expand], or their first bytes,
+// are read as ReadWARC, ReadWiki, ReadPO, ReadXLIFF and ReadTMX do, and have the
+// documents and IDs that these say. Any other file is one document, whose ID is
+// the path.
 //
 // Text is decoded by its byte order mark, as UTF-8, or by what HTML says of
 // itself; other bytes are taken for Windows-1252. Of an HTML page the article
@@ -96,7 +108,8 @@ func suffix(name string) string { return strings.ToLower(filepath.Ext(name)) }
 // line between two.
 //
 // A file is an error if it cannot be read, is empty, is longer than
-// MaxFileBytes or is not text; the error names it. It is the last element
+// MaxFileBytes or is not text, or if a file of records is damaged; the error
+// names it. It is the last element
 // unless the options say otherwise; that of the context always is.
 func Documents(ctx context.Context, files []string, o Options) iter.Seq2[corpus.Document, error] {
 	return func(yield func(corpus.Document, error) bool) {
@@ -148,10 +161,24 @@ func (o *Options) read(ctx context.Context, file string, fn func(corpus.Document
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if corpus.IsJSONLines(file) {
-		return o.readLines(file, fn)
+	f, err := os.Open(file)
+	if err != nil {
+		return o.bad(fmt.Errorf("source: %w", err)) // it has the name
 	}
-	doc, err := o.readFile(file)
+	defer f.Close()
+	if corpus.IsJSONLines(file) {
+		return o.readLines(file, f, fn)
+	}
+	r := bufio.NewReaderSize(f, sniffBytes)
+	decode, records := formats[suffix(file)], byName(file)
+	if decode == nil && records == nil {
+		head, _ := r.Peek(sniffBytes) // an error comes again
+		decode, records = plain, byContent(head)
+	}
+	if records != nil {
+		return o.readRecords(ctx, file, r, records, fn)
+	}
+	doc, err := o.readFile(file, r, decode)
 	if path := (*fs.PathError)(nil); errors.As(err, &path) {
 		return o.bad(fmt.Errorf("source: %w", err)) // it has the name
 	} else if err != nil {
@@ -160,12 +187,7 @@ func (o *Options) read(ctx context.Context, file string, fn func(corpus.Document
 	return fn(doc)
 }
 
-func (o *Options) readLines(file string, fn func(corpus.Document) error) error {
-	f, err := os.Open(file)
-	if err != nil {
-		return o.bad(fmt.Errorf("source: %w", err))
-	}
-	defer f.Close()
+func (o *Options) readLines(file string, f *os.File, fn func(corpus.Document) error) error {
 	lines := corpus.ReadOptions{SkipBad: o.SkipBad, OnBad: func(e *corpus.LineError) { _ = o.bad(e) }}
 	stats, err := corpus.ReadFrom(file, f, lines, func(doc corpus.Document) error {
 		doc.ID = file + "#" + doc.ID
@@ -180,14 +202,13 @@ func (o *Options) readLines(file string, fn func(corpus.Document) error) error {
 var errEmpty = errors.New("it has no text")
 
 // readFile returns the document that a file is.
-func (o *Options) readFile(path string) (doc corpus.Document, err error) {
-	data, err := readAll(path)
+func (o *Options) readFile(path string, r io.Reader, decode format) (doc corpus.Document, err error) {
+	data, err := io.ReadAll(io.LimitReader(r, MaxFileBytes+1))
+	if err == nil && len(data) > MaxFileBytes {
+		err = fmt.Errorf("it is longer than %d bytes", MaxFileBytes)
+	}
 	if err != nil {
 		return doc, err
-	}
-	decode := formats[suffix(path)]
-	if decode == nil {
-		decode = plain
 	}
 	text, lang, err := guarded(decode, data)
 	if err != nil {
@@ -207,19 +228,6 @@ func (o *Options) readFile(path string) (doc corpus.Document, err error) {
 		}
 	}
 	return doc, nil
-}
-
-func readAll(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, MaxFileBytes+1))
-	if err == nil && len(data) > MaxFileBytes {
-		err = fmt.Errorf("it is longer than %d bytes", MaxFileBytes)
-	}
-	return data, err
 }
 
 // guarded makes an error of a panic: parsers of other people's formats should

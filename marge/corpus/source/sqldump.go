@@ -126,8 +126,8 @@ type sqlDump struct {
 	columns  []string
 	position []int    // of columns in a row
 	count    int      // of the columns of the table
-	row      [][]byte // the values, in buffers that are used again
-	null     []bool
+	row      [][]byte // the values; those of NULL are nil
+	buffers  [][]byte // of values that are not in the buffer of in as they are
 	wanted   [][]byte // those of columns
 	fn       func([][]byte) (bool, error)
 	stats    Stats
@@ -232,7 +232,7 @@ func (d *sqlDump) createTable() error {
 			return fmt.Errorf("the table `%s` has no column `%s`", d.table, d.columns[i])
 		}
 	}
-	d.row, d.null = make([][]byte, d.count), make([]bool, d.count)
+	d.row, d.buffers = make([][]byte, d.count), make([][]byte, d.count)
 	return nil
 }
 
@@ -242,27 +242,13 @@ func (d *sqlDump) rows() error {
 		if err := d.ctx.Err(); err != nil {
 			return stopError{err}
 		}
-		if err := d.expect('('); err != nil {
-			return err
-		}
-		for i := range d.row {
-			if i > 0 {
-				if err := d.expect(','); err != nil {
-					return err
-				}
-			}
-			if err := d.value(i); err != nil {
+		if !d.quickRow() {
+			if err := d.slowRow(); err != nil {
 				return err
 			}
 		}
-		if err := d.expect(')'); err != nil {
-			return err
-		}
 		for i, at := range d.position {
 			d.wanted[i] = d.row[at]
-			if d.null[at] {
-				d.wanted[i] = nil
-			}
 		}
 		used, err := d.fn(d.wanted)
 		if err != nil {
@@ -286,6 +272,97 @@ func (d *sqlDump) rows() error {
 	}
 }
 
+// quickRow reads a row without copying it, if all of it is in the buffer and no
+// value has escapes or is too long. It reports whether that is so; if not,
+// nothing was read.
+func (d *sqlDump) quickRow() bool {
+	row, _ := d.in.Peek(d.in.Buffered())
+	n := 0 // bytes of the row
+	take := func(want byte) bool {
+		n++
+		return n <= len(row) && row[n-1] == want
+	}
+	if !take('(') {
+		return false
+	}
+	for i := range d.row {
+		if i > 0 && !take(',') {
+			return false
+		}
+		begin, stop := n, &numberEnd
+		text := take('\'')
+		if text {
+			begin, stop = n, &stringStop
+		} else {
+			n = begin
+		}
+		n += span(row[min(n, len(row)):], stop)
+		if n >= len(row) || n-begin > maxValueBytes {
+			return false
+		}
+		switch value := row[begin:n]; {
+		case text:
+			if !take('\'') || n >= len(row) || row[n] == '\'' {
+				return false
+			}
+			d.row[i] = value
+		case string(value) == "NULL":
+			d.row[i] = nil
+		case !isNumber(value):
+			return false
+		default:
+			d.row[i] = value
+		}
+	}
+	if !take(')') {
+		return false
+	}
+	d.in.Discard(n) // what was peeked at is there
+	return true
+}
+
+// span returns how many bytes come before the first that is in stop.
+func span(text []byte, stop *[256]bool) int {
+	for i, c := range text {
+		if stop[c] {
+			return i
+		}
+	}
+	return len(text)
+}
+
+func isNumber(value []byte) bool {
+	for _, c := range value {
+		if (c < '0' || c > '9') && strings.IndexByte("-+.eE", c) < 0 {
+			return false
+		}
+	}
+	return len(value) > 0
+}
+
+// slowRow reads any row.
+func (d *sqlDump) slowRow() error {
+	if err := d.expect('('); err != nil {
+		return err
+	}
+	for i := range d.row {
+		if i > 0 {
+			if err := d.expect(','); err != nil {
+				return err
+			}
+		}
+		d.buffers[i] = d.buffers[i][:0]
+		null, err := d.value(i)
+		if err != nil {
+			return err
+		}
+		if d.row[i] = d.buffers[i]; null {
+			d.row[i] = nil
+		}
+	}
+	return d.expect(')')
+}
+
 func (d *sqlDump) expect(want byte) error {
 	c, err := d.in.ReadByte()
 	if err == nil && c != want {
@@ -295,36 +372,26 @@ func (d *sqlDump) expect(want byte) error {
 }
 
 // value reads a value of a row: a string in quotes, a number or NULL.
-func (d *sqlDump) value(i int) error {
-	d.row[i] = d.row[i][:0]
+func (d *sqlDump) value(i int) (null bool, err error) {
 	c, err := d.in.ReadByte()
 	if err != nil {
-		return err
+		return false, err
 	}
-	if d.null[i] = false; c == '\'' {
-		return d.quoted(i)
+	if c == '\'' {
+		return false, d.quoted(i)
 	}
 	if err := d.in.UnreadByte(); err != nil {
-		return err
+		return false, err
 	}
 	if err := d.until(i, &numberEnd); err != nil {
-		return err
+		return false, err
 	}
-	value := d.row[i]
-	d.null[i] = string(value) == "NULL"
-	if d.null[i] {
-		return nil
+	value := d.buffers[i]
+	null = string(value) == "NULL"
+	if !null && !isNumber(value) {
+		return false, fmt.Errorf("the value %.40q in row %d is no number", value, d.stats.Records+1)
 	}
-	for _, c := range value {
-		if (c < '0' || c > '9') && strings.IndexByte("-+.eE", c) < 0 {
-			value = nil
-			break
-		}
-	}
-	if len(value) == 0 {
-		return fmt.Errorf("the value %.40q in row %d is no number", d.row[i], d.stats.Records+1)
-	}
-	return nil
+	return null, nil
 }
 
 // Bytes that end a number, and that are not themselves in a string.
@@ -340,14 +407,11 @@ func (d *sqlDump) until(i int, stop *[256]bool) error {
 			return err
 		}
 		part, _ := d.in.Peek(d.in.Buffered())
-		n := 0
-		for n < len(part) && !stop[part[n]] {
-			n++
-		}
-		if len(d.row[i])+n > maxValueBytes {
+		n := span(part, stop)
+		if len(d.buffers[i])+n > maxValueBytes {
 			return fmt.Errorf("a value in row %d is longer than %d bytes", d.stats.Records+1, maxValueBytes)
 		}
-		d.row[i] = append(d.row[i], part[:n]...)
+		d.buffers[i] = append(d.buffers[i], part[:n]...)
 		d.in.Discard(n) // what was peeked at is there
 		if n < len(part) {
 			return nil
@@ -382,7 +446,7 @@ func (d *sqlDump) quoted(i int) error {
 		case '\n':
 			d.line++
 		}
-		d.row[i] = append(d.row[i], c)
+		d.buffers[i] = append(d.buffers[i], c)
 	}
 }
 

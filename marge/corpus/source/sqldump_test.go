@@ -5,9 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
+	"testing/iotest"
 )
 
 // sqlTable is a dump as mysqldump writes it.
@@ -24,7 +27,11 @@ const propColumns = "  `pp_page` int NOT NULL,\n  `pp_propname` varbinary(60),\n
 func props(inserts string) string { return sqlTable("page_props", propColumns, inserts) }
 
 func readProps(t testing.TB, data []byte) (list []string, stats Stats, err error) {
-	stats, err = ReadPageProps(t.Context(), "x.sql", bytes.NewReader(data), func(page int64, item string) error {
+	return readPropsFrom(t, bytes.NewReader(data))
+}
+
+func readPropsFrom(t testing.TB, r io.Reader) (list []string, stats Stats, err error) {
+	stats, err = ReadPageProps(t.Context(), "x.sql", r, func(page int64, item string) error {
 		list = append(list, fmt.Sprintf("%d=%s", page, item))
 		return nil
 	})
@@ -143,11 +150,19 @@ func TestWikiGroups(t *testing.T) {
 func FuzzSQL(f *testing.F) {
 	f.Add("(1,'wikibase_item','Q1',NULL),(2,'a\\'','b''',1e3);\n")
 	f.Add("(1,'wikibase_item")
+	f.Add("(1,'wikibase_item','Q1',NULL),(1,'wikibase_item','',-),(,'a',1);\n")
+	f.Add("(1,'wikibase_item','Q''1',1),(1,'wikibase_item','Q\n2',1),(1,'wikibase_item',NULL,1)," +
+		"('1','wikibase_item',2,3);\n")
 	f.Fuzz(func(t *testing.T, rows string) {
 		dump := props("INSERT INTO `page_props` VALUES " + rows)
 		list, stats, err := readProps(t, []byte(dump))
 		if err == nil && (stats.Records == 0 || len(list) != stats.Documents) {
 			t.Errorf("%q: %q, %v", rows, list, stats)
+		}
+		// Rows that are never in the buffer as a whole are read alike.
+		slow, slowStats, slowErr := readPropsFrom(t, iotest.OneByteReader(strings.NewReader(dump)))
+		if !slices.Equal(slow, list) || slowStats != stats || fmt.Sprint(slowErr) != fmt.Sprint(err) {
+			t.Errorf("%q: %q, %v, error %v; byte by byte %q, %v, error %v", rows, list, stats, err, slow, slowStats, slowErr)
 		}
 	})
 }

@@ -48,20 +48,24 @@ func decodeText(data []byte, contentType string) (string, error) {
 	if kind := http.DetectContentType(data); !strings.HasPrefix(kind, "text/") {
 		return "", fmt.Errorf("%w but seems to be %s", errBinary, kind)
 	}
-	encoding, name, _ := charset.DetermineEncoding(data, contentType)
-	if utf8.Valid(data) && name != "iso-2022-jp" { // which is ASCII
-		name = "utf-8"
-	}
-	if name != "utf-8" {
-		decoded, err := encoding.NewDecoder().Bytes(data)
-		if err != nil {
-			return "", fmt.Errorf("decode from %s: %w", name, err)
+	// ISO-2022-JP is ASCII with escapes.
+	valid := utf8.Valid(data)
+	if !valid || bytes.IndexByte(data, 0x1b) >= 0 {
+		encoding, name, _ := charset.DetermineEncoding(data, contentType)
+		if !valid && name != "utf-8" || name == "iso-2022-jp" {
+			decoded, err := encoding.NewDecoder().Bytes(data)
+			if err != nil {
+				return "", fmt.Errorf("decode from %s: %w", name, err)
+			}
+			data, valid = decoded, false
 		}
-		data = decoded
 	}
 	if bytes.IndexByte(data, 0) >= 0 {
 		return "", fmt.Errorf("%w: it has zero bytes", errBinary)
 	}
 	text := strings.TrimPrefix(string(data), "\ufeff")
-	return strings.ToValidUTF8(text, "\ufffd"), nil
+	if !valid {
+		text = strings.ToValidUTF8(text, "\ufffd")
+	}
+	return text, nil
 }

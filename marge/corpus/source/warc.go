@@ -32,8 +32,9 @@ const maxHeaderBytes = 64 << 10
 // main content of the HTML page, or the plain text; of the records named
 // resource and conversion, as in WET files, too. ID is the WARC-Record-ID, or
 // the URI of the page if there is none, Source the URI, Date the day of
-// WARC-Date, and Lang what the page says, else what is identified. Other
-// records are counted. Errors call the file name.
+// WARC-Date, and Lang what the page says, else a single language of
+// WARC-Identified-Content-Language, else what is identified. Other records are
+// counted. Errors call the file name.
 //
 // Transfer-Encoding and Content-Encoding (gzip, deflate, zstd) are undone where
 // the bytes begin as they claim: some archives hold bodies that are decoded
@@ -56,7 +57,7 @@ func ReadWARC(
 	if err != nil {
 		return Stats{}, err
 	}
-	w := &warc{records: base, in: newTapeReader(r), pageDate: o.PageDate}
+	w := &warc{records: base, in: newTapeReader(r), head: bufio.NewReader(nil), pageDate: o.PageDate}
 	err = w.read()
 	return w.stats, err
 }
@@ -67,6 +68,7 @@ type warc struct {
 	z        *gzip.Reader  // of one member; nil if the file is plain
 	text     *bufio.Reader // in, decompressed
 	good     int64         // the offset behind the last intact record
+	head     *bufio.Reader // of the header of a record
 	block    bytes.Buffer
 	pageDate bool
 }
@@ -169,6 +171,7 @@ func (w *warc) next() error {
 	if rec.long = size > int64(w.o.MaxBytes); rec.long || !wanted {
 		_, err = io.CopyN(io.Discard, w.text, size)
 	} else {
+		w.block.Grow(int(size))
 		_, err = io.CopyN(&w.block, w.text, size)
 	}
 	if err != nil {
@@ -238,7 +241,8 @@ func (w *warc) header(rec *warcRecord) (size int64, err error) {
 		}
 	}
 	_, head, _ = bytes.Cut(head, []byte{'\n'})
-	rec.header, err = textproto.NewReader(bufio.NewReader(bytes.NewReader(head))).ReadMIMEHeader()
+	w.head.Reset(bytes.NewReader(head))
+	rec.header, err = textproto.NewReader(w.head).ReadMIMEHeader()
 	if err != nil {
 		return 0, fmt.Errorf("the header is no header: %w", err)
 	}

@@ -186,6 +186,18 @@ func TestWARCBodies(t *testing.T) {
 
 // TestWARCCut cuts archives at every byte: a document is there, or its loss is
 // an error, or counted.
+// TestWARCLanguage: a WET file tells what the crawler has found.
+func TestWARCLanguage(t *testing.T) {
+	for header, want := range map[string]string{"fra": "fr", "pt-br": "pt-BR", "eng,fra": "de", "": "de"} {
+		data := strings.Replace(record("conversion", "text/plain", english), "\r\n",
+			"\r\nWARC-Identified-Content-Language: "+header+"\r\n", 1)
+		docs, _, err := readWARC(t, []byte(data), WARCOptions{Options: Options{Lang: "de"}})
+		if err != nil || len(docs) != 1 || docs[0].Lang != want {
+			t.Errorf("%q: %+v, error %v, want %s", header, docs, err, want)
+		}
+	}
+}
+
 func TestWARCCut(t *testing.T) {
 	parts := texts("one", "three", "seven..")
 	for _, compress := range []bool{false, true} {

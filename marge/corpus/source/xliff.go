@@ -4,18 +4,13 @@ import (
 	"cmp"
 	"context"
 	"encoding/xml"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
 
-	"golang.org/x/net/html/charset"
-	"golang.org/x/text/encoding"
-	"golang.org/x/text/encoding/unicode"
-	"golang.org/x/text/transform"
-
 	"github.com/marge-go/marge/internal/langtag"
 	"github.com/marge-go/marge/marge/corpus"
+	"github.com/marge-go/marge/marge/internal/xmltext"
 )
 
 // ReadXLIFF calls fn with the documents of a file of translations (XLIFF 1.2,
@@ -37,48 +32,9 @@ func ReadXLIFF(
 	if err != nil {
 		return Stats{}, err
 	}
-	in := &budget{r: r, each: base.o.MaxBytes}
-	x := xliffReader{records: base, name: name, in: in, prefix: o.Group}
-	x.d = xml.NewDecoder(transform.NewReader(in, unicode.BOMOverride(encoding.Nop.NewDecoder())))
-	x.d.CharsetReader = func(label string, text io.Reader) (io.Reader, error) {
-		if strings.HasPrefix(strings.ToLower(label), "utf-16") {
-			return text, nil // decoded by its byte order mark
-		}
-		return charset.NewReaderLabel(label, text)
-	}
+	x := xliffReader{records: base, name: name, prefix: o.Group, xml: xmltext.NewReader(r, base.o.MaxBytes)}
 	err = x.read()
-	if in.failed != nil {
-		return x.stats, fmt.Errorf("source: %s: %w", name, in.failed)
-	}
-	line, _ := x.d.InputPos()
-	var syntax *xml.SyntaxError
-	if errors.As(err, &syntax) {
-		line, err = syntax.Line, errors.New(syntax.Msg)
-	}
-	return base.ended(fmt.Sprintf("%s:%d", name, line), max(1, int(in.n-x.good)), err)
-}
-
-// budget limits how much is read until the next refill.
-type budget struct {
-	r          io.Reader
-	each, left int
-	n          int64
-	failed     error // of r, other than the end
-}
-
-func (b *budget) refill() { b.left = b.each }
-
-func (b *budget) Read(p []byte) (int, error) {
-	if b.left <= 0 {
-		return 0, fmt.Errorf("a tag or a text is longer than %d bytes", b.each)
-	}
-	n, err := b.r.Read(p[:min(len(p), b.left)])
-	b.left -= n
-	b.n += int64(n)
-	if err != nil && err != io.EOF {
-		b.failed = err
-	}
-	return n, err
+	return base.endedXML(name, x.xml, x.good, err)
 }
 
 // xliffReader goes through a file.
@@ -86,9 +42,7 @@ type xliffReader struct {
 	*records
 	name   string
 	prefix string
-	in     *budget
-	d      *xml.Decoder
-	stack  []string // names of the elements that are open
+	xml    *xmltext.Reader
 	langs  [2]string
 	good   int64 // bytes of UTF-8 up to the last element file
 	catalog
@@ -102,47 +56,27 @@ type xliffUnit struct {
 	untranslatable bool // of the unit around it
 }
 
-const maxXMLDepth = 100
-
-// token returns the next token, and keeps account of open elements.
-func (x *xliffReader) token() (xml.Token, error) {
-	x.in.refill()
-	token, err := x.d.Token()
-	if err != nil {
-		return nil, err
-	}
-	switch token := token.(type) {
-	case xml.StartElement:
-		if x.stack = append(x.stack, token.Name.Local); len(x.stack) > maxXMLDepth {
-			return nil, fmt.Errorf("elements are nested more than %d deep", maxXMLDepth)
-		}
-	case xml.EndElement:
-		x.stack = x.stack[:len(x.stack)-1]
-	}
-	return token, nil
-}
-
 func (x *xliffReader) read() error {
-	began := false
+	root, err := x.xml.Root("xliff")
+	if err == io.EOF {
+		return errEmpty
+	} else if err != nil {
+		return err
+	}
+	a := attributes(root)
+	x.langs = [2]string{a["srcLang"], a["trgLang"]}
 	for {
 		if err := x.ctx.Err(); err != nil {
 			return stopError{err}
 		}
-		token, err := x.token()
+		token, err := x.xml.Token()
 		if err == io.EOF {
-			if !began {
-				return errEmpty
-			}
 			return nil
 		} else if err != nil {
 			return err
 		}
 		switch token := token.(type) {
 		case xml.StartElement:
-			if !began && token.Name.Local != "xliff" {
-				return fmt.Errorf("the root is <%s>, want <xliff>", token.Name.Local)
-			}
-			began = true
 			err = x.start(token)
 		case xml.EndElement:
 			err = x.end(token.Name.Local)
@@ -164,15 +98,9 @@ func attributes(e xml.StartElement) map[string]string {
 }
 
 func (x *xliffReader) start(e xml.StartElement) error {
-	parent := ""
-	if n := len(x.stack); n > 1 {
-		parent = x.stack[n-2]
-	}
+	parent := x.xml.Parent()
 	inUnit := parent == "trans-unit" || parent == "segment"
 	switch name := e.Name.Local; {
-	case name == "xliff":
-		a := attributes(e)
-		x.langs = [2]string{a["srcLang"], a["trgLang"]}
 	case name == "file":
 		a := attributes(e)
 		x.catalog = catalog{}
@@ -214,7 +142,7 @@ func (x *xliffReader) end(name string) error {
 		}
 		return x.add(&x.catalog, x.unit.source, x.unit.target, x.unit.fuzzy)
 	case "file":
-		x.good = x.d.InputOffset()
+		x.good = x.xml.Offset()
 		err := x.passOn(&x.catalog)
 		x.catalog = catalog{}
 		return err
@@ -225,9 +153,9 @@ func (x *xliffReader) end(name string) error {
 // text returns the text up to the end of the element that was begun.
 func (x *xliffReader) text() (string, error) {
 	var b strings.Builder
-	depth, codes := len(x.stack), 0 // the depth at which codes began
-	for len(x.stack) >= depth {
-		token, err := x.token()
+	depth, codes := x.xml.Depth(), 0 // the depth at which codes began
+	for x.xml.Depth() >= depth {
+		token, err := x.xml.Token()
 		if err != nil {
 			return "", noEOF(err)
 		}
@@ -243,11 +171,11 @@ func (x *xliffReader) text() (string, error) {
 			switch token.Name.Local {
 			case "bpt", "ept", "ph", "it":
 				if codes == 0 {
-					codes = len(x.stack)
+					codes = x.xml.Depth()
 				}
 			}
 		case xml.EndElement:
-			if len(x.stack) < codes {
+			if x.xml.Depth() < codes {
 				codes = 0
 			}
 		}
