@@ -63,7 +63,7 @@ func bandRecords(doc *corpus.Document, out emit) error {
 	if !ok {
 		return nil
 	}
-	value := []byte(`"` + base64.StdEncoding.EncodeToString(sig.append(nil)) + `"`)
+	value := sig.value()
 	suffix := " " + hexOf(doc.Date) + " " + hexOf(doc.ID)
 	for i := range bands {
 		key := binary.BigEndian.AppendUint64([]byte{byte(i)}, sig.band(i))
@@ -71,6 +71,24 @@ func bandRecords(doc *corpus.Document, out emit) error {
 			return err
 		}
 	}
+	return nil
+}
+
+// value returns the value of a record, and readValue is its inverse.
+func (s *Signature) value() []byte {
+	return []byte(`"` + base64.StdEncoding.EncodeToString(s.append(nil)) + `"`)
+}
+
+func (s *Signature) readValue(value []byte) error {
+	var encoded string
+	if err := json.Unmarshal(value, &encoded); err != nil {
+		return fmt.Errorf("the signature: %w", err)
+	}
+	b, err := base64.StdEncoding.DecodeString(encoded)
+	if err != nil || len(b) != signatureBytes {
+		return fmt.Errorf("the signature is not %d bytes as base64", signatureBytes)
+	}
+	*s = readSignature(b)
 	return nil
 }
 
@@ -91,15 +109,10 @@ func (n *nearDuplicates) add(r record, out emit) error {
 	if err != nil {
 		return err
 	}
-	var encoded string
-	if err := json.Unmarshal(r.value, &encoded); err != nil {
-		return fmt.Errorf("key %.200q: the signature: %w", r.key, err)
+	var sig Signature
+	if err := sig.readValue(r.value); err != nil {
+		return fmt.Errorf("key %.200q: %w", r.key, err)
 	}
-	b, err := base64.StdEncoding.DecodeString(encoded)
-	if err != nil || len(b) != signatureBytes {
-		return fmt.Errorf("key %.200q: the signature is not %d bytes as base64", r.key, signatureBytes)
-	}
-	sig := readSignature(b)
 	if n.next(r) {
 		n.first = n.first[:0]
 	}

@@ -80,16 +80,17 @@ const (
 	workName   = ".work"
 )
 
-// state is what a run that goes on must have in common with the one that began.
-type state struct {
-	Version    int
-	Languages  Languages
-	Quality    Quality
-	Shards     Shards
-	Lang       string
-	MaxBytes   int
-	Inputs     []Input
-	Partitions int
+// MadeFrom is what a run that goes on must have in common with the one that
+// began.
+type MadeFrom struct {
+	Version    int       `json:"version"` // of the rules
+	Languages  Languages `json:"languages"`
+	Quality    Quality   `json:"quality"`
+	Shards     Shards    `json:"shards"`
+	Lang       string    `json:"lang,omitempty"`
+	MaxBytes   int       `json:"max_bytes"`
+	Inputs     []Input   `json:"inputs"`
+	Partitions int       `json:"partitions"` // into which records are divided
 }
 
 // version changes with the rules of the steps and the format of the files.
@@ -129,7 +130,7 @@ func Run(ctx context.Context, dir string, patterns []string, o Options) (*Report
 	if err != nil {
 		return nil, err
 	}
-	p := &pipeline{dir: dir, o: o, wanted: state{
+	p := &pipeline{dir: dir, o: o, wanted: MadeFrom{
 		Version: version, Languages: o.Languages, Quality: o.Quality, Shards: o.Shards, Lang: o.Lang,
 		MaxBytes: cmp.Or(o.MaxBytes, source.DefaultMaxBytes), Inputs: inputs,
 	}}
@@ -144,7 +145,7 @@ func Run(ctx context.Context, dir string, patterns []string, o Options) (*Report
 type pipeline struct {
 	dir    string
 	o      Options
-	wanted state
+	wanted MadeFrom
 	total  Counts
 
 	mu       sync.Mutex // of progress
@@ -158,7 +159,7 @@ func (p *pipeline) work(names ...string) string {
 func (p *pipeline) run(ctx context.Context) (*Report, error) {
 	report, err := ReadReport(filepath.Join(p.dir, ReportName))
 	if err == nil {
-		if err := report.Made.check(p.wanted); err != nil {
+		if err := report.MadeFrom.check(p.wanted); err != nil {
 			return nil, fmt.Errorf("%s holds a corpus: %w", p.dir, err)
 		}
 		return report, os.RemoveAll(p.work())
@@ -180,7 +181,7 @@ func (p *pipeline) run(ctx context.Context) (*Report, error) {
 	if err := p.steps(ctx); err != nil {
 		return nil, err
 	}
-	report = &Report{Counts: p.total, Made: p.wanted}
+	report = &Report{Counts: p.total, MadeFrom: p.wanted}
 	if err := report.write(p.dir); err != nil {
 		return nil, err
 	}
@@ -218,7 +219,7 @@ func (p *pipeline) resume() error {
 		}
 		return osfile.WriteFile(path, data)
 	}
-	var begun state
+	var begun MadeFrom
 	if err == nil {
 		err = json.Unmarshal(data, &begun)
 	}
@@ -233,7 +234,7 @@ func (p *pipeline) resume() error {
 }
 
 // check returns an error that tells what is wanted otherwise.
-func (s state) check(wanted state) error {
+func (s MadeFrom) check(wanted MadeFrom) error {
 	wanted.Partitions = s.Partitions
 	differ := func(what string, is, wanted any) error {
 		a, err := json.Marshal(is)

@@ -21,12 +21,12 @@ import (
 //     need, stay.
 //
 // A text of which nothing is left is dropped as [NoText], a document without ID
-// as [NoID]. Bytes that are not UTF-8 become U+FFFD, in all fields. Normalise of
+// as [NoID]. Each byte that is not UTF-8 becomes U+FFFD, in all fields. Normalise of
 // what it returned changes nothing.
 func Normalise(doc corpus.Document) (corpus.Document, Reason) {
 	doc.Text = normal(doc.Text)
 	for _, field := range []*string{&doc.ID, &doc.Lang, &doc.Date, &doc.Shard, &doc.Group, &doc.Source} {
-		*field = strings.ToValidUTF8(*field, "\ufffd")
+		*field = string([]rune(*field)) // as JSON does
 	}
 	switch {
 	case doc.Text == "":
@@ -43,7 +43,7 @@ func normal(text string) string {
 	newlines, space := 0, false // to write before the next character
 	// What is left out can separate a letter from its accent: NFC comes last. It
 	// makes no character that is looked for here.
-	for _, r := range strings.ReplaceAll(strings.ToValidUTF8(text, "\ufffd"), "\r\n", "\n") {
+	for _, r := range strings.ReplaceAll(text, "\r\n", "\n") { // U+FFFD for a byte that is not UTF-8
 		switch {
 		case r == '\n' || r == '\r' || r == '\v' || r == '\f' || r == '\u0085' || r == '\u2028' || r == '\u2029':
 			newlines, space = newlines+1, false

@@ -1,5 +1,7 @@
 package prepare
 
+import "slices"
+
 // A Reason tells why a document is dropped. The empty one keeps it.
 type Reason string
 
@@ -23,8 +25,10 @@ const (
 	NearDuplicate   Reason = "near duplicate"
 )
 
-// reasons are all of them.
 var reasons = []Reason{
 	NoText, NoID, UnsureLanguage, OtherLanguage, TooShort, TooLong, FewLetters, WordLength, Symbols, Lists,
 	RepeatedLines, RepeatedPhrases, Boilerplate, SameID, ExactDuplicate, NearDuplicate,
 }
+
+// Reasons returns all of them, in the order of the steps.
+func Reasons() []Reason { return slices.Clone(reasons) }
