@@ -49,7 +49,7 @@ var pipes = map[string]func(p *pipe, ctx context.Context, in io.Reader) error{
 	"key": (*pipe).key,
 	"ids": func(p *pipe, ctx context.Context, in io.Reader) error {
 		var u uniqueIDs
-		err := p.sorted(ctx, in, func(r record) error { return u.add(r, p.record) })
+		err := p.sorted(ctx, in, func(r record) error { return u.add(r, p.checked) })
 		if u.dropped > 0 {
 			p.c.Dropped = count(p.c.Dropped, SameID, u.dropped)
 		}
@@ -71,7 +71,7 @@ var pipes = map[string]func(p *pipe, ctx context.Context, in io.Reader) error{
 	},
 	"drop": func(p *pipe, ctx context.Context, in io.Reader) error {
 		var d dropping
-		err := p.sorted(ctx, in, func(r record) error { return d.add(r, p.record) })
+		err := p.sorted(ctx, in, func(r record) error { return d.add(r, p.checked) })
 		p.c.Dropped = d.dropped
 		return err
 	},
@@ -154,6 +154,14 @@ func (p *pipe) record(r record) error {
 	p.out.WriteByte('\t')
 	p.out.Write(r.value)
 	return p.out.WriteByte('\n') // the error of any of these
+}
+
+// checked writes a record that must be a document.
+func (p *pipe) checked(r record) error {
+	if _, err := decodeDocument(r.value); err != nil {
+		return err
+	}
+	return p.record(r)
 }
 
 func (p *pipe) document(doc *corpus.Document) error {
