@@ -13,6 +13,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/marge-go/marge/internal/langtag"
 	"github.com/marge-go/marge/internal/osfile"
 	"github.com/marge-go/marge/marge/corpus/source"
 )
@@ -62,8 +63,8 @@ func (o Options) resolve() (Options, error) {
 	if err := o.Languages.check(); err != nil {
 		return o, err
 	}
-	if err := (Languages{Keep: []string{cmp.Or(o.Lang, "en")}}).check(); err != nil {
-		return o, err
+	if _, err := langtag.Canonical(o.Lang); o.Lang != "" && err != nil {
+		return o, fmt.Errorf("prepare: Lang: %w", err)
 	}
 	var err error
 	if o.Quality, err = o.Quality.resolve(); err != nil {
@@ -212,8 +213,8 @@ func (p *pipeline) resume() error {
 		for _, in := range p.wanted.Inputs {
 			size += in.Bytes
 		}
-		// Parts of 256 MB of input: enough of them for the cores of a large machine.
-		p.wanted.Partitions = cmp.Or(p.o.partitions, int(min(max(size>>28, 16), 1024)))
+		// Parts of 64 MB of input: enough of them for the cores of a large machine.
+		p.wanted.Partitions = cmp.Or(p.o.partitions, int(min(size>>26+1, 1024)))
 		if data, err = json.Marshal(p.wanted); err != nil {
 			return err
 		}
