@@ -43,7 +43,8 @@ func readerOf(path string) reader {
 	return nil
 }
 
-const kinds = "*.jsonl, *.warc.gz, *.wet.gz, *.xml.bz2, *.po, *.xliff, *.txt, *.md, *.html or in another spelling of these"
+const kinds = "*.jsonl, *.warc.gz, *.wet.gz, *.xml.bz2, *.po, *.xliff, *.txt, *.md, *.html " +
+	"or in another spelling of these"
 
 // Expand returns the files that patterns stand for, as [corpus.Expand] does,
 // with the files of folders that Run reads:

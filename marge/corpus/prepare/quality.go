@@ -217,7 +217,8 @@ func measureLines(text string) (l lines) {
 			l.repeatedText += len(line)
 		}
 		seen[line] = true
-		if strings.HasPrefix(line, "- ") || strings.HasPrefix(line, "* ") || strings.IndexAny(line, "•‣▪●○◦") == 0 {
+		dash := strings.HasPrefix(line, "- ") || strings.HasPrefix(line, "* ")
+		if dash || strings.IndexAny(line, "•‣▪●○◦") == 0 {
 			l.bullets++
 		}
 		if strings.HasSuffix(line, "...") || strings.HasSuffix(line, "…") {

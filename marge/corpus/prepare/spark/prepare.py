@@ -7,7 +7,8 @@
 Spark moves and sorts lines; what is done with them is done by `prepare step NAME`, which reads standard
 input and writes standard output (see Pipe in the Go package). The program, the inputs and the directory
 of the corpus must have the same paths on all machines. IDs of text files are their absolute paths. A task
-that fails is run again by Spark, and writes the same bytes. The corpus is complete when this program ends without an error.
+that fails is run again by Spark, and writes the same bytes. The corpus is complete when this program ends without
+an error.
 
 Needs pyspark (tested with 3.5.9) and Java 17.
 """

@@ -16,10 +16,10 @@ import (
 	"github.com/marge-go/marge/marge/corpus/prepare"
 )
 
-const article = "The council has decided to build a new bridge over the river, which will be open to walkers and cyclists. " +
-	"Work is to begin in spring and should take two years. The old bridge, built after the war, had been closed " +
-	"since engineers found cracks in three of its arches. Many people who live on the other side of the valley " +
-	"have had to drive for an hour to reach the hospital."
+const article = "The council has decided to build a new bridge over the river, which will be open to walkers and " +
+	"cyclists. Work is to begin in spring and should take two years. The old bridge, built after the war, had been " +
+	"closed since engineers found cracks in three of its arches. Many people who live on the other side of the " +
+	"valley have had to drive for an hour to reach the hospital."
 
 func TestRun(t *testing.T) {
 	t.Chdir(t.TempDir())
@@ -110,7 +110,8 @@ func TestStep(t *testing.T) {
 		t.Errorf("%q, want %q", &out, want)
 	}
 	var counts prepare.Counts
-	if err := json.Unmarshal(messages.Bytes(), &counts); err != nil || counts.Dropped[prepare.NoText] != 1 || counts.Kept != 1 {
+	err := json.Unmarshal(messages.Bytes(), &counts)
+	if err != nil || counts.Dropped[prepare.NoText] != 1 || counts.Kept != 1 {
 		t.Errorf("%q: %+v, %v", &messages, counts, err)
 	}
 
