@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -19,8 +20,9 @@ type reader func(ctx context.Context, path string, o source.Options, c *Counts, 
 // readers are found by the end of a file's name, in small letters.
 var readers = map[string]reader{
 	".warc": warc, ".warc.gz": warc, ".wet": warc, ".wet.gz": warc,
-	".xml": wiki, ".xml.bz2": wiki,
-	".po": po, ".xlf": xliff, ".xliff": xliff,
+	".xml": wiki, ".xml.bz2": wiki, ".parquet": parquetTable,
+	".po": catalog(source.ReadPO), ".xlf": catalog(source.ReadXLIFF), ".xliff": catalog(source.ReadXLIFF),
+	".tmx": catalog(source.ReadTMX),
 	".txt": text, ".text": text, ".md": text, ".markdown": text, ".html": text, ".htm": text, ".xhtml": text,
 }
 
@@ -43,7 +45,7 @@ func readerOf(path string) reader {
 	return nil
 }
 
-const kinds = "*.jsonl, *.warc.gz, *.wet.gz, *.xml.bz2, *.po, *.xliff, *.txt, *.md, *.html " +
+const kinds = "*.jsonl, *.parquet, *.warc.gz, *.wet.gz, *.xml.bz2, *.po, *.xliff, *.tmx, *.txt, *.md, *.html " +
 	"or in another spelling of these"
 
 // Expand returns the files that patterns stand for, as [corpus.Expand] does,
@@ -51,10 +53,11 @@ const kinds = "*.jsonl, *.warc.gz, *.wet.gz, *.xml.bz2, *.po, *.xliff, *.txt, *.
 //
 //   - JSON Lines (*.jsonl, *.ndjson, *.json, plain or with .gz or .zst), see
 //     [corpus.Read];
+//   - Parquet (*.parquet), see [ReadParquet];
 //   - web archives (*.warc, *.wet, plain or with .gz), see [source.ReadWARC];
 //   - dumps of MediaWiki (*.xml, *.xml.bz2), see [source.ReadWiki];
-//   - catalogs of translations (*.po, *.xlf, *.xliff), see [source.ReadPO] and
-//     [source.ReadXLIFF];
+//   - translations (*.po, *.xlf, *.xliff, *.tmx), see [source.ReadPO],
+//     [source.ReadXLIFF] and [source.ReadTMX];
 //   - text, Markdown and HTML, see [source.Documents].
 func Expand(patterns []string) ([]string, error) {
 	files, err := corpus.ExpandFunc(patterns, func(name string) bool { return readerOf(name) != nil }, kinds)
@@ -154,16 +157,25 @@ func wiki(ctx context.Context, path string, o source.Options, c *Counts, fn func
 	})
 }
 
-func po(ctx context.Context, path string, o source.Options, c *Counts, fn func(corpus.Document) error) error {
+func parquetTable(ctx context.Context, path string, o source.Options, c *Counts, fn func(corpus.Document) error) error {
 	return records(path, c, func(f *os.File) (source.Stats, error) {
-		return source.ReadPO(ctx, path, f, source.CatalogOptions{Options: o}, fn)
+		info, err := f.Stat()
+		if err != nil {
+			return source.Stats{}, err
+		}
+		return ReadParquet(ctx, path, f, info.Size(), ParquetOptions{Options: o}, fn)
 	})
 }
 
-func xliff(ctx context.Context, path string, o source.Options, c *Counts, fn func(corpus.Document) error) error {
-	return records(path, c, func(f *os.File) (source.Stats, error) {
-		return source.ReadXLIFF(ctx, path, f, source.CatalogOptions{Options: o}, fn)
-	})
+// catalog returns the reader of a kind of files of translations.
+func catalog(
+	read func(context.Context, string, io.Reader, source.CatalogOptions, func(corpus.Document) error) (source.Stats, error),
+) reader {
+	return func(ctx context.Context, path string, o source.Options, c *Counts, fn func(corpus.Document) error) error {
+		return records(path, c, func(f *os.File) (source.Stats, error) {
+			return read(ctx, path, f, source.CatalogOptions{Options: o}, fn)
+		})
+	}
 }
 
 // records counts what a reader of records found.

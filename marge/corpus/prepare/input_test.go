@@ -75,14 +75,22 @@ func formats(t testing.TB) (files map[string][]byte, want Counts) {
 		"program.de.po":       []byte(po + strings.ReplaceAll(prose(r, 80), "\n", " ") + "\"\nmsgstr \"\"\n"),
 		"picture.png.bin.gif": []byte("not taken"),
 		"not a dump.xml":      []byte("<html></html>"),
+		"table.parquet":       parquetFile(t, "translation"),
+		"damaged.parquet":     []byte("PAR1"),
+		"memory.tmx": []byte(`<tmx version="1.4"><body><tu><tuv xml:lang="en"><seg>` + prose(r, 80) +
+			`</seg></tuv></tu></body></tmx>`),
+	}
+	rows, _, err := readParquet(t, files["table.parquet"], ParquetOptions{})
+	if err != nil {
+		t.Fatal(err)
 	}
 	return files, Counts{
-		// a, b, c, d, two of the archive, Ferry, page, notes, the messages; of the file
-		// that is cut, what is before the cut is counted by the test.
-		Read: 10,
+		// a, b, c, d, two of the archive, Ferry, page, notes, the messages, the memory,
+		// the rows; of the file that is cut, what is before the cut is counted by the test.
+		Read: 11 + len(rows),
 		Unread: map[string]int{
 			"bad JSON": 1, "a field is missing": 1, "not UTF-8": 1, "too long": 1, "other records": 1, "redirects": 1,
-			"untranslated": 1, "bad files": 2,
+			"untranslated": 1, "bad files": 3, "no text": 3,
 		},
 		Damaged: 3, // the archive, the lines and the dump that are cut
 	}
@@ -117,7 +125,7 @@ func TestInputs(t *testing.T) {
 	// Messages name the files.
 	for _, name := range []string{
 		"lines.jsonl:2", "lines.jsonl:4", "lines.jsonl:5", "cut.jsonl.gz:", "bomb.jsonl.gz:2", "news.warc.gz: at byte 0",
-		"enwiki-pages.xml", "empty.txt", "not a dump.xml",
+		"enwiki-pages.xml", "empty.txt", "not a dump.xml", "damaged.parquet",
 	} {
 		if !strings.Contains(strings.Join(report.Errors, "\n"), name) {
 			t.Errorf("no message about %s: %q", name, report.Errors)

@@ -7,6 +7,11 @@
 // corpus is in corpus/shards, and what came of the documents in
 // corpus/report.html, report.txt and report.json.
 //
+// A recipe fetches texts instead, here of Debian's packages, and writes a file of
+// JSON Lines for each collection, which can be trained on as it is:
+//
+//	prepare -recipe debian-manuals -out manuals
+//
 // For engines that pipe lines through programs, a step reads standard input
 // and writes standard output; see prepare.Pipe and spark/prepare.py:
 //
@@ -22,9 +27,11 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -76,21 +83,30 @@ func run(ctx context.Context, args []string, in io.Reader, out, messages io.Writ
 	f := flag.NewFlagSet("prepare", flag.ContinueOnError)
 	f.SetOutput(messages)
 	f.Usage = func() {
-		fmt.Fprintln(messages, "usage: prepare -out DIRECTORY [flags] INPUT...\n       prepare step NAME [flags]")
+		fmt.Fprintln(messages, "usage: prepare -out DIRECTORY [flags] INPUT...\n"+
+			"       prepare -out DIRECTORY -recipe NAME\n       prepare step NAME [flags]")
 		f.PrintDefaults()
 	}
 	var c common
 	c.define(f)
 	dir := f.String("out", "", "directory of the corpus")
+	recipe := f.String("recipe", "", "texts to fetch: "+strings.Join(slices.Sorted(maps.Keys(prepare.Recipes)), ", "))
 	threads := f.Int("threads", 0, "tasks at once (default: the number of cores)")
 	memory := flags.Count(1 << 30)
 	f.Var(&memory, "memory", "bytes that sorting takes, about")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
-	if *dir == "" || f.NArg() == 0 {
+	if *dir == "" || (f.NArg() == 0) == (*recipe == "") {
 		f.Usage()
-		return errors.New("prepare: -out and at least one input are needed")
+		return errors.New("prepare: -out and either inputs or -recipe are needed")
+	}
+	if *recipe != "" {
+		fetch := prepare.Recipes[*recipe]
+		if fetch == nil {
+			return fmt.Errorf("prepare: no recipe %q", *recipe)
+		}
+		return fetch(ctx, *dir, func(line string) { fmt.Fprintln(messages, line) })
 	}
 	show := &display{out: messages}
 	report, err := prepare.Run(ctx, *dir, f.Args(), prepare.Options{

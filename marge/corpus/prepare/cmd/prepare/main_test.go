@@ -134,8 +134,10 @@ func TestErrors(t *testing.T) {
 		args []string
 		want string
 	}{
-		{nil, "-out and at least one input are needed"},
-		{[]string{"-out", t.TempDir()}, "-out and at least one input are needed"},
+		{nil, "-out and either inputs or -recipe are needed"},
+		{[]string{"-out", t.TempDir()}, "-out and either inputs or -recipe are needed"},
+		{[]string{"-out", t.TempDir(), "-recipe", "debian-manuals", "x"}, "-out and either inputs or -recipe are needed"},
+		{[]string{"-out", t.TempDir(), "-recipe", "soup"}, `no recipe "soup"`},
 		{[]string{"-out", t.TempDir(), "no such file"}, "no such file"},
 		{[]string{"-out", t.TempDir(), "-memory", "-1", "x"}, "invalid value"},
 		{[]string{"step"}, "which step? One of drop, exact"},
