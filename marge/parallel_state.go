@@ -49,7 +49,7 @@ func (r *ranksUpdate) save() error {
 		order[i] = i
 	}
 	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(r.params[a].Name, r.params[b].Name) })
-	buckets := r.shards.buckets(order, r.values) // once for each moment
+	buckets := r.divide(order, r.values) // once for each moment
 	x := <-r.free
 	defer func() { r.free <- x }()
 	values := make([][]float32, len(r.params))

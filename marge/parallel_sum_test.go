@@ -86,7 +86,7 @@ func updates(g *dist.Group, b tensor.Backend, replicas int, short bool) (*loop, 
 // some batches have a gradient of, that are frozen, and where the host does not see the
 // memory.
 func TestRanksUpdate(t *testing.T) {
-	for _, c := range []struct{ ranks, replicas int }{{2, 2}, {2, 4}, {3, 3}, {4, 4}, {3, 6}} {
+	for _, c := range []struct{ ranks, replicas int }{{2, 4}, {3, 3}, {4, 4}} {
 		for _, short := range []bool{false, true} {
 			cpu := tensor.NewCPU(1)
 			defer cpu.Close()

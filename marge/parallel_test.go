@@ -251,7 +251,7 @@ func TestFaultsEndAllRanks(t *testing.T) {
 	o := parallelOptions(t.TempDir())
 	o.CheckpointEvery, o.Resume = 1, true
 	for _, f := range disttest.Harmful {
-		for _, after := range []int{36, 38, 43, 50, 52, 54, 60} {
+		for _, after := range []int{38, 43, 50, 54} {
 			for rank, r := range trainRanks(t, 2, o, nil, func(t dist.Transport) dist.Transport {
 				if t.Rank() == 1 {
 					return disttest.Faulty(t, f, after)

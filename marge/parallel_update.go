@@ -31,6 +31,32 @@ const (
 	bucketsAhead = 3
 )
 
+// filling is how far the buckets of an update are filled.
+type filling struct {
+	buckets  []bucket
+	next     int    // bucket that is filled next
+	complete []bool // the gradient of each parameter, on this rank
+}
+
+// ready tells whether all gradients of the next bucket are complete.
+func (f *filling) ready() bool {
+	return f.next < len(f.buckets) &&
+		!slices.ContainsFunc(f.buckets[f.next].runs, func(r run) bool { return !f.complete[r.param] })
+}
+
+// release drops the gradients that are whole in the buckets up to the next, and makes
+// room for this rank's part of those that begin there.
+func (f *filling) release(s *shards, tp *tensor.Tape, room func(param int)) {
+	for _, run := range f.buckets[f.next].runs {
+		if run.end == s.first[run.param+1] {
+			tp.ReleaseGradient(s.params[run.param].Tensor)
+		}
+		if run.first == s.first[run.param] {
+			room(run.param)
+		}
+	}
+}
+
 // ranksUpdate makes the updates of a training on several ranks. Each rank has its part
 // of the optimiser's state, see shards. It gets its part of the sum of all gradients,
 // bucket by bucket while Backward still makes others, updates its part of the
@@ -48,14 +74,12 @@ type ranksUpdate struct {
 	views  *tensor.Tape
 
 	// Of an update:
-	buckets  []bucket
-	filled   [][]float32      // the values of each bucket while it is exchanged
-	next     int              // bucket that is filled next
-	complete []bool           // the gradient of each parameter, on this rank
-	has      []bool           // parameters that have a gradient: first on this rank, then on any
-	own      []*tensor.Tensor // this rank's part of the sum of gradients, of each parameter that may have one
-	sums     [][]float32      // its values on the host
-	squares  []float64        // the sum of squares of each block
+	filling
+	filled  [][]float32      // the values of each bucket while it is exchanged
+	has     []bool           // parameters that have a gradient: first on this rank, then on any
+	own     []*tensor.Tensor // this rank's part of the sum of gradients, of each parameter that may have one
+	sums    [][]float32      // its values on the host
+	squares []float64        // the sum of squares of each block
 }
 
 func newRanksUpdate(l *loop) *ranksUpdate {
@@ -167,7 +191,7 @@ func (r *ranksUpdate) plan(last *tensor.Tensor) error {
 		}
 	}
 	slices.SortStableFunc(order, func(a, b int) int { return int(words[a]>>ranksBits - words[b]>>ranksBits) })
-	r.buckets = r.shards.buckets(order, r.values)
+	r.buckets = r.divide(order, r.values)
 	r.filled = make([][]float32, len(r.buckets))
 	return nil
 }
@@ -181,11 +205,8 @@ func (r *ranksUpdate) completed(i int) {
 // fill fills the buckets whose gradients are complete, as far as there is memory for
 // buckets; it waits for that, unless the context ends.
 func (r *ranksUpdate) fill(ctx context.Context, ready func()) {
-	for ; r.next < len(r.buckets); r.next++ {
+	for ; r.ready(); r.next++ {
 		b := &r.buckets[r.next]
-		if slices.ContainsFunc(b.runs, func(run run) bool { return !r.complete[run.param] }) {
-			return
-		}
 		select {
 		case x := <-r.free:
 			r.filled[r.next] = x[:b.size()]
@@ -199,15 +220,10 @@ func (r *ranksUpdate) fill(ctx context.Context, ready func()) {
 			}
 		}
 		r.pack(b, r.filled[r.next], elements)
-		for _, run := range b.runs {
-			if run.end == r.first[run.param+1] {
-				r.l.tape.ReleaseGradient(r.params[run.param].Tensor)
-			}
-			if run.first == r.first[run.param] {
-				r.own[run.param] = r.l.tape.New(r.length(run.param))
-				r.sums[run.param] = hostValues(r.own[run.param])
-			}
-		}
+		r.release(&r.shards, r.l.tape, func(param int) {
+			r.own[param] = r.l.tape.New(r.length(param))
+			r.sums[param] = hostValues(r.own[param])
+		})
 		ready()
 	}
 }
@@ -313,7 +329,7 @@ func (r *ranksUpdate) optimize(lr float64, gradScale float32) error {
 	}
 	x := <-r.free
 	defer func() { r.free <- x }()
-	for _, b := range r.shards.buckets(order, r.values) {
+	for _, b := range r.divide(order, r.values) {
 		if err := r.collect(&b, x, values); err != nil {
 			return err
 		}

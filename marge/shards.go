@@ -75,9 +75,9 @@ type run struct{ param, first, end int }
 // size returns the number of values of a bucket.
 func (b *bucket) size() int { return b.ends[len(b.ends)-1] }
 
-// buckets divides parameters into buckets of at most so many values, which is no less
+// divide divides parameters into buckets of at most so many values, which is no less
 // than a block has, in their order.
-func (s *shards) buckets(order []int, values int) (list []bucket) {
+func (s *shards) divide(order []int, values int) (list []bucket) {
 	var b bucket
 	size := 0
 	flush := func() {

@@ -14,10 +14,10 @@ import (
 func TestShards(t *testing.T) {
 	b := dry.New()
 	rng := rand.New(rand.NewPCG(1, 2))
-	const bucketValues = 40 * blockValues
+	const bucketValues = 12 * blockValues
 	for _, parts := range []int{1, 2, 3, 8} {
 		var params []nn.Parameter
-		for _, n := range []int{0, 1, blockValues - 1, blockValues, blockValues + 1, 5, 100 * blockValues, 9, 77*blockValues + 3} {
+		for _, n := range []int{0, 1, blockValues - 1, blockValues, blockValues + 1, 5, 20 * blockValues, 9, 15*blockValues + 3} {
 			params = append(params, nn.Parameter{Tensor: nn.NewParameter(b, n)})
 		}
 		owned := make([]int, len(params))
@@ -34,7 +34,7 @@ func TestShards(t *testing.T) {
 			}
 			seen := 0
 			order := rng.Perm(len(params))
-			for _, bk := range s.buckets(order, bucketValues) {
+			for _, bk := range s.divide(order, bucketValues) {
 				if bk.size() > bucketValues {
 					t.Errorf("a bucket of %d values", bk.size())
 				}
