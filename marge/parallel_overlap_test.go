@@ -3,10 +3,12 @@ package marge
 import (
 	"bytes"
 	"context"
+	"errors"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/marge-go/marge/marge/checkpoint"
 	"github.com/marge-go/marge/nn/dist"
 	"github.com/marge-go/marge/nn/dist/disttest"
 	"github.com/marge-go/marge/tensor"
@@ -105,5 +107,68 @@ func TestGradientsAreExchangedDuringBackward(t *testing.T) {
 		if err := disttest.FirstError(errs); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// An update that is cancelled while gradients are exchanged is not made, and leaves a
+// checkpoint.
+func TestCancelDuringBackward(t *testing.T) {
+	tok, store := testCorpus(t)
+	o := parallelOptions(t.TempDir())
+	o.Steps, o.Replicas = 6, 2
+	run := func(g *dist.Group, dir string, ctx context.Context, begin func(*loop)) (*loop, error) {
+		m, err := New(testConfig(1))
+		if err != nil {
+			return nil, err
+		}
+		m.Tokenizer = tok
+		own := o
+		own.Group, own.Dir, own.Resume = g, dir, true
+		l, _, err := newPretraining(m, store, own)
+		if err != nil {
+			return nil, err
+		}
+		l.ranks.setBuckets(blockValues)
+		l.phases[1].objective = &watchedBackward{l.phases[1].objective, m, func() { begin(l) }, func() {}}
+		release, err := l.open(ctx)
+		if err != nil {
+			return nil, err
+		}
+		defer release()
+		return l, l.run(ctx)
+	}
+	train := func(dir string, cancelAt int) []byte {
+		var result []byte
+		errs := disttest.Run(2, dist.Options{Deadline: 20 * time.Second}, nil, func(g *dist.Group) error {
+			ctx, cancel := context.WithCancel(context.Background())
+			defer cancel()
+			l, err := run(g, dir, ctx, func(l *loop) {
+				if l.step == cancelAt && g.Rank() == 1 {
+					cancel()
+				}
+			})
+			if cancelAt >= 0 {
+				if !errors.Is(err, context.Canceled) || l.step != cancelAt {
+					t.Errorf("rank %d: %d steps, error %v", g.Rank(), l.step, err)
+				}
+				return nil
+			}
+			if g.Rank() == 0 && err == nil {
+				result = weights(l.m)
+			}
+			return err
+		})
+		if err := disttest.FirstError(errs); err != nil {
+			t.Fatal(err)
+		}
+		return result
+	}
+	want := train(t.TempDir(), -1)
+	train(o.Dir, 3)
+	if _, step, err := checkpoint.Latest(o.Dir, nil); err != nil || step != 3 {
+		t.Errorf("checkpoint of step %d, error %v", step, err)
+	}
+	if !bytes.Equal(train(o.Dir, -1), want) {
+		t.Error("resumed: another result")
 	}
 }

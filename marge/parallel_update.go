@@ -137,6 +137,11 @@ func (r *ranksUpdate) gradients(ctx context.Context, o objective, batches []*Bat
 		l.readLosses()
 		return ctx.Err()
 	}, r.exchange)
+	for _, x := range r.filled { // those that were not exchanged
+		if x != nil {
+			r.free <- x[:r.values]
+		}
+	}
 	if err != nil {
 		return err
 	}
@@ -150,31 +155,30 @@ func (r *ranksUpdate) plan(last *tensor.Tensor) error {
 	r.views.Reset(tensor.Inference, 0)
 	r.next, r.complete, r.has = 0, make([]bool, n), make([]bool, n)
 	r.own, r.sums, r.squares = make([]*tensor.Tensor, n), make([][]float32, n), make([]float64, r.blocks())
-	place := make([]int64, n) // on this rank: 1 is the first, 0 that there is no gradient
+	const none = math.MaxInt32
+	place := make([]int64, n) // on this rank; none without a gradient
 	var recorded []*tensor.Tensor
 	if last != nil {
 		recorded = l.tape.Parameters()
 	}
-	at := int64(1)
-	for _, p := range recorded {
+	for at, p := range recorded {
 		if i, ok := r.number[p]; ok {
-			at++
-			place[i] = at
+			place[i] = int64(1 + at)
 		}
 	}
 	for i := range r.params {
 		if place[i] == 0 {
 			r.completed(i)
-			if r.has[i] {
-				place[i] = 1
+			if !r.has[i] {
+				place[i] = none
 			}
 		}
 	}
-	// The place on rank 0 above, and how many ranks have it below.
+	// The place on rank 0 above, and how many ranks have one below.
 	const ranksBits = 32
 	words := make([]int64, n)
 	for i, at := range place {
-		if at > 0 {
+		if at != none {
 			words[i] = 1
 		}
 		if l.o.Group.Rank() == 0 {
@@ -186,7 +190,7 @@ func (r *ranksUpdate) plan(last *tensor.Tensor) error {
 	}
 	var order []int
 	for i, w := range words {
-		if w > 0 {
+		if w&(1<<ranksBits-1) > 0 {
 			order = append(order, i)
 		}
 	}
