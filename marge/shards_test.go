@@ -17,7 +17,9 @@ func TestShards(t *testing.T) {
 	const bucketValues = 12 * blockValues
 	for _, parts := range []int{1, 2, 3, 8} {
 		var params []nn.Parameter
-		for _, n := range []int{0, 1, blockValues - 1, blockValues, blockValues + 1, 5, 20 * blockValues, 9, 15*blockValues + 3} {
+		for _, n := range []int{
+			0, 1, blockValues - 1, blockValues, blockValues + 1, 5, 20 * blockValues, 9, 15*blockValues + 3,
+		} {
 			params = append(params, nn.Parameter{Tensor: nn.NewParameter(b, n)})
 		}
 		owned := make([]int, len(params))

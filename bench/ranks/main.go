@@ -128,8 +128,8 @@ func (r *result) print(out io.Writer, asJSON bool) error {
 	if asJSON {
 		return json.NewEncoder(out).Encode(r)
 	}
-	_, err := fmt.Fprintf(out, "%s, %s, %d ranks of %d threads, %s: an update of %d batches takes %.3f s on one rank, %.3f s "+
-		"on all: efficiency %.1f%%\n", r.Size, r.ISA, r.Ranks, r.Threads, r.Transport, r.Replicas, median(r.Alone),
+	_, err := fmt.Fprintf(out, "%s, %s, %d ranks of %d threads, %s: an update of %d batches takes %.3f s on one rank, "+
+		"%.3f s on all: efficiency %.1f%%\n", r.Size, r.ISA, r.Ranks, r.Threads, r.Transport, r.Replicas, median(r.Alone),
 		median(r.Together), 100*r.Efficiency)
 	return err
 }
@@ -172,7 +172,9 @@ func (o *options) measure(g *dist.Group) (*result, error) {
 const warmUp = 2 // updates
 
 // train returns the seconds of an update, on rank 0.
-func (o *options) train(ctx context.Context, g *dist.Group, tok tokenizer.Tokenizer, store *corpus.Store) (float64, error) {
+func (o *options) train(
+	ctx context.Context, g *dist.Group, tok tokenizer.Tokenizer, store *corpus.Store,
+) (float64, error) {
 	cpu := tensor.NewCPU(o.threads)
 	defer cpu.Close()
 	c := marge.Presets()[o.size]

@@ -25,8 +25,8 @@ func TestRun(t *testing.T) {
 }
 
 func TestPrint(t *testing.T) {
-	r := result{Size: "base", ISA: "avx2", Ranks: 2, Threads: 1, Replicas: 2, Transport: "local", Alone: []float64{3, 1, 2},
-		Together: []float64{1, 1.5}, Efficiency: 0.8}
+	r := result{Size: "base", ISA: "avx2", Ranks: 2, Threads: 1, Replicas: 2, Transport: "local",
+		Alone: []float64{3, 1, 2}, Together: []float64{1, 1.5}, Efficiency: 0.8}
 	var out bytes.Buffer
 	if err := r.print(&out, false); err != nil {
 		t.Fatal(err)

@@ -70,7 +70,8 @@ func writeLater(w io.Writer, t Tensor, data func(w io.Writer, t Tensor) error) e
 		return err
 	}
 	if counted.n != want {
-		return fmt.Errorf("%d bytes were written, but shape %s of %s needs %d", counted.n, shapeString(t.Shape), t.DType, want)
+		return fmt.Errorf("%d bytes were written, but shape %s of %s needs %d", counted.n, shapeString(t.Shape), t.DType,
+			want)
 	}
 	return nil
 }
@@ -168,7 +169,8 @@ func (t Tensor) check(later bool) (size int, err error) {
 		return 0, err
 	}
 	if len(t.Data) != want && !later {
-		return 0, fmt.Errorf("%d bytes of data, but shape %s of %s needs %d", len(t.Data), shapeString(t.Shape), t.DType, want)
+		return 0, fmt.Errorf("%d bytes of data, but shape %s of %s needs %d", len(t.Data), shapeString(t.Shape), t.DType,
+			want)
 	}
 	return want, nil
 }
