@@ -14,13 +14,12 @@ func TestAdamWPart(t *testing.T) {
 	isatest.Each(t, func(t *testing.T) {
 		groups := []Group{{Names: []string{"vector"}, Rate: 0.5, WeightDecay: 0.3}, {Names: []string{"scalar"}, Frozen: true}}
 		whole := parameters(1)
-		want := NewAdamW(whole, groups...)
 		for _, parts := range []int{1, 2, 3, 40} {
 			params := parameters(1)
 			for i, p := range whole {
 				p.SetFloat32s(params[i].Float32s())
 			}
-			want = NewAdamW(whole, groups...)
+			want := NewAdamW(whole, groups...)
 			var opts []*AdamWPart
 			for part := range parts {
 				lengths := make([]int, len(params))
