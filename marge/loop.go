@@ -163,7 +163,7 @@ type loop struct {
 	sum         gradientSum
 	losses      []*tensor.Tensor // of the batches of an update; they stay where the backend has them until all are made
 	figures     []batchFigures   // of the batches of an update
-	bucket      []float32        // see sumOverRanks
+	ranks       *ranksUpdate     // of several ranks
 
 	step    int
 	tokens  int64
@@ -179,8 +179,13 @@ const recentLosses = 100
 // newLoop returns a training of some parameters of a model.
 func newLoop(m *Model, params []nn.Parameter, o *loopOptions, phases ...phase) *loop {
 	l := &loop{o: o, m: m, params: params, phases: phases, tape: tensor.NewTape(m.backend)}
-	l.opt = optim.NewAdamW(params, o.Groups...)
 	l.sum = gradientSum{params: params, short: o.BFloat16Gradients}
+	if o.Group.Size() > 1 {
+		l.ranks = newRanksUpdate(l)
+		l.opt = &l.ranks.opt.AdamW
+	} else {
+		l.opt = optim.NewAdamW(params, o.Groups...)
+	}
 	l.opt.WeightDecay = float32(max(o.WeightDecay, 0))
 	return l
 }
@@ -244,12 +249,11 @@ func (l *loop) update(ctx context.Context) (Metrics, error) {
 	}
 	metrics := Metrics{Step: l.step + 1, LR: l.learningRate()}
 	l.figures = make([]batchFigures, len(batches))
-	err = l.o.Group.Together(ctx, func(ctx context.Context) error { return l.gradients(ctx, p.objective, batches) })
-	var has []bool
-	if err == nil {
-		has, err = l.shareFigures()
+	gradients, gradNorm, step := l.gradients, l.gradNorm, l.optimize
+	if l.ranks != nil {
+		gradients, gradNorm, step = l.ranks.gradients, l.ranks.gradNorm, l.ranks.optimize
 	}
-	if err != nil {
+	if err := gradients(ctx, p.objective, batches); err != nil {
 		p.source.putBack()
 		return Metrics{}, err
 	}
@@ -264,16 +268,15 @@ func (l *loop) update(ctx context.Context) (Metrics, error) {
 	}
 	metrics.Loss /= float64(weight)
 	metrics.Distill /= float64(max(metrics.Targets, 1))
-	if err := l.sumOverRanks(has, bucketValues); err != nil {
-		p.source.putBack()
-		return Metrics{}, err
-	}
-	norm, err := optim.GradNorm(l.params)
+	norm, err := gradNorm()
 	if err != nil {
 		return Metrics{}, l.failed(p.source, batches[0], err)
 	}
 	metrics.GradNorm = norm / float64(weight)
-	l.opt.Step(metrics.LR, optim.ClipScale(metrics.GradNorm, l.o.ClipNorm)/float32(weight))
+	if err := step(metrics.LR, optim.ClipScale(metrics.GradNorm, l.o.ClipNorm)/float32(weight)); err != nil {
+		p.source.putBack()
+		return Metrics{}, err
+	}
 	l.m.revision.Add(1)
 	l.step++
 	l.tokens += int64(tokens)
@@ -285,35 +288,74 @@ func (l *loop) update(ctx context.Context) (Metrics, error) {
 	return metrics, nil
 }
 
-// gradients computes those of the replicas of this rank, and their sum.
+// gradients computes those of all replicas, and their sum.
 func (l *loop) gradients(ctx context.Context, o objective, batches []*Batch) error {
-	own, end, err := l.o.Group.Share(l.o.Replicas)
+	last, err := l.lossesOf(ctx, o, batches)
 	if err != nil {
 		return err
 	}
+	if last != nil {
+		l.tape.Backward(last)
+	}
+	for i := range l.params {
+		l.sum.finish(i)
+	}
+	l.readLosses()
+	return nil
+}
+
+func (l *loop) gradNorm() (float64, error) { return optim.GradNorm(l.params) }
+
+func (l *loop) optimize(lr float64, gradScale float32) error {
+	l.opt.Step(lr, gradScale)
+	return nil
+}
+
+// lossesOf computes the losses of the batches of this rank's replicas, and the sum of
+// the gradients of all of them but the last: it returns the loss of that, to go back
+// from, or nil if the last replica has no batch.
+func (l *loop) lossesOf(ctx context.Context, o objective, batches []*Batch) (last *tensor.Tensor, err error) {
+	own, end, err := l.o.Group.Share(l.o.Replicas)
+	if err != nil {
+		return nil, err
+	}
+	l.sum.reset()
 	for replica := own; replica < end; replica++ {
 		nn.ZeroGrad(l.params)
-		first := replica * l.o.Accumulate
-		last := min(first+l.o.Accumulate, len(batches))
-		for i := first; i < last; i++ {
+		for i := replica * l.o.Accumulate; i < min((replica+1)*l.o.Accumulate, len(batches)); i++ {
 			if err := ctx.Err(); err != nil {
-				return err
+				return nil, err
+			}
+			if last != nil {
+				l.tape.Backward(last)
 			}
 			stream := uint64(l.step*l.o.Replicas*l.o.Accumulate + i)
 			l.tape.Reset(tensor.Training, random(l.o.Seed, dropoutStream, stream).Uint64())
 			out := o.loss(l.tape, batches[i])
 			l.keepLoss(i, out.reported)
-			l.tape.Backward(out.sum)
+			last = out.sum
 			l.figures[i] = batchFigures{
 				distill: out.distill, weight: out.weight, tokens: out.tokens, targets: out.targets, evidence: out.evidence,
 			}
 		}
-		l.sum.add(replica == end-1)
+		if replica == end-1 {
+			break
+		}
+		if last != nil {
+			l.tape.Backward(last)
+			last = nil
+		}
+		l.sum.add()
 	}
-	for i := own * l.o.Accumulate; i < min(end*l.o.Accumulate, len(batches)); i++ {
+	return last, nil
+}
+
+// readLosses waits for the losses of the batches of this rank's replicas.
+func (l *loop) readLosses() {
+	own, end, _ := l.o.Group.Share(l.o.Replicas)
+	for i := own * l.o.Accumulate; i < min(end*l.o.Accumulate, len(l.figures)); i++ {
 		l.figures[i].loss = float64(l.losses[i].Item())
 	}
-	return nil
 }
 
 // phase returns what the next update belongs to.

@@ -43,8 +43,14 @@ func TestGradientSumIsATree(t *testing.T) {
 				}
 				gradients[r] = append(gradients[r], g)
 			}
-			sum.add(r == replicas-1)
+			if r < replicas-1 {
+				sum.add()
+			}
 		}
+		for i := range params {
+			sum.finish(i)
+		}
+		sum.reset()
 		// tree adds the replicas lo:hi.
 		var tree func(lo, hi, parameter, j int) float32
 		tree = func(lo, hi, parameter, j int) float32 {

@@ -56,26 +56,22 @@ func (l *loop) settings() (map[string]string, error) {
 func (l *loop) lastSource() source { return l.phases[len(l.phases)-1].source }
 
 // save writes a checkpoint on rank 0, if the options name a directory. Where the
-// ranks have lost each other, those that there is no more to hear of may be at
-// another step; what rank 0 has is whole in any case.
+// ranks have lost each other nobody has all of the optimiser's state: there is none.
 func (l *loop) save() error {
-	if l.o.Dir == "" {
+	switch {
+	case l.o.Dir == "" || l.o.Group.Err() != nil:
 		return nil
-	}
-	if l.o.Group.Err() != nil {
-		if l.o.Group.Rank() > 0 {
-			return nil
-		}
-		return l.write()
+	case l.ranks == nil:
+		return l.write(func(w io.Writer, more []safetensors.Tensor) error { return writeTensors(w, l.opt.State(), more...) })
 	}
 	if err := l.sameParameters(); err != nil {
 		return err
 	}
-	return l.o.Group.Lead(context.Background(), func(context.Context) error { return l.write() })
+	return l.ranks.save()
 }
 
-// write writes a checkpoint.
-func (l *loop) write() error {
+// write writes a checkpoint. state writes the tensors of the optimiser's state, and more.
+func (l *loop) write(state func(w io.Writer, more []safetensors.Tensor) error) error {
 	settings, err := l.settings()
 	if err != nil {
 		return err
@@ -93,7 +89,7 @@ func (l *loop) write() error {
 		if err := l.m.save(dir, SaveOptions{}); err != nil {
 			return err
 		}
-		err := writeFile(dir, trainerState, func(w io.Writer) error { return writeTensors(w, l.opt.State(), tensors...) })
+		err := writeFile(dir, trainerState, func(w io.Writer) error { return state(w, tensors) })
 		if err != nil {
 			return err
 		}
@@ -205,11 +201,11 @@ func (l *loop) restore(path string, step int) error {
 	if err := l.sameSettings(s.Settings); err != nil {
 		return err
 	}
-	if err := readTensors(filepath.Join(path, weightsName), l.m.params, nil); err != nil {
+	if err := readTensors(filepath.Join(path, weightsName), storedAs(l.m.params), nil); err != nil {
 		return err
 	}
 	l.m.revision.Add(1)
-	err = readTensors(filepath.Join(path, trainerState), l.opt.State(), func(f *safetensors.File) ([]string, error) {
+	err = readTensors(filepath.Join(path, trainerState), l.state(), func(f *safetensors.File) ([]string, error) {
 		steps, err := f.Int32s(stepsTensor)
 		if err != nil {
 			return nil, err

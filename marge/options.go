@@ -112,7 +112,13 @@ type PretrainOptions struct {
 	// checkpoints, in its Dir; a training that is resumed may have another number of
 	// ranks, which read the checkpoint in the same Dir, if it is there, or get it
 	// from rank 0. A rank's failure, and a context that is cancelled on one, end the
-	// training on all of them, with the same error.
+	// training on all of them, with the same error. When a rank is lost there is no
+	// checkpoint of that moment, as its part of the optimiser's state is lost too,
+	// and the model is to be read from the last checkpoint.
+	//
+	// Each rank has a part of the optimiser's state and updates that part of the
+	// parameters, see [MemoryOf]. With one batch for each rank, Replicas as many as
+	// ranks and Accumulate 1, gradients do not take memory all at once either.
 	Group *dist.Group
 
 	// Dir is where checkpoints go, "" for none: every CheckpointEvery updates

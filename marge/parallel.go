@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"math"
 	"runtime"
 	"runtime/debug"
 	"slices"
@@ -14,112 +13,12 @@ import (
 	"time"
 
 	"github.com/marge-go/marge/asm"
-	"github.com/marge-go/marge/nn"
 	"github.com/marge-go/marge/tensor"
 )
 
-// What the ranks of a data-parallel training exchange. Each makes the gradients of
-// its replicas and has the whole model, its optimiser and the place of the source;
-// all of that stays the same on all ranks, as all do the same with the same sums.
-
-// batchFigures is what an update needs to know of each of its batches, besides the
-// gradients.
-type batchFigures struct {
-	loss, distill                     float64
-	weight, tokens, targets, evidence int
-}
-
-// figureWords is how many numbers a batchFigures has.
-const figureWords = 6
-
-// shareFigures gives all ranks the figures of all batches, and tells which of the
-// parameters have a gradient on any rank. Where others have one, a rank without
-// adds zeros.
-func (l *loop) shareFigures() (has []bool, err error) {
-	words := make([]int64, 0, figureWords*len(l.figures)+len(l.params))
-	for _, f := range l.figures { // those of other ranks are zeros, and so are the bits of zeros
-		words = append(words, int64(math.Float64bits(f.loss)), int64(math.Float64bits(f.distill)),
-			int64(f.weight), int64(f.tokens), int64(f.targets), int64(f.evidence))
-	}
-	for _, p := range l.params {
-		n := int64(0)
-		if p.HasGrad() {
-			n = 1
-		}
-		words = append(words, n)
-	}
-	if err := l.o.Group.AllReduceInt64(words); err != nil {
-		return nil, err
-	}
-	for i := range l.figures {
-		w := words[figureWords*i:]
-		l.figures[i] = batchFigures{
-			math.Float64frombits(uint64(w[0])), math.Float64frombits(uint64(w[1])),
-			int(w[2]), int(w[3]), int(w[4]), int(w[5]),
-		}
-	}
-	for _, n := range words[figureWords*len(l.figures):] {
-		has = append(has, n > 0)
-	}
-	return has, nil
-}
-
-// bucketValues is how many values of gradients are added up at a time, 25 MiB: many
-// small parameters cost no more messages than one large one.
-const bucketValues = 25 << 18
-
-// sumOverRanks adds up the gradients of all ranks, in the same tree in which each
-// has added up those of its replicas, about so many values at a time.
-func (l *loop) sumOverRanks(has []bool, bucketValues int) error {
-	if l.o.Group.Size() == 1 {
-		return nil
-	}
-	add := l.o.Group.AllReduce
-	if l.sum.short {
-		add = l.o.Group.AllReduceBFloat16
-	}
-	var waiting []nn.Parameter
-	n := 0
-	flush := func() error {
-		l.bucket = slices.Grow(l.bucket[:0], n)[:n]
-		at := 0
-		for _, p := range waiting {
-			p.Grad().CopyTo(l.bucket[at : at+p.Len()])
-			at += p.Len()
-		}
-		if err := add(l.bucket); err != nil {
-			return err
-		}
-		at = 0
-		for _, p := range waiting {
-			p.Grad().SetFloat32s(l.bucket[at : at+p.Len()])
-			at += p.Len()
-		}
-		waiting, n = waiting[:0], 0
-		return nil
-	}
-	for i, p := range l.params {
-		if !has[i] {
-			continue
-		}
-		if p.Len() >= bucketValues { // alone, and without a copy if it is in the host's memory
-			gradient := nn.Parameter{Tensor: p.Grad()}
-			values := gradient.Values()
-			if err := add(values); err != nil {
-				return err
-			}
-			gradient.SetFloat32s(values)
-			continue
-		}
-		if n > 0 && n+p.Len() > bucketValues {
-			if err := flush(); err != nil {
-				return err
-			}
-		}
-		waiting, n = append(waiting, p), n+p.Len()
-	}
-	return flush()
-}
+// What the ranks of a data-parallel training agree on. Each makes the gradients of
+// its replicas and has the whole model, the place of the source, and a part of the
+// optimiser's state; the model stays the same on all ranks.
 
 // agreeOnTime makes the clock of rank 0 that of all: how far a training of a
 // given duration is must not differ.

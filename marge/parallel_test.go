@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -121,6 +122,7 @@ func TestRanksGiveTheSameBits(t *testing.T) {
 		}
 		before = want
 		saved := readFile(t, filepath.Join(stats.Checkpoint, weightsName))
+		state := readFile(t, filepath.Join(stats.Checkpoint, trainerState))
 		for _, n := range c.ranks {
 			o.Dir = t.TempDir()
 			var got []string
@@ -151,6 +153,9 @@ func TestRanksGiveTheSameBits(t *testing.T) {
 			}
 			if got := readFile(t, filepath.Join(results[0].stats.Checkpoint, weightsName)); !bytes.Equal(got, saved) {
 				t.Errorf("%d ranks: %s is another one", n, weightsName)
+			}
+			if got := readFile(t, filepath.Join(results[0].stats.Checkpoint, trainerState)); !bytes.Equal(got, state) {
+				t.Errorf("%d ranks: %s is another one", n, trainerState)
 			}
 		}
 	}
@@ -185,9 +190,13 @@ func TestRankFails(t *testing.T) {
 		bad := rng.IntN(4)
 		o := parallelOptions(dir)
 		o.CheckpointEvery = 2
-		results := trainRanks(t, 4, o, at, func(t dist.Transport) dist.Transport {
+		var under atomic.Bool // way: there is a checkpoint
+		results := trainRanks(t, 4, o, func(rank int, o *PretrainOptions) {
+			at(rank, o)
+			o.OnStep = func(m Metrics) error { under.Store(m.Step > o.CheckpointEvery); return nil }
+		}, func(t dist.Transport) dist.Transport {
 			if t.Rank() == bad {
-				return disttest.Faulty(t, disttest.Kill, 150+rng.IntN(200))
+				return &lateFault{t, disttest.Faulty(t, disttest.Kill, rng.IntN(500)), &under}
 			}
 			return t
 		})
@@ -222,19 +231,38 @@ func TestRankFails(t *testing.T) {
 	}
 }
 
-// Whatever happens to a rank, all end with an error.
+// lateFault is a transport that fails after the training has come somewhere.
+type lateFault struct {
+	dist.Transport
+	faulty dist.Transport
+	since  *atomic.Bool
+}
+
+func (l *lateFault) Exchange(ctx context.Context, to int, send []byte, from int, recv []byte) error {
+	if l.since.Load() {
+		return l.faulty.Exchange(ctx, to, send, from, recv)
+	}
+	return l.Transport.Exchange(ctx, to, send, from, recv)
+}
+
+// Whatever happens to a rank, all end with an error, be it while gradients are added
+// up, parameters are exchanged or a checkpoint is written.
 func TestFaultsEndAllRanks(t *testing.T) {
+	o := parallelOptions(t.TempDir())
+	o.CheckpointEvery, o.Resume = 1, true
 	for _, f := range disttest.Harmful {
-		for rank, r := range trainRanks(t, 2, parallelOptions(""), nil, func(t dist.Transport) dist.Transport {
-			if t.Rank() == 1 {
-				return disttest.Faulty(t, f, 60)
-			}
-			return t
-		}) {
-			if r.err == nil {
-				t.Errorf("%v: rank %d has no error", f, rank)
-			} else if rank == 0 && !strings.Contains(r.err.Error(), "rank 1") {
-				t.Errorf("%v: rank 0: %v", f, r.err)
+		for _, after := range []int{38, 43, 50, 54} {
+			for rank, r := range trainRanks(t, 2, o, nil, func(t dist.Transport) dist.Transport {
+				if t.Rank() == 1 {
+					return disttest.Faulty(t, f, after)
+				}
+				return t
+			}) {
+				if r.err == nil {
+					t.Errorf("%v: rank %d has no error", f, rank)
+				} else if rank == 0 && !strings.Contains(r.err.Error(), "rank 1") {
+					t.Errorf("%v: rank 0: %v", f, r.err)
+				}
 			}
 		}
 	}

@@ -27,42 +27,51 @@ type partialSum struct {
 	has  []bool
 }
 
-// add adds the gradients that the parameters hold. After the last replica the
-// parameters hold the sum of all.
-func (g *gradientSum) add(last bool) {
+// add adds the gradients that the parameters hold, of a replica that others follow.
+func (g *gradientSum) add() {
 	for _, p := range g.params {
 		if p.HasGrad() {
 			g.round(p)
 		}
 	}
 	level := 0
-	for ; last && g.n>>level > 0 || g.n>>level&1 == 1; level++ {
-		if g.n>>level&1 == 1 {
-			g.join(&g.levels[level])
+	for ; g.n>>level&1 == 1; level++ {
+		for i := range g.params {
+			g.join(i, &g.levels[level])
 		}
-	}
-	if last {
-		g.n = 0
-		return
 	}
 	g.keep(level)
 	g.n++
 }
 
-// join adds a sum of earlier replicas to the gradients of the parameters.
-// Where only one of the two has a gradient, the other counts as zeros.
-func (g *gradientSum) join(earlier *partialSum) {
-	for i, p := range g.params {
-		if !earlier.has[i] && !p.HasGrad() {
-			continue
-		}
-		if !earlier.has[i] {
-			p.Backend().Fill(earlier.sums[i], 0)
-		}
-		sum := p.Grad()
-		p.Backend().Add(sum, earlier.sums[i], sum)
+// finish makes the gradient of parameter i, that of the last replica, the sum of all.
+func (g *gradientSum) finish(i int) {
+	if p := g.params[i]; p.HasGrad() {
 		g.round(p)
 	}
+	for level := range g.levels {
+		if g.n>>level&1 == 1 {
+			g.join(i, &g.levels[level])
+		}
+	}
+}
+
+// reset begins the next sum.
+func (g *gradientSum) reset() { g.n = 0 }
+
+// join adds that of a sum of earlier replicas to the gradient of parameter i. Where
+// only one of the two has a gradient, the other counts as zeros.
+func (g *gradientSum) join(i int, earlier *partialSum) {
+	p := g.params[i]
+	if !earlier.has[i] && !p.HasGrad() {
+		return
+	}
+	if !earlier.has[i] {
+		p.Backend().Fill(earlier.sums[i], 0)
+	}
+	sum := p.Grad()
+	p.Backend().Add(sum, earlier.sums[i], sum)
+	g.round(p)
 }
 
 // round rounds the gradient of a parameter, if gradients are rounded.

@@ -145,8 +145,11 @@ func writeTensors(w io.Writer, params []nn.Parameter, more ...safetensors.Tensor
 	for _, p := range params {
 		more = append(more, safetensors.Float32(p.Name, p.Shape(), p.Values()))
 	}
-	return safetensors.Write(w, more, map[string]string{"format": "pt"})
+	return safetensors.Write(w, more, tensorMetadata)
 }
+
+// tensorMetadata are what files of tensors say of themselves.
+var tensorMetadata = map[string]string{"format": "pt"}
 
 // Load reads a model that [Model.Save] or [Pretrain] wrote. In the directory of
 // a training, which has no model of its own but checkpoints, that is the newest
@@ -279,28 +282,28 @@ func loadTokenizer(files *checkpoint.Files, c *Config) (tokenizer.Tokenizer, err
 	return nil, nil
 }
 
-// readTensors fills params from a safetensors file, which must have exactly
-// them, all finite, and, unless extra is nil, what extra takes. If there is an
-// error, params are as they were.
-func readTensors(path string, params []nn.Parameter, extra func(*safetensors.File) (names []string, err error)) error {
+// readTensors takes tensors from a safetensors file, which must have exactly them,
+// all finite, and, unless extra is nil, what extra takes. If there is an error, none
+// has been set.
+func readTensors(path string, tensors []stored, extra func(*safetensors.File) (names []string, err error)) error {
 	f, err := safetensors.Open(path)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	if err := readFrom(f, params, extra); err != nil {
+	if err := readFrom(f, tensors, extra); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	return nil
 }
 
-func readFrom(f *safetensors.File, params []nn.Parameter, extra func(*safetensors.File) ([]string, error)) error {
+func readFrom(f *safetensors.File, tensors []stored, extra func(*safetensors.File) ([]string, error)) error {
 	known := map[string]bool{}
-	for _, p := range params {
-		if err := checkShape(f, p.Name, p.Shape()); err != nil {
+	for _, t := range tensors {
+		if err := checkShape(f, t.name, t.shape); err != nil {
 			return err
 		}
-		known[p.Name] = true
+		known[t.name] = true
 	}
 	if extra != nil {
 		names, err := extra(f)
@@ -314,7 +317,15 @@ func readFrom(f *safetensors.File, params []nn.Parameter, extra func(*safetensor
 	if err := checkNames(f, known); err != nil {
 		return err
 	}
-	return fillTensors(f, params)
+	return fillTensors(f, tensors)
+}
+
+// storedAs are parameters as files have them.
+func storedAs(params []nn.Parameter) (list []stored) {
+	for _, p := range params {
+		list = append(list, stored{p.Name, p.Shape(), p.SetFloat32s})
+	}
+	return list
 }
 
 // checkShape returns an error if a file has no tensor of the given name and
@@ -340,26 +351,26 @@ func checkNames(f *safetensors.File, known map[string]bool) error {
 	return nil
 }
 
-// fillTensors sets params to tensors of a file, which has them in the right
-// shapes, after a look at all of them, which must be finite as those of readTensor.
-func fillTensors(f *safetensors.File, params []nn.Parameter) error {
-	for _, p := range params {
-		values, err := floats(f, p.Name)
+// fillTensors sets tensors to those of a file, which has them in the right shapes,
+// after a look at all of them, which must be finite as those of readTensor.
+func fillTensors(f *safetensors.File, tensors []stored) error {
+	for _, t := range tensors {
+		values, err := floats(f, t.name)
 		if err != nil {
 			return err
 		}
 		for i, v := range values {
 			if v-v != 0 { // NaN and infinity
-				return fmt.Errorf("tensor %s: element %d is %v", p.Name, i, v)
+				return fmt.Errorf("tensor %s: element %d is %v", t.name, i, v)
 			}
 		}
 	}
-	for _, p := range params {
-		values, err := floats(f, p.Name)
+	for _, t := range tensors {
+		values, err := floats(f, t.name)
 		if err != nil {
 			return err
 		}
-		p.SetFloat32s(values)
+		t.set(values)
 	}
 	return nil
 }

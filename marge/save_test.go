@@ -309,7 +309,7 @@ func TestReadTensorsKeeps(t *testing.T) {
 	other := testModel(t, testConfig(1))
 	other.params[0].Float32s()[0] = 77
 	before := weights(other)
-	if err := readTensors(path, other.params, nil); err == nil || !strings.Contains(err.Error(), last.Name) {
+	if err := readTensors(path, storedAs(other.params), nil); err == nil || !strings.Contains(err.Error(), last.Name) {
 		t.Errorf("error %v", err)
 	}
 	last.Float32s()[0] = 1
@@ -318,7 +318,7 @@ func TestReadTensorsKeeps(t *testing.T) {
 		t.Fatal(err)
 	}
 	writeTest(t, path, b.Bytes())
-	err := readTensors(path, other.params, nil)
+	err := readTensors(path, storedAs(other.params), nil)
 	if err == nil || !strings.Contains(err.Error(), "tensor more is unknown") {
 		t.Errorf("error %v", err)
 	}

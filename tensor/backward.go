@@ -8,6 +8,18 @@ import "fmt"
 // no operation can follow it. The host can still read results, but not their
 // gradients.
 func (tp *Tape) Backward(losses ...*Tensor) {
+	tp.checkLosses(losses)
+	for _, loss := range losses {
+		if g, accumulate := tp.gradient(loss); accumulate {
+			tp.mapInto(g, exprIncrement, false, g)
+		} else {
+			tp.backend.Fill(g, 1)
+		}
+	}
+	tp.backward()
+}
+
+func (tp *Tape) checkLosses(losses []*Tensor) {
 	if !tp.recording {
 		panic("backward: the tape does not record")
 	}
@@ -17,14 +29,6 @@ func (tp *Tape) Backward(losses ...*Tensor) {
 	for _, loss := range losses {
 		tp.mustBeLoss(loss)
 	}
-	for _, loss := range losses {
-		if g, accumulate := tp.gradient(loss); accumulate {
-			tp.mapInto(g, exprIncrement, false, g)
-		} else {
-			tp.backend.Fill(g, 1)
-		}
-	}
-	tp.backward()
 }
 
 var exprIncrement = unaryExpr("increment", func(x Value) Value { return x.Add(Const(1)) })
@@ -59,6 +63,7 @@ func (tp *Tape) backward() {
 			tp.release(r.out.grad)
 			r.out.grad = nil
 		}
+		tp.complete(i)
 		if r.out.record == i+1 && r.out.use&useRecomputed != 0 && r.out.store != nil && r.out.use&useAliased == 0 {
 			tp.release(r.out) // nothing reads it any more
 			r.out.store = nil
@@ -87,10 +92,17 @@ func (tp *Tape) gradient(t *Tensor) (g *Tensor, accumulate bool) {
 			t.grad = tp.New(t.Shape()...)
 		}
 	} else {
+		if tp.done != nil && !tp.uses.open[t] {
+			panic(fmt.Sprintf("backwardeach: the gradient of %v was complete, and is added to", t))
+		}
 		gradients.Lock()
 		defer gradients.Unlock()
 		if t.grad == nil {
 			t.grad = tp.reclaim(t)
+		}
+		if t.grad == nil && tp.done != nil {
+			t.grad = tp.New(t.Shape()...)
+			tp.lent = append(tp.lent, t)
 		}
 		if t.grad == nil {
 			t.grad = New(t.backend, Float32, t.Shape()...)

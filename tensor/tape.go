@@ -25,9 +25,12 @@ type Tape struct {
 
 	records    []record
 	early      []earlyGradient
-	operands   []*Tensor // of the backend's Map, used again and again
-	lists      []*Tensor // those of the records
-	generation uint32    // the number of Resets
+	uses       parameterUses
+	done       func(p *Tensor) // of BackwardEach, while it runs
+	lent       []*Tensor       // parameters whose gradients are in memory of the tape
+	operands   []*Tensor       // of the backend's Map, used again and again
+	lists      []*Tensor       // those of the records
+	generation uint32          // the number of Resets
 	recording  bool
 	training   bool
 	rowwise    bool  // see Generation
@@ -112,6 +115,7 @@ const (
 // made: none of them can be used any more. The seed determines the dropout of what
 // follows.
 func (tp *Tape) Reset(mode Mode, seed uint64) {
+	tp.takeGradientsBack()
 	tp.returnGradients()
 	tp.floats.reset()
 	tp.ints.reset()

@@ -16,7 +16,7 @@ func toBFloat16(x float32) bfloat16 {
 	return bfloat16((b + 0x7fff + b>>16&1) >> 16)
 }
 
-// RoundBFloat16 rounds numbers to bfloat16, as [Group.AllReduceBFloat16] does. A rank
+// RoundBFloat16 rounds numbers to bfloat16, as [Group.ReduceScatterBFloat16] does. A rank
 // that adds up several summands rounds each of them and each sum of two; then the
 // result does not depend on how many ranks there are.
 func RoundBFloat16(x []float32) {

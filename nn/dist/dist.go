@@ -55,7 +55,8 @@ type Group struct {
 	deadline  time.Duration
 	chunk     int    // bytes of a message at most
 	buffer    []byte // for what is received
-	broken    error  // the first error of the transport
+	short     []bfloat16
+	broken    error // the first error of the transport
 }
 
 // chunkBytes is 4 MiB: large enough that latencies do not count, small enough

@@ -14,6 +14,9 @@ import (
 	"github.com/marge-go/marge/nn/dist/disttest"
 )
 
+// ends are those of the parts of ten numbers, for up to four ranks.
+var ends = []int{2, 4, 7, 10}
+
 // work is a program of some collective operations.
 func work(g *dist.Group) error {
 	for i := range 10 {
@@ -24,7 +27,18 @@ func work(g *dist.Group) error {
 		if _, err := g.AllGather([]byte(fmt.Sprint(i))); err != nil {
 			return err
 		}
-		if err := g.Together(context.Background(), func(context.Context) error { return nil }); err != nil {
+		parts := make([]float32, 10)
+		err := g.Overlap(context.Background(), 2, func(_ context.Context, ready func()) error {
+			ready()
+			ready()
+			return nil
+		}, func(int) error {
+			if err := g.ReduceScatter(parts, ends[len(ends)-g.Size():]); err != nil {
+				return err
+			}
+			return g.AllGatherParts(parts, ends[len(ends)-g.Size():])
+		})
+		if err != nil {
 			return err
 		}
 	}

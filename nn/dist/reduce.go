@@ -19,25 +19,6 @@ func (g *Group) AllReduce(x []float32) error { return allReduce(g, x, addNumbers
 // AllReduceInt64 does the same for integers, whose sum is exact.
 func (g *Group) AllReduceInt64(x []int64) error { return allReduce(g, x, addNumbers[int64]) }
 
-// AllReduceBFloat16 does the same with numbers that are rounded to bfloat16, as is
-// every sum of two, so that half as many bytes are sent. See [RoundBFloat16] for
-// ranks that have made sums of their own before.
-func (g *Group) AllReduceBFloat16(x []float32) error {
-	short := make([]bfloat16, len(x))
-	for i, v := range x {
-		short[i] = toBFloat16(v)
-	}
-	err := allReduce(g, short, func(sum, x []bfloat16) {
-		for i, v := range x {
-			sum[i] = toBFloat16(sum[i].float32() + v.float32())
-		}
-	})
-	for i, v := range short {
-		x[i] = v.float32()
-	}
-	return err
-}
-
 // number is what is added up; bfloat16 by a function of its own.
 type number interface{ float32 | int64 | bfloat16 }
 
@@ -48,53 +29,26 @@ func addNumbers[T float32 | int64](sum, x []T) {
 }
 
 func allReduce[T number](g *Group, x []T, add func(sum, x []T)) error {
-	switch size := g.Size(); {
-	case size == 1:
+	size := g.Size()
+	if size == 1 {
 		return nil
-	case bits.OnesCount(uint(size)) == 1:
-		return halving(g, x, add)
-	default:
+	}
+	if !g.halves() {
 		return binomial(g, x, add)
 	}
-}
-
-// halving reduces x: at distance d, ranks r and r^d divide what they hold the sum
-// of 2d ranks of. On the way back they give each other their halves.
-func halving[T number](g *Group, x []T, add func(sum, x []T)) error {
-	r, size := g.Rank(), g.Size()
-	var spans [][]T
-	for d := 1; d < size; d <<= 1 {
-		spans = append(spans, x)
-		keep, give := halves(x, r&d != 0)
-		if err := addFrom(g, r^d, give, keep, add); err != nil {
-			return err
-		}
-		x = keep
+	ends := make([]int, size)
+	for i := range ends {
+		ends[i] = (i + 1) * len(x) / size
 	}
-	for d := size >> 1; d >= 1; d >>= 1 {
-		last := len(spans) - 1
-		have, want := halves(spans[last], r&d != 0)
-		spans = spans[:last]
-		if err := g.swap(r^d, raw(have), raw(want)); err != nil {
-			return err
-		}
+	if err := reduceHalves(g, x, ends, add); err != nil {
+		return err
 	}
-	return nil
-}
-
-// halves returns the halves of x, the second first if upper is set.
-func halves[T number](x []T, upper bool) (own, other []T) {
-	n := len(x) / 2
-	if upper {
-		return x[n:], x[:n]
-	}
-	return x[:n], x[n:]
+	return gatherHalves(g, x, ends)
 }
 
 // binomial reduces x to rank 0, chunk by chunk, and sends the sums back.
 func binomial[T number](g *Group, x []T, add func(sum, x []T)) error {
-	var zero T
-	length := g.chunk / int(unsafe.Sizeof(zero))
+	length := elements[T](g.chunk)
 	for ; len(x) > 0; x = x[min(length, len(x)):] {
 		if err := reduceToFirst(g, x[:min(length, len(x))], add); err != nil {
 			return err
@@ -126,8 +80,7 @@ func reduceToFirst[T number](g *Group, x []T, add func(sum, x []T)) error {
 // addFrom sends give to a rank and adds what it sends to keep. Which of two
 // numbers comes first does not matter to their sum.
 func addFrom[T number](g *Group, peer int, give, keep []T, add func(sum, x []T)) error {
-	var zero T
-	length := g.chunk / int(unsafe.Sizeof(zero))
+	length := elements[T](g.chunk)
 	for len(give) > 0 || len(keep) > 0 {
 		a, b := min(length, len(give)), min(length, len(keep))
 		got := received[T](g, b)
@@ -138,6 +91,12 @@ func addFrom[T number](g *Group, peer int, give, keep []T, add func(sum, x []T))
 		give, keep = give[a:], keep[b:]
 	}
 	return nil
+}
+
+// elements returns how many numbers so many bytes have room for.
+func elements[T number](bytes int) int {
+	var zero T
+	return bytes / int(unsafe.Sizeof(zero))
 }
 
 // swap sends bytes to a rank and receives bytes from it, by chunks.

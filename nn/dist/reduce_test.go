@@ -79,8 +79,20 @@ func equalBits(a, b []float32) bool {
 	})
 }
 
-// A sum of W summands has the same bits on any number of ranks that may share it.
-func TestAllReduceIsTheTree(t *testing.T) {
+// randomEnds divides n values into parts, of which some may be empty.
+func randomEnds(rng *rand.Rand, n, parts int) []int {
+	ends := make([]int, parts)
+	for i := range ends {
+		ends[i] = rng.IntN(n + 1)
+	}
+	slices.Sort(ends)
+	ends[parts-1] = n
+	return ends
+}
+
+// A sum of W summands has the same bits on any number of ranks that may share it,
+// whether all ranks get all of it or each gets a part.
+func TestSumsAreTheTree(t *testing.T) {
 	const chunk = 64 // bytes
 	rng := rand.New(rand.NewPCG(1, 2))
 	for _, w := range []int{1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 24} {
@@ -96,6 +108,9 @@ func TestAllReduceIsTheTree(t *testing.T) {
 					}
 				}
 				want, rounded := tree(summands, nil), tree(summands, RoundBFloat16)
+				ends := randomEnds(rng, length, size)
+				seen := make([]bool, size) // parts
+				var lock sync.Mutex
 				onRanks(t, size, chunk, func(g *Group) error {
 					first, end, err := g.Share(w)
 					if err != nil {
@@ -105,10 +120,25 @@ func TestAllReduceIsTheTree(t *testing.T) {
 						t.Errorf("one rank makes %d to %d of %d", first, end, w)
 					}
 					x, short := tree(summands[first:end], nil), tree(summands[first:end], RoundBFloat16)
-					if err := errors.Join(g.AllReduce(x), g.AllReduceBFloat16(short)); err != nil {
+					parts := slices.Clone(x)
+					err = errors.Join(g.AllReduce(x), g.ReduceScatter(parts, ends), g.ReduceScatterBFloat16(short, ends))
+					if err != nil {
 						return err
 					}
-					if !equalBits(x, want) || !equalBits(short, rounded) {
+					own := g.Part()
+					lock.Lock()
+					if seen[own] {
+						t.Errorf("%d ranks: two have part %d", size, own)
+					}
+					seen[own] = true
+					lock.Unlock()
+					if !equalBits(part(parts, ends, own, own+1), part(want, ends, own, own+1)) {
+						t.Errorf("%d summands of length %d on %d ranks: rank %d has another sum in its part", w, length, size, g.Rank())
+					}
+					if err := errors.Join(g.AllGatherParts(parts, ends), g.AllGatherParts(short, ends)); err != nil {
+						return err
+					}
+					if !equalBits(x, want) || !equalBits(parts, want) || !equalBits(short, rounded) {
 						t.Errorf("%d summands of length %d on %d ranks: rank %d has another sum", w, length, size, g.Rank())
 					}
 					return nil
@@ -200,6 +230,29 @@ func TestIntegersAndBytes(t *testing.T) {
 				}
 				return nil
 			})
+		}
+	}
+}
+
+// Parts that do not cover the values are a mistake of the caller.
+func TestPartsPanic(t *testing.T) {
+	for _, ends := range [][]int{nil, {2}, {2, 2}, {2, 1}, {-1, 3}, {1, 2, 3}} {
+		g, err := New(Local(2)[0], Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, call := range map[string]func() error{
+			"reduce": func() error { return g.ReduceScatter(make([]float32, 3), ends) },
+			"gather": func() error { return g.AllGatherParts(make([]float32, 3), ends) },
+		} {
+			func() {
+				defer func() {
+					if recover() == nil {
+						t.Errorf("%s: 3 values in parts that end at %v", name, ends)
+					}
+				}()
+				_ = call()
+			}()
 		}
 	}
 }

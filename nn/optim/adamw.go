@@ -45,16 +45,26 @@ func (o *AdamW) State() []nn.Parameter {
 // Step updates every parameter that has a gradient with it, times gradScale,
 // at learning rate lr.
 func (o *AdamW) Step(lr float64, gradScale float32) {
+	o.step(lr, gradScale, func(i int) (p, g *tensor.Tensor) {
+		if p := o.list[i]; p.HasGrad() {
+			return p.Tensor, p.Grad()
+		}
+		return nil, nil
+	})
+}
+
+func (o *AdamW) step(lr float64, gradScale float32, operands func(i int) (p, g *tensor.Tensor)) {
 	calls := o.calls[:0]
-	for i, p := range o.list {
-		if !o.next(i) {
+	for i := range o.list {
+		p, g := operands(i)
+		if g == nil || !o.count(i) {
 			continue
 		}
 		opt := tensor.AdamWOptions{
 			Beta1: o.Beta1, Beta2: o.Beta2, Eps: o.Eps, Step: int(o.steps[i]), GradScale: gradScale,
 		}
 		opt.LR, opt.WeightDecay = o.settings(i, lr, o.WeightDecay)
-		calls = append(calls, tensor.AdamWCall{P: p.Tensor, G: p.Grad(), M: o.m[i], V: o.v[i], Options: opt})
+		calls = append(calls, tensor.AdamWCall{P: p, G: g, M: o.m[i], V: o.v[i], Options: opt})
 	}
 	tensor.AdamWAll(calls)
 	o.calls = calls

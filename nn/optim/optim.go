@@ -76,8 +76,11 @@ func newParameters(list []nn.Parameter, groups []Group) parameterSet {
 }
 
 // next counts an update of parameter i, unless it has no gradient or is frozen.
-func (p *parameterSet) next(i int) bool {
-	if !p.list[i].HasGrad() || p.groups[i] != nil && p.groups[i].Frozen {
+func (p *parameterSet) next(i int) bool { return p.list[i].HasGrad() && p.count(i) }
+
+// count counts an update of parameter i, unless it is frozen.
+func (p *parameterSet) count(i int) bool {
+	if p.groups[i] != nil && p.groups[i].Frozen {
 		return false
 	}
 	p.steps[i]++

@@ -132,6 +132,46 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
+// Tensors that are written when it is their turn give the same file.
+func TestWriteWith(t *testing.T) {
+	var want, got bytes.Buffer
+	if err := Write(&want, exampleTensors(), exampleMetadata); err != nil {
+		t.Fatal(err)
+	}
+	var tensors []Tensor
+	data := map[string][]byte{}
+	for _, x := range exampleTensors() {
+		if data[x.Name] = x.Data; x.Name != "half" {
+			x.Data = nil
+		}
+		tensors = append(tensors, x)
+	}
+	var turns []string
+	err := WriteWith(&got, tensors, exampleMetadata, func(w io.Writer, x Tensor) error {
+		turns = append(turns, x.Name)
+		_, err := w.Write(data[x.Name])
+		return err
+	})
+	if err != nil || !bytes.Equal(got.Bytes(), want.Bytes()) {
+		t.Errorf("another file, error %v", err)
+	}
+	if want := []string{"steps", "counts", "empty", "matrix", "scalar", "brain", "bytes"}; !slices.Equal(turns, want) {
+		t.Errorf("turns %v, want %v", turns, want)
+	}
+	for _, c := range []struct {
+		data func(w io.Writer, x Tensor) error
+		want string
+	}{
+		{func(w io.Writer, x Tensor) error { return nil },
+			`safetensors: write tensor "steps": 0 bytes were written, but shape [2] of I64 needs 16`},
+		{func(w io.Writer, x Tensor) error { return errors.New("gone") }, `safetensors: write tensor "steps": gone`},
+	} {
+		if err := WriteWith(io.Discard, tensors, nil, c.data); err == nil || err.Error() != c.want {
+			t.Errorf("error %v, want %s", err, c.want)
+		}
+	}
+}
+
 func TestWriteNothing(t *testing.T) {
 	var b bytes.Buffer
 	if err := Write(&b, nil, nil); err != nil {

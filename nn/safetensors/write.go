@@ -26,10 +26,20 @@ const (
 // An error names the tensor whose name, type, shape and data do not agree, or
 // wraps the error of w.
 func Write(w io.Writer, tensors []Tensor, metadata map[string]string) error {
+	return WriteWith(w, tensors, metadata, nil)
+}
+
+// WriteWith is Write for tensors that need not be in memory all at once. When it is the
+// turn of one whose Data is nil, data is called, and must write as many bytes as type
+// and shape have.
+func WriteWith(
+	w io.Writer, tensors []Tensor, metadata map[string]string, data func(w io.Writer, t Tensor) error,
+) error {
 	sorted := slices.SortedFunc(slices.Values(tensors), func(a, b Tensor) int {
 		return cmp.Or(cmp.Compare(b.DType.Size(), a.DType.Size()), cmp.Compare(a.Name, b.Name))
 	})
-	header, err := encodeHeader(sorted, metadata)
+	later := func(t Tensor) bool { return t.Data == nil && data != nil }
+	header, err := encodeHeader(sorted, metadata, later)
 	if err != nil {
 		return fmt.Errorf("safetensors: %w", err)
 	}
@@ -37,16 +47,49 @@ func Write(w io.Writer, tensors []Tensor, metadata map[string]string) error {
 		return fmt.Errorf("safetensors: write header: %w", err)
 	}
 	for _, t := range sorted {
-		if _, err := w.Write(t.Data); err != nil {
+		if later(t) {
+			err = writeLater(w, t, data)
+		} else {
+			_, err = w.Write(t.Data)
+		}
+		if err != nil {
 			return fmt.Errorf("safetensors: write tensor %q: %w", t.Name, err)
 		}
 	}
 	return nil
 }
 
+// writeLater lets data write a tensor.
+func writeLater(w io.Writer, t Tensor, data func(w io.Writer, t Tensor) error) error {
+	want, err := t.byteSize()
+	if err != nil {
+		return err
+	}
+	counted := &countingWriter{w: w}
+	if err := data(counted, t); err != nil {
+		return err
+	}
+	if counted.n != want {
+		return fmt.Errorf("%d bytes were written, but shape %s of %s needs %d", counted.n, shapeString(t.Shape), t.DType,
+			want)
+	}
+	return nil
+}
+
+type countingWriter struct {
+	w io.Writer
+	n int
+}
+
+func (c *countingWriter) Write(p []byte) (int, error) {
+	n, err := c.w.Write(p)
+	c.n += n
+	return n, err
+}
+
 // encodeHeader returns the length prefix and the padded JSON header of a file
-// that holds the tensors in the given order.
-func encodeHeader(tensors []Tensor, metadata map[string]string) ([]byte, error) {
+// that holds the tensors in the given order, of which some get their data later.
+func encodeHeader(tensors []Tensor, metadata map[string]string, later func(Tensor) bool) ([]byte, error) {
 	for k, v := range metadata {
 		if !utf8.ValidString(k) || !utf8.ValidString(v) {
 			return nil, fmt.Errorf("metadata %q: %q is not valid UTF-8", k, v)
@@ -79,7 +122,8 @@ func encodeHeader(tensors []Tensor, metadata map[string]string) ([]byte, error) 
 	offset := 0
 	seen := make(map[string]bool, len(tensors))
 	for _, t := range tensors {
-		if err := t.check(); err != nil {
+		size, err := t.check(later(t))
+		if err != nil {
 			return nil, fmt.Errorf("tensor %q: %w", t.Name, err)
 		}
 		if seen[t.Name] {
@@ -90,11 +134,11 @@ func encodeHeader(tensors []Tensor, metadata map[string]string) ([]byte, error) 
 			DType   DType  `json:"dtype"`
 			Shape   []int  `json:"shape"`
 			Offsets [2]int `json:"data_offsets"`
-		}{t.DType, append([]int{}, t.Shape...), [2]int{offset, offset + len(t.Data)}}
+		}{t.DType, append([]int{}, t.Shape...), [2]int{offset, offset + size}}
 		if err := entry(t.Name, info); err != nil {
 			return nil, fmt.Errorf("tensor %q: %w", t.Name, err)
 		}
-		offset += len(t.Data)
+		offset += size
 	}
 	if separator == '{' {
 		b.WriteByte('{')
@@ -111,20 +155,22 @@ func encodeHeader(tensors []Tensor, metadata map[string]string) ([]byte, error) 
 	return b.Bytes(), nil
 }
 
-// check reports what keeps a tensor from being written.
-func (t Tensor) check() error {
+// check returns the size of a tensor in bytes, or reports what keeps it from being
+// written.
+func (t Tensor) check(later bool) (size int, err error) {
 	switch {
 	case t.Name == metadataKey:
-		return errors.New("the name is reserved")
+		return 0, errors.New("the name is reserved")
 	case !utf8.ValidString(t.Name):
-		return errors.New("the name is not valid UTF-8")
+		return 0, errors.New("the name is not valid UTF-8")
 	}
 	want, err := t.byteSize()
 	if err != nil {
-		return err
+		return 0, err
 	}
-	if len(t.Data) != want {
-		return fmt.Errorf("%d bytes of data, but shape %s of %s needs %d", len(t.Data), shapeString(t.Shape), t.DType, want)
+	if len(t.Data) != want && !later {
+		return 0, fmt.Errorf("%d bytes of data, but shape %s of %s needs %d", len(t.Data), shapeString(t.Shape), t.DType,
+			want)
 	}
-	return nil
+	return want, nil
 }

@@ -15,7 +15,8 @@
 // launcher within seconds; one that is silent (stopped, or behind a cut cable) ends
 // them after the group's deadline, with an error that names it. mpirun gives ranks
 // one second from SIGTERM to SIGKILL, too little to write a large checkpoint: how much
-// work is lost depends on how often checkpoints are written.
+// work is lost depends on how often checkpoints are written. docs/scale.md in this
+// repository is the way to a training on many nodes.
 //
 // # Launchers
 //
