@@ -17,8 +17,8 @@ struct marge_cublas {
   int (*stream)(void *handle, CUstream stream);
   int (*workspace)(void *handle, void *workspace, size_t size);
   int (*gemm)(void *handle, int transA, int transB, int m, int n, int k, const void *alpha, const void *a, int typeA,
-              int lda, long long strideA, const void *b, int typeB, int ldb, long long strideB, const void *beta, void *c,
-              int typeC, int ldc, long long strideC, int count, int compute, int algorithm);
+              int lda, long long strideA, const void *b, int typeB, int ldb, long long strideB, const void *beta,
+              void *c, int typeC, int ldc, long long strideC, int count, int compute, int algorithm);
 };
 
 static const char *const names[] = {

@@ -56,7 +56,7 @@ func TestCUBLASProducts(t *testing.T) {
 					t.Errorf("%v: %+v, transposed %b: error %.2g", precision, size, trans, e)
 				}
 				if precision != FP32 && size.k > 1 && e < most/1e4 {
-					t.Errorf("%v: %+v, transposed %b: error %.2g is too small for operands that are rounded", precision, size, trans, e)
+					t.Errorf("%v: %+v, transposed %b: error %.2g, operands are not rounded", precision, size, trans, e)
 				}
 			}
 		}

@@ -105,12 +105,15 @@ func TestInt8Errors(t *testing.T) {
 	infinite := Ones(b, 3, 4)
 	infinite.Float32s()[5] = float32(math.Inf(1))
 	zeros := Zeros(b, 2, 3)
+	set := func(scales ...float32) func() error {
+		return func() error { return zeros.SetInt8s(make([]int8, 6), scales) }
+	}
 	for want, f := range map[string]func() error{
 		"row 1 of float32[3 4] has a value that is not finite": infinite.Quantize,
 		"the backend other has no products of int8":            New(without{b}, Float32, 3, 4).Quantize,
 		"float32[1 65537] has more than 65536 columns":         Zeros(b, 1, 1<<16+1).Quantize,
-		"the scale of row 1 is NaN":                            func() error { return zeros.SetInt8s(make([]int8, 6), []float32{1, nan}) },
-		"the scale of row 0 is -1":                             func() error { return zeros.SetInt8s(make([]int8, 6), []float32{-1, 1}) },
+		"the scale of row 1 is NaN":                            set(1, nan),
+		"the scale of row 0 is -1":                             set(-1, 1),
 	} {
 		if err := f(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %q", err, want)

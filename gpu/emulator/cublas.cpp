@@ -99,8 +99,9 @@ int cublasGemmStridedBatchedEx(Handle *h, int transA, int transB, int m, int n, 
     if (typeA != Real || typeB != Real || typeC != Real || algorithm != Default) return refuse("type or algorithm");
     if (compute != Float && compute != Bfloat16 && compute != TF32) return refuse("way to compute");
     if (m < 1 || n < 1 || k < 1 || count < 1) return refuse("an empty product");
-    Matrix A{"A", a, transA ? k : m, transA ? m : k, lda, strideA}, B{"B", b, transB ? n : k, transB ? k : n, ldb, strideB},
-        C{"C", c, m, n, ldc, strideC};
+    Matrix A{"A", a, transA ? k : m, transA ? m : k, lda, strideA};
+    Matrix B{"B", b, transB ? n : k, transB ? k : n, ldb, strideB};
+    Matrix C{"C", c, m, n, ldc, strideC};
     bool apart = strideC >= (long long)ldc * (n - 1) + m, between = strideC >= m && strideC * (count - 1) + m <= ldc;
     if (count > 1 && !apart && !between) return refuse("matrices C overlap");
     float *x = A.elements(count), *y = B.elements(count), *z = C.elements(count);

@@ -169,7 +169,9 @@ func parquetTable(ctx context.Context, path string, o source.Options, c *Counts,
 
 // catalog returns the reader of a kind of files of translations.
 func catalog(
-	read func(context.Context, string, io.Reader, source.CatalogOptions, func(corpus.Document) error) (source.Stats, error),
+	read func(
+		context.Context, string, io.Reader, source.CatalogOptions, func(corpus.Document) error,
+	) (source.Stats, error),
 ) reader {
 	return func(ctx context.Context, path string, o source.Options, c *Counts, fn func(corpus.Document) error) error {
 		return records(path, c, func(f *os.File) (source.Stats, error) {
