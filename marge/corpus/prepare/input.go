@@ -15,7 +15,13 @@ import (
 )
 
 // A reader reads the documents of a file. It counts what is no document.
-type reader func(ctx context.Context, path string, o source.Options, c *Counts, fn func(corpus.Document) error) error
+type reader func(ctx context.Context, path string, o readOptions, c *Counts, fn func(corpus.Document) error) error
+
+// readOptions say how files are read.
+type readOptions struct {
+	source.Options
+	items *itemTables
+}
 
 // readers are found by the end of a file's name, in small letters.
 var readers = map[string]reader{
@@ -26,12 +32,23 @@ var readers = map[string]reader{
 	".txt": text, ".text": text, ".md": text, ".markdown": text, ".html": text, ".htm": text, ".xhtml": text,
 }
 
+// itemsSuffix is how the names of tables of items end, see itemsFile.
+const itemsSuffix = "-page_props.sql.gz"
+
+// noDocuments is the reader of a file that the reader of another one needs.
+func noDocuments(context.Context, string, readOptions, *Counts, func(corpus.Document) error) error {
+	return nil
+}
+
 // readerOf returns what reads a file, nil if its name does not tell.
 func readerOf(path string) reader {
 	if corpus.IsJSONLines(path) {
 		return jsonLines
 	}
 	name := strings.ToLower(filepath.Base(path))
+	if strings.HasSuffix(name, itemsSuffix) {
+		return noDocuments
+	}
 	for i := strings.IndexByte(name, '.'); i >= 0; {
 		if r := readers[name[i:]]; r != nil {
 			return r
@@ -55,7 +72,9 @@ const kinds = "*.jsonl, *.parquet, *.warc.gz, *.wet.gz, *.xml.bz2, *.po, *.xliff
 //     [corpus.Read];
 //   - Parquet (*.parquet), see [ReadParquet];
 //   - web archives (*.warc, *.wet, plain or with .gz), see [source.ReadWARC];
-//   - dumps of MediaWiki (*.xml, *.xml.bz2), see [source.ReadWiki];
+//   - dumps of MediaWiki (*.xml, *.xml.bz2), see [source.ReadWiki]; where the table
+//     *-page_props.sql.gz of the same wiki and day lies beside one, articles have the
+//     item of Wikidata as Group, which those in other languages have too;
 //   - translations (*.po, *.xlf, *.xliff, *.tmx), see [source.ReadPO],
 //     [source.ReadXLIFF] and [source.ReadTMX];
 //   - text, Markdown and HTML, see [source.Documents].
@@ -69,7 +88,7 @@ func Expand(patterns []string) ([]string, error) {
 			return nil, fmt.Errorf("prepare: %s is not named %s", file, kinds)
 		}
 	}
-	return files, nil
+	return withItems(files)
 }
 
 // An Input is a file to read.
@@ -110,7 +129,7 @@ func splits(inputs []Input, bytes int64) (groups [][]Input) {
 	return groups
 }
 
-func jsonLines(ctx context.Context, path string, o source.Options, c *Counts, fn func(corpus.Document) error) error {
+func jsonLines(ctx context.Context, path string, o readOptions, c *Counts, fn func(corpus.Document) error) error {
 	f, err := os.Open(path)
 	if err != nil {
 		return err
@@ -128,13 +147,13 @@ func jsonLines(ctx context.Context, path string, o source.Options, c *Counts, fn
 	return err
 }
 
-func text(ctx context.Context, path string, o source.Options, c *Counts, fn func(corpus.Document) error) error {
+func text(ctx context.Context, path string, o readOptions, c *Counts, fn func(corpus.Document) error) error {
 	report := o.OnBad
 	o.OnBad = func(err error) {
 		c.Unread = count(c.Unread, "bad files", 1)
 		report(err)
 	}
-	for doc, err := range source.Documents(ctx, []string{path}, o) {
+	for doc, err := range source.Documents(ctx, []string{path}, o.Options) {
 		if err == nil {
 			err = fn(doc)
 		}
@@ -145,25 +164,29 @@ func text(ctx context.Context, path string, o source.Options, c *Counts, fn func
 	return nil
 }
 
-func warc(ctx context.Context, path string, o source.Options, c *Counts, fn func(corpus.Document) error) error {
+func warc(ctx context.Context, path string, o readOptions, c *Counts, fn func(corpus.Document) error) error {
 	return records(path, c, func(f *os.File) (source.Stats, error) {
-		return source.ReadWARC(ctx, path, f, source.WARCOptions{Options: o}, fn)
+		return source.ReadWARC(ctx, path, f, source.WARCOptions{Options: o.Options}, fn)
 	})
 }
 
-func wiki(ctx context.Context, path string, o source.Options, c *Counts, fn func(corpus.Document) error) error {
+func wiki(ctx context.Context, path string, o readOptions, c *Counts, fn func(corpus.Document) error) error {
+	group, err := o.items.group(ctx, path)
+	if err != nil {
+		return err
+	}
 	return records(path, c, func(f *os.File) (source.Stats, error) {
-		return source.ReadWiki(ctx, path, f, source.WikiOptions{Options: o}, fn)
+		return source.ReadWiki(ctx, path, f, source.WikiOptions{Options: o.Options, Group: group}, fn)
 	})
 }
 
-func parquetTable(ctx context.Context, path string, o source.Options, c *Counts, fn func(corpus.Document) error) error {
+func parquetTable(ctx context.Context, path string, o readOptions, c *Counts, fn func(corpus.Document) error) error {
 	return records(path, c, func(f *os.File) (source.Stats, error) {
 		info, err := f.Stat()
 		if err != nil {
 			return source.Stats{}, err
 		}
-		return ReadParquet(ctx, path, f, info.Size(), ParquetOptions{Options: o}, fn)
+		return ReadParquet(ctx, path, f, info.Size(), ParquetOptions{Options: o.Options}, fn)
 	})
 }
 
@@ -173,9 +196,9 @@ func catalog(
 		context.Context, string, io.Reader, source.CatalogOptions, func(corpus.Document) error,
 	) (source.Stats, error),
 ) reader {
-	return func(ctx context.Context, path string, o source.Options, c *Counts, fn func(corpus.Document) error) error {
+	return func(ctx context.Context, path string, o readOptions, c *Counts, fn func(corpus.Document) error) error {
 		return records(path, c, func(f *os.File) (source.Stats, error) {
-			return read(ctx, path, f, source.CatalogOptions{Options: o}, fn)
+			return read(ctx, path, f, source.CatalogOptions{Options: o.Options}, fn)
 		})
 	}
 }
@@ -200,7 +223,7 @@ func records(path string, c *Counts, read func(f *os.File) (source.Stats, error)
 
 // readAll reads files and calls fn with their documents. What is damaged is
 // counted; what no reader can begin with, such as a dump without a head, too.
-func readAll(ctx context.Context, inputs []Input, o source.Options, c *Counts, fn func(corpus.Document) error) error {
+func readAll(ctx context.Context, inputs []Input, o readOptions, c *Counts, fn func(corpus.Document) error) error {
 	o.SkipBad, o.OnBad = true, func(err error) { c.addError(err.Error()) }
 	var stopped error // of fn
 	for _, in := range inputs {
@@ -222,6 +245,9 @@ func readAll(ctx context.Context, inputs []Input, o source.Options, c *Counts, f
 		}
 		if path := (*fs.PathError)(nil); errors.As(err, &path) {
 			return err // of the system: another run may succeed
+		}
+		if errors.As(err, new(tableError)) {
+			return err
 		}
 		if err != nil {
 			c.Unread = count(c.Unread, "bad files", 1)

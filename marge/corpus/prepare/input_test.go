@@ -16,7 +16,6 @@ import (
 	"testing"
 
 	"github.com/marge-go/marge/marge/corpus"
-	"github.com/marge-go/marge/marge/corpus/source"
 )
 
 func zipped(t testing.TB, parts ...string) []byte {
@@ -202,7 +201,7 @@ func TestReadAllStops(t *testing.T) {
 		}
 		inputs := []Input{{Path: path}, {Path: path}}
 		mine, calls := errors.New("mine"), 0
-		err := readAll(t.Context(), inputs, source.Options{}, &Counts{}, func(corpus.Document) error {
+		err := readAll(t.Context(), inputs, readOptions{}, &Counts{}, func(corpus.Document) error {
 			calls++
 			return mine
 		})
@@ -210,12 +209,12 @@ func TestReadAllStops(t *testing.T) {
 			t.Errorf("%s: %d calls, error %v", name, calls, err)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
-		err = readAll(ctx, inputs, source.Options{}, &Counts{}, func(corpus.Document) error { cancel(); return nil })
+		err = readAll(ctx, inputs, readOptions{}, &Counts{}, func(corpus.Document) error { cancel(); return nil })
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("%s: cancelled: %v", name, err)
 		}
 		var missing *fs.PathError
-		err = readAll(t.Context(), []Input{{Path: path + ".missing.jsonl"}}, source.Options{}, &Counts{}, nil)
+		err = readAll(t.Context(), []Input{{Path: path + ".missing.jsonl"}}, readOptions{}, &Counts{}, nil)
 		if !errors.As(err, &missing) {
 			t.Errorf("a file that has gone: %v", err)
 		}

@@ -148,6 +148,7 @@ type pipeline struct {
 	o      Options
 	wanted MadeFrom
 	total  Counts
+	items  itemTables
 
 	mu       sync.Mutex // of progress
 	progress Progress

@@ -237,7 +237,7 @@ func (p *pipe) documents(ctx context.Context, in io.Reader, fn func(doc *corpus.
 }
 
 func (p *pipe) read(ctx context.Context, in io.Reader) error {
-	o := source.Options{Lang: p.o.Lang, MaxBytes: p.o.MaxBytes}
+	o := readOptions{source.Options{Lang: p.o.Lang, MaxBytes: p.o.MaxBytes}, &itemTables{}}
 	lines := bufio.NewScanner(in)
 	for lines.Scan() {
 		if lines.Text() == "" {

@@ -97,7 +97,7 @@ func (p *pipeline) read(ctx context.Context, inputs []Input, dir string, c *Coun
 			}
 		})
 	}
-	o := source.Options{Lang: p.o.Lang, MaxBytes: p.o.MaxBytes}
+	o := readOptions{source.Options{Lang: p.o.Lang, MaxBytes: p.o.MaxBytes}, &p.items}
 	passed := 0
 	err := readAll(ctx, inputs, o, c, func(doc corpus.Document) error {
 		if passed++; passed == progressEvery {
