@@ -119,7 +119,9 @@ func (t *itemTable) read(ctx context.Context, path string) error {
 }
 
 func (t *itemTable) group(page int64, _ string) string {
-	i, _ := slices.BinarySearchFunc(t.items, page, func(x uint64, page int64) int { return cmp.Compare(int64(x>>32), page) })
+	i, _ := slices.BinarySearchFunc(t.items, page, func(x uint64, page int64) int {
+		return cmp.Compare(int64(x>>32), page)
+	})
 	if i == len(t.items) || int64(t.items[i]>>32) != page {
 		return ""
 	}

@@ -45,7 +45,8 @@ func write(t *testing.T, path string, data []byte) {
 // Articles about the same, in two languages, are a group, and in one shard.
 func TestItems(t *testing.T) {
 	dir := writeWikis(t)
-	de, en := filepath.Join(dir, "dewiki-20260901-page_props.sql.gz"), filepath.Join(dir, "enwiki-20260901-page_props.sql.gz")
+	de := filepath.Join(dir, "dewiki-20260901-page_props.sql.gz")
+	en := filepath.Join(dir, "enwiki-20260901-page_props.sql.gz")
 	write(t, de, itemsTable(t, item(2, "Q7"), item(1, "Q12345"), "(1,'displaytitle','x')"))
 	write(t, en, itemsTable(t, item(1, "Q7"), item(3, "Q12345"), item(4, "Q8")))
 	dumps := filepath.Join(dir, "*.xml")
