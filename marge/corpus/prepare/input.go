@@ -32,14 +32,6 @@ var readers = map[string]reader{
 	".txt": text, ".text": text, ".md": text, ".markdown": text, ".html": text, ".htm": text, ".xhtml": text,
 }
 
-// itemsSuffix is how the names of tables of items end, see itemsFile.
-const itemsSuffix = "-page_props.sql.gz"
-
-// noDocuments is the reader of a file that the reader of another one needs.
-func noDocuments(context.Context, string, readOptions, *Counts, func(corpus.Document) error) error {
-	return nil
-}
-
 // readerOf returns what reads a file, nil if its name does not tell.
 func readerOf(path string) reader {
 	if corpus.IsJSONLines(path) {

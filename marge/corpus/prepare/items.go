@@ -15,12 +15,21 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/marge-go/marge/marge/corpus"
 	"github.com/marge-go/marge/marge/corpus/source"
 )
 
 // wikiFile is the name of a dump of articles, or of a part of one; its first group is
 // what the dumps of the tables of the same wiki and day begin with.
-var wikiFile = regexp.MustCompile(`^(.+-)pages-[^/]*\.xml`)
+var wikiFile = regexp.MustCompile(`^(.+)-pages-[^/]*\.xml`)
+
+// itemsSuffix is how the names of tables of items end, see itemsFile.
+const itemsSuffix = "-page_props.sql.gz"
+
+// noDocuments is the reader of a file that the reader of another one needs.
+func noDocuments(context.Context, string, readOptions, *Counts, func(corpus.Document) error) error {
+	return nil
+}
 
 // itemsFile returns the path of the table that tells the Wikidata items of the pages of
 // a dump: dewiki-20261101-page_props.sql.gz beside dewiki-20261101-pages-articles.xml.bz2.
@@ -29,7 +38,7 @@ func itemsFile(dump string) string {
 	if match == nil {
 		return ""
 	}
-	return filepath.Join(filepath.Dir(dump), match[1]+"page_props.sql.gz")
+	return filepath.Join(filepath.Dir(dump), match[1]+itemsSuffix)
 }
 
 // withItems adds the tables that are there for dumps to the files to read.

@@ -109,7 +109,8 @@ const version = 1
 //
 // The memory needed does not grow with the corpus: records are sorted on disk,
 // in dir/.work, which takes some twice the size of the text, compressed, and 10
-// kB for a document. A run that was killed goes on, when Run is called again,
+// kB for a document. Tables of items alone ([Expand]) are in memory, with 8 bytes
+// for a page. A run that was killed goes on, when Run is called again,
 // behind the last tasks that were finished; it is an error that names the
 // difference if options or inputs are other ones then. Where a run was
 // completed, its report is returned.
