@@ -178,7 +178,7 @@ func (b *Backend) multiplyCUBLAS(p *product) {
 		C.int(flag(p.transB)), C.int(flag(p.transA)), C.int(p.n), C.int(p.m), C.int(p.k),
 		C.float(alpha), matrices(y), matrices(x), C.float(beta), matrices(out), C.int(p.count())))
 	if sums != 0 {
-		b.finish(p, sums, 1)
+		b.finish(p, b.productArgs(p, sums, 1))
 	} else if b.syncEach {
 		b.card.synchronize()
 	}

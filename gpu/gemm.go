@@ -218,18 +218,17 @@ func (b *Backend) launchProduct(p *product, kernel string, tile gemmTile, splits
 	if onCores {
 		own = []any{p.aligned()}
 	}
-	args := append(b.productArgs(p, partial, splits), own...)
-	b.launch(kernel, [3]int{splits * p.blocks(tile), 1, 1}, tile.threads, tile.shared, args...)
+	args := b.productArgs(p, partial, splits)
+	b.launch(kernel, [3]int{splits * p.blocks(tile), 1, 1}, tile.threads, tile.shared, append(args, own...)...)
 	if splits > 1 {
-		b.finish(p, partial, splits)
+		b.finish(p, args)
 	}
 }
 
 // finish adds up the parts of sums, which lie without gaps, and does what is done with sums.
-func (b *Backend) finish(p *product, partial devptr, splits int) {
+func (b *Backend) finish(p *product, args []any) {
 	elements := p.count() * p.m * p.n
-	args := append(b.productArgs(p, partial, splits), p.count())
-	b.launch("gemm_finish", [3]int{min(ceil.Div(elements, 256), 4096), 1, 1}, 256, 0, args...)
+	b.launch("gemm_finish", [3]int{min(ceil.Div(elements, 256), 4096), 1, 1}, 256, 0, append(args, p.count())...)
 }
 
 // productArgs returns the first arguments of all kernels for products.
