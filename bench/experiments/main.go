@@ -22,6 +22,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"github.com/marge-go/marge/tensor"
 )
 
 // An experiment tests one claim.
@@ -55,6 +57,7 @@ type env struct {
 	heldoutEvents  int
 	targets        int // of each language, that losses are measured on
 	settings       settings
+	backend        tensor.Backend // nil: the default
 	log            io.Writer
 
 	key  string // of the data
@@ -130,6 +133,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		}
 		if err := e.check(); err != nil {
 			return fmt.Errorf("%s: %w", x.name, err)
+		}
+		if e.settings.Precision == precisionBFloat16 {
+			b, err := tensor.NewCPUWith(tensor.CPUOptions{Precision: tensor.BFloat16})
+			if err != nil {
+				return fmt.Errorf("-precision %s: %w", e.settings.Precision, err)
+			}
+			defer b.Close()
+			e.backend = b
 		}
 		r, err := do(ctx, e)
 		if err == nil {

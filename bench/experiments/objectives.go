@@ -2,13 +2,17 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"math"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
+	"github.com/marge-go/marge/internal/jsonx"
 	"github.com/marge-go/marge/marge"
 	"github.com/marge-go/marge/marge/eval"
 	"github.com/marge-go/marge/marge/vectors"
@@ -40,16 +44,16 @@ type measured struct {
 	retrieval figure
 }
 
-func objectives(fs *flag.FlagSet) func(context.Context, *env) (*report, error) {
+func objectives(flags *flag.FlagSet) func(context.Context, *env) (*report, error) {
 	c := &contest{}
 	var names []string
 	for _, o := range marge.Objectives() {
 		names = append(names, string(o))
 	}
-	fs.StringVar(&c.objectives, "objectives", strings.Join(names, ","), "`objectives` to compare")
-	fs.StringVar(&c.sizes, "sizes", "tiny",
+	flags.StringVar(&c.objectives, "objectives", strings.Join(names, ","), "`objectives` to compare")
+	flags.StringVar(&c.sizes, "sizes", "tiny",
 		"`sizes` of the models, each with its own peak learning rate after a colon, as in tiny,small:5e-4, or that of -lr")
-	c.tasks.flags(fs)
+	c.tasks.flags(flags)
 	return c.run
 }
 
@@ -78,8 +82,8 @@ func (c *contest) run(ctx context.Context, e *env) (*report, error) {
 				if err != nil {
 					return nil, fmt.Errorf("%s: %w", objective, err)
 				}
-				load := func() (*marge.Model, error) { return marge.Load(filepath.Join(dir, t.Checkpoint)) }
-				r, err := c.measure(ctx, e, load, objective == string(marge.MARGE))
+				load := func() (*marge.Model, error) { return e.loadFrom(filepath.Join(dir, t.Checkpoint)) }
+				r, err := c.measure(ctx, e, dir, load, objective == string(marge.MARGE))
 				if err != nil {
 					return nil, fmt.Errorf("%s: %w", objective, err)
 				}
@@ -109,7 +113,19 @@ func (c *contest) random(ctx context.Context, e *env, s settings, seed uint64) (
 	if err != nil {
 		return nil, nil, err
 	}
-	config.Seed = seed
+	config.Seed, config.Backend = seed, e.backend
+	key, err := e.dataKey()
+	if err != nil {
+		return nil, nil, err
+	}
+	hash, err := hashOf(config, s.Precision, key)
+	if err != nil {
+		return nil, nil, err
+	}
+	dir := filepath.Join(e.out, "random", fmt.Sprintf("%s-%s-seed%d", s.Size, hash, seed))
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return nil, nil, err
+	}
 	load := func() (*marge.Model, error) {
 		m, err := marge.New(config)
 		if err == nil {
@@ -121,7 +137,7 @@ func (c *contest) random(ctx context.Context, e *env, s settings, seed uint64) (
 	if err != nil {
 		return nil, nil, err
 	}
-	r, err := c.measure(ctx, e, load, true)
+	r, err := c.measure(ctx, e, dir, load, true)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", untrainedName, err)
 	}
@@ -130,9 +146,10 @@ func (c *contest) random(ctx context.Context, e *env, s settings, seed uint64) (
 }
 
 // measure measures a model; g tells whether it has one. load gives a new copy of it,
-// since fine-tuning changes a model.
+// since fine-tuning changes a model. What the tasks give is kept in the model's directory
+// and not measured again.
 func (c *contest) measure(
-	ctx context.Context, e *env, load func() (*marge.Model, error), g bool,
+	ctx context.Context, e *env, dir string, load func() (*marge.Model, error), g bool,
 ) (*measured, error) {
 	m, err := load()
 	if err != nil {
@@ -166,16 +183,35 @@ func (c *contest) measure(
 			best, r.retrieval, r.Vectors = layer, f, vectorsName(layer)
 		}
 	}
+	path, known := filepath.Join(dir, "scores.json"), map[string]float64{}
+	if data, err := os.ReadFile(path); err == nil {
+		if err := jsonx.Unmarshal(data, &known); err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
 	for _, task := range c.tasks.list {
-		fmt.Fprintf(e.log, "measuring %s\n", task.name)
-		if task.tunes {
-			if m, err = load(); err != nil {
+		hash, err := hashOf(task.settings, r.Vectors)
+		if err != nil {
+			return nil, err
+		}
+		key := task.name + " " + hash
+		score, ok := known[key]
+		if !ok {
+			fmt.Fprintf(e.log, "measuring %s\n", task.name)
+			if task.tunes {
+				if m, err = load(); err != nil {
+					return nil, err
+				}
+			}
+			if score, err = task.score(ctx, e, m, best); err != nil {
+				return nil, fmt.Errorf("%s: %w", task.name, err)
+			}
+			known[key] = score
+			if err := writeJSON(path, known); err != nil {
 				return nil, err
 			}
-		}
-		score, err := task.score(ctx, e, m, best)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", task.name, err)
 		}
 		r.Scores[task.name] = &score
 	}

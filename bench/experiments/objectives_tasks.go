@@ -20,6 +20,7 @@ import (
 type scored struct {
 	name, about string
 	tunes       bool // changes the model
+	settings    any  // what the score depends on besides the model: data and options
 	// score returns how well a model does; vectors of texts are those of a layer.
 	score func(ctx context.Context, e *env, m *marge.Model, layer int) (float64, error)
 }
@@ -95,7 +96,8 @@ func (t *tasks) readSentences(*env, bool) (*scored, error) {
 		return nil, err
 	}
 	s := &scored{name: "sentences, P@1", about: "the share of sentences whose translation is nearest, both ways, " +
-		"centred by language, mean over the sets in languages of the vocabulary."}
+		"centred by language, mean over the sets in languages of the vocabulary.",
+		settings: sets}
 	s.score = func(ctx context.Context, _ *env, m *marge.Model, layer int) (float64, error) {
 		sum, n := 0.0, 0
 		for _, set := range sets {
@@ -139,7 +141,11 @@ func (t *tasks) readMining(e *env, generated bool) (*scored, error) {
 	default:
 		return nil, nil
 	}
-	s := &scored{name: "mining, F1", about: "translations found among texts of which most have none, as in BUCC, by " +
+	key, err := from.dataKey()
+	if err != nil {
+		return nil, err
+	}
+	s := &scored{name: "mining, F1", settings: []any{key, t.miningPairs, e.settings.Chunk}, about: "translations found among texts of which most have none, as in BUCC, by " +
 		"the ratio margin with the threshold that is best on other texts, mean over pairs of languages."}
 	s.score = func(ctx context.Context, _ *env, m *marge.Model, layer int) (float64, error) {
 		from.held = nil // it depends on the tokenizer
@@ -233,7 +239,7 @@ func (t *tasks) readParaphrases(e *env, generated bool) (*scored, error) {
 	if train == nil || err != nil {
 		return nil, err
 	}
-	s := &scored{name: "paraphrases, accuracy", tunes: true, about: "zero-shot transfer: fine-tuned with embeddings and " +
+	s := &scored{name: "paraphrases, accuracy", tunes: true, settings: []any{train, test, t.steps, t.rate}, about: "zero-shot transfer: fine-tuned with embeddings and " +
 		"base layers frozen, mean over the languages that were not trained on, or over all if all were."}
 	trained := languagesOf(train, func(p marge.Labeled) string { return p.Lang })
 	s.score = func(ctx context.Context, _ *env, m *marge.Model, _ int) (float64, error) {
@@ -272,7 +278,7 @@ func (t *tasks) readAnswers(e *env, generated bool) (*scored, error) {
 	if train == nil || err != nil {
 		return nil, err
 	}
-	s := &scored{name: "answers, F1", tunes: true, about: "zero-shot transfer of question answering, in the same way, " +
+	s := &scored{name: "answers, F1", tunes: true, settings: []any{train, test, t.steps, t.rate}, about: "zero-shot transfer of question answering, in the same way, " +
 		"F1 as MLQA counts it."}
 	trained := languagesOf(train, func(q marge.Question) string { return q.Lang })
 	s.score = func(ctx context.Context, _ *env, m *marge.Model, _ int) (float64, error) {
@@ -326,10 +332,10 @@ func (t *tasks) readTranslations(e *env, generated bool) (*scored, error) {
 		return nil, nil
 	}
 	test = test[:min(len(test), t.translateRecords)]
-	s := &scored{name: "translation " + t.languages + ", BLEU", tunes: true,
+	o := marge.FineTuneOptions{Steps: t.translateSteps, LearningRate: t.rate, LabelSmoothing: 0.1}
+	s := &scored{name: "translation " + t.languages + ", BLEU", tunes: true, settings: []any{train, test, t.translateSteps, t.rate},
 		about: fmt.Sprintf("fine-tuned, nothing frozen, for %d updates, beam search of width 4.", t.translateSteps)}
 	s.score = func(ctx context.Context, _ *env, m *marge.Model, _ int) (float64, error) {
-		o := marge.FineTuneOptions{Steps: t.translateSteps, LearningRate: t.rate, LabelSmoothing: 0.1}
 		if err := fineTune(ctx, m, marge.SequenceToSequence{Train: train}, o); err != nil {
 			return 0, err
 		}

@@ -7,8 +7,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/marge-go/marge/asm"
 )
 
 func writeLines(t *testing.T, name string, lines ...string) string {
@@ -39,12 +42,13 @@ func TestObjectivesOnFiles(t *testing.T) {
 		"qas":[{"id":"1","question":"Where did it rain?","answers":[{"text":"Rome","answer_start":13}]}]}]}]}`)
 	translations := writeLines(t, "pairs.tsv", tsv...)
 	out := t.TempDir()
-	table := testRun(t, out, "objectives", "-seeds", "1,2", "-sizes", "micro", "-objectives", "mlm,translate",
+	args := []string{"objectives", "-seeds", "1,2", "-sizes", "micro", "-objectives", "mlm,translate",
 		"-corpus", corpus, "-eval", corpus, "-sentences", corpus, "-mining", corpus, "-mining-pairs", "en-de",
-		"-paraphrase-train", "en="+pairs, "-paraphrase-test", "de="+pairs, "-paraphrase-test", "en="+pairs,
-		"-answer-train", "en="+questions, "-answer-test", "de="+questions,
+		"-paraphrase-train", "en=" + pairs, "-paraphrase-test", "de=" + pairs, "-paraphrase-test", "en=" + pairs,
+		"-answer-train", "en=" + questions, "-answer-test", "de=" + questions,
 		"-translate", "en-de", "-translate-train", translations, "-translate-test", translations,
-		"-task-steps", "2", "-translate-steps", "2", "-translate-records", "3")
+		"-task-steps", "2", "-translate-steps", "2", "-translate-records", "3"}
+	table := testRun(t, out, args...)
 	r := output(t, out, "objectives")
 	if len(r.Rows) != 3 || len(r.Columns) != 8+5 {
 		t.Fatalf("%d rows of %d columns:\n%s", len(r.Rows), len(r.Columns), table)
@@ -100,6 +104,92 @@ func TestObjectivesOnFiles(t *testing.T) {
 	}
 }
 
+// What was measured is not measured again, unless it depends on something else.
+func TestObjectivesScoresAreKept(t *testing.T) {
+	questions := writeLines(t, "squad.json", `{"version":"1","data":[{"title":"t","paragraphs":[
+		{"context":"It rained in Rome.",
+		"qas":[{"id":"1","question":"Where did it rain?","answers":[{"text":"Rome","answer_start":13}]}]}]}]}`)
+	var groups []string
+	for i := range 4 {
+		for _, lang := range []string{"en", "de"} {
+			groups = append(groups, fmt.Sprintf(`{"id":"%d%s","lang":%q,"group":"%d","text":"%s%d"}`, i, lang, lang, i, lang, i))
+		}
+	}
+	corpus := writeLines(t, "groups.jsonl", groups...)
+	out := t.TempDir()
+	scores := func(more ...string) (list []float64) {
+		t.Helper()
+		args := []string{"objectives", "-seeds", "1", "-sizes", "micro", "-objectives", "mlm", "-corpus", corpus,
+			"-eval", corpus, "-mining", corpus, "-answer-train", "en=" + questions, "-answer-test", "de=" + questions}
+		testRun(t, out, append(args, more...)...)
+		r := output(t, out, "objectives")
+		for _, row := range r.Rows {
+			score, err := strconv.ParseFloat(strings.Fields(row[9])[0], 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			list = append(list, score)
+		}
+		return list
+	}
+	scores("-task-steps", "2")
+	files, err := filepath.Glob(filepath.Join(out, "r*", "*", "scores.json")) // runs and random
+	if err != nil || len(files) != 2 {
+		t.Fatalf("scores in %q (%v), want those of a training and of random weights", files, err)
+	}
+	for i, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var known map[string]float64
+		if err := json.Unmarshal(data, &known); err != nil || len(known) != 2 {
+			t.Fatalf("%s: %s (%v)", file, data, err)
+		}
+		for name := range known {
+			if strings.HasPrefix(name, "answers") {
+				known[name] = 1000 + float64(i) // no measurement gives that
+			}
+		}
+		if err := writeJSON(file, known); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, score := range scores("-task-steps", "2") {
+		if score < 1000 {
+			t.Errorf("row %d: %v was measured again", i, score)
+		}
+	}
+	for i, score := range scores("-task-steps", "3") {
+		if score > 100 {
+			t.Errorf("row %d: %v was not measured anew after another fine-tuning", i, score)
+		}
+	}
+}
+
+// Products in bfloat16 make another training, where the processor has them.
+func TestPrecision(t *testing.T) {
+	out := t.TempDir()
+	args := []string{"objectives", "-seeds", "1", "-sizes", "micro", "-objectives", "mlm", "-precision"}
+	if !asm.BF16() {
+		var stdout, stderr bytes.Buffer
+		err := run(context.Background(), append(args, "bf16", "-out", out), &stdout, &stderr)
+		if err == nil || !strings.Contains(err.Error(), "-precision bf16: ") {
+			t.Errorf("error %v", err)
+		}
+		return
+	}
+	losses := map[string]float64{}
+	for _, precision := range []string{"fp32", "bf16"} {
+		testRun(t, out, append(args, precision, "-task-steps", "1", "-translate-steps", "1", "-translate-records", "1")...)
+		r := output(t, out, "objectives")
+		losses[r.Settings.Precision] = r.Trainings[0].TrainLoss
+	}
+	if len(losses) != 2 || losses[""] == losses["bf16"] {
+		t.Errorf("losses by precision %v", losses)
+	}
+}
+
 func TestObjectivesErrors(t *testing.T) {
 	missing := filepath.Join(t.TempDir(), "missing")
 	for want, args := range map[string][]string{
@@ -111,6 +201,7 @@ func TestObjectivesErrors(t *testing.T) {
 		"must be positive":              {"-task-steps", "0"},
 		"missing":                       {"-sentences", missing},
 		"-sizes: learning rate of tiny": {"-sizes", "tiny:fast"},
+		"-precision fp8: want":          {"-precision", "fp8"},
 		`option Objective is "bert"`:    {"-objectives", "bert", "-steps", "1", "-size", "micro", "-sizes", "micro"},
 	} {
 		var stdout, stderr bytes.Buffer

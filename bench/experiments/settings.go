@@ -23,6 +23,7 @@ type settings struct {
 	Vocabulary   int     `json:"vocabulary"`
 	Pooling      string  `json:"pooling"`
 	Dropout      float64 `json:"dropout"`
+	Precision    string  `json:"precision,omitempty"`     // of matrix products: precisionBFloat16, or float32
 	RetrievalDim int     `json:"retrieval_dim,omitempty"` // with pooling max
 
 	Objective marge.Objective `json:"objective,omitempty"` // "": MARGE
@@ -66,6 +67,9 @@ type settings struct {
 	Probes int `json:"probes"`
 }
 
+// precisionBFloat16 is settings.Precision where products are of bfloat16 values.
+const precisionBFloat16 = "bf16"
+
 // The values of settings.Shards.
 const (
 	shardsGiven  = "given"  // those of the documents
@@ -89,6 +93,8 @@ func (s *settings) flags(fs *flag.FlagSet) {
 	fs.IntVar(&s.RetrievalDim, "retrieval-dim", s.RetrievalDim,
 		"width of g with -pooling max (otherwise that of the model)")
 	fs.Float64Var(&s.Dropout, "dropout", s.Dropout, "dropout")
+	fs.StringVar(&s.Precision, "precision", "",
+		"how to multiply matrices: fp32 (the default) or bf16, which wants AVX512_BF16")
 	fs.IntVar(&s.Steps, "steps", 0, "updates of a training, which is then repeatable")
 	fs.Var((*flags.Count)(&s.Tokens), "tokens",
 		"target `tokens` of a training, as in 3e6 or 3M, instead of -steps, and repeatable too")
@@ -144,6 +150,13 @@ func (s *settings) check() error {
 	}
 	if s.Pooling != marge.PoolMax {
 		s.RetrievalDim = 0 // is not used, and must not name another training
+	}
+	switch s.Precision {
+	case "fp32":
+		s.Precision = "" // the same training
+	case "", precisionBFloat16:
+	default:
+		return fmt.Errorf("-precision %s: want fp32 or bf16", s.Precision)
 	}
 	links := s.links()
 	if err := links.Validate(); err != nil {

@@ -113,7 +113,7 @@ func (e *env) trainIn(ctx context.Context, dir string, s settings, seed uint64) 
 	if err != nil {
 		return nil, err
 	}
-	c.Seed = seed
+	c.Seed, c.Backend = seed, e.backend
 	m, err := marge.New(c)
 	if err != nil {
 		return nil, err
@@ -166,7 +166,7 @@ func (e *env) takeWeights(m *marge.Model) error {
 	if e.settings.Start == "" {
 		return nil
 	}
-	start, _, err := loadModel(e.settings.Start)
+	start, _, err := e.loadModel(e.settings.Start)
 	if err != nil {
 		return err
 	}
@@ -363,7 +363,7 @@ func (e *env) eachModel(ctx context.Context, fn func(t *trained) error) error {
 		if err != nil {
 			return err
 		}
-		m, err := marge.Load(filepath.Join(dir, r.Checkpoint))
+		m, err := e.loadFrom(filepath.Join(dir, r.Checkpoint))
 		if err != nil {
 			return err
 		}
@@ -377,7 +377,7 @@ func (e *env) eachModel(ctx context.Context, fn func(t *trained) error) error {
 // load reads the model in -checkpoint and, if there, what was measured while
 // it was trained.
 func (e *env) load() (*trained, error) {
-	m, dir, err := loadModel(e.checkpoint)
+	m, dir, err := e.loadModel(e.checkpoint)
 	if err != nil {
 		return nil, err
 	}
@@ -394,12 +394,12 @@ func (e *env) load() (*trained, error) {
 
 // loadModel reads a model with its tokenizer from a checkpoint or from the
 // directory of a training, and returns the checkpoint's directory too.
-func loadModel(dir string) (*marge.Model, string, error) {
+func (e *env) loadModel(dir string) (*marge.Model, string, error) {
 	dir, err := checkpointIn(dir)
 	if err != nil {
 		return nil, "", err
 	}
-	m, err := marge.Load(dir)
+	m, err := e.loadFrom(dir)
 	if err != nil {
 		return nil, "", err
 	}
@@ -407,6 +407,11 @@ func loadModel(dir string) (*marge.Model, string, error) {
 		return nil, "", fmt.Errorf("%s has no tokenizer", dir)
 	}
 	return m, dir, nil
+}
+
+// loadFrom reads a model from a checkpoint.
+func (e *env) loadFrom(dir string) (*marge.Model, error) {
+	return marge.LoadOn(dir, marge.Config{Backend: e.backend})
 }
 
 // checkpointIn returns dir if it is a checkpoint, or the newest one in it.
