@@ -98,7 +98,7 @@ type encoder struct {
 // newEncoder loads the model. o has been resolved.
 func newEncoder(o *IndexOptions) (*encoder, error) {
 	if o.Checkpoint == "" {
-		return nil, errors.New("Checkpoint, the directory of the model, is missing")
+		return nil, errors.New("the directory of the model, Checkpoint, is missing")
 	}
 	m, err := marge.LoadOn(o.Checkpoint, marge.Config{Backend: o.Backend})
 	if err != nil {

@@ -1,7 +1,6 @@
 package prepare
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -167,20 +166,21 @@ func readLinks(t testing.TB, dir string) (links []Link) {
 }
 
 // trainingLinks returns the links that a training finds at its start.
-func trainingLinks(t testing.TB, checkpoint, shards string, o index.LinkOptions) (links []Link) {
+func trainingLinks(t testing.TB, shards string, o IndexOptions) (links []Link) {
 	t.Helper()
-	m, err := marge.Load(checkpoint)
+	m, err := marge.Load(o.Checkpoint)
 	if err != nil {
 		t.Fatal(err)
 	}
 	files := corpus.Files([]string{shards}, corpus.ReadOptions{})
-	store, err := corpus.Build(filepath.Join(t.TempDir(), "store"), files, m.Tokenizer, corpus.BuildOptions{ChunkTokens: 40})
+	o.Chunks.ChunkTokens = 40 // those of the model
+	store, err := corpus.Build(filepath.Join(t.TempDir(), "store"), files, m.Tokenizer, o.Chunks)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer store.Close()
 	_, err = marge.Pretrain(t.Context(), m, store, marge.PretrainOptions{
-		Steps: 1, TFIDFSteps: -1, Links: o,
+		Steps: 1, TFIDFSteps: -1, Links: o.Links,
 		OnLinks: func(items []index.Item, pairs []index.Pair) ([]index.Pair, error) {
 			for _, p := range pairs {
 				a, b := store.Chunk(items[p.Target].Chunk), store.Chunk(items[p.Evidence].Chunk)
@@ -200,13 +200,17 @@ func trainingLinks(t testing.TB, checkpoint, shards string, o index.LinkOptions)
 func TestIndex(t *testing.T) {
 	docs, model := multilingual(3, 150), checkpoint(t, 7, "en", "de", "pt-BR")
 	shards := shardsOf(t, docs, 1, Options{Threads: 1})
-	for i, links := range []index.LinkOptions{{}, {Mono: 2.5, Cross: 3}} {
+	for i, o := range []IndexOptions{{}, {
+		Links:  index.LinkOptions{Mono: 2.5, Cross: 3},
+		Chunks: corpus.BuildOptions{FirstChunkTargets: true, MaxChunks: 2},
+	}} {
 		out := t.TempDir()
-		o := IndexOptions{Checkpoint: model, Backend: tensor.NewCPU(1), Links: links}
+		o.Checkpoint, o.Backend = model, tensor.NewCPU(1)
 		report := mustIndex(t, out, shards, o)
 		want := contents(t, out)
-		got, training := readLinks(t, out), trainingLinks(t, model, shards, links)
-		if len(got) != report.Links || report.Links != len(training) || report.Links < report.Chunks {
+		got, training := readLinks(t, out), trainingLinks(t, shards, o)
+		if targets := []int{report.Chunks, len(docs)}[i]; report.Targets != targets || len(got) != report.Links ||
+			report.Links != len(training) || report.Links < report.Chunks {
 			t.Errorf("%d links, %d counted, %d of training, of %d chunks", len(got), report.Links, len(training), report.Chunks)
 		}
 		scores := map[Link]float32{}
@@ -236,7 +240,7 @@ func TestIndex(t *testing.T) {
 		for files, threads := range map[int]int{3: 3, 7: 2} {
 			rand.New(rand.NewPCG(uint64(files), 1)).Shuffle(len(docs), func(i, j int) { docs[i], docs[j] = docs[j], docs[i] })
 			split := shardsOf(t, docs, files, Options{Threads: threads, partitions: files})
-			out, o := t.TempDir(), o
+			out := t.TempDir()
 			o.Backend = tensor.NewCPU(threads)
 			paths, err := corpus.Expand([]string{split})
 			if err != nil {
@@ -267,7 +271,8 @@ func checkIndex(t *testing.T, dir string, docs []corpus.Document, checkpoint str
 		t.Error(err)
 	}
 	if x.Len() != report.Chunks || report.Documents != len(docs) || report.Chunks < 2*len(docs) {
-		t.Errorf("%d chunks in the index, %d counted; %d of %d documents", x.Len(), report.Chunks, report.Documents, len(docs))
+		t.Errorf("%d chunks in the index, %d counted; %d of %d documents",
+			x.Len(), report.Chunks, report.Documents, len(docs))
 	}
 	if was, err := marge.Load(checkpoint); err != nil || was.RetrievalFingerprint() != m.RetrievalFingerprint() {
 		t.Errorf("the model is another, error %v", err)
@@ -394,260 +399,5 @@ func TestIndexResume(t *testing.T) {
 	wantError("shard 2 changed from", nil, paths[0], moved, paths[2], paths[3])
 	if _, err := Index(t.Context(), shards, []string{shards}, o); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("a directory with other files: %v", err)
-	}
-}
-
-func TestIndexErrors(t *testing.T) {
-	model := checkpoint(t, 7, "en", "de")
-	doc := func(id, lang, shard string) corpus.Document {
-		return corpus.Document{ID: id, Lang: lang, Text: "one two three", Shard: shard}
-	}
-	bare := filepath.Join(t.TempDir(), "bare")
-	if err := os.CopyFS(bare, os.DirFS(model)); err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range []string{"tokenizer.json", "checksums.json"} {
-		if err := os.Remove(filepath.Join(bare, name)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	a, b := doc("a", "en", "s"), doc("b", "de", "s")
-	for _, c := range []struct {
-		want   string
-		o      IndexOptions
-		shards [][]corpus.Document
-	}{
-		{"Checkpoint, the directory of the model, is missing", IndexOptions{}, nil},
-		{"checkpoint: load model: ", IndexOptions{Checkpoint: t.TempDir()}, nil},
-		{"has no tokenizer", IndexOptions{Checkpoint: bare}, nil},
-		{"chunks of 47 tokens: the model takes at most 46", IndexOptions{Checkpoint: model,
-			Chunks: corpus.BuildOptions{ChunkTokens: 47}}, nil},
-		{"MinTokens", IndexOptions{Checkpoint: model, Chunks: corpus.BuildOptions{MinTokens: -1}}, nil},
-		{"links: Mono is -1", IndexOptions{Links: index.LinkOptions{Mono: -1}}, nil},
-		{"round to no link", IndexOptions{Links: index.LinkOptions{Mono: 0.2, PerTarget: true}}, nil},
-		{`0.jsonl: corpus: document 1 ("c"): tokenizer: no token for language "fr"; there are`,
-			IndexOptions{Checkpoint: model}, [][]corpus.Document{{a, doc("c", "fr", "s")}}},
-		{`"a" and "c" are in the shards "s" and "r"`, IndexOptions{Checkpoint: model},
-			[][]corpus.Document{{a, doc("c", "en", "r")}}},
-		{`two documents have the ID "a"`, IndexOptions{Checkpoint: model}, [][]corpus.Document{{a, b, a}}},
-		{`shard "s" is in `, IndexOptions{Checkpoint: model}, [][]corpus.Document{{a}, {b}}},
-		{"there is no document", IndexOptions{Checkpoint: model}, [][]corpus.Document{{}}},
-	} {
-		in, out := t.TempDir(), t.TempDir()
-		if c.shards == nil {
-			c.shards = [][]corpus.Document{{a, b}}
-		}
-		for i, docs := range c.shards {
-			writeLines(t, filepath.Join(in, fmt.Sprintf("%d.jsonl", i)), docs)
-		}
-		_, err := Index(t.Context(), out, []string{in}, c.o)
-		if err == nil || !strings.HasPrefix(err.Error(), "prepare: index: ") || !strings.Contains(err.Error(), c.want) {
-			t.Errorf("error %v, want %q", err, c.want)
-		}
-	}
-	o := IndexOptions{Checkpoint: model}
-	for _, name := range []string{"a.jsonl", "a.jsonl.zst"} {
-		writeLines(t, filepath.Join(t.TempDir(), name), []corpus.Document{a})
-	}
-	one, two := t.TempDir(), t.TempDir()
-	writeLines(t, filepath.Join(one, "a.jsonl"), []corpus.Document{a})
-	writeLines(t, filepath.Join(two, "a.jsonl.zst"), []corpus.Document{b})
-	if _, err := Index(t.Context(), t.TempDir(), []string{one, two}, o); err == nil ||
-		!strings.Contains(err.Error(), "have the same name") {
-		t.Errorf("error %v", err)
-	}
-	if _, err := Index(t.Context(), t.TempDir(), []string{filepath.Join(one, "none.jsonl")}, o); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("error %v", err)
-	}
-}
-
-// Damage to files of the work is an error that names the file.
-func TestIndexDamaged(t *testing.T) {
-	docs, model := multilingual(5, 40), checkpoint(t, 7, "en", "de", "pt-BR")
-	shards := shardsOf(t, docs, 1, Options{Threads: 1})
-	o := IndexOptions{Checkpoint: model}
-	for _, c := range []struct {
-		file, want string
-		damage     func(data []byte) []byte
-	}{
-		{"2020-06-26.index", "do not match their checksum: remove it and", func(b []byte) []byte { b[300] ^= 1; return b }},
-		{"2020-06-26.index", "too few for the header", func(b []byte) []byte { return b[:50] }},
-		{"2020-06-26.json", "2020-06-26.json: unexpected end", func(b []byte) []byte { return b[:50] }},
-		{"2020-06-26.json", "vectors, want 3", func(b []byte) []byte {
-			var p map[string]any
-			if err := json.Unmarshal(b, &p); err != nil {
-				panic(err)
-			}
-			p["chunks"] = 3
-			b, _ = json.Marshal(p)
-			return b
-		}},
-		{"2020-06-26.json", "shard \"2020-06-26\": language \"en\": the sums have 7 bytes", func(b []byte) []byte {
-			return replaceSums(b, make([]byte, 7))
-		}},
-		{"2020-06-26.json", "sums of vectors of dimension 23 and of 24", func(b []byte) []byte {
-			return replaceSums(b, make([]byte, 8*23))
-		}},
-	} {
-		out := t.TempDir()
-		ctx, cancel := context.WithCancel(t.Context())
-		o.Progress = func(p Progress) {
-			if p.Step == "link" {
-				cancel()
-			}
-		}
-		if _, err := Index(ctx, out, []string{shards}, o); !errors.Is(err, context.Canceled) {
-			t.Fatal(err)
-		}
-		path := filepath.Join(out, workName, c.file)
-		data, err := os.ReadFile(path)
-		if err == nil {
-			err = os.WriteFile(path, c.damage(data), 0o666)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		o.Progress = nil
-		if _, err := Index(t.Context(), out, []string{shards}, o); err == nil || !strings.Contains(err.Error(), c.want) {
-			t.Errorf("%s: error %v, want %q", c.file, err, c.want)
-		}
-	}
-}
-
-// replaceSums gives the language en of a part other sums.
-func replaceSums(data, sums []byte) []byte {
-	var p part
-	if err := json.Unmarshal(data, &p); err != nil {
-		panic(err)
-	}
-	p.Languages["en"] = languageSum{p.Languages["en"].Count, sums}
-	data, err := json.Marshal(&p)
-	if err != nil {
-		panic(err)
-	}
-	return data
-}
-
-// A chunk's text has whole characters and no white space around it, and no text is in
-// two chunks.
-func TestCutText(t *testing.T) {
-	tok, err := tokenizer.Train(func(yield func(string) bool) { yield("aaaa bbbb") },
-		tokenizer.TrainOptions{VocabSize: 270, Languages: []string{"en"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	text := " \u00a0ü語😀 x  y\n\n語語語é  "
-	for chunk := 1; chunk < 30; chunk++ {
-		n := len(tok.Encode(text))
-		chunks := make([]marge.Passage, (n+chunk-1)/chunk)
-		cutText(tok, text, chunk, chunks)
-		runes, end := []rune(text), 0
-		for i, p := range chunks {
-			if strings.TrimSpace(p.Text) != p.Text || p.Start < end || !strings.HasPrefix(string(runes[p.Start:]), p.Text) {
-				t.Fatalf("%d tokens: chunk %d is %+v", chunk, i, p)
-			}
-			if between := string(runes[end:p.Start]); strings.TrimSpace(between) != "" {
-				t.Fatalf("%d tokens: %q before chunk %d is missing", chunk, between, i)
-			}
-			end = p.Start + len([]rune(p.Text))
-		}
-		if rest := string(runes[end:]); strings.TrimSpace(rest) != "" {
-			t.Fatalf("%d tokens: %q is missing at the end", chunk, rest)
-		}
-	}
-}
-
-// The steps, piped, leave what Index takes over, and the result is that of Index alone.
-func TestPipeIndex(t *testing.T) {
-	docs, model := multilingual(6, 80), checkpoint(t, 7, "en", "de", "pt-BR")
-	shards := shardsOf(t, docs, 1, Options{Threads: 1})
-	whole, out := t.TempDir(), t.TempDir()
-	o := IndexOptions{Checkpoint: model, Backend: tensor.NewCPU(1), Links: index.LinkOptions{Mono: 2, Cross: 1}}
-	report := mustIndex(t, whole, shards, o)
-	files, err := corpus.Expand([]string{shards})
-	if err != nil {
-		t.Fatal(err)
-	}
-	paths := make([][]string, 2)
-	for i, file := range files {
-		paths[i%2] = append(paths[i%2], file+"\n\n")
-	}
-	e := &engine{t: t, o: PipeOptions{Index: o, Dir: out}, parts: 2}
-	sums := e.pipe(paths, "encode")
-	if again := e.pipe(paths, "encode"); !slices.Equal(again[0], sums[0]) || !slices.Equal(again[1], sums[1]) {
-		t.Error("a second call of encode writes other sums")
-	}
-	means := strings.Join(slices.Concat(e.pipe(e.sorted(sums...), "means")...), "")
-	if n := strings.Count(means, "\n"); n != 3 {
-		t.Errorf("means of %d languages", n)
-	}
-	var counts LinkCounts
-	for _, lines := range paths {
-		e.o.Means = strings.NewReader(means)
-		for _, line := range e.pipe([][]string{lines}, "link")[0] {
-			var c LinkCounts
-			if err := json.Unmarshal([]byte(line), &c); err != nil {
-				t.Fatal(err)
-			}
-			counts.add(c)
-		}
-	}
-	if counts != report.LinkCounts {
-		t.Errorf("counts %+v, want %+v", counts, report.LinkCounts)
-	}
-	mustIndex(t, out, shards, o)
-	wantFiles(t, "piped", contents(t, out), contents(t, whole))
-
-	// What link refuses. The means of some shards are not those of all.
-	var some, few string
-	for line := range strings.Lines(means) {
-		lang, _, _ := strings.Cut(line, "\t")
-		if lang != hexOf("de") {
-			some += line
-		}
-		few += lang + "\t" + `{"count":1,"sums":"` + strings.Repeat("A", 8*24*4/3) + "\"}\n"
-	}
-	narrow := strings.Join(slices.Concat(e.pipe(e.sorted([]string{
-		hexOf("en") + "\t" + `{"count":9999,"sums":"AAAAAAAAAAA="}` + "\n",
-		hexOf("de") + "\t" + `{"count":9999,"sums":"AAAAAAAAAAA="}` + "\n",
-		hexOf("pt-BR") + "\t" + `{"count":9999,"sums":"AAAAAAAAAAA="}` + "\n",
-	}), "means")...), "")
-	mixed := strings.ReplaceAll(narrow, hexOf("de")+"\t"+`{"count":9999,"sums":"AAAAAAAAAAA="}`,
-		hexOf("de")+"\t"+`{"count":9999,"sums":"AAAAAAAAAAAAAAAAAAAAAA=="}`)
-	fresh := t.TempDir()
-	e.o.Dir = fresh
-	e.pipe(paths, "encode")
-	for _, c := range []struct{ means, want string }{
-		{"-", "the means, which the step means writes, are missing"},
-		{some, `the means of language "de" are not those of all shards`}, {few, "are not those of all shards"},
-		{narrow, "has vectors of dimension 24, the means 1"}, {mixed, "the means have dimensions"},
-		{"656e\t7\n", "means: standard input:1: the sum: "}, {"xx\t{}\n", "not hexadecimal"}, {"31 32\t{}\n", "2 fields, want 1"},
-		{"31\t{}\n", `language "1": the sums have 0 bytes`},
-	} {
-		po := e.o
-		if po.Means = strings.NewReader(c.means); c.means == "-" {
-			po.Means = nil
-		}
-		_, err := Pipe(t.Context(), "link", po, strings.NewReader(strings.Join(paths[0], "")), &bytes.Buffer{})
-		if err == nil || !strings.Contains(err.Error(), c.want) {
-			t.Errorf("means %.80q: error %v, want %q", c.means, err, c.want)
-		}
-	}
-	if _, err := os.Stat(filepath.Join(fresh, LinksName)); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("links are left: %v", err)
-	}
-	e.o.Dir = t.TempDir()
-	e.o.Means = strings.NewReader(means)
-	if _, err := Pipe(t.Context(), "link", e.o, strings.NewReader(paths[0][0]), &bytes.Buffer{}); err == nil ||
-		!strings.Contains(err.Error(), "is not encoded") {
-		t.Errorf("without vectors: error %v", err)
-	}
-	if _, err := Pipe(t.Context(), "means", e.o, strings.NewReader("32\t{}\n31\t{}\n"), &bytes.Buffer{}); err == nil {
-		t.Error("records that are not sorted are accepted")
-	}
-	e.o.Index.Checkpoint = ""
-	if _, err := Pipe(t.Context(), "encode", e.o, strings.NewReader(paths[0][0]), &bytes.Buffer{}); err == nil ||
-		!strings.Contains(err.Error(), "prepare: step encode: Checkpoint") {
-		t.Errorf("error %v", err)
 	}
 }

@@ -166,7 +166,7 @@ func step(ctx context.Context, args []string, in io.Reader, out, messages io.Wri
 	c.define(f)
 	var x indexFlags
 	x.define(f)
-	dir := f.String("out", "", "directory of the files of shards, for the step write, or of the index, for encode and link")
+	dir := f.String("out", "", "directory of the files of shards, for write, or of the index, for encode and link")
 	parts := f.String("parts", "", "file that the step parts wrote, for the step shard")
 	means := f.String("means", "", "file that the step means wrote, for the step link")
 	if err := f.Parse(args[1:]); err != nil {

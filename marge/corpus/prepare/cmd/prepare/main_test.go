@@ -143,7 +143,7 @@ func TestErrors(t *testing.T) {
 		{[]string{"step"}, "which step? One of drop, encode, exact"},
 		{[]string{"index"}, "-out, -checkpoint and files of shards are needed"},
 		{[]string{"index", "-out", "x", "-checkpoint", "y"}, "-out, -checkpoint and files of shards are needed"},
-		{[]string{"index", "-out", "x", "-checkpoint", "no such model", "."}, "no such"},
+		{[]string{"index", "-out", "x", "-checkpoint", "no model", "."}, "has no file named"},
 		{[]string{"index", "-out", "x", "-checkpoint", "y", "-cross", "0", "z"}, "-mono and -cross are both 0"},
 		{[]string{"index", "-out", "x", "-checkpoint", "y", "-vectors", "int4", "z"}, `unknown precision "int4"`},
 		{[]string{"step", "encode"}, "the step encode needs -out"},
