@@ -26,6 +26,11 @@ func (m *Model) retrievalFingerprint() [sha256.Size]byte {
 	})
 }
 
+// RetrievalFingerprint returns a hash of g, in hexadecimal: of its weights and of what
+// else its vectors depend on. Those of two models can be compared only if it is the
+// same, see [Index.CheckModel].
+func (m *Model) RetrievalFingerprint() string { return fmt.Sprintf("%x", m.retrievalFingerprint()) }
+
 // sampleValues is how many values of a parameter checked looks at.
 const sampleValues = 64
 

@@ -68,6 +68,14 @@ func (x *Index) ID(i int) string { return string(x.record(i).id) }
 // have no text and no language.
 func (x *Index) Passage(i int) Passage { return x.record(i).passage() }
 
+// Vector returns the vector of document i, as the index keeps it, which the caller must
+// not change.
+func (x *Index) Vector(i int) []float32 {
+	x.lock.RLock()
+	defer x.lock.RUnlock()
+	return x.flat.Vector(i)
+}
+
 // record returns the record of document i, which must not be changed.
 func (x *Index) record(i int) record {
 	x.lock.RLock()

@@ -75,13 +75,41 @@ func (x *Index) Add(
 	if err != nil {
 		return stats, err
 	}
+	return AddStats{len(passages), encoded}, x.addPassages(rows, passages, tokens)
+}
+
+// AddPassages is [Index.Add] for passages that the caller has cut, such as the chunks of
+// a corpus, and their tokens, without <s> and </s>. Lang is in canonical form. It panics
+// unless there are tokens for each passage.
+func (x *Index) AddPassages(ctx context.Context, m *Model, passages []Passage, tokens [][]int32) (err error) {
+	if len(passages) != len(tokens) {
+		panic(fmt.Sprintf("marge: index: add: %d passages, tokens of %d", len(passages), len(tokens)))
+	}
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("index: add: %w", err)
+		}
+	}()
+	defer tensor.Recover(&err)
+	if err := x.CheckModel(m); err != nil {
+		return err
+	}
+	rows, err := m.Embed(ctx, tokens)
+	if err != nil {
+		return err
+	}
+	return x.addPassages(rows, passages, tokens)
+}
+
+// addPassages adds passages with their vectors.
+func (x *Index) addPassages(rows []float32, passages []Passage, tokens [][]int32) error {
 	records := make([][]byte, len(passages))
 	for i, p := range passages {
 		records[i] = appendTokens(appendPassage(nil, p), tokens[i])
 	}
 	x.lock.Lock()
 	defer x.lock.Unlock()
-	return AddStats{len(passages), encoded}, x.flat.AddRecords(rows, records)
+	return x.flat.AddRecords(rows, records)
 }
 
 // vectorsOf returns g of each text, [texts, width of g], from the first index

@@ -134,6 +134,22 @@ func TestAdd(t *testing.T) {
 		t.Error("documents added one by one give another file")
 	}
 
+	cut := emptyIndex(t, m)
+	var passages []Passage
+	var tokens [][]int32
+	for i := range whole.Len() {
+		passages, tokens = append(passages, whole.Passage(i)), append(tokens, whole.Document(i))
+	}
+	for _, part := range [][2]int{{0, 7}, {7, 7}, {7, whole.Len()}} {
+		from, to := part[0], part[1]
+		if err := cut.AddPassages(t.Context(), m, passages[from:to], tokens[from:to]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !bytes.Equal(savedIndex(t, cut), want) {
+		t.Error("passages that were cut before give another file")
+	}
+
 	// To a file, with vectors from two others.
 	path := filepath.Join(t.TempDir(), "documents.index")
 	if err := whole.Part(0, 10).Save(path); err != nil {
@@ -219,8 +235,36 @@ func TestAddErrors(t *testing.T) {
 	if _, err := x.Add(cancelled, m, []corpus.Document{good}, AddOptions{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: error %v", err)
 	}
+	for want, add := range map[string]func() error{
+		"index: add: the index was made by model": func() error { return x.AddPassages(t.Context(), other, nil, nil) },
+		"index: add: embed: ": func() error {
+			return x.AddPassages(t.Context(), m, []Passage{{ID: "a"}}, [][]int32{{int32(m.Config.VocabSize)}})
+		},
+		context.Canceled.Error(): func() error {
+			return x.AddPassages(cancelled, m, []Passage{{ID: "a"}}, [][]int32{{5}})
+		},
+	} {
+		if err := add(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("passages: error %v, want %q", err, want)
+		}
+	}
 	if x.Len() != 0 {
 		t.Errorf("%d documents were added in spite of an error", x.Len())
+	}
+}
+
+// An index knows the vectors, and which g made them.
+func TestVector(t *testing.T) {
+	m := textModel(t)
+	x := emptyIndex(t, m)
+	docs := testDocuments(3)
+	mustAddTexts(t, x, m, docs, AddOptions{})
+	want, err := m.Embed(t.Context(), [][]int32{x.Document(1)})
+	if err != nil || !slices.Equal(x.Vector(1), want) {
+		t.Errorf("another vector, error %v", err)
+	}
+	if got := fmt.Sprintf("%x", x.flat.Origin); got != m.RetrievalFingerprint() {
+		t.Errorf("made by %s, the model is %s", got, m.RetrievalFingerprint())
 	}
 }
 

@@ -130,38 +130,41 @@ func (f *Flat) Save(path string) error {
 const writeValues = 1 << 14
 
 func (f *Flat) write(file *os.File) error {
-	sum := sha256.New()
-	w := io.MultiWriter(file, sum)
+	h := header{
+		precision: f.stored.precision, dim: uint32(f.Dim()), count: uint64(f.Len()), recordBytes: uint64(len(f.records)),
+		origin: f.Origin,
+	}
+	return writeFlat(file, h, func(w io.Writer) error {
+		err := errors.Join(writeNumbers(w, f.stored.scales), f.stored.writeValues(w))
+		if err == nil && len(f.records) > 0 {
+			if err = writeNumbers(w, f.ends); err == nil {
+				_, err = w.Write(f.records)
+			}
+		}
+		return err
+	})
+}
+
+// writeFlat writes a header and what body writes, whose sum goes to the header.
+func writeFlat(file *os.File, h header, body func(w io.Writer) error) error {
 	if _, err := file.Write(make([]byte, headerSize)); err != nil {
 		return err
 	}
-	if err := f.stored.write(w); err != nil {
+	sum := sha256.New()
+	if err := body(io.MultiWriter(file, sum)); err != nil {
 		return err
 	}
-	if len(f.records) > 0 {
-		if err := writeNumbers(w, f.ends); err != nil {
-			return err
-		}
-		if _, err := w.Write(f.records); err != nil {
-			return err
-		}
-	}
-	h := header{
-		precision: f.stored.precision, dim: uint32(f.Dim()), count: uint64(f.Len()), recordBytes: uint64(len(f.records)),
-		sum: [sha256.Size]byte(sum.Sum(nil)), origin: f.Origin,
-	}
+	h.sum = [sha256.Size]byte(sum.Sum(nil))
 	_, err := file.WriteAt(h.encode(), 0)
 	return err
 }
 
-func (s *stored) write(w io.Writer) error {
+// writeValues writes the vectors without the scales of int8.
+func (s *stored) writeValues(w io.Writer) error {
 	switch s.precision {
 	case BFloat16:
 		return writeNumbers(w, s.bf16)
 	case Int8:
-		if err := writeNumbers(w, s.scales); err != nil {
-			return err
-		}
 		return writeNumbers(w, s.int8)
 	}
 	return writeNumbers(w, s.f32)

@@ -172,15 +172,28 @@ func (f *Flat) As(p Precision) (*Flat, error) {
 	}
 	as := &Flat{Origin: f.Origin, stored: stored{precision: p, dim: f.Dim()},
 		records: slices.Clone(f.records), ends: slices.Clone(f.ends)}
-	var buf []float32
 	for from := 0; from < f.Len(); from += convertedRows {
-		rows := f.stored.rows(from, min(from+convertedRows, f.Len()), &buf)
-		if err := as.stored.check(rows); err != nil {
+		if err := as.stored.addFrom(&f.stored, from, min(from+convertedRows, f.Len())); err != nil {
 			return nil, fmt.Errorf("index: as %v: from vector %d on: %w", p, from, err)
 		}
-		as.stored.add(rows)
 	}
 	return as, nil
+}
+
+// addFrom adds rows from to to-1 of other, with their bits where the precision is the same.
+func (s *stored) addFrom(other *stored, from, to int) error {
+	if s.precision == Int8 && other.precision == Int8 {
+		s.int8 = append(s.int8, other.int8[from*s.dim:to*s.dim]...)
+		s.scales = append(s.scales, other.scales[from:to]...)
+		return nil
+	}
+	var buf []float32
+	rows := other.rows(from, to, &buf)
+	if err := s.check(rows); err != nil {
+		return err
+	}
+	s.add(rows)
+	return nil
 }
 
 // Precision returns how the index keeps vectors.

@@ -15,7 +15,7 @@ import (
 // each language follows. The sums are integers, so they are exact: they depend
 // neither on the order in which vectors are added nor on how the vectors are
 // divided among threads or machines. Several machines add up their Sums and
-// Counts element by element to get the means of all vectors.
+// Counts element by element, as AddSums does, to get the means of all vectors.
 //
 // A value x counts as the integer nearest to x * 2^36, ties to even. Values of
 // 2^-12 and more are represented exactly, smaller ones with an error of at most
@@ -63,6 +63,29 @@ func (m *Means) AddSparse(columns []int32, values []float32, lang int) error {
 		sums[t] += fixed(values[i])
 	}
 	m.Counts[lang]++
+	return m.checkCount(lang)
+}
+
+// AddSums adds the vectors of a language whose sums and number another Means has.
+// It is an error, after which the sums are of no use, if there is no such number of
+// vectors or no room for them. It panics unless there is a sum for each of Dim values.
+func (m *Means) AddSums(lang int, sums []int64, count int64) error {
+	if len(sums) != m.Dim {
+		panic(fmt.Sprintf("vectors: means: %d sums, dimension %d", len(sums), m.Dim))
+	}
+	if count < 0 || count > maxCount {
+		return fmt.Errorf("%d vectors of language %d: the sums have room for %d", count, lang, maxCount)
+	}
+	for j, sum := range sums {
+		if most := count * maxValue * fractionUnit; sum < -most || sum > most {
+			return fmt.Errorf("the sum of %d vectors of language %d is %v at position %d: %s",
+				count, lang, float64(sum)/fractionUnit, j, unitLength)
+		}
+	}
+	for j, sum := range sums {
+		m.Sums[lang*m.Dim+j] += sum
+	}
+	m.Counts[lang] += count
 	return m.checkCount(lang)
 }
 

@@ -196,6 +196,51 @@ func TestMeansRange(t *testing.T) {
 	}
 }
 
+// Sums of parts, added up, are those of the whole.
+func TestAddSums(t *testing.T) {
+	rows, langs := gaussian(rand.New(rand.NewPCG(9, 1)), 40, 3), make([]int, 40)
+	for i := range langs {
+		langs[i] = i % 2
+	}
+	whole, sum := NewMeans(2, 3), NewMeans(2, 3)
+	if err := whole.Add(t.Context(), asm.Serial, rows, langs); err != nil {
+		t.Fatal(err)
+	}
+	for _, bounds := range [][2]int{{7, 40}, {0, 7}} {
+		part := NewMeans(2, 3)
+		if err := part.Add(t.Context(), asm.Serial, rows[3*bounds[0]:3*bounds[1]], langs[bounds[0]:bounds[1]]); err != nil {
+			t.Fatal(err)
+		}
+		for lang, n := range part.Counts {
+			if err := sum.AddSums(lang, part.Sums[3*lang:3*lang+3], n); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if !slices.Equal(sum.Sums, whole.Sums) || !slices.Equal(sum.Counts, whole.Counts) {
+		t.Errorf("%v, want %v", sum, whole)
+	}
+	for _, c := range []struct {
+		count, value int64
+		want         string
+	}{
+		{-1, 0, "-1 vectors of language 1"}, {maxCount + 1, 0, "67108864 vectors of language 1: the sums have room"},
+		{3, 6*fractionUnit + 1, "the sum of 3 vectors of language 1 is 6.00000000001"},
+		{3, -6*fractionUnit - 1, "is -6.00000000001"}, {3, math.MinInt64, "is -1.34217728e+08 at position 2"},
+		{maxCount - 19, 0, "language 1 has 67108864 vectors"},
+	} {
+		m := NewMeans(2, 3)
+		m.Counts[1] = 20
+		if err := m.AddSums(1, []int64{0, 0, c.value}, c.count); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%d vectors, sum %d: error %v, want %q", c.count, c.value, err, c.want)
+		}
+	}
+	m := NewMeans(2, 3)
+	if err := m.AddSums(1, []int64{0, -6 * fractionUnit, 6 * fractionUnit}, 3); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestCenterErrors(t *testing.T) {
 	const n, dim = 2*blockRows + 5, 3
 	for _, x := range []float32{float32(math.NaN()), float32(math.Inf(1)), float32(math.Inf(-1)), 2.001, -7} {

@@ -14,6 +14,9 @@
 // order and the files of the documents change nothing, and
 // [corpus.Store.Fingerprint] of what is built from the result is the same.
 //
+// With a model that was trained on the corpus, [Index] encodes and links the shards,
+// on one machine or in steps of Pipe, and makes one index of them.
+//
 // # Duplicates
 //
 // Documents have an order: by Date, then by ID, byte by byte. Of documents with

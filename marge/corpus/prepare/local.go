@@ -170,7 +170,7 @@ func (p *pipeline) run(ctx context.Context) (*Report, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	if err := p.begin(); err != nil {
+	if err := begin(p.dir, ShardsName); err != nil {
 		return nil, err
 	}
 	release, err := osfile.Hold(p.work("lock"))
@@ -191,19 +191,21 @@ func (p *pipeline) run(ctx context.Context) (*Report, error) {
 	return report, os.RemoveAll(p.work())
 }
 
-// begin makes the directories, unless dir is used for something else.
-func (p *pipeline) begin() error {
-	entries, err := os.ReadDir(p.dir)
+// begin makes dir, its folder for the work and another one, unless dir is used for
+// something else.
+func begin(dir, folder string) error {
+	entries, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if _, err := os.Stat(p.work()); len(entries) > 0 && err != nil {
-		return &fs.PathError{Op: "prepare", Path: p.dir, Err: fs.ErrExist}
+	work := filepath.Join(dir, workName)
+	if _, err := os.Stat(work); len(entries) > 0 && err != nil {
+		return &fs.PathError{Op: "prepare", Path: dir, Err: fs.ErrExist}
 	}
-	if err := os.MkdirAll(p.work(), 0o777); err != nil {
+	if err := os.MkdirAll(work, 0o777); err != nil {
 		return err
 	}
-	return os.MkdirAll(filepath.Join(p.dir, ShardsName), 0o777)
+	return os.MkdirAll(filepath.Join(dir, folder), 0o777)
 }
 
 // resume compares the state with that of the run that began, or begins one.
@@ -239,17 +241,6 @@ func (p *pipeline) resume() error {
 // check returns an error that tells what is wanted otherwise.
 func (s MadeFrom) check(wanted MadeFrom) error {
 	wanted.Partitions = s.Partitions
-	differ := func(what string, is, wanted any) error {
-		a, err := json.Marshal(is)
-		if err != nil {
-			return err
-		}
-		b, err := json.Marshal(wanted)
-		if err != nil || string(a) == string(b) {
-			return err
-		}
-		return fmt.Errorf("%s changed from %.500s to %.500s: remove the directory, or give another", what, a, b)
-	}
 	for i := range min(len(s.Inputs), len(wanted.Inputs)) {
 		if err := differ(fmt.Sprintf("input %d", i+1), s.Inputs[i], wanted.Inputs[i]); err != nil {
 			return err
@@ -260,6 +251,19 @@ func (s MadeFrom) check(wanted MadeFrom) error {
 		differ("Languages", s.Languages, wanted.Languages), differ("Quality", s.Quality, wanted.Quality),
 		differ("Shards", s.Shards, wanted.Shards), differ("Lang", s.Lang, wanted.Lang),
 		differ("MaxBytes", s.MaxBytes, wanted.MaxBytes))
+}
+
+// differ returns an error if what is there is not what is wanted.
+func differ(what string, is, wanted any) error {
+	a, err := json.Marshal(is)
+	if err != nil {
+		return err
+	}
+	b, err := json.Marshal(wanted)
+	if err != nil || string(a) == string(b) {
+		return err
+	}
+	return fmt.Errorf("%s changed from %.500s to %.500s: remove the directory, or give another", what, a, b)
 }
 
 // A step is a number of tasks, which run at the same time.

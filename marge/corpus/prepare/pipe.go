@@ -24,7 +24,10 @@ type PipeOptions struct {
 	Lang      string    // as in Options
 	MaxBytes  int       // as in Options
 	Parts     io.Reader // what the step parts wrote, for shard; nil stands for nothing
-	Dir       string    // in which write makes files; it exists
+	Dir       string    // in which write makes files, which exists; that of the index, for encode and link
+
+	Index IndexOptions // of encode and link
+	Means io.Reader    // what the step means wrote, for link
 }
 
 // A pipe is a step as a filter of lines.
@@ -85,8 +88,17 @@ var pipes = map[string]func(p *pipe, ctx context.Context, in io.Reader) error{
 		}
 		return sizes.end(p.record)
 	},
-	"shard": (*pipe).shard,
-	"write": (*pipe).write,
+	"shard":  (*pipe).shard,
+	"write":  (*pipe).write,
+	"encode": (*pipe).encode,
+	"means": func(p *pipe, ctx context.Context, in io.Reader) error {
+		var m meansOf
+		if err := p.sorted(ctx, in, func(r record) error { return m.add(r, p.record) }); err != nil {
+			return err
+		}
+		return m.end(p.record)
+	},
+	"link": (*pipe).link,
 }
 
 // PipeSteps returns the names of the steps of Pipe.
@@ -114,6 +126,12 @@ func PipeSteps() []string { return slices.Sorted(maps.Keys(pipes)) }
 //	parts      sizes, sorted            parts of shards that are too large
 //	shard      documents by ID          documents by shard
 //	write      documents by shard, sorted; makes the files in Dir, and writes what is in them as JSON
+//	encode     paths of files of shards; makes their parts of the index in Dir, and writes sums of vectors by language
+//	means      sums, sorted             sums, one of each language
+//	link       paths of files of shards that are encoded; makes the links in Dir, and writes their counts as JSON
+//
+// [Index] makes the index of what encode and link left in Dir, with the same
+// IndexOptions. Calls of encode need the whole model each.
 //
 // minhash and sizes read what drop left of exact duplicates, shard what it left
 // of both kinds.
@@ -238,12 +256,8 @@ func (p *pipe) documents(ctx context.Context, in io.Reader, fn func(doc *corpus.
 
 func (p *pipe) read(ctx context.Context, in io.Reader) error {
 	o := readOptions{source.Options{Lang: p.o.Lang, MaxBytes: p.o.MaxBytes}, &itemTables{}}
-	lines := bufio.NewScanner(in)
-	for lines.Scan() {
-		if lines.Text() == "" {
-			continue
-		}
-		files, err := Expand([]string{lines.Text()})
+	return paths(in, func(path string) error {
+		files, err := Expand([]string{path})
 		if err != nil {
 			return err
 		}
@@ -251,8 +265,18 @@ func (p *pipe) read(ctx context.Context, in io.Reader) error {
 		if err != nil {
 			return err
 		}
-		err = readAll(ctx, inputs, o, p.c, func(doc corpus.Document) error { return p.document(&doc) })
-		if err != nil {
+		return readAll(ctx, inputs, o, p.c, func(doc corpus.Document) error { return p.document(&doc) })
+	})
+}
+
+// paths calls fn with the lines of in that are not empty.
+func paths(in io.Reader, fn func(path string) error) error {
+	lines := bufio.NewScanner(in)
+	for lines.Scan() {
+		if lines.Text() == "" {
+			continue
+		}
+		if err := fn(lines.Text()); err != nil {
 			return err
 		}
 	}

@@ -122,7 +122,7 @@ func TestPipeErrors(t *testing.T) {
 	doc := `{"id":"1","lang":"en","text":"x"}`
 	sig := `"` + strings.Repeat("A", 684) + `"`
 	for _, c := range []struct{ step, in, want string }{
-		{"no such", "", `unknown step "no such", want one of [drop exact hash ids`},
+		{"no such", "", `unknown step "no such", want one of [drop encode exact hash ids`},
 		{"normalise", doc + "\nnot JSON\n", "standard input:2: bad JSON"},
 		{"key", `{"id":"1","lang":"en"}`, "standard input:1: text is missing"},
 		{"language", "\xff\n", "standard input:1: the line is not valid UTF-8"},

@@ -12,6 +12,11 @@
 //
 //	prepare -recipe debian-manuals -out manuals
 //
+// With a trained model, the command index encodes and links the shards, for training
+// and for the program examples/search; see prepare.Index:
+//
+//	prepare index -checkpoint run -out index corpus/shards
+//
 // For engines that pipe lines through programs, a step reads standard input
 // and writes standard output; see prepare.Pipe and spark/prepare.py:
 //
@@ -80,11 +85,15 @@ func run(ctx context.Context, args []string, in io.Reader, out, messages io.Writ
 	if len(args) > 0 && args[0] == "step" {
 		return step(ctx, args[1:], in, out, messages)
 	}
+	if len(args) > 0 && args[0] == "index" {
+		return makeIndex(ctx, args[1:], out, messages)
+	}
 	f := flag.NewFlagSet("prepare", flag.ContinueOnError)
 	f.SetOutput(messages)
 	f.Usage = func() {
 		fmt.Fprintln(messages, "usage: prepare -out DIRECTORY [flags] INPUT...\n"+
-			"       prepare -out DIRECTORY -recipe NAME\n       prepare step NAME [flags]")
+			"       prepare -out DIRECTORY -recipe NAME\n"+
+			"       prepare index -out DIRECTORY -checkpoint DIRECTORY [flags] SHARDS...\n       prepare step NAME [flags]")
 		f.PrintDefaults()
 	}
 	var c common
@@ -108,7 +117,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, messages io.Writ
 		}
 		return fetch(ctx, *dir, func(line string) { fmt.Fprintln(messages, line) })
 	}
-	show := &display{out: messages}
+	show := &display{out: messages, what: "documents or records"}
 	report, err := prepare.Run(ctx, *dir, f.Args(), prepare.Options{
 		Languages: c.languagesKept(), Shards: c.shards(), Lang: c.lang, Threads: *threads, Memory: int64(memory),
 		Progress: show.progress,
@@ -133,6 +142,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, messages io.Writ
 // display writes a line of progress now and then.
 type display struct {
 	out  io.Writer
+	what string // is counted
 	last time.Time
 	step string
 }
@@ -142,8 +152,8 @@ func (d *display) progress(p prepare.Progress) {
 		return
 	}
 	d.step, d.last = p.Step, time.Now()
-	fmt.Fprintf(d.out, "step %d of %d, %s: %d of %d tasks, %d documents or records\n",
-		p.Number, p.Steps, p.Step, p.Done, p.Tasks, p.Documents)
+	fmt.Fprintf(d.out, "step %d of %d, %s: %d of %d tasks, %d %s\n",
+		p.Number, p.Steps, p.Step, p.Done, p.Tasks, p.Documents, d.what)
 }
 
 func step(ctx context.Context, args []string, in io.Reader, out, messages io.Writer) (err error) {
@@ -154,25 +164,37 @@ func step(ctx context.Context, args []string, in io.Reader, out, messages io.Wri
 	f.SetOutput(messages)
 	var c common
 	c.define(f)
-	dir := f.String("out", "", "directory of the files of shards, for the step write")
+	var x indexFlags
+	x.define(f)
+	dir := f.String("out", "", "directory of the files of shards, for write, or of the index, for encode and link")
 	parts := f.String("parts", "", "file that the step parts wrote, for the step shard")
+	means := f.String("means", "", "file that the step means wrote, for the step link")
 	if err := f.Parse(args[1:]); err != nil {
 		return err
 	}
 	if f.NArg() > 0 {
 		return fmt.Errorf("prepare: a step reads standard input, not %q", f.Arg(0))
 	}
-	if args[0] == "write" && *dir == "" {
-		return errors.New("prepare: the step write needs -out")
+	if slices.Contains([]string{"write", "encode", "link"}, args[0]) && *dir == "" {
+		return fmt.Errorf("prepare: the step %s needs -out", args[0])
 	}
 	o := prepare.PipeOptions{Languages: c.languagesKept(), Shards: c.shards(), Lang: c.lang, Dir: *dir}
-	if *parts != "" {
-		file, err := os.Open(*parts)
+	if o.Index, err = x.options(); err != nil {
+		return err
+	}
+	for _, more := range []struct {
+		path string
+		to   *io.Reader
+	}{{*parts, &o.Parts}, {*means, &o.Means}} {
+		if more.path == "" {
+			continue
+		}
+		file, err := os.Open(more.path)
 		if err != nil {
 			return err
 		}
 		defer file.Close()
-		o.Parts = file
+		*more.to = file
 	}
 	counts, err := prepare.Pipe(ctx, args[0], o, in, out)
 	if err != nil {
