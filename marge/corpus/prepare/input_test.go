@@ -144,8 +144,8 @@ func TestInputs(t *testing.T) {
 func TestExpand(t *testing.T) {
 	t.Chdir(t.TempDir())
 	want := []string{
-		"a.jsonl.zst", "b.WARC.gz", "c.wet.gz", "d-20200601.xml.bz2", "dewiki-20261101-pages-articles-multistream1.xml-p1p3.bz2",
-		"e.txt", "e.xml",
+		"a.jsonl.zst", "b.WARC.gz", "c.wet.gz", "d-20200601.xml.bz2",
+		"dewiki-20261101-pages-articles-multistream1.xml-p1p3.bz2", "e.txt", "e.xml",
 	}
 	for _, name := range append(slices.Clone(want), "f.gif", "g.gz", "h", "i.pot", "dewiki-pages-index.txt.bz2") {
 		if err := os.WriteFile(name, nil, 0o666); err != nil {

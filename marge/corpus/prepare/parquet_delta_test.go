@@ -136,20 +136,26 @@ func TestDeltas(t *testing.T) {
 		data     []byte
 		want     string // the values with bars between them, or the error
 	}{
-		"integers":      {integers, parquet.Int32, packDeltas('a', 'b', 1<<40), "a\x00\x00\x00|b\x00\x00\x00|\x00\x00\x00\x00"},
-		"long integers": {integers, parquet.Int64, packDeltas('a', 1<<40), "a\x00\x00\x00\x00\x00\x00\x00|\x00\x00\x00\x00\x00\x01\x00\x00"},
-		"texts":         {lengths, parquet.ByteArray, page(packDeltas(2, 0, 3), []byte("one..")), "on||e.."},
-		"common":        {common, parquet.ByteArray, page(packDeltas(0, 2, 1), packDeltas(3, 0, 1), []byte("one!")), "one|on|o!"},
-		"nulls":         {common, parquet.ByteArray, nil, ""},
-		"no values":     {common, parquet.ByteArray, page(packDeltas(), packDeltas()), ""},
-		"bytes left":    {integers, parquet.Int64, page(packDeltas(1), []byte{0}), "bytes are left"},
-		"text left":     {lengths, parquet.ByteArray, page(packDeltas(1), []byte("ab")), "bytes are left"},
-		"cut":           {lengths, parquet.ByteArray, page(packDeltas(3), []byte("ab")), "cut short"},
-		"negative":      {lengths, parquet.ByteArray, page(packDeltas(-1), []byte("ab")), "cut short"},
-		"not there":     {common, parquet.ByteArray, page(packDeltas(1), packDeltas(1), []byte("a")), "a value has 1 bytes in common with one of 0"},
-		"below zero":    {common, parquet.ByteArray, page(packDeltas(-1), packDeltas(1), []byte("a")), "a value has -1 bytes in common"},
-		"fewer":         {common, parquet.ByteArray, page(packDeltas(0), packDeltas(1, 1), []byte("ab")), "1 values have something in common, of 2"},
-		"not UTF-8":     {lengths, parquet.ByteArray, page(packDeltas(1), []byte("\xff")), "not UTF-8"},
+		"integers": {integers, parquet.Int32, packDeltas('a', 'b', 1<<40),
+			"a\x00\x00\x00|b\x00\x00\x00|\x00\x00\x00\x00"},
+		"long integers": {integers, parquet.Int64, packDeltas('a', 1<<40),
+			"a\x00\x00\x00\x00\x00\x00\x00|\x00\x00\x00\x00\x00\x01\x00\x00"},
+		"texts": {lengths, parquet.ByteArray, page(packDeltas(2, 0, 3), []byte("one..")), "on||e.."},
+		"common": {common, parquet.ByteArray, page(packDeltas(0, 2, 1), packDeltas(3, 0, 1), []byte("one!")),
+			"one|on|o!"},
+		"nulls":      {common, parquet.ByteArray, nil, ""},
+		"no values":  {common, parquet.ByteArray, page(packDeltas(), packDeltas()), ""},
+		"bytes left": {integers, parquet.Int64, page(packDeltas(1), []byte{0}), "bytes are left"},
+		"text left":  {lengths, parquet.ByteArray, page(packDeltas(1), []byte("ab")), "bytes are left"},
+		"cut":        {lengths, parquet.ByteArray, page(packDeltas(3), []byte("ab")), "cut short"},
+		"negative":   {lengths, parquet.ByteArray, page(packDeltas(-1), []byte("ab")), "cut short"},
+		"not there": {common, parquet.ByteArray, page(packDeltas(1), packDeltas(1), []byte("a")),
+			"a value has 1 bytes in common with one of 0"},
+		"below zero": {common, parquet.ByteArray, page(packDeltas(-1), packDeltas(1), []byte("a")),
+			"a value has -1 bytes in common"},
+		"fewer": {common, parquet.ByteArray, page(packDeltas(0), packDeltas(1, 1), []byte("ab")),
+			"1 values have something in common, of 2"},
+		"not UTF-8": {lengths, parquet.ByteArray, page(packDeltas(1), []byte("\xff")), "not UTF-8"},
 		"texts as integers": {integers, parquet.ByteArray, packDeltas(1),
 			"values of type BYTE_ARRAY have the encoding DELTA_BINARY_PACKED"},
 		"integers as texts": {lengths, parquet.Int64, packDeltas(1), "values of type INT64 have"},
@@ -172,7 +178,8 @@ func TestDeltas(t *testing.T) {
 				err = fmt.Errorf("bytes are left")
 			}
 		}
-		if got := strings.Join(values, "|"); err == nil && got != c.want || err != nil && !strings.Contains(err.Error(), c.want) {
+		got := strings.Join(values, "|")
+		if err == nil && got != c.want || err != nil && !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %q, error %v, want %q", name, got, err, c.want)
 		}
 		if err != nil && len(c.want) < 5 {

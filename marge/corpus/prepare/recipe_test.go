@@ -106,7 +106,8 @@ func TestIsEnglish(t *testing.T) {
 
 // TestManualPages: where pages are in packages.
 func TestManualPages(t *testing.T) {
-	html := "<html><head><title>no</title></head><body><h1>1.2 Eins</h1><h2>A.1. Zwei</h2><p>A word</p><p>3rd</p><p>256 MB</p></body>"
+	html := "<html><head><title>no</title></head><body><h1>1.2 Eins</h1><h2>A.1. Zwei</h2>" +
+		"<p>A word</p><p>3rd</p><p>256 MB</p></body>"
 	help := `<p>no</p><div id="DisplayArea"><p>Eins</p></div><div id="SearchFrame"><p>no</p></div>`
 	numbered := []string{"Eins", "Zwei", "A word", "3rd", "256 MB"}
 	for i, c := range []struct {
@@ -133,8 +134,8 @@ func TestManualPages(t *testing.T) {
 		{addHandbook, "", "usr/share/doc/debian-handbook/html/zh-CN/x.html", html, "handbook/x", "zh", numbered},
 		{addHandbook, "", "usr/share/doc/debian-handbook/html/pt-BR/x.html", `<body><p>no</p><div class="chapter"><p>no</p>` +
 			`<div class="section" lang="x"><p>1. Eins</p>`, "handbook/x", "pt-BR", []string{"Eins"}},
-		{addHandbook, "", "usr/share/doc/debian-handbook/html/de-DE/x.html", `<body><p>no</p><div class="chapter"><p>Zwei</p>`,
-			"handbook/x", "de", []string{"Zwei"}},
+		{addHandbook, "", "usr/share/doc/debian-handbook/html/de-DE/x.html",
+			`<body><p>no</p><div class="chapter"><p>Zwei</p>`, "handbook/x", "de", []string{"Zwei"}},
 		{addHandbook, "", "usr/share/doc/debian-handbook/html/de-DE/index.html", html, "", "", nil},
 		{addHandbook, "", "usr/share/doc/debian-handbook/html/de-DE/ix01.html", html, "", "", nil},
 		{addHandbook, "", "usr/share/doc/debian-handbook/html/de-DE/a/x.html", html, "", "", nil},
