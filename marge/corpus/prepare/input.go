@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -23,33 +22,21 @@ type readOptions struct {
 	items *itemTables
 }
 
-// readers are found by the end of a file's name, in small letters.
-var readers = map[string]reader{
-	".warc": warc, ".warc.gz": warc, ".wet": warc, ".wet.gz": warc,
-	".xml": wiki, ".xml.bz2": wiki, ".parquet": parquetTable,
-	".po": catalog(source.ReadPO), ".xlf": catalog(source.ReadXLIFF), ".xliff": catalog(source.ReadXLIFF),
-	".tmx": catalog(source.ReadTMX),
-	".txt": text, ".text": text, ".md": text, ".markdown": text, ".html": text, ".htm": text, ".xhtml": text,
-}
-
-// readerOf returns what reads a file, nil if its name does not tell.
+// readerOf returns what reads a file, nil if its name does not tell. The formats
+// that are not told here are those of package source.
 func readerOf(path string) reader {
-	if corpus.IsJSONLines(path) {
-		return jsonLines
-	}
 	name := strings.ToLower(filepath.Base(path))
-	if strings.HasSuffix(name, itemsSuffix) {
+	switch {
+	case corpus.IsJSONLines(path):
+		return jsonLines
+	case strings.HasSuffix(name, itemsSuffix):
 		return noDocuments
-	}
-	for i := strings.IndexByte(name, '.'); i >= 0; {
-		if r := readers[name[i:]]; r != nil {
-			return r
-		}
-		next := strings.IndexByte(name[i+1:], '.')
-		if next < 0 {
-			break
-		}
-		i += 1 + next
+	case strings.HasSuffix(name, ".parquet"):
+		return parquetTable
+	case source.IsRecords(path), strings.HasSuffix(name, ".xml"): // of which the first bytes tell more
+		return recordsOf
+	case source.IsText(path):
+		return text
 	}
 	return nil
 }
@@ -63,13 +50,13 @@ const kinds = "*.jsonl, *.parquet, *.warc.gz, *.wet.gz, *.xml.bz2, *.po, *.xliff
 //   - JSON Lines (*.jsonl, *.ndjson, *.json, plain or with .gz or .zst), see
 //     [corpus.Read];
 //   - Parquet (*.parquet), see [ReadParquet];
-//   - web archives (*.warc, *.wet, plain or with .gz), see [source.ReadWARC];
-//   - dumps of MediaWiki (*.xml, *.xml.bz2), see [source.ReadWiki]; where the table
-//     *-page_props.sql.gz of the same wiki and day lies beside one, articles have the
-//     item of Wikidata as Group, which those in other languages have too;
-//   - translations (*.po, *.xlf, *.xliff, *.tmx), see [source.ReadPO],
-//     [source.ReadXLIFF] and [source.ReadTMX];
-//   - text, Markdown and HTML, see [source.Documents].
+//   - files of records by their names ([source.IsRecords]): web archives, dumps of
+//     MediaWiki, translations; and *.xml if it is one of these ([source.ReadRecords]);
+//   - text, Markdown and HTML ([source.IsText]), see [source.Documents].
+//
+// Where the table *-page_props.sql.gz of the same wiki and day lies beside a dump, or
+// beside its parts, articles have the item of Wikidata as Group, which those in other
+// languages have too.
 func Expand(patterns []string) ([]string, error) {
 	files, err := corpus.ExpandFunc(patterns, func(name string) bool { return readerOf(name) != nil }, kinds)
 	if err != nil {
@@ -140,11 +127,7 @@ func jsonLines(ctx context.Context, path string, o readOptions, c *Counts, fn fu
 }
 
 func text(ctx context.Context, path string, o readOptions, c *Counts, fn func(corpus.Document) error) error {
-	report := o.OnBad
-	o.OnBad = func(err error) {
-		c.Unread = count(c.Unread, "bad files", 1)
-		report(err)
-	}
+	o.SkipBad = false // the error is that of the only file, and readAll's to judge
 	for doc, err := range source.Documents(ctx, []string{path}, o.Options) {
 		if err == nil {
 			err = fn(doc)
@@ -156,19 +139,14 @@ func text(ctx context.Context, path string, o readOptions, c *Counts, fn func(co
 	return nil
 }
 
-func warc(ctx context.Context, path string, o readOptions, c *Counts, fn func(corpus.Document) error) error {
-	return records(path, c, func(f *os.File) (source.Stats, error) {
-		return source.ReadWARC(ctx, path, f, source.WARCOptions{Options: o.Options}, fn)
-	})
-}
-
-func wiki(ctx context.Context, path string, o readOptions, c *Counts, fn func(corpus.Document) error) error {
-	group, err := o.items.group(ctx, path)
-	if err != nil {
+// recordsOf reads a file of records of a format that package source knows.
+func recordsOf(ctx context.Context, path string, o readOptions, c *Counts, fn func(corpus.Document) error) error {
+	var err error
+	if o.WikiGroup, err = o.items.group(ctx, path); err != nil {
 		return err
 	}
 	return records(path, c, func(f *os.File) (source.Stats, error) {
-		return source.ReadWiki(ctx, path, f, source.WikiOptions{Options: o.Options, Group: group}, fn)
+		return source.ReadRecords(ctx, path, f, o.Options, fn)
 	})
 }
 
@@ -180,19 +158,6 @@ func parquetTable(ctx context.Context, path string, o readOptions, c *Counts, fn
 		}
 		return ReadParquet(ctx, path, f, info.Size(), ParquetOptions{Options: o.Options}, fn)
 	})
-}
-
-// catalog returns the reader of a kind of files of translations.
-func catalog(
-	read func(
-		context.Context, string, io.Reader, source.CatalogOptions, func(corpus.Document) error,
-	) (source.Stats, error),
-) reader {
-	return func(ctx context.Context, path string, o readOptions, c *Counts, fn func(corpus.Document) error) error {
-		return records(path, c, func(f *os.File) (source.Stats, error) {
-			return read(ctx, path, f, source.CatalogOptions{Options: o.Options}, fn)
-		})
-	}
 }
 
 // records counts what a reader of records found.
@@ -214,7 +179,8 @@ func records(path string, c *Counts, read func(f *os.File) (source.Stats, error)
 }
 
 // readAll reads files and calls fn with their documents. What is damaged is
-// counted; what no reader can begin with, such as a dump without a head, too.
+// counted; what no reader can begin with, such as a dump without a head or text
+// that is none, is a bad file. What the system cannot open or read ends it.
 func readAll(ctx context.Context, inputs []Input, o readOptions, c *Counts, fn func(corpus.Document) error) error {
 	o.SkipBad, o.OnBad = true, func(err error) { c.addError(err.Error()) }
 	var stopped error // of fn

@@ -143,8 +143,11 @@ func TestInputs(t *testing.T) {
 
 func TestExpand(t *testing.T) {
 	t.Chdir(t.TempDir())
-	want := []string{"a.jsonl.zst", "b.WARC.gz", "c.wet.gz", "d-20200601.xml.bz2", "e.txt"}
-	for _, name := range append(slices.Clone(want), "f.gif", "g.gz", "h") {
+	want := []string{
+		"a.jsonl.zst", "b.WARC.gz", "c.wet.gz", "d-20200601.xml.bz2",
+		"dewiki-20261101-pages-articles-multistream1.xml-p1p3.bz2", "e.txt", "e.xml",
+	}
+	for _, name := range append(slices.Clone(want), "f.gif", "g.gz", "h", "i.pot", "dewiki-pages-index.txt.bz2") {
 		if err := os.WriteFile(name, nil, 0o666); err != nil {
 			t.Fatal(err)
 		}
@@ -189,6 +192,93 @@ func TestSplits(t *testing.T) {
 	}
 }
 
+// TestReadAllBad: what is wrong in a file is counted as damage or as a bad file,
+// and reading goes on; what the system cannot open or read ends it.
+func TestReadAllBad(t *testing.T) {
+	dir := t.TempDir()
+	archive := warcRecord("1", "response", prose(rand.New(rand.NewPCG(1, 2)), 80))
+	good := filepath.Join(dir, "good.txt")
+	write(t, good, []byte("The ferry leaves at seven.\n"))
+	read := func(path string) (*Counts, error) {
+		var c Counts
+		inputs := []Input{{Path: path}, {Path: good}}
+		o := readOptions{items: &itemTables{}}
+		err := readAll(t.Context(), inputs, o, &c, func(corpus.Document) error { return nil })
+		return &c, err
+	}
+	for name, c := range map[string]struct {
+		data         string
+		documents    int
+		damaged, bad int
+	}{
+		"cut.warc":          {archive[:len(archive)-50], 0, 1, 0},
+		"damaged.warc":      {"WARC/1.0\r\n\r\n" + archive, 1, 1, 0},
+		"empty.warc":        {"", 0, 0, 1},
+		"no head.xml.bz2":   {"BZh9", 0, 0, 1},
+		"cut.xml":           {"<mediawiki><siteinfo></siteinfo><page>", 0, 1, 0},
+		"of no format.xml":  {"<html></html>", 0, 0, 1},
+		"damaged.tmx":       {"<tmx><a></tmx>", 0, 1, 0},
+		"no translation.po": {"no message", 0, 1, 0},
+		"empty.txt":         {"", 0, 0, 1},
+		"binary.md":         {"\x00\x01", 0, 0, 1},
+		"picture.html":      {"\x89PNG\x0d\x0a\x1a\x0a", 0, 0, 1},
+		"damaged.jsonl.gz":  {"\x1f\x8b", 0, 1, 0},
+		"cut.parquet":       {"PAR1", 0, 0, 1},
+	} {
+		path := filepath.Join(dir, name)
+		write(t, path, []byte(c.data))
+		got, err := read(path)
+		if err != nil || got.Read != c.documents+1 || got.Damaged != c.damaged || got.Unread["bad files"] != c.bad ||
+			len(got.Errors) != 1 || !strings.Contains(got.Errors[0], name) {
+			t.Errorf("%s: %d read, %d damaged, unread %v, errors %q, error %v; want %+v", name, got.Read, got.Damaged,
+				got.Unread, got.Errors, err, c)
+		}
+	}
+	for _, name := range []string{"x.warc", "x.xml.bz2", "x.xml", "x.po", "x.txt", "x.html", "x.jsonl", "x.parquet"} {
+		path := filepath.Join(dir, name)
+		for _, state := range []string{"missing", "a directory"} {
+			if state == "a directory" { // which can be opened, but not read
+				if err := os.Mkdir(path, 0o777); err != nil {
+					t.Fatal(err)
+				}
+			}
+			c, err := read(path)
+			if !errors.As(err, new(*fs.PathError)) || !strings.Contains(err.Error(), name) || c.Read != 0 {
+				t.Errorf("%s, %s: %d read, error %v", name, state, c.Read, err)
+			}
+		}
+	}
+}
+
+// TestDumpInParts reads a dump as Wikimedia names its parts, with its items.
+func TestDumpInParts(t *testing.T) {
+	data, err := os.ReadFile("../source/testdata/wiki.xml.bz2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	part := filepath.Join(dir, "dewiki-20261101-pages-articles-multistream1.xml-p1p297012.bz2")
+	write(t, part, data)
+	write(t, filepath.Join(dir, "dewiki-20261101-page_props.sql.gz"), itemsTable(t, item(4, "Q42")))
+	groups := map[string]string{}
+	files, err := Expand([]string{dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	inputs, err := statInputs(files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var c Counts
+	err = readAll(t.Context(), inputs, readOptions{items: &itemTables{}}, &c, func(doc corpus.Document) error {
+		groups[doc.ID] = doc.Group
+		return nil
+	})
+	if err != nil || len(groups) < 2 || len(groups) != c.Read || groups["dewiki:4"] != "Q42" || len(c.Errors) > 0 {
+		t.Errorf("%v, %+v, error %v", groups, c, err)
+	}
+}
+
 // What stops the reading is passed on as it is.
 func TestReadAllStops(t *testing.T) {
 	dir := t.TempDir()
@@ -214,7 +304,7 @@ func TestReadAllStops(t *testing.T) {
 			t.Errorf("%s: cancelled: %v", name, err)
 		}
 		var missing *fs.PathError
-		err = readAll(t.Context(), []Input{{Path: path + ".missing.jsonl"}}, readOptions{}, &Counts{}, nil)
+		err = readAll(t.Context(), []Input{{Path: path + ".missing" + filepath.Ext(path)}}, readOptions{}, &Counts{}, nil)
 		if !errors.As(err, &missing) {
 			t.Errorf("a file that has gone: %v", err)
 		}

@@ -41,9 +41,10 @@ type ParquetOptions struct {
 //
 // Pages are read that have up to 64 MiB, are not compressed or with Snappy, gzip,
 // Zstandard, LZ4_RAW or Brotli, and are encoded plainly or with a dictionary, as
-// most programs do by default. The memory needed is that of a page of each
-// column, compressed and not, and its dictionary. An error of fn is returned as
-// it is.
+// most programs do by default, or with differences (DELTA_BINARY_PACKED,
+// DELTA_LENGTH_BYTE_ARRAY, DELTA_BYTE_ARRAY). The memory needed is that of a page
+// of each column, compressed and not, and its dictionary. An error of fn is
+// returned as it is, and a file that cannot be read is an error.
 //
 // Data that are damaged or cut short are an error that names the place; if the
 // options say SkipBad, they are counted, and reading goes on at the next row
@@ -244,11 +245,15 @@ func (p *parquetReader) read() error {
 		if err == nil {
 			continue
 		}
+		err = fmt.Errorf("prepare: %s: row group %d: %w", p.name, i, err)
+		if errors.As(err, new(readError)) {
+			return err
+		}
 		p.stats.Damaged++
 		for _, c := range chunks {
 			p.stats.LostBytes += c.end - c.pageStart
 		}
-		if err = fmt.Errorf("prepare: %s: row group %d: %w", p.name, i, err); !p.o.SkipBad {
+		if !p.o.SkipBad {
 			return err
 		}
 		if p.o.OnBad != nil {

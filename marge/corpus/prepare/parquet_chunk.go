@@ -58,7 +58,8 @@ type page struct {
 	index   hybrid // in the dictionary
 	indexed bool
 	plain   []byte
-	buffer  []byte // for the next page
+	deltas  *deltas // or nil
+	buffer  []byte  // for the next page
 }
 
 // pageHeader is format.PageHeader, where it can be seen whether there is a
@@ -144,7 +145,11 @@ func (c *chunk) next() error {
 		}
 		return nil
 	}
-	c.value, c.page.plain, err = c.plain(c.page.plain)
+	if c.page.deltas != nil {
+		c.value, err = c.page.deltas.next()
+	} else {
+		c.value, c.page.plain, err = c.plain(c.page.plain)
+	}
 	return err
 }
 
@@ -177,7 +182,7 @@ func (c *chunk) plain(data []byte) (value, rest []byte, err error) {
 // endPage checks that nothing is left of a page without values.
 func (c *chunk) endPage() error {
 	p := &c.page
-	if len(p.plain) > 0 || !p.level.done() || !p.index.done() {
+	if len(p.plain) > 0 || !p.level.done() || !p.index.done() || p.deltas != nil && !p.deltas.done() {
 		return errors.New("bytes are left behind the values")
 	}
 	return nil
@@ -238,18 +243,19 @@ func (c *chunk) readBytes(buffer []byte, n int) ([]byte, error) {
 		buffer = make([]byte, n)
 	}
 	if got, err := c.r.ReadAt(buffer[:n], c.pos); got < n {
-		return buffer, cutShort(err)
+		if err != io.EOF {
+			return buffer, readError{err}
+		}
+		return buffer, io.ErrUnexpectedEOF
 	}
 	c.pos += int64(n)
 	return buffer[:n], nil
 }
 
-func cutShort(err error) error {
-	if err == io.EOF {
-		return io.ErrUnexpectedEOF
-	}
-	return err
-}
+// readError is that of a file that cannot be read, which is no damage of it.
+type readError struct{ error }
+
+func (e readError) Unwrap() error { return e.error }
 
 // readHeader reads the header of a page.
 func (c *chunk) readHeader() (h pageHeader, err error) {
@@ -345,7 +351,7 @@ func (c *chunk) begin(values int32, encoding format.Encoding, levels, data []byt
 	}
 	p := &c.page
 	p.values, p.nulls = int(values), c.levels > 0
-	p.level, p.index, p.plain, p.indexed = hybrid{}, hybrid{}, nil, false
+	p.level, p.index, p.plain, p.indexed, p.deltas = hybrid{}, hybrid{}, nil, false, nil
 	if p.nulls {
 		p.level = newHybrid(levels, bitsFor(c.levels), p.values)
 	}
@@ -365,6 +371,10 @@ func (c *chunk) begin(values int32, encoding format.Encoding, levels, data []byt
 			return fmt.Errorf("an index has %d bits", width)
 		}
 		p.index = newHybrid(data[1:], width, p.values)
+	case format.DeltaBinaryPacked, format.DeltaLengthByteArray, format.DeltaByteArray:
+		var err error
+		p.deltas, err = newDeltas(encoding, c.kind, data)
+		return err
 	default:
 		return fmt.Errorf("the encoding %v is not known", encoding)
 	}

@@ -36,6 +36,7 @@ var manuals = []manual{
 		with("maint-guide-", "ca de es fr it ja ru vi zh-cn zh-tw"),
 	), addDebianDocs},
 	{"installguide", []string{"installation-guide-amd64"}, addInstallGuide},
+	{"handbook", []string{"debian-handbook"}, addHandbook},
 }
 
 // manualLang returns the tag of a language that a folder or a package is named
@@ -136,19 +137,40 @@ func addInstallGuide(set *manualSet, _, name string, data []byte) error {
 	return addNumbered(set, "ig/"+page, manualLang(parts[4]), data)
 }
 
-// sectionNumber is the number of a chapter, a section or an appendix.
-var sectionNumber = regexp.MustCompile(`^(\p{Nd}+|[A-Z]\.\p{Nd}+|[A-Z]\.)(\.\p{Nd}+)*\.? `)
-
-// addNumbered adds a page whose headings have numbers, which are left out.
-func addNumbered(set *manualSet, group, lang string, data []byte) error {
-	_, body, ok := cutBefore(data, "<body")
-	if !ok {
+// addHandbook adds a page of the Administrator's Handbook: a chapter or a section,
+// from where its text begins.
+func addHandbook(set *manualSet, _, name string, data []byte) error {
+	parts := strings.Split(name, "/")
+	page, ok := strings.CutSuffix(path.Base(name), ".html")
+	if len(parts) != 7 || !strings.HasPrefix(name, "usr/share/doc/debian-handbook/html/") || !ok || page == "index" ||
+		strings.HasPrefix(page, "ix") {
 		return nil
 	}
-	paragraphs, err := htmlParagraphs(body)
-	for i, p := range paragraphs {
-		paragraphs[i] = sectionNumber.ReplaceAllString(p, "")
+	lang := parts[5]
+	if lang != "pt-BR" && lang != "zh-TW" { // of others, there is one book in a language
+		lang, _, _ = strings.Cut(lang, "-")
 	}
-	set.add(manualPage{group, lang, paragraphs})
-	return err
+	return addNumbered(set, "handbook/"+page, manualLang(lang), data, `<div class="section"`, `<div class="chapter"`)
+}
+
+// sectionNumber is the number of a chapter, a section or an appendix. It has a point:
+// 256 MB and A package are text.
+var sectionNumber = regexp.MustCompile(`^(\p{Nd}+|[A-Z])((\.\p{Nd}+)+\.?|\.) `)
+
+// addNumbered adds a page whose headings have numbers, which are left out. Its text
+// begins with the first of the marks that it has, or with its body.
+func addNumbered(set *manualSet, group, lang string, data []byte, marks ...string) error {
+	for _, mark := range append(marks, "<body") {
+		_, text, ok := cutBefore(data, mark)
+		if !ok {
+			continue
+		}
+		paragraphs, err := htmlParagraphs(text)
+		for i, p := range paragraphs {
+			paragraphs[i] = sectionNumber.ReplaceAllString(p, "")
+		}
+		set.add(manualPage{group, lang, paragraphs})
+		return err
+	}
+	return nil
 }

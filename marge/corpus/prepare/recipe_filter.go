@@ -56,17 +56,17 @@ const (
 )
 
 // manualDrops count why pages were left out.
-type manualDrops struct{ untranslated, short, repeated, script int }
+type manualDrops struct{ untranslated, short, repeated, script, unknown int }
 
 func (d manualDrops) String() string {
-	return fmt.Sprintf("dropped: %d that are hardly translated, %d short, %d repeated, %d in another script",
-		d.untranslated, d.short, d.repeated, d.script)
+	return fmt.Sprintf("dropped: %d that are hardly translated, %d short, %d repeated, %d in another script, "+
+		"%d with words that a machine did not know", d.untranslated, d.short, d.repeated, d.script, d.unknown)
 }
 
 // finish returns the documents, by group and language: pages without the
 // paragraphs that are on many others, or that were left in English. Pages are
-// dropped that are short, equal to another, mostly in English or not in the
-// script of their language.
+// dropped that are short, equal to another, mostly in English, not in the script
+// of their language, or have marks of a machine that translated them.
 func (s *manualSet) finish() (rows []manualRow, dropped manualDrops) {
 	english := map[string]bool{}
 	pagesWith := map[[2]string]int{}
@@ -117,6 +117,8 @@ func (s *manualSet) finish() (rows []manualRow, dropped manualDrops) {
 			dropped.repeated++
 		case !fitsScript(p.lang, text):
 			dropped.script++
+		case strings.Contains(text, "<unk>"):
+			dropped.unknown++
 		default:
 			known[[2]string{p.lang, text}] = true
 			manual, _, _ := strings.Cut(p.group, "/")

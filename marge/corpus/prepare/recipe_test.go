@@ -68,6 +68,7 @@ func TestManualSet(t *testing.T) {
 	add("a/3", "de", "Zu kurz")
 	add("a/4", "de", "Bridge", longGerman)                // as a/1
 	add("a/1", "ru", longGerman)                          // in another script
+	add("a/5", "de", longGerman+" <unk>")                 // translated by a machine
 	add("b/1", "ru", "<br/>", longRussian+" <br> Хорошо") // a break that is shown
 	add("b/1", "ja", strings.Repeat("橋を架ける。", 10))
 	add("b/2", "ja", strings.Repeat("橋を架ける。", 7)) // short
@@ -82,7 +83,7 @@ func TestManualSet(t *testing.T) {
 		}
 	}
 	want := []string{"m/de/a/1", "m/en/a/1", "m/ja/b/1", "m/ru/b/1"}
-	if !slices.Equal(ids[:4], want) || len(ids) != 25 || (dropped != manualDrops{1, 2, 1, 1}) {
+	if !slices.Equal(ids[:4], want) || len(ids) != 25 || (dropped != manualDrops{1, 2, 1, 1, 1}) {
 		t.Fatalf("documents %q, %v", ids, dropped)
 	}
 	if rows[0].Text != "Bridge\n"+longGerman || rows[1].Text != "Bridge\n"+longEnglish+"\nBridge" ||
@@ -105,9 +106,10 @@ func TestIsEnglish(t *testing.T) {
 
 // TestManualPages: where pages are in packages.
 func TestManualPages(t *testing.T) {
-	html := "<html><head><title>no</title></head><body><h1>1.2 Eins</h1><h2>A.1. Zwei</h2><p>A word</p><p>3rd</p></body>"
+	html := "<html><head><title>no</title></head><body><h1>1.2 Eins</h1><h2>A.1. Zwei</h2>" +
+		"<p>A word</p><p>3rd</p><p>256 MB</p></body>"
 	help := `<p>no</p><div id="DisplayArea"><p>Eins</p></div><div id="SearchFrame"><p>no</p></div>`
-	numbered := []string{"Eins", "Zwei", "A word", "3rd"}
+	numbered := []string{"Eins", "Zwei", "A word", "3rd", "256 MB"}
 	for i, c := range []struct {
 		add             func(*manualSet, string, string, []byte) error
 		pkg, path, data string
@@ -129,6 +131,14 @@ func TestManualPages(t *testing.T) {
 		{addInstallGuide, "", "usr/share/doc/installation-guide-amd64/zh_CN/ch01.html", html, "ig/ch01", "zh", numbered},
 		{addInstallGuide, "", "usr/share/doc/installation-guide-amd64/de/apf.html", html, "", "", nil},
 		{addInstallGuide, "", "usr/share/doc/installation-guide-amd64/de/x/apa.html", html, "", "", nil},
+		{addHandbook, "", "usr/share/doc/debian-handbook/html/zh-CN/x.html", html, "handbook/x", "zh", numbered},
+		{addHandbook, "", "usr/share/doc/debian-handbook/html/pt-BR/x.html", `<body><p>no</p><div class="chapter"><p>no</p>` +
+			`<div class="section" lang="x"><p>1. Eins</p>`, "handbook/x", "pt-BR", []string{"Eins"}},
+		{addHandbook, "", "usr/share/doc/debian-handbook/html/de-DE/x.html",
+			`<body><p>no</p><div class="chapter"><p>Zwei</p>`, "handbook/x", "de", []string{"Zwei"}},
+		{addHandbook, "", "usr/share/doc/debian-handbook/html/de-DE/index.html", html, "", "", nil},
+		{addHandbook, "", "usr/share/doc/debian-handbook/html/de-DE/ix01.html", html, "", "", nil},
+		{addHandbook, "", "usr/share/doc/debian-handbook/html/de-DE/a/x.html", html, "", "", nil},
 	} {
 		s := newManualSet("m")
 		if err := c.add(s, c.pkg, c.path, []byte(c.data)); err != nil {

@@ -1,9 +1,11 @@
 package source
 
 import (
+	"bufio"
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -56,7 +58,7 @@ var recordFormats = []struct {
 	suffix string
 	read   recordReader
 }{
-	{".warc", archive}, {".warc.gz", archive}, {".xml.bz2", wikiDump},
+	{".warc", archive}, {".warc.gz", archive}, {".wet", archive}, {".wet.gz", archive}, {".xml.bz2", wikiDump},
 	{".po", ofCatalog(ReadPO)}, {".xlf", ofCatalog(ReadXLIFF)}, {".xliff", ofCatalog(ReadXLIFF)},
 	{".tmx", ofCatalog(ReadTMX)}, {templateSuffix, poTemplate},
 }
@@ -64,6 +66,40 @@ var recordFormats = []struct {
 // wikiName is the name of a dump of MediaWiki, or of a part of one, as of
 // dewiki-20261101-pages-articles1.xml-p1p297012.bz2.
 var wikiName = regexp.MustCompile(`-pages-.*\.xml(-p\d+p\d+)?(\.bz2)?$`)
+
+// IsRecords reports whether a file's name is that of a format that ReadRecords
+// reads: a web archive (*.warc, *.wet, plain or with .gz), a dump of MediaWiki or
+// a part of one (*.xml.bz2, and names as dewiki-20261101-pages-articles.xml or
+// dewiki-20261101-pages-articles1.xml-p1p297012.bz2), or a catalog of
+// translations (*.po, *.xlf, *.xliff, *.tmx).
+func IsRecords(name string) bool { return byName(name) != nil && suffix(name) != templateSuffix }
+
+// ReadRecords calls fn with the documents of a file of records, as [ReadWARC],
+// [ReadWiki], [ReadPO], [ReadXLIFF] or [ReadTMX] does, whose format its name
+// tells, see [IsRecords], or else its first bytes.
+func ReadRecords(
+	ctx context.Context, name string, r io.Reader, o Options, fn func(corpus.Document) error,
+) (Stats, error) {
+	in := bufio.NewReaderSize(r, sniffBytes)
+	read, err := findReader(name, in)
+	if err == nil && read == nil {
+		err = errors.New("neither its name nor its first bytes tell a format of records")
+	}
+	if err != nil {
+		return Stats{}, fmt.Errorf("source: %s: %w", name, err)
+	}
+	return read(ctx, name, in, o, fn)
+}
+
+// findReader returns the reader that the name of a file tells, or its first
+// bytes, or nil.
+func findReader(name string, r *bufio.Reader) (recordReader, error) {
+	if read := byName(name); read != nil {
+		return read, nil
+	}
+	head, err := r.Peek(sniffBytes)
+	return byContent(head), ignoreEOF(err)
+}
 
 // byName returns the reader that the name of a file tells, or nil.
 func byName(path string) recordReader {

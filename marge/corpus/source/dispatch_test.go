@@ -3,10 +3,12 @@ package source
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 	"slices"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/marge-go/marge/marge/corpus"
 )
@@ -27,7 +29,7 @@ func TestDocumentsOfRecords(t *testing.T) {
 	warc, wiki, bz2 := fixture(t, "pages.warc"), fixture(t, "wiki.xml"), fixture(t, "wiki.xml.bz2")
 	index := fixture(t, "wiki-index.txt.bz2")
 	files := map[string]string{
-		"in/a.warc": warc, "in/b.WARC.gz": fixture(t, "pages.warc.gz"),
+		"in/a.warc": warc, "in/b.WARC.gz": fixture(t, "pages.warc.gz"), "in/w.wet": warc, "in/w.wet.gz": string(zip(warc)),
 		"in/dewiki-1-pages-articles.xml": wiki, "in/c.xml.bz2": bz2,
 		"in/dewiki-1-pages-articles-multistream2.xml-p7p9.bz2": bz2,
 		"in/po/de.po": po, "in/x.xlf": xliff1, "in/x.xliff": xliff2, "in/x.tmx": tmx,
@@ -43,7 +45,8 @@ func TestDocumentsOfRecords(t *testing.T) {
 	}
 	taken := []string{
 		"in/a.warc", "in/b.WARC.gz", "in/c.xml.bz2", "in/dewiki-1-pages-articles-multistream2.xml-p7p9.bz2",
-		"in/dewiki-1-pages-articles.xml", "in/po/de.po", "in/x.tmx", "in/x.xlf", "in/x.xliff",
+		"in/dewiki-1-pages-articles.xml", "in/po/de.po", "in/w.wet",
+		"in/w.wet.gz", "in/x.tmx", "in/x.xlf", "in/x.xliff",
 	}
 	if !slices.Equal(inside, taken) {
 		t.Fatalf("a folder has %q, want %q", inside, taken)
@@ -84,6 +87,39 @@ func TestDocumentsOfRecords(t *testing.T) {
 	// Other XML is text, and other compressed files are not.
 	if ids, _ := read("8.xml"); !slices.Equal(ids, []string{"8.xml"}) {
 		t.Errorf("other XML: documents %q", ids)
+	}
+}
+
+// TestReadRecords: a format is told by the name, or by the first bytes, or it is
+// an error, as is that the file cannot be read.
+func TestReadRecords(t *testing.T) {
+	for name, data := range map[string]string{
+		"x.warc": fixture(t, "pages.warc"), "x.xml": fixture(t, "wiki.xml"), "x": fixture(t, "wiki.xml.bz2"), "x.po": po,
+		"y.xml": tmx,
+	} {
+		documents := 0
+		stats, err := ReadRecords(t.Context(), name, strings.NewReader(data), Options{}, func(corpus.Document) error {
+			documents++
+			return nil
+		})
+		if documents < 2 || stats.Documents != documents || err != nil {
+			t.Errorf("%s: %d documents, %v, error %v", name, documents, stats, err)
+		}
+	}
+	for name, data := range map[string]string{"x.xml": "<html>", "x.txt": english, "x": ""} {
+		_, err := ReadRecords(t.Context(), name, strings.NewReader(data), Options{}, nil)
+		if err == nil || !strings.HasPrefix(err.Error(), "source: "+name+": neither its name nor its first bytes") {
+			t.Errorf("%s: error %v", name, err)
+		}
+	}
+	for _, name := range []string{"x.warc", "x"} {
+		_, err := ReadRecords(t.Context(), name, iotest.ErrReader(io.ErrClosedPipe), Options{}, nil)
+		if !errors.Is(err, io.ErrClosedPipe) || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: error %v of a file that cannot be read", name, err)
+		}
+	}
+	if IsRecords("x.pot") || IsRecords("x.xml") || IsText("x.xml") || !IsText("x.HTML") {
+		t.Error("names")
 	}
 }
 

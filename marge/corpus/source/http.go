@@ -59,7 +59,7 @@ func (w *warc) document(rec *warcRecord) (corpus.Document, error) {
 		return doc, drop(BadRecord, "it has no WARC-Record-ID, or no WARC-Date: %v", err)
 	}
 	var err error
-	body, kind := w.block.Bytes(), rec.header.Get("Content-Type")
+	body, kind := w.block, rec.header.Get("Content-Type")
 	if strings.EqualFold(rec.header.Get("WARC-Type"), "response") {
 		var header textproto.MIMEHeader
 		if header, body, err = httpResponse(body); err != nil {

@@ -73,22 +73,24 @@ type Options struct {
 	// readers of records accept, such as [ReadWARC]; 0 stands for
 	// DefaultMaxBytes.
 	MaxBytes int
+	// WikiGroup, if not nil, returns the Group of an article of a dump of
+	// MediaWiki, such as the Wikidata item of its page.
+	WikiGroup func(page int64, title string) string
 }
 
 // Expand returns the files that patterns stand for, as [corpus.Expand] does,
 // with the files of a folder and of those below it that have a name of one of
 // the formats: .txt, .text, .md, .markdown, .html, .htm, .xhtml, those of JSON
-// Lines, and of files of records .warc, .warc.gz, .po, .xlf, .xliff, .tmx,
-// .xml.bz2, and .xml with the name of a dump of MediaWiki
-// (dewiki-20261101-pages-articles.xml).
+// Lines, and those of files of records, see [IsRecords].
 func Expand(patterns []string) ([]string, error) {
-	take := func(name string) bool {
-		return corpus.IsJSONLines(name) || formats[suffix(name)] != nil ||
-			byName(name) != nil && suffix(name) != templateSuffix
-	}
+	take := func(name string) bool { return corpus.IsJSONLines(name) || IsText(name) || IsRecords(name) }
 	return corpus.ExpandFunc(patterns, take, "*.txt, *.md, *.html, *.jsonl, in another spelling of these, "+
 		"*.warc, *.po, *.xlf, *.tmx or as a dump of MediaWiki")
 }
+
+// IsText reports whether a file's name is that of text, Markdown or HTML, of
+// which Documents makes a document.
+func IsText(name string) bool { return formats[suffix(name)] != nil }
 
 // suffix returns the extension of a file's name in small letters.
 func suffix(name string) string { return strings.ToLower(filepath.Ext(name)) }
@@ -96,10 +98,10 @@ func suffix(name string) string { return strings.ToLower(filepath.Ext(name)) }
 // Documents returns the documents of files as a sequence, which may be ranged
 // over any number of times. Files of JSON Lines are read as [corpus.Read] does;
 // the ID of a document is the path of the file, '#' and the id of the line.
-// Files of records, which their names tell, see [Expand], or their first bytes,
-// are read as ReadWARC, ReadWiki, ReadPO, ReadXLIFF and ReadTMX do, and have the
-// documents and IDs that these say. Any other file is one document, whose ID is
-// the path.
+// Files of records, which their names tell, see [IsRecords], or their first
+// bytes, are read as [ReadRecords] does, and have the documents and IDs that the
+// readers of their formats say. Any other file is one document, whose ID is the
+// path.
 //
 // Text is decoded by its byte order mark, as UTF-8, or by what HTML says of
 // itself; other bytes are taken for Windows-1252. Of an HTML page the article
@@ -170,13 +172,13 @@ func (o *Options) read(ctx context.Context, file string, fn func(corpus.Document
 		return o.readLines(file, f, fn)
 	}
 	r := bufio.NewReaderSize(f, sniffBytes)
-	decode, records := formats[suffix(file)], byName(file)
-	if decode == nil && records == nil {
-		head, _ := r.Peek(sniffBytes) // an error comes again
-		decode, records = plain, byContent(head)
-	}
-	if records != nil {
-		return o.readRecords(ctx, file, r, records, fn)
+	decode := formats[suffix(file)]
+	if decode == nil {
+		// An error of the file comes again.
+		if records, _ := findReader(file, r); records != nil {
+			return o.readRecords(ctx, file, r, records, fn)
+		}
+		decode = plain
 	}
 	doc, err := o.readFile(file, r, decode)
 	if path := (*fs.PathError)(nil); errors.As(err, &path) {

@@ -7,81 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
 
 	"github.com/klauspost/compress/gzip"
 )
-
-// ReadPageProps calls fn with the Wikidata item of every page that has one, as
-// Q42, from a dump of the table page_props (page_props.sql.gz): pages of the
-// same item, in different languages, are about the same. The dump is that of
-// mysqldump, plain or compressed with gzip, and is streamed. What is damaged or
-// cut short, before the UNLOCK TABLES behind the rows, is an error with file
-// and line: what was passed on before is not all, and may be wrong. An error of
-// fn is returned as it is.
-func ReadPageProps(
-	ctx context.Context, name string, r io.Reader, fn func(page int64, item string) error,
-) (Stats, error) {
-	columns := []string{"pp_page", "pp_propname", "pp_value"}
-	return readTable(ctx, name, r, "page_props", columns, func(row [][]byte) (bool, error) {
-		if string(row[1]) != "wikibase_item" {
-			return false, nil
-		}
-		page, err := pageID(row[0])
-		if err != nil {
-			return false, err
-		}
-		return true, stopped(fn(page, string(row[2])))
-	})
-}
-
-// ReadLangLinks calls fn with the links from pages to those about the same in
-// other languages, from a dump of the table langlinks (langlinks.sql.gz), as
-// ReadPageProps does. lang is the code of the other wiki, such as de or simple.
-func ReadLangLinks(
-	ctx context.Context, name string, r io.Reader, fn func(page int64, lang, title string) error,
-) (Stats, error) {
-	columns := []string{"ll_from", "ll_lang", "ll_title"}
-	return readTable(ctx, name, r, "langlinks", columns, func(row [][]byte) (bool, error) {
-		page, err := pageID(row[0])
-		if err != nil || len(row[2]) == 0 {
-			return false, err
-		}
-		title := strings.ReplaceAll(string(row[2]), "_", " ")
-		return true, stopped(fn(page, string(row[1]), title))
-	})
-}
-
-// ReadPageTable calls fn with the articles of a wiki, without redirects, from a
-// dump of the table page (page.sql.gz), as ReadPageProps does.
-func ReadPageTable(
-	ctx context.Context, name string, r io.Reader, fn func(page int64, title string) error,
-) (Stats, error) {
-	columns := []string{"page_id", "page_namespace", "page_title", "page_is_redirect"}
-	return readTable(ctx, name, r, "page", columns, func(row [][]byte) (bool, error) {
-		page, err := pageID(row[0])
-		if err != nil || string(row[1]) != "0" || string(row[3]) != "0" {
-			return false, err
-		}
-		return true, stopped(fn(page, strings.ReplaceAll(string(row[2]), "_", " ")))
-	})
-}
-
-func pageID(value []byte) (int64, error) {
-	id, err := strconv.ParseInt(string(value), 10, 64)
-	if err != nil || id < 0 {
-		return 0, fmt.Errorf("the ID of a page is %q", value)
-	}
-	return id, nil
-}
-
-func stopped(err error) error {
-	if err != nil {
-		return stopError{err}
-	}
-	return nil
-}
 
 // maxValueBytes is the length of the longest value of a dump of a table.
 const maxValueBytes = 64 << 10
@@ -101,7 +30,9 @@ func readTable(
 	if head, _ := in.Peek(2); string(head) == "\x1f\x8b" {
 		var z *gzip.Reader
 		if z, err = gzip.NewReader(in); err == nil {
-			d.in = bufio.NewReaderSize(z, 1<<16)
+			ahead := newReadAhead(z)
+			defer ahead.close()
+			d.in = bufio.NewReaderSize(ahead, 1<<16)
 		}
 	}
 	if err == nil {
@@ -242,23 +173,14 @@ func (d *sqlDump) rows() error {
 		if err := d.ctx.Err(); err != nil {
 			return stopError{err}
 		}
-		if !d.quickRow() {
-			if err := d.slowRow(); err != nil {
-				return err
-			}
-		}
-		for i, at := range d.position {
-			d.wanted[i] = d.row[at]
-		}
-		used, err := d.fn(d.wanted)
-		if err != nil {
+		if ended, err := d.quickRows(); ended || err != nil {
 			return err
 		}
-		if used {
-			d.stats.Records++
-			d.stats.Documents++
-		} else {
-			d.stats.drop(OtherRecord, 1)
+		if err := d.slowRow(); err != nil {
+			return err
+		}
+		if err := d.use(); err != nil {
+			return err
 		}
 		c, err := d.in.ReadByte()
 		switch {
@@ -272,68 +194,102 @@ func (d *sqlDump) rows() error {
 	}
 }
 
-// quickRow reads a row without copying it, if all of it is in the buffer and no
-// value has escapes or is too long. It reports whether that is so; if not,
-// nothing was read.
-func (d *sqlDump) quickRow() bool {
-	row, _ := d.in.Peek(d.in.Buffered())
-	n := 0 // bytes of the row
-	take := func(want byte) bool {
-		n++
-		return n <= len(row) && row[n-1] == want
+// use calls fn with the columns of a row.
+func (d *sqlDump) use() error {
+	for i, at := range d.position {
+		d.wanted[i] = d.row[at]
 	}
-	if !take('(') {
-		return false
+	used, err := d.fn(d.wanted)
+	if err != nil {
+		return err
 	}
-	for i := range d.row {
-		if i > 0 && !take(',') {
-			return false
-		}
-		begin, stop := n, &numberEnd
-		text := take('\'')
-		if text {
-			begin, stop = n, &stringStop
-		} else {
-			n = begin
-		}
-		n += span(row[min(n, len(row)):], stop)
-		if n >= len(row) || n-begin > maxValueBytes {
-			return false
-		}
-		switch value := row[begin:n]; {
-		case text:
-			if !take('\'') || n >= len(row) || row[n] == '\'' {
-				return false
-			}
-			d.row[i] = value
-		case string(value) == "NULL":
-			d.row[i] = nil
-		case !isNumber(value):
-			return false
-		default:
-			d.row[i] = value
-		}
+	if used {
+		d.stats.Records++
+		d.stats.Documents++
+	} else {
+		d.stats.drop(OtherRecord, 1)
 	}
-	if !take(')') {
-		return false
-	}
-	d.in.Discard(n) // what was peeked at is there
-	return true
+	return nil
 }
 
-// span returns how many bytes come before the first that is in stop.
-func span(text []byte, stop *[256]bool) int {
-	for i, c := range text {
-		if stop[c] {
-			return i
-		}
+// quickRows reads rows without copying them, up to the first that is not in the
+// buffer as a whole, or that is not as most are. It reports whether the last one
+// of the statement was read.
+func (d *sqlDump) quickRows() (ended bool, err error) {
+	text, _ := d.in.Peek(d.in.Buffered())
+	if escape := bytes.IndexByte(text, '\\'); escape >= 0 {
+		text = text[:escape]
 	}
-	return len(text)
+	n := 0 // bytes of rows
+	for !ended && err == nil {
+		size := d.quickRow(text[n:])
+		if size == 0 || n+size == len(text) || text[n+size] != ',' && text[n+size] != ';' {
+			break
+		}
+		err = d.use()
+		n += size + 1
+		ended = text[n-1] == ';'
+	}
+	d.line += bytes.Count(text[:n], []byte{'\n'})
+	d.in.Discard(n) // what was peeked at is there
+	return ended, err
+}
+
+// quickRow returns the length of the row that text, without escapes, begins with.
+// It is 0 if there is none, or one for slowRow.
+func (d *sqlDump) quickRow(text []byte) (n int) {
+	before := byte('(')
+	for i := range d.row {
+		if n+1 >= len(text) || text[n] != before {
+			return 0
+		}
+		before = ','
+		n++
+		begin := n
+		switch text[n] {
+		case '\'':
+			begin++
+			k := bytes.IndexByte(text[begin:], '\'')
+			if n = begin + k + 1; k < 0 || k > maxValueBytes || n == len(text) || text[n] == '\'' {
+				return 0
+			}
+			d.row[i] = text[begin : n-1]
+			continue
+		case 'N':
+			if !bytes.HasPrefix(text[n:], []byte("NULL")) {
+				return 0
+			}
+			d.row[i] = nil
+			n += len("NULL")
+			continue
+		}
+		for n < len(text) && numeric[text[n]] {
+			n++
+		}
+		if n == begin || n-begin > maxValueBytes {
+			return 0
+		}
+		d.row[i] = text[begin:n]
+	}
+	if n >= len(text) || text[n] != ')' {
+		return 0
+	}
+	return n + 1
+}
+
+// numeric are the bytes of numbers.
+var numeric = bytesOf("0123456789-+.eE")
+
+func bytesOf(list string) (set [256]bool) {
+	for _, c := range []byte(list) {
+		set[c] = true
+	}
+	return set
 }
 
 func isNumber(value []byte) bool {
 	for _, c := range value {
-		if (c < '0' || c > '9') && strings.IndexByte("-+.eE", c) < 0 {
+		if !numeric[c] {
 			return false
 		}
 	}
@@ -396,9 +352,19 @@ func (d *sqlDump) value(i int) (null bool, err error) {
 
 // Bytes that end a number, and that are not themselves in a string.
 var (
-	numberEnd  = [256]bool{',': true, ')': true}
-	stringStop = [256]bool{'\'': true, '\\': true, '\n': true}
+	numberEnd  = bytesOf(",)")
+	stringStop = bytesOf("'\\\n")
 )
+
+// span returns how many bytes come before the first that is in stop.
+func span(text []byte, stop *[256]bool) int {
+	for i, c := range text {
+		if stop[c] {
+			return i
+		}
+	}
+	return len(text)
+}
 
 // until reads the bytes of a value up to one of those in stop.
 func (d *sqlDump) until(i int, stop *[256]bool) error {
@@ -448,59 +414,4 @@ func (d *sqlDump) quoted(i int) error {
 		}
 		d.buffers[i] = append(d.buffers[i], c)
 	}
-}
-
-// WikiGroups finds the articles that say the same in several languages by the
-// links between them: articles that are linked, directly or by others, are a
-// group. The memory needed is that of the titles and some 50 bytes for each.
-type WikiGroups struct {
-	node   map[string]int32
-	parent []int32
-	least  []string // title of a group, at its root
-}
-
-// WikiTitle is the name of an article in WikiGroups, such as de:Fluss.
-func WikiTitle(lang, title string) string { return lang + ":" + title }
-
-// Link adds a link between two articles, named by WikiTitle.
-func (g *WikiGroups) Link(a, b string) {
-	i, j := g.root(g.add(a)), g.root(g.add(b))
-	if g.least[j] < g.least[i] {
-		i, j = j, i
-	}
-	g.parent[j] = i
-}
-
-func (g *WikiGroups) add(name string) int32 {
-	if i, ok := g.node[name]; ok {
-		return i
-	}
-	if g.node == nil {
-		g.node = map[string]int32{}
-	}
-	i := int32(len(g.parent))
-	g.node[name] = i
-	g.parent = append(g.parent, i)
-	g.least = append(g.least, name)
-	return i
-}
-
-// root returns the node that stands for the group of node i, and makes the ways
-// there shorter.
-func (g *WikiGroups) root(i int32) int32 {
-	for g.parent[i] != i {
-		g.parent[i] = g.parent[g.parent[i]]
-		i = g.parent[i]
-	}
-	return i
-}
-
-// Group returns the group of an article: the least name of its articles, in
-// whatever order they were linked. It is "" if the article has no link.
-func (g *WikiGroups) Group(name string) string {
-	i, ok := g.node[name]
-	if !ok {
-		return ""
-	}
-	return g.least[g.root(i)]
 }

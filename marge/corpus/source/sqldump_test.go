@@ -67,6 +67,7 @@ func TestSQLErrors(t *testing.T) {
 		props(insert + "(1,'a','b',NULL,2);\n"):                             "',' in row 1, want ')'",
 		props(insert + "(1,'a','b',NULL) (2);\n"):                           "' ' follows a row",
 		props(insert + "(1,'a','b',NIL);\n"):                                `the value "NIL" in row 1 is no number`,
+		props(insert + "(1,'a\n','b\n',NULL),(1,'a','b',NIL);\n"):           `x.sql:15: the value "NIL" in row 2`,
 		props(insert + "(,'a','b',1);\n"):                                   `the value "" in row 1`,
 		props(insert + "1;\n"):                                              "'1' in row 1, want '('",
 		props(insert + "('x','wikibase_item','b',1);\n"):                    `the ID of a page is "x"`,
@@ -165,4 +166,30 @@ func FuzzSQL(f *testing.F) {
 			t.Errorf("%q: %q, %v, error %v; byte by byte %q, %v, error %v", rows, list, stats, err, slow, slowStats, slowErr)
 		}
 	})
+}
+
+// TestValues: strings stay as they are when others follow.
+func TestValues(t *testing.T) {
+	var v values
+	var got, want []string
+	for i := range 300 {
+		value := strings.Repeat(fmt.Sprint(i), i%50)
+		got, want = append(got, v.text([]byte(value))), append(want, value)
+	}
+	long := strings.Repeat("x_", 1<<12)
+	got, want = append(got, v.title([]byte(long))), append(want, strings.ReplaceAll(long, "_", " "))
+	if !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+func TestPageID(t *testing.T) {
+	for value, want := range map[string]int64{
+		"0": 0, "0042": 42, "922337203685477579": 922337203685477579, "": -1, "-1": -1, "+1": -1, "1x": -1, "1e3": -1,
+		"9223372036854775808": -1, "99999999999999999999": -1,
+	} {
+		if id, err := pageID([]byte(value)); (err != nil) != (want < 0) || err == nil && id != want {
+			t.Errorf("%q: %d, error %v, want %d", value, id, err, want)
+		}
+	}
 }

@@ -18,6 +18,7 @@ type tape struct {
 	n      int64  // bytes given
 	window []byte // the last of them, and those that are given again
 	pos    int    // of the next byte in the window
+	keep   int64  // what is before this offset is not given again
 	failed error  // of r, other than the end
 }
 
@@ -28,8 +29,12 @@ func (t *tape) Read(p []byte) (n int, err error) {
 		if n, err = t.r.Read(p); err != nil && err != io.EOF {
 			t.failed = err
 		}
-		if len(t.window)+n > 2*windowBytes {
-			old := max(0, len(t.window)-windowBytes)
+		have, full := len(t.window), len(t.window)+n > 2*windowBytes
+		old := int(min(max(t.keep-t.n+int64(have), 0), int64(have)))
+		if full {
+			old = max(old, have-windowBytes)
+		}
+		if full || 2*old >= have { // more often, it would be moved all the time
 			t.window = t.window[:copy(t.window, t.window[old:])]
 			t.pos = len(t.window)
 		}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/textproto"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -69,7 +70,7 @@ type warc struct {
 	text     *bufio.Reader // in, decompressed
 	good     int64         // the offset behind the last intact record
 	head     *bufio.Reader // of the header of a record
-	block    bytes.Buffer
+	block    []byte
 	pageDate bool
 }
 
@@ -167,12 +168,11 @@ func (w *warc) next() error {
 		return noEOF(err)
 	}
 	wanted := wantedType(rec.header.Get("WARC-Type"))
-	w.block.Reset()
 	if rec.long = size > int64(w.o.MaxBytes); rec.long || !wanted {
 		_, err = io.CopyN(io.Discard, w.text, size)
 	} else {
-		w.block.Grow(int(size))
-		_, err = io.CopyN(&w.block, w.text, size)
+		w.block = slices.Grow(w.block[:0], int(size))[:size]
+		_, err = io.ReadFull(w.text, w.block)
 	}
 	if err != nil {
 		return noEOF(err)
@@ -187,6 +187,7 @@ func (w *warc) next() error {
 		return err
 	}
 	w.good = w.in.offset()
+	w.in.tape.keep = w.good
 	if !wanted {
 		w.stats.drop(OtherRecord, 1)
 		return nil

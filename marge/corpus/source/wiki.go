@@ -21,9 +21,6 @@ type WikiOptions struct {
 	// Site is that of the dump; nil has it read from its head, which ranges of a
 	// dump do not have.
 	Site *WikiSite
-	// Group, if not nil, returns the Group of a document, such as the Wikidata
-	// item of its page.
-	Group func(page int64, title string) string
 }
 
 // ReadWiki calls fn with the articles of a dump of MediaWiki, pages-articles.xml
@@ -85,7 +82,7 @@ func newWiki(
 	if err != nil {
 		return nil, err
 	}
-	w := &wiki{records: base, in: newTapeReader(r), group: o.Group}
+	w := &wiki{records: base, in: newTapeReader(r), group: o.WikiGroup}
 	if o.Site != nil {
 		w.setSite(*o.Site)
 	}

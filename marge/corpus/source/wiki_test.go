@@ -47,7 +47,9 @@ func wikiWant() (want Stats) {
 
 func TestWiki(t *testing.T) {
 	for _, name := range []string{"wiki.xml", "wiki.xml.bz2"} {
-		o := WikiOptions{Group: func(page int64, title string) string { return strconv.FormatInt(page, 10) + title }}
+		o := WikiOptions{Options: Options{WikiGroup: func(page int64, title string) string {
+			return strconv.FormatInt(page, 10) + title
+		}}}
 		docs, stats, err := readWiki(t, readFixture(t, name), o)
 		if err != nil || stats != wikiWant() || ids(docs) != "1 4 7 9" {
 			t.Fatalf("%s: %q, %v, error %v", name, ids(docs), stats, err)

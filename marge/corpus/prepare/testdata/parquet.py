@@ -37,7 +37,24 @@ for codec in ["none", "snappy", "gzip", "zstd", "lz4", "brotli"]:
 write("plain.parquet", table(), compression="none", use_dictionary=False)
 write("checksum.parquet", table(), compression="zstd", write_page_checksum=True)
 write("v2.parquet", table(), compression="snappy", data_page_version="2.0", write_page_checksum=True)
-write("delta.parquet", table(), use_dictionary=False, column_encoding={"text": "DELTA_BYTE_ARRAY"})
+deltas = {
+    "text": "DELTA_BYTE_ARRAY", "url": "DELTA_LENGTH_BYTE_ARRAY", "language": "DELTA_BYTE_ARRAY",
+    "id": "DELTA_BINARY_PACKED", "date": "DELTA_BINARY_PACKED", "stamp": "DELTA_BINARY_PACKED",
+}
+write("delta.parquet", table(), use_dictionary=False, column_encoding=deltas)
+write("delta2.parquet", table(), use_dictionary=False, column_encoding=deltas, compression="zstd",
+      data_page_version="2.0", write_page_checksum=True)
+write("split.parquet", table(), use_dictionary=False, column_encoding={"id": "BYTE_STREAM_SPLIT"})
+many = pa.table({
+    "text": ["ä" * (i % 70) + str(i) for i in range(1000)],
+    "id": pa.array([-2**63 if i == 7 else 2**63 - 1 if i == 8 else (-1)**i * i**6 for i in range(1000)], pa.int64()),
+    "lang": ["en"] * 1000,
+    "date": pa.array([i * i % 50000 for i in range(1000)], pa.int32()).cast(pa.date32()),
+    "url": [f"x:{i // 3}" for i in range(1000)],
+})
+pq.write_table(many, "deltas.parquet", use_dictionary=False, compression="zstd", column_encoding={
+    **{name: deltas[name] for name in ["text", "id", "date", "url"]}, "lang": "DELTA_LENGTH_BYTE_ARRAY",
+})
 write("required.parquet", pa.table([pa.array(["One", "Two"])], pa.schema([pa.field("text", pa.string(), nullable=False)])))
 pairs = [{"de": "Ein Haus", "en": "A house"}, {"de": "Zwei", "en": None}, None, {"de": "Drei", "en": "Three"}]
 write("translation.parquet", pa.table({
