@@ -44,6 +44,11 @@ type AttentionArgs struct {
 	// i and key j is Counter + i*CounterStride + j.
 	Dropout                      float32
 	Seed, Counter, CounterStride uint64
+
+	// BF16 rounds the operands of all products to bfloat16, as [GemmArgs] does: Scale*Q, K,
+	// V and the weights before they are divided by their sum; backward, Q, DOut, P and dS.
+	// All else is float32.
+	BF16 bool
 }
 
 // check panics unless sizes and slices fit together.
@@ -96,16 +101,20 @@ const (
 type attention struct {
 	AttentionArgs
 	AttentionGradients
-	kern *gemmKernels
+	kern  *gemmKernels
+	pair  int // values in an element of an operand: 1, or 2 with BF16
+	depth int // elements of a row of Q, K or V whose Width is summed over
 
-	// The keys and values, with rows of whole panels.
-	k, v     []float32
-	ldk, ldv int
+	// The keys and values as operands of keyProduct and, as kSum and vSum, of
+	// queryProduct. Without BF16 both are the same, with rows of whole panels.
+	k, v, kSum, vSum         []float32
+	ldk, ldv, ldkSum, ldvSum int
 	// The gradients of the keys, before scaling, and of the values, with rows of
 	// whole panels.
 	dk, dv            []float32
 	kBuf, vBuf        []float32
-	keyOffsets        []int32 // bounds of the key segments; each has its own bias
+	kSumBuf, rounded  []float32 // of attention_bf16.go
+	keyOffsets        []int32   // bounds of the key segments; each has its own bias
 	keyBounds         [2]int32
 	block             attentionBlock
 	scores, gradients []float32 // [keys of a tile, lanes]
@@ -116,12 +125,13 @@ type attention struct {
 type attentionBlock struct {
 	first, rows, lanes int
 	from               int       // the first key of the first tile
-	q, dout            []float32 // transposed: panels [Width, nr] of lanes
-	rowsQ, rowsDOut    []float32 // with rows of whole panels, like k and v
+	q, dout            []float32 // transposed: panels [depth, nr] of lanes
+	rowsQ, rowsDOut    []float32 // operands of keyGradient, like vSum
 	ldq, lddout        int
 	qBuf, doutBuf      []float32
 	rowsQBuf           []float32
 	rowsDOutBuf        []float32
+	scaled             []float32 // queries times Scale, of attention_bf16.go
 	out                []float32 // rows of whole panels: the output; backward, the unscaled gradient of the queries
 	bias               []float32 // [key segments, lanes]
 	dbias              []float32 // [key segments, lanes]
@@ -137,15 +147,24 @@ var attentions = sync.Pool{New: func() any { return new(attention) }}
 
 func (t *attention) release() {
 	t.AttentionArgs, t.AttentionGradients = AttentionArgs{}, AttentionGradients{}
-	t.k, t.v, t.keyOffsets, t.block.rowsQ, t.block.rowsDOut = nil, nil, nil, nil, nil
+	t.k, t.v, t.kSum, t.vSum, t.keyOffsets, t.block.rowsQ, t.block.rowsDOut = nil, nil, nil, nil, nil, nil, nil
 	attentions.Put(t)
 }
 
-func newAttention(a *AttentionArgs) *attention {
+// newAttention prepares the operands of a or, with gradients, of its backward pass.
+func newAttention(a *AttentionArgs, g *AttentionGradients) *attention {
 	t := attentions.Get().(*attention)
-	t.AttentionArgs, t.kern = *a, gemmKernelsOf(isa)
-	t.k, t.ldk = t.wholePanels(&t.kBuf, a.K, a.LDK, a.Keys)
-	t.v, t.ldv = t.wholePanels(&t.vBuf, a.V, a.LDV, a.Keys)
+	t.AttentionArgs, t.kern, t.pair, t.depth = *a, gemmKernelsOf(isa), 1, a.Width
+	if g != nil {
+		t.AttentionGradients = *g
+	}
+	if a.BF16 {
+		t.operandsBF16(g != nil)
+	} else {
+		t.k, t.ldk = t.wholePanels(&t.kBuf, a.K, a.LDK, a.Keys)
+		t.v, t.ldv = t.wholePanels(&t.vBuf, a.V, a.LDV, a.Keys)
+		t.kSum, t.ldkSum, t.vSum, t.ldvSum = t.k, t.ldk, t.v, t.ldv
+	}
 	t.keyBounds = [2]int32{0, int32(a.Keys)}
 	t.keyOffsets = t.keyBounds[:]
 	if a.Bias != nil {
@@ -186,18 +205,18 @@ func (t *attention) keySums(buf *[]float32) {
 	}
 }
 
-// transposed packs the rows x of a block in panels [Width, nr] of lanes.
+// transposed packs the rows x of a block in panels [depth, nr] of lanes.
 func (t *attention) transposed(buf *[]float32, x []float32, ld int, b *attentionBlock) []float32 {
 	nr := t.kern.nr
-	grow(buf, b.lanes*t.Width+gemmSlack)
+	grow(buf, b.lanes*t.depth+gemmSlack)
 	dst := *buf
 	for p := 0; p < b.rows; p += nr {
-		panel := dst[p*t.Width:]
+		panel := dst[p*t.depth:]
 		rows := min(nr, b.rows-p)
 		if rows < nr {
-			clear(panel[:nr*t.Width])
+			clear(panel[:nr*t.depth])
 		}
-		t.kern.transpose(panel, nr, x[p*ld:], ld, rows, t.Width)
+		t.kern.transpose(panel, nr, x[p*ld:], ld, rows, t.depth)
 	}
 	return dst
 }
@@ -243,7 +262,7 @@ func (t *attention) fetch(b *attentionBlock) {
 // begin sets the queries, the bias and the visible keys of the lanes of a block.
 func (t *attention) begin(b *attentionBlock) {
 	segs := len(t.keyOffsets) - 1
-	b.from = max(0, min(t.before(0), t.Keys-1))
+	b.from = max(0, min(t.before(0), t.Keys-1)) / t.pair * t.pair
 	grow(&b.bias, segs*b.lanes)
 	b.last = slices.Grow(b.last[:0], b.lanes)[:b.lanes]
 	for _, buf := range []*[]float32{&b.max, &b.sum, &b.factors} {
@@ -264,6 +283,10 @@ func (t *attention) begin(b *attentionBlock) {
 		} else {
 			b.last[i] = attentionNoKey
 		}
+	}
+	if t.BF16 {
+		t.beginBF16(b)
+		return
 	}
 	b.rowsQ, b.ldq = t.Q[b.first*t.LDQ:], t.LDQ
 	if t.DK != nil {
@@ -294,8 +317,8 @@ func (t *attention) tiles(f func(t *attention, k0, k1 int)) {
 	keys := t.visible(t.block.rows) - from
 	n := max(1, (keys+attentionKeys/4)/attentionKeys)
 	for i := range n {
-		k0, k1 := span(keys, n, i)
-		f(t, from+k0, from+k1)
+		k0, k1 := span(ceil.Div(keys, t.pair), n, i)
+		f(t, from+k0*t.pair, from+min(k1*t.pair, keys))
 	}
 }
 
@@ -324,36 +347,37 @@ func (t *attention) keyProduct(dst, x []float32, ld int, lanes []float32, k0, k1
 	for p := 0; p < b.lanes; p += nr {
 		from := max(k0, t.before(p))
 		if n := min(k1, t.visible(p+nr)) - from; n > 0 {
-			attentionProductRows(dst[(from-k0)*b.lanes+p:], b.lanes, x[from*ld:], ld, lanes[p*t.Width:], nr, t.Width, n, false)
+			t.productRows(dst[(from-k0)*b.lanes+p:], b.lanes, x[from*ld:], ld, lanes[p*t.depth:], nr, t.depth, n, false)
 		}
 	}
 }
 
 // queryProduct adds x * y to dst, for the transposed block x [keys k0 to k1,
-// lanes] and y [Keys, Width]; dst has rows of whole panels. The first tile of
-// keys sets dst.
+// lanes], as byKeys returns it, and kSum or vSum as y; dst has rows of whole panels.
+// The first tile of keys sets dst.
 func (t *attention) queryProduct(dst, x, y []float32, ldy, k0, k1 int) {
 	kern, b, ldd, add := t.kern, &t.block, t.panels(), k0 > t.block.from
 	for p := 0; p < ldd; p += kern.nr {
-		from := 0
+		from, y := 0, y[k0/t.pair*ldy+p:]
 		for from < b.rows && t.visible(from+1) < k1 { // not all of the keys
 			to := min(from+kern.mr, b.rows)
 			if n := min(k1, t.visible(to)) - k0; n > 0 {
-				attentionProductColumns(dst[from*ldd+p:], ldd, x[from:], b.lanes, y[k0*ldy+p:], ldy, n, to-from, add)
+				t.productColumns(dst[from*ldd+p:], ldd, x[from:], b.lanes, y, ldy, ceil.Div(n, t.pair), to-from, add)
 			}
 			from = to
 		}
 		if from < b.rows {
-			attentionProductColumns(dst[from*ldd+p:], ldd, x[from:], b.lanes, y[k0*ldy+p:], ldy, k1-k0, b.rows-from, add)
+			t.productColumns(dst[from*ldd+p:], ldd, x[from:], b.lanes, y, ldy, ceil.Div(k1-k0, t.pair), b.rows-from, add)
 		}
 	}
 }
 
 // keyGradient adds x * y to the rows k0 to k1 of dst, for the transposed block x
-// [keys k0 to k1, lanes] and y [rows of the block, Width]; dst has rows of whole
-// panels. Without Causal, the first block sets dst.
+// [keys k0 to k1, lanes], as byQueries returns it, and y [rows of the block, Width];
+// dst has rows of whole panels. Without Causal, the first block sets dst.
 func (t *attention) keyGradient(dst, x, y []float32, ldy, k0, k1 int) {
 	kern, b, ldd := t.kern, &t.block, t.panels()
+	rows, lanes := ceil.Div(b.rows, t.pair), b.lanes/t.pair
 	add := t.Causal || b.first > 0
 	seen := k1 // all queries see the keys before this one
 	if t.Causal {
@@ -361,13 +385,13 @@ func (t *attention) keyGradient(dst, x, y []float32, ldy, k0, k1 int) {
 	}
 	for p := 0; p < ldd; p += kern.nr {
 		if seen > k0 {
-			attentionProductRows(dst[k0*ldd+p:], ldd, x, b.lanes, y[p:], ldy, b.rows, seen-k0, add)
+			t.productRows(dst[k0*ldd+p:], ldd, x, lanes, y[p:], ldy, rows, seen-k0, add)
 		}
 		for from := seen; from < k1; from += kern.mr {
-			skip := max(0, from-t.First-b.first) // queries that see none of these keys
-			if skip < b.rows {
-				attentionProductRows(dst[from*ldd+p:], ldd, x[(from-k0)*b.lanes+skip:], b.lanes,
-					y[skip*ldy+p:], ldy, b.rows-skip, min(kern.mr, k1-from), true)
+			skip := max(0, from-t.First-b.first) / t.pair // queries that see none of these keys
+			if skip < rows {
+				t.productRows(dst[from*ldd+p:], ldd, x[(from-k0)*lanes+skip:], lanes,
+					y[skip*ldy+p:], ldy, rows-skip, min(kern.mr, k1-from), true)
 			}
 		}
 	}
@@ -406,7 +430,7 @@ func Attention(a *AttentionArgs) {
 	if a.Queries == 0 {
 		return
 	}
-	t := newAttention(a)
+	t := newAttention(a, nil)
 	defer t.release()
 	t.blocks((*attention).forward)
 }
@@ -451,7 +475,7 @@ func (t *attention) forwardTile(k0, k1 int) {
 	if t.Dropout > 0 {
 		t.drop(t.scores, k0, k1)
 	}
-	t.queryProduct(b.out, t.scores, t.v, t.ldv, k0, k1)
+	t.queryProduct(b.out, t.byKeys(t.scores, k1-k0), t.vSum, t.ldvSum, k0, k1)
 }
 
 // weigh sets scores to the exponentials of the scores of keys k0 to k1, relative to

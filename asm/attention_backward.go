@@ -52,9 +52,8 @@ func AttentionBackward(a *AttentionArgs, g *AttentionGradients) {
 		clearRows(g.DV, g.LDDV, a.Keys, a.Width, g.AddDV)
 		return
 	}
-	t := newAttention(a)
+	t := newAttention(a, g)
 	defer t.release()
-	t.AttentionGradients = *g
 	if t.DK != nil {
 		t.keySums(&t.dk)
 	}
@@ -82,11 +81,20 @@ func clearRows(x []float32, ld, rows, cols int, accumulate bool) {
 
 func (t *attention) backward() {
 	b := &t.block
-	b.rowsDOut, b.lddout = t.wholePanels(&b.rowsDOutBuf, t.DOut[b.first*t.LDDOut:], t.LDDOut, b.rows)
-	b.dout = t.transposed(&b.doutBuf, b.rowsDOut, b.lddout, b)
+	dout, ld := t.DOut[b.first*t.LDDOut:], t.LDDOut
+	if t.BF16 {
+		b.dout = t.lanesBF16(&b.doutBuf, dout, ld)
+		if t.DV != nil {
+			b.rowsDOut, b.lddout = t.zipped(&b.rowsDOutBuf, dout, ld, b.rows)
+		}
+	} else {
+		dout, ld = t.wholePanels(&b.rowsDOutBuf, dout, ld, b.rows)
+		b.dout = t.transposed(&b.doutBuf, dout, ld, b)
+		b.rowsDOut, b.lddout = dout, ld
+	}
 	t.normalise()
 	clear(b.factors[b.rows:b.lanes])
-	attentionDots(b.factors[:b.rows], b.rowsDOut, b.lddout, t.Out[b.first*t.LDOut:], t.LDOut, t.Width)
+	attentionDots(b.factors[:b.rows], dout, ld, t.Out[b.first*t.LDOut:], t.LDOut, t.Width)
 	segs := len(t.keyOffsets) - 1
 	grow(&b.dbias, segs*b.lanes)
 	clear(b.dbias[:segs*b.lanes])
@@ -172,13 +180,13 @@ func (t *attention) backwardTile(k0, k1 int) {
 		t.drop(t.scores, k0, k1)
 	}
 	if t.DV != nil {
-		t.keyGradient(t.dv, t.scores, b.rowsDOut, b.lddout, k0, k1)
+		t.keyGradient(t.dv, t.byQueries(t.scores, k1-k0), b.rowsDOut, b.lddout, k0, k1)
 	}
 	if t.DK != nil {
-		t.keyGradient(t.dk, t.gradients, b.rowsQ, b.ldq, k0, k1)
+		t.keyGradient(t.dk, t.byQueries(t.gradients, k1-k0), b.rowsQ, b.ldq, k0, k1)
 	}
 	if t.DQ != nil {
-		t.queryProduct(b.out, t.gradients, t.k, t.ldk, k0, k1)
+		t.queryProduct(b.out, t.byKeys(t.gradients, k1-k0), t.kSum, t.ldkSum, k0, k1)
 	}
 }
 

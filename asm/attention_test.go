@@ -22,13 +22,14 @@ type attentionCase struct {
 	dropout                     float32
 	counter                     uint64
 	pad                         int // by how much the leading dimensions exceed the width
+	bf16                        bool
 }
 
 func (c attentionCase) String() string {
 	const form = "%d queries from %d, %d keys of width %d+%d, causal %v, window %d, " +
-		"bias %v of %v and %v, dropout %v from %d"
+		"bias %v of %v and %v, dropout %v from %d, bfloat16 %v"
 	return fmt.Sprintf(form, c.queries, c.first, c.keys, c.width, c.pad, c.causal, c.window,
-		c.bias, c.qOffsets, c.kOffsets, c.dropout, c.counter)
+		c.bias, c.qOffsets, c.kOffsets, c.dropout, c.counter, c.bf16)
 }
 
 func (c attentionCase) data(rng *rand.Rand, alloc func(n int) []float32) (*AttentionArgs, *AttentionGradients) {
@@ -46,7 +47,7 @@ func (c attentionCase) data(rng *rand.Rand, alloc func(n int) []float32) (*Atten
 		Q: matrix(c.queries), K: matrix(c.keys), V: matrix(c.keys), Out: matrix(c.queries), LSE: alloc(c.queries),
 		LDQ: ld, LDK: ld, LDV: ld, LDOut: ld,
 		Bias: c.bias, QOffsets: c.qOffsets, KOffsets: c.kOffsets,
-		Dropout: c.dropout, Seed: 5, Counter: c.counter, CounterStride: uint64(c.keys),
+		Dropout: c.dropout, Seed: 5, Counter: c.counter, CounterStride: uint64(c.keys), BF16: c.bf16,
 	}
 	g := &AttentionGradients{DOut: matrix(c.queries), DQ: matrix(c.queries), DK: matrix(c.keys), DV: matrix(c.keys),
 		LDDOut: ld, LDDQ: ld, LDDK: ld, LDDV: ld}
@@ -69,7 +70,8 @@ func (r *attentionResult) add(i int, x, size float64) {
 }
 
 // attentionReference is the specification: what Attention and AttentionBackward
-// make of a and g, matrices without gaps.
+// make of a and g, matrices without gaps. With BF16 it rounds what they round but
+// weights, probabilities and their gradients.
 func attentionReference(a *AttentionArgs, g *AttentionGradients) (
 	out, dq, dk, dv, dbias attentionResult, lse []float64) {
 	w := a.Width
@@ -77,6 +79,15 @@ func attentionReference(a *AttentionArgs, g *AttentionGradients) (
 		var y []float64
 		for i := range n {
 			y = append(y, to64(x[i*ld:i*ld+w])...)
+		}
+		return y
+	}
+	operand := func(x []float32, n, ld int, factor float32) []float64 {
+		y := rows(x, n, ld)
+		for i := range y {
+			if y[i] = float64(float32(y[i]) * factor); a.BF16 {
+				y[i] = float64(bf16Of(roundBF16(float32(y[i]))))
+			}
 		}
 		return y
 	}
@@ -94,8 +105,9 @@ func attentionReference(a *AttentionArgs, g *AttentionGradients) (
 		}
 		return s
 	}
-	q, k := rows(a.Q, a.Queries, a.LDQ), rows(a.K, a.Keys, a.LDK)
-	v, do := rows(a.V, a.Keys, a.LDV), rows(g.DOut, a.Queries, g.LDDOut)
+	scaled, q := operand(a.Q, a.Queries, a.LDQ, a.Scale), operand(a.Q, a.Queries, a.LDQ, 1)
+	k, v := operand(a.K, a.Keys, a.LDK, 1), operand(a.V, a.Keys, a.LDV, 1)
+	do, given := operand(g.DOut, a.Queries, g.LDDOut, 1), rows(g.DOut, a.Queries, g.LDDOut)
 	gradient := func(x []float32, n, ld int, add bool) attentionResult {
 		if !add {
 			return result(make([]float64, n*w))
@@ -116,9 +128,8 @@ func attentionReference(a *AttentionArgs, g *AttentionGradients) (
 			}
 			s := 0.0
 			for c := range w {
-				s += q[i*w+c] * k[j*w+c]
+				s += scaled[i*w+c] * k[j*w+c]
 			}
-			s *= scale
 			if a.Bias != nil {
 				s += float64(a.Bias[segment(a.QOffsets, a.First+i)*(len(a.KOffsets)-1)+segment(a.KOffsets, j)])
 			}
@@ -137,8 +148,8 @@ func attentionReference(a *AttentionArgs, g *AttentionGradients) (
 			for c := range w {
 				x := p[j] * float64(kept[j]) * v[j*w+c]
 				out.add(i*w+c, x, math.Abs(x))
-				delta += x * do[i*w+c]
-				deltaSize += math.Abs(x * do[i*w+c])
+				delta += x * given[i*w+c]
+				deltaSize += math.Abs(x * given[i*w+c])
 			}
 		}
 		for j := range p {
@@ -190,6 +201,11 @@ func checkAttention(t *testing.T, c attentionCase, a *AttentionArgs, g *Attentio
 	// Scores are up to about 40, which their rounding is relative to; so is that
 	// of weights, to 1. Of the sums' roundings part cancels.
 	bound := 48.0 / (1 << 24)
+	lseBound := bound
+	if a.BF16 {
+		// A weight, a probability or its gradient is off by up to 2^-8, and D by as much as the output is.
+		bound += 2.0 / (1 << 8)
+	}
 	for _, r := range results {
 		for i, got := range r.x {
 			row, col := i/(r.cols+r.gap), i%(r.cols+r.gap)
@@ -205,10 +221,20 @@ func checkAttention(t *testing.T, c attentionCase, a *AttentionArgs, g *Attentio
 		}
 	}
 	for i, got := range a.LSE {
-		if want := lse[i]; float64(got) != want && !(math.Abs(float64(got)-want) <= bound) {
+		if want := lse[i]; float64(got) != want && !(math.Abs(float64(got)-want) <= lseBound) {
 			t.Fatalf("%v: LSE[%d] is %v, want %v", c, i, got, want)
 		}
 	}
+}
+
+// inBF16 adds the cases in bfloat16, without the largest where that is slow.
+func inBF16(cases []attentionCase) []attentionCase {
+	for _, c := range cases {
+		if c.bf16 = true; BF16() || c.queries*c.keys <= 5000 {
+			cases = append(cases, c)
+		}
+	}
+	return cases
 }
 
 // attentionCases has sizes at and around those of tiles and blocks.
@@ -254,7 +280,7 @@ func attentionCases() []attentionCase {
 func TestAttention(t *testing.T) {
 	forEachISA(t, func(t *testing.T) {
 		rng := rand.New(rand.NewPCG(21, 22))
-		for _, c := range attentionCases() {
+		for _, c := range inBF16(attentionCases()) {
 			a, g := c.data(rng, onHeap)
 			checkAttention(t, c, a, g)
 		}
@@ -264,25 +290,26 @@ func TestAttention(t *testing.T) {
 // Without some of the gradients the others have the same bits.
 func TestAttentionGradientsNotWanted(t *testing.T) {
 	forEachISA(t, func(t *testing.T) {
-		c := attentionCase{queries: 70, keys: 40, width: 8, bias: []float32{1, 2},
-			qOffsets: []int32{0, 70}, kOffsets: []int32{0, 9, 40}}
-		run := func(drop func(g *AttentionGradients)) *AttentionGradients {
-			a, g := c.data(rand.New(rand.NewPCG(25, 26)), onHeap)
-			drop(g)
-			Attention(a)
-			AttentionBackward(a, g)
-			return g
-		}
-		all := run(func(g *AttentionGradients) {})
-		for _, drop := range []func(g *AttentionGradients){
-			func(g *AttentionGradients) { g.DQ = nil },
-			func(g *AttentionGradients) { g.DK = nil },
-			func(g *AttentionGradients) { g.DV, g.DBias = nil, nil },
-		} {
-			g := run(drop)
-			for _, x := range [][2][]float32{{g.DQ, all.DQ}, {g.DK, all.DK}, {g.DV, all.DV}, {g.DBias, all.DBias}} {
-				if x[0] != nil && !slices.Equal(x[0], x[1]) {
-					t.Error("a gradient depends on which others are wanted")
+		for _, c := range inBF16([]attentionCase{{queries: 70, keys: 40, width: 8, bias: []float32{1, 2},
+			qOffsets: []int32{0, 70}, kOffsets: []int32{0, 9, 40}}}) {
+			run := func(drop func(g *AttentionGradients)) *AttentionGradients {
+				a, g := c.data(rand.New(rand.NewPCG(25, 26)), onHeap)
+				drop(g)
+				Attention(a)
+				AttentionBackward(a, g)
+				return g
+			}
+			all := run(func(g *AttentionGradients) {})
+			for _, drop := range []func(g *AttentionGradients){
+				func(g *AttentionGradients) { g.DQ = nil },
+				func(g *AttentionGradients) { g.DK = nil },
+				func(g *AttentionGradients) { g.DV, g.DBias = nil, nil },
+			} {
+				g := run(drop)
+				for _, x := range [][2][]float32{{g.DQ, all.DQ}, {g.DK, all.DK}, {g.DV, all.DV}, {g.DBias, all.DBias}} {
+					if x[0] != nil && !slices.Equal(x[0], x[1]) {
+						t.Errorf("%v: a gradient depends on which others are wanted", c)
+					}
 				}
 			}
 		}
@@ -293,7 +320,7 @@ func TestAttentionGradientsNotWanted(t *testing.T) {
 func TestAttentionGuardPages(t *testing.T) {
 	forEachISA(t, func(t *testing.T) {
 		rng := rand.New(rand.NewPCG(27, 28))
-		for _, c := range attentionCases() {
+		for _, c := range inBF16(attentionCases()) {
 			if c.queries > 100 && testing.Short() {
 				continue
 			}
@@ -312,10 +339,10 @@ func TestAttentionGuardPages(t *testing.T) {
 func TestAttentionAllocations(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
 	forEachISA(t, func(t *testing.T) {
-		for _, c := range []attentionCase{
-			{queries: 130, keys: 140, width: 40, causal: true, dropout: 0.1},
+		for _, c := range inBF16([]attentionCase{
+			{queries: 90, keys: 140, width: 40, causal: true, dropout: 0.1},
 			{queries: 70, keys: 40, width: 32, bias: []float32{1, 2}, qOffsets: []int32{0, 70}, kOffsets: []int32{0, 9, 40}},
-		} {
+		}) {
 			a, g := c.data(rand.New(rand.NewPCG(29, 30)), onHeap)
 			if n := testing.AllocsPerRun(5, func() { Attention(a); AttentionBackward(a, g) }); n != 0 {
 				t.Errorf("%v: %v allocations a call", c, n)

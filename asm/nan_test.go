@@ -236,7 +236,7 @@ func TestAttentionNaN(t *testing.T) {
 				t.Errorf("%v: a NaN in %s does not reach the output", c, input)
 			}
 		}
-		for _, c := range cases {
+		for _, c := range inBF16(cases) {
 			for _, input := range []string{"q", "k", "v", "bias", "dout"} {
 				for _, end := range []bool{false, true} {
 					if input != "bias" || c.bias != nil {
@@ -252,11 +252,11 @@ func TestAttentionNaN(t *testing.T) {
 func TestAttentionNaNBehindMask(t *testing.T) {
 	nan := float32(math.NaN())
 	forEachISA(t, func(t *testing.T) {
-		for _, c := range []attentionCase{
+		for _, c := range inBF16([]attentionCase{
 			{queries: 150, keys: 150, width: 16, causal: true},
 			{queries: 150, keys: 150, width: 16, bias: []float32{0, negInf, negInf, 1},
 				qOffsets: []int32{0, 70, 150}, kOffsets: []int32{0, 60, 150}},
-		} {
+		}) {
 			sees := func(i, j int) bool {
 				if c.causal {
 					return j <= i

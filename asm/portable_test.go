@@ -12,20 +12,21 @@ import (
 // portableBits are the checksums of what the portable versions compute from
 // portableInput, on every architecture and under every GOAMD64.
 var portableBits = map[string]uint32{
-	"Exp":                  0x104c27cf,
-	"Axpy":                 0xefb2c411,
-	"SumSquares":           0xcdf054a0,
-	"Dot":                  0x716c7d4c,
-	"CrossEntropyGradient": 0x069eb270,
-	"Softmax":              0xb6573f33,
-	"SoftmaxStream":        0xfbbf660d,
-	"LayerNorm":            0xee953375,
-	"LayerNormBackward":    0x5607a2b3,
-	"AdamW":                0xcf902e4a,
-	"Gemm of a row":        0xb64edd27,
-	"Gemm of three rows":   0xc30cb781,
-	"Gemm":                 0x4a6d18b1,
-	"Attention":            0xd66dd5c1,
+	"Exp":                   0x104c27cf,
+	"Axpy":                  0xefb2c411,
+	"SumSquares":            0xcdf054a0,
+	"Dot":                   0x716c7d4c,
+	"CrossEntropyGradient":  0x069eb270,
+	"Softmax":               0xb6573f33,
+	"SoftmaxStream":         0xfbbf660d,
+	"LayerNorm":             0xee953375,
+	"LayerNormBackward":     0x5607a2b3,
+	"AdamW":                 0xcf902e4a,
+	"Gemm of a row":         0xb64edd27,
+	"Gemm of three rows":    0xc30cb781,
+	"Gemm":                  0x4a6d18b1,
+	"Attention":             0xd66dd5c1,
+	"Attention of bfloat16": 0x60bd7a7c,
 }
 
 // portableInput returns numbers with all bits of their fractions in use.
@@ -77,4 +78,7 @@ func TestPortableBits(t *testing.T) {
 		qOffsets: []int32{0, 9, 70}, kOffsets: []int32{0, 40, 150}}
 	a, g := c.data(rng, onHeap)
 	check("Attention", slices.Concat(attentionOutputs(a, g)...))
+	c.bf16 = true
+	a, g = c.data(rng, onHeap)
+	check("Attention of bfloat16", slices.Concat(attentionOutputs(a, g)...))
 }

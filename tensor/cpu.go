@@ -33,13 +33,14 @@ func NewCPU(threads int) *CPU { return &CPU{pool: NewPool(threads)} }
 type CPUOptions struct {
 	Threads int // below 1: runtime.GOMAXPROCS(0)
 	// Precision is how matrices are multiplied. Float32 is the default. With BFloat16
-	// the operands of Gemm, and of what consists of it, are rounded to bfloat16, which
-	// has 8 bits of precision, and sums are float32, see asm.GemmArgs; it is up to twice
-	// as fast where the processor has the instruction, see CPU.Warning. All else is float32: storage,
-	// attention, norms, softmax, losses and updates of parameters.
+	// the operands of Gemm, of what consists of it, and of the products of attention are
+	// rounded to bfloat16, which has 8 bits of precision, and sums are float32, see
+	// asm.GemmArgs and asm.AttentionArgs; it is up to twice as fast where the processor has
+	// the instruction, see CPU.Warning. All else is float32: storage, attention of single
+	// queries in generation, norms, softmax, losses and updates of parameters.
 	Precision DType
 	// Slow allows a Precision that the processor, or the instruction set in use, has no
-	// instruction for. Results have the same bits there.
+	// instruction for. Products of matrices have the same bits there.
 	Slow bool
 }
 

@@ -30,6 +30,7 @@ type attentionTask struct {
 	dbias                    []float32 // [heads, query segments, key segments]
 	parts                    []attentionPart
 	shared                   []float32 // for lse of single, [rows, heads]; nil: no heads share keys
+	bf16                     bool      // products are those of bfloat16 values
 }
 
 // attentionPart is a run of queries, of one segment unless there is a bias.
@@ -38,14 +39,14 @@ type attentionPart struct{ segment, lo, hi int }
 var attentionTasks sync.Pool
 
 // newAttentionTask returns a task whose parts have about rows queries each.
-func newAttentionTask(q, k, v, out, lse, bias *Tensor, o *AttentionOptions, rows int) *attentionTask {
+func (c *CPU) newAttentionTask(q, k, v, out, lse, bias *Tensor, o *AttentionOptions, rows int) *attentionTask {
 	t, _ := attentionTasks.Get().(*attentionTask)
 	if t == nil {
 		t = new(attentionTask)
 	}
 	*t = attentionTask{
 		o: o, width: q.shape[1] / o.Heads, group: q.shape[1] / k.shape[1], rows: q.shape[0], keys: k.shape[0],
-		lse: lse.Float32s(), bias: floatsOrNil(bias), parts: t.parts[:0],
+		lse: lse.Float32s(), bias: floatsOrNil(bias), parts: t.parts[:0], bf16: c.bf16,
 	}
 	t.q, t.ldq = matrix(q)
 	t.k, t.ldk = matrix(k)
@@ -102,6 +103,7 @@ func (t *attentionTask) args(p attentionPart, head int) asm.AttentionArgs {
 		Dropout: t.o.Dropout, Seed: t.o.Seed,
 		Counter:       t.o.Stream<<streamShift + uint64(head*t.rows+p.lo)*uint64(t.keys),
 		CounterStride: uint64(t.keys),
+		BF16:          t.bf16,
 	}
 	if t.bias != nil {
 		a.Bias, a.QOffsets, a.KOffsets = t.bias, t.o.QOffsets, t.o.KOffsets
@@ -126,7 +128,7 @@ func (c *CPU) Attention(out, lse, q, k, v, bias *Tensor, o *AttentionOptions) {
 	if q.Len() == 0 {
 		return
 	}
-	t := newAttentionTask(q, k, v, out, lse, bias, o, attentionRows)
+	t := c.newAttentionTask(q, k, v, out, lse, bias, o, attentionRows)
 	var shared *scratch
 	if t.group > 1 && bias == nil {
 		shared = c.scratch.get(t.rows * o.Heads)
@@ -193,7 +195,7 @@ func onlySeen(a *asm.AttentionArgs) {
 func (c *CPU) AttentionBackward(
 	dq, dk, dv, dbias, dout, out, lse, q, k, v, bias *Tensor, o *AttentionOptions, accumulate [4]bool,
 ) {
-	t := newAttentionTask(q, k, v, out, lse, bias, o, q.shape[0])
+	t := c.newAttentionTask(q, k, v, out, lse, bias, o, q.shape[0])
 	t.accumulate = accumulate
 	t.dout, t.lddout = matrix(dout)
 	for _, g := range []struct {

@@ -19,8 +19,9 @@ func TestOpaque(t *testing.T) {
 }
 
 // bfloat16 is for the CPU backend that rounds the operands of products to bfloat16: each
-// by up to 2^-9, on average a third of that, and errors add up as random ones do.
-var bfloat16 = Tolerance{Gemm: 5e-3, Attention: 2e-6, AttentionGradients: 5e-6, Other: 1e-6}
+// by up to 2^-8, on average a third of that, and errors add up as random ones do. Scores of
+// attention have a standard deviation of up to 6 here, and weights have their errors.
+var bfloat16 = Tolerance{Gemm: 5e-3, Attention: 1.2e-2, AttentionGradients: 1.2e-2, Other: 1e-6}
 
 func TestCPUBFloat16(t *testing.T) {
 	Run(t, func() (tensor.Backend, error) {
