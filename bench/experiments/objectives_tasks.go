@@ -145,8 +145,9 @@ func (t *tasks) readMining(e *env, generated bool) (*scored, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &scored{name: "mining, F1", settings: []any{key, t.miningPairs, e.settings.Chunk}, about: "translations found among texts of which most have none, as in BUCC, by " +
-		"the ratio margin with the threshold that is best on other texts, mean over pairs of languages."}
+	s := &scored{name: "mining, F1", settings: []any{key, t.miningPairs, e.settings.Chunk},
+		about: "translations found among texts of which most have none, as in BUCC, by " +
+			"the ratio margin with the threshold that is best on other texts, mean over pairs of languages."}
 	s.score = func(ctx context.Context, _ *env, m *marge.Model, layer int) (float64, error) {
 		from.held = nil // it depends on the tokenizer
 		h, err := from.heldout(m.Tokenizer)
@@ -239,8 +240,9 @@ func (t *tasks) readParaphrases(e *env, generated bool) (*scored, error) {
 	if train == nil || err != nil {
 		return nil, err
 	}
-	s := &scored{name: "paraphrases, accuracy", tunes: true, settings: []any{train, test, t.steps, t.rate}, about: "zero-shot transfer: fine-tuned with embeddings and " +
-		"base layers frozen, mean over the languages that were not trained on, or over all if all were."}
+	s := &scored{name: "paraphrases, accuracy", tunes: true, settings: []any{train, test, t.steps, t.rate},
+		about: "zero-shot transfer: fine-tuned with embeddings and " +
+			"base layers frozen, mean over the languages that were not trained on, or over all if all were."}
 	trained := languagesOf(train, func(p marge.Labeled) string { return p.Lang })
 	s.score = func(ctx context.Context, _ *env, m *marge.Model, _ int) (float64, error) {
 		if err := fineTune(ctx, m, marge.Classification{Train: train}, t.frozen()); err != nil {
@@ -278,8 +280,9 @@ func (t *tasks) readAnswers(e *env, generated bool) (*scored, error) {
 	if train == nil || err != nil {
 		return nil, err
 	}
-	s := &scored{name: "answers, F1", tunes: true, settings: []any{train, test, t.steps, t.rate}, about: "zero-shot transfer of question answering, in the same way, " +
-		"F1 as MLQA counts it."}
+	s := &scored{name: "answers, F1", tunes: true, settings: []any{train, test, t.steps, t.rate},
+		about: "zero-shot transfer of question answering, in the same way, " +
+			"F1 as MLQA counts it."}
 	trained := languagesOf(train, func(q marge.Question) string { return q.Lang })
 	s.score = func(ctx context.Context, _ *env, m *marge.Model, _ int) (float64, error) {
 		if err := fineTune(ctx, m, marge.SpanExtraction{Train: train}, t.frozen()); err != nil {
@@ -333,8 +336,9 @@ func (t *tasks) readTranslations(e *env, generated bool) (*scored, error) {
 	}
 	test = test[:min(len(test), t.translateRecords)]
 	o := marge.FineTuneOptions{Steps: t.translateSteps, LearningRate: t.rate, LabelSmoothing: 0.1}
-	s := &scored{name: "translation " + t.languages + ", BLEU", tunes: true, settings: []any{train, test, t.translateSteps, t.rate},
-		about: fmt.Sprintf("fine-tuned, nothing frozen, for %d updates, beam search of width 4.", t.translateSteps)}
+	s := &scored{name: "translation " + t.languages + ", BLEU", tunes: true,
+		settings: []any{train, test, t.translateSteps, t.rate},
+		about:    fmt.Sprintf("fine-tuned, nothing frozen, for %d updates, beam search of width 4.", t.translateSteps)}
 	s.score = func(ctx context.Context, _ *env, m *marge.Model, _ int) (float64, error) {
 		if err := fineTune(ctx, m, marge.SequenceToSequence{Train: train}, o); err != nil {
 			return 0, err

@@ -66,7 +66,8 @@ func TestMergeErrors(t *testing.T) {
 	}
 	wantError(nil, Float32, "there are no parts")
 	wider, _ := saved(t, NewFlat(4))
-	wantError([]string{parts[0], wider}, Float32, fmt.Sprintf("%s: it has vectors of dimension 4, %s of 3", wider, parts[0]))
+	wantError([]string{parts[0], wider}, Float32,
+		fmt.Sprintf("%s: it has vectors of dimension 4, %s of 3", wider, parts[0]))
 	other := whole.Part(0, 2)
 	other.Origin[0] = 0xab
 	stranger, _ := saved(t, other)

@@ -25,11 +25,11 @@ import (
 //     MiB. A twelfth of the pages of lohelp, in all languages, is in lohelp-heldout;
 //     handbook, another book of a near domain, is worth keeping for evaluation.
 //
-//	lohelp, lohelp-heldout  48,704 documents  25 languages
-//	gnomehelp                6,766            38
-//	debdocs                    450            16
-//	installguide             1,260            19
-//	handbook                 1,370            25
+//     lohelp, lohelp-heldout  48,704 documents  25 languages
+//     gnomehelp                6,766            38
+//     debdocs                    450            16
+//     installguide             1,260            19
+//     handbook                 1,370            25
 var Recipes = map[string]func(ctx context.Context, dir string, report func(string)) error{
 	"debian-manuals": debianManuals,
 }
