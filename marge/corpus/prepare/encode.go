@@ -24,13 +24,14 @@ import (
 	"github.com/marge-go/marge/marge/internal/parallel"
 	"github.com/marge-go/marge/marge/tokenizer"
 	"github.com/marge-go/marge/marge/vectors"
+	"github.com/marge-go/marge/tensor"
 )
 
 // Encoding is what vectors and tokens depend on, beside the documents.
 type Encoding struct {
 	Encoder           string `json:"encoder"`   // marge.Model.RetrievalFingerprint
 	Tokenizer         string `json:"tokenizer"` // its fingerprint
-	Kernels           string `json:"kernels"`   // backend and instruction set: others round otherwise
+	Kernels           string `json:"kernels"`   // backend, instruction set, precision: others round otherwise
 	ChunkTokens       int    `json:"chunk_tokens"`
 	MinTokens         int    `json:"min_tokens"`
 	MaxChunks         int    `json:"max_chunks"`
@@ -41,7 +42,7 @@ type Encoding struct {
 func (e Encoding) check(wanted Encoding) error {
 	return errors.Join(
 		differ("the checkpoint", e.Encoder, wanted.Encoder), differ("the tokenizer", e.Tokenizer, wanted.Tokenizer),
-		differ("the instruction set", e.Kernels, wanted.Kernels),
+		differ("the instruction set or precision", e.Kernels, wanted.Kernels),
 		differ("ChunkTokens", e.ChunkTokens, wanted.ChunkTokens), differ("MinTokens", e.MinTokens, wanted.MinTokens),
 		differ("MaxChunks", e.MaxChunks, wanted.MaxChunks),
 		differ("FirstChunkTargets", e.FirstChunkTargets, wanted.FirstChunkTargets))
@@ -120,10 +121,19 @@ func newEncoder(o *IndexOptions) (*encoder, error) {
 	}
 	e.made = Encoding{
 		Encoder: m.RetrievalFingerprint(), Tokenizer: p.Tokenizer,
-		Kernels:     fmt.Sprintf("%s %s %v", o.Backend.Name(), runtime.GOARCH, asm.Current()),
+		Kernels:     kernelsOf(o.Backend),
 		ChunkTokens: p.ChunkTokens, MinTokens: p.MinTokens, MaxChunks: p.MaxChunks, FirstChunkTargets: p.FirstChunkTargets,
 	}
 	return e, nil
+}
+
+// kernelsOf tells what products of a backend depend on.
+func kernelsOf(b tensor.Backend) string {
+	kernels := fmt.Sprintf("%s %s %v", b.Name(), runtime.GOARCH, asm.Current())
+	if cpu, ok := b.(*tensor.CPU); ok && cpu.Precision() != tensor.Float32 {
+		kernels += fmt.Sprintf(" %v", cpu.Precision())
+	}
+	return kernels
 }
 
 // part returns the part of a shard, which it makes if it is not there.

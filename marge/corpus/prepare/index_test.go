@@ -345,11 +345,17 @@ func TestIndexResume(t *testing.T) {
 		}
 	}
 	otherModel := checkpoint(t, 8, "en", "de", "pt-BR")
+	rounded, err := tensor.NewCPUWith(tensor.CPUOptions{Precision: tensor.BFloat16, Slow: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rounded.Close()
 	changes := func() {
 		t.Helper()
 		wantError("the checkpoint changed from", func(o *IndexOptions) { o.Checkpoint = otherModel })
 		wantError("ChunkTokens changed from 40 to 20", func(o *IndexOptions) { o.Chunks.ChunkTokens = 20 })
 		wantError("MaxChunks changed from 0 to 3", func(o *IndexOptions) { o.Chunks.MaxChunks = 3 })
+		wantError("the instruction set or precision changed from", func(o *IndexOptions) { o.Backend = rounded })
 	}
 	interrupt("encode", 2)
 	part := filepath.Join(out, workName, "2020-06-26.json")
