@@ -41,8 +41,8 @@ func readerOf(path string) reader {
 	return nil
 }
 
-const kinds = "*.jsonl, *.parquet, *.warc.gz, *.wet.gz, *.xml.bz2, *.po, *.xliff, *.tmx, *.txt, *.md, *.html " +
-	"or in another spelling of these"
+const kinds = "*.jsonl, *.parquet, *.warc.gz, *.wet.gz, *.xml.bz2, *.po, *.xliff, *.tmx, *.txt, *.md, *.html, " +
+	"in another spelling of these, or as a side of a parallel corpus, such as Europarl.de-en.de"
 
 // Expand returns the files that patterns stand for, as [corpus.Expand] does,
 // with the files of folders that Run reads:

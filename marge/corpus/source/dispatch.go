@@ -70,12 +70,12 @@ var wikiName = regexp.MustCompile(`-pages-.*\.xml(-p\d+p\d+)?(\.bz2)?$`)
 // IsRecords reports whether a file's name is that of a format that ReadRecords
 // reads: a web archive (*.warc, *.wet, plain or with .gz), a dump of MediaWiki or
 // a part of one (*.xml.bz2, and names as dewiki-20261101-pages-articles.xml or
-// dewiki-20261101-pages-articles1.xml-p1p297012.bz2), or a catalog of
-// translations (*.po, *.xlf, *.xliff, *.tmx).
+// dewiki-20261101-pages-articles1.xml-p1p297012.bz2), a catalog of translations
+// (*.po, *.xlf, *.xliff, *.tmx), or a side of a parallel corpus (Europarl.de-en.de).
 func IsRecords(name string) bool { return byName(name) != nil && suffix(name) != templateSuffix }
 
 // ReadRecords calls fn with the documents of a file of records, as [ReadWARC],
-// [ReadWiki], [ReadPO], [ReadXLIFF] or [ReadTMX] does, whose format its name
+// [ReadWiki], [ReadPO], [ReadXLIFF], [ReadTMX] or [ReadMoses] does, whose format its name
 // tells, see [IsRecords], or else its first bytes.
 func ReadRecords(
 	ctx context.Context, name string, r io.Reader, o Options, fn func(corpus.Document) error,
@@ -111,6 +111,9 @@ func byName(path string) recordReader {
 	}
 	if wikiName.MatchString(name) {
 		return wikiDump
+	}
+	if _, _, ok := mosesSides(name); ok {
+		return ReadMoses
 	}
 	return nil
 }

@@ -11,9 +11,9 @@
 //
 // Large collections are files of records, which are streamed: web archives
 // (ReadWARC), dumps of MediaWiki (ReadWiki) with the groups of their articles
-// (ReadPageProps, ReadLangLinks), and catalogs of translations (ReadPO,
-// ReadXLIFF, ReadTMX). Each reader passes documents on, and counts what it
-// drops, and why, and what is lost where a file is damaged:
+// (ReadPageProps, ReadLangLinks), catalogs of translations (ReadPO, ReadXLIFF,
+// ReadTMX) and parallel corpora (ReadMoses). Each reader passes documents on, and
+// counts what it drops, and why, and what is lost where a file is damaged:
 //
 //	stats, err := source.ReadWARC(ctx, name, file, source.WARCOptions{}, func(doc corpus.Document) error {
 //		...
@@ -85,7 +85,7 @@ type Options struct {
 func Expand(patterns []string) ([]string, error) {
 	take := func(name string) bool { return corpus.IsJSONLines(name) || IsText(name) || IsRecords(name) }
 	return corpus.ExpandFunc(patterns, take, "*.txt, *.md, *.html, *.jsonl, in another spelling of these, "+
-		"*.warc, *.po, *.xlf, *.tmx or as a dump of MediaWiki")
+		"*.warc, *.po, *.xlf, *.tmx, or as a dump of MediaWiki or a side of a parallel corpus")
 }
 
 // IsText reports whether a file's name is that of text, Markdown or HTML, of
