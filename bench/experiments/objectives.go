@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/marge-go/marge/internal/jsonx"
 	"github.com/marge-go/marge/marge"
 	"github.com/marge-go/marge/marge/eval"
 	"github.com/marge-go/marge/marge/vectors"
@@ -184,11 +183,7 @@ func (c *contest) measure(
 		}
 	}
 	path, known := filepath.Join(dir, "scores.json"), map[string]float64{}
-	if data, err := os.ReadFile(path); err == nil {
-		if err := jsonx.Unmarshal(data, &known); err != nil {
-			return nil, fmt.Errorf("%s: %w", path, err)
-		}
-	} else if !errors.Is(err, fs.ErrNotExist) {
+	if err := readJSON(path, &known); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
 	for _, task := range c.tasks.list {

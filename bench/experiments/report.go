@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
 
 	"github.com/marge-go/marge/asm"
 	"github.com/marge-go/marge/bench"
+	"github.com/marge-go/marge/internal/jsonx"
 	"github.com/marge-go/marge/internal/osfile"
 	"github.com/marge-go/marge/marge"
 	"github.com/marge-go/marge/marge/eval"
@@ -171,6 +173,19 @@ func writeJSON(path string, v any) error {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	return osfile.WriteFile(path, append(data, '\n'))
+}
+
+// readJSON reads what writeJSON wrote into v. The error wraps fs.ErrNotExist if there is
+// no such file.
+func readJSON(path string, v any) error {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	if err := jsonx.Unmarshal(data, v); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return nil
 }
 
 // figure is a value with its interval. That of several models is the mean of

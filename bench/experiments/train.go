@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/marge-go/marge/bench"
-	"github.com/marge-go/marge/internal/jsonx"
 	"github.com/marge-go/marge/marge"
 	"github.com/marge-go/marge/marge/checkpoint"
 	"github.com/marge-go/marge/marge/corpus"
@@ -78,17 +77,12 @@ func (e *env) train(ctx context.Context, s settings, seed uint64) (*training, st
 	name := fmt.Sprintf("%s-%s-seed%d", s.Size, hash, seed)
 	dir := filepath.Join(e.out, "runs", name)
 	path := filepath.Join(dir, "result.json")
-	if data, err := os.ReadFile(path); err == nil {
-		r := &training{}
-		if err := jsonx.Unmarshal(data, r); err != nil {
-			return nil, "", fmt.Errorf("%s: %w", path, err)
-		}
-		return r, dir, nil
-	} else if !errors.Is(err, fs.ErrNotExist) {
-		return nil, "", err
+	r := &training{}
+	if err := readJSON(path, r); !errors.Is(err, fs.ErrNotExist) {
+		return r, dir, err
 	}
 	fmt.Fprintf(e.log, "training %s\n", name)
-	r, err := e.trainIn(ctx, dir, s, seed)
+	r, err = e.trainIn(ctx, dir, s, seed)
 	if err != nil {
 		return nil, "", fmt.Errorf("training %s: %w", name, err)
 	}

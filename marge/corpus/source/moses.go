@@ -14,14 +14,17 @@ import (
 	"github.com/marge-go/marge/marge/corpus"
 )
 
+// mosesLang is a language in the name of a side.
+const mosesLang = `([A-Za-z]{2,3}(?:_[A-Za-z]{2,4})?)`
+
 // mosesName is the name of one side of a parallel corpus, as OPUS gives it out in the
 // format of Moses: Europarl.de-en.de, beside Europarl.de-en.en.
-var mosesName = regexp.MustCompile(`\.([a-z]{2,3}(?:_[a-z]{2,4})?)-([a-z]{2,3}(?:_[a-z]{2,4})?)\.([a-z_]+)$`)
+var mosesName = regexp.MustCompile(`\.` + mosesLang + `-` + mosesLang + `\.` + mosesLang + `$`)
 
 // mosesSides returns the language of a side by its name, and the name of the other side.
 func mosesSides(name string) (lang, other string, ok bool) {
-	at := mosesName.FindStringSubmatchIndex(strings.ToLower(name))
-	if at == nil || len(strings.ToLower(name)) != len(name) {
+	at := mosesName.FindStringSubmatchIndex(name)
+	if at == nil {
 		return "", "", false
 	}
 	first, second, lang := name[at[2]:at[3]], name[at[4]:at[5]], name[at[6]:]

@@ -12,8 +12,8 @@
 //
 //	prepare -recipe debian-manuals -out manuals
 //
-// With a trained model, the command index encodes and links the shards, for training
-// and for the program examples/search; see prepare.Index:
+// With a trained model, the command index encodes and links the shards, for the
+// program examples/search among others; see prepare.Index:
 //
 //	prepare index -checkpoint run -out index corpus/shards
 //
