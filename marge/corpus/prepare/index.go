@@ -172,6 +172,9 @@ func shardFilesOf(patterns []string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(files) == 0 {
+		return nil, errors.New("there are no files of shards")
+	}
 	slices.SortFunc(files, func(a, b string) int {
 		return cmp.Or(cmp.Compare(partName(a), partName(b)), cmp.Compare(a, b))
 	})

@@ -18,6 +18,10 @@ import (
 )
 
 func TestIndexErrors(t *testing.T) {
+	if _, err := Index(t.Context(), t.TempDir(), nil, IndexOptions{}); err == nil ||
+		!strings.Contains(err.Error(), "prepare: index: there are no files of shards") {
+		t.Errorf("no files: error %v", err)
+	}
 	model := checkpoint(t, 7, "en", "de")
 	doc := func(id, lang, shard string) corpus.Document {
 		return corpus.Document{ID: id, Lang: lang, Text: "one two three", Shard: shard}
