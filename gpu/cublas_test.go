@@ -55,7 +55,8 @@ func TestCUBLASProducts(t *testing.T) {
 				if !(e < most) {
 					t.Errorf("%v: %+v, transposed %b: error %.2g", precision, size, trans, e)
 				}
-				if precision != FP32 && size.k > 1 && e < most/1e4 {
+				// The library itself may compute small products more exactly.
+				if b.Card() == "marge emulator" && precision != FP32 && size.k > 1 && e < most/1e4 {
 					t.Errorf("%v: %+v, transposed %b: error %.2g, operands are not rounded", precision, size, trans, e)
 				}
 			}
@@ -170,8 +171,10 @@ func TestCUBLASFailures(t *testing.T) {
 		return nil
 	}()
 	var failure *Error
-	if !errors.As(err, &failure) || !strings.Contains(err.Error(), "cuBLAS: invalid value (status 7)") ||
-		failure.Kernel != "cublasGemmStridedBatchedEx" {
+	// The emulated library says invalid value, cuBLAS 13 not supported.
+	refused := err != nil && (strings.Contains(err.Error(), "cuBLAS: invalid value (status 7)") ||
+		strings.Contains(err.Error(), "cuBLAS: not supported (status 15)"))
+	if !errors.As(err, &failure) || !refused || failure.Kernel != "cublasGemmStridedBatchedEx" {
 		t.Errorf("error %v", err)
 	}
 	if b.CUBLAS() == "" {

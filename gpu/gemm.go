@@ -4,6 +4,7 @@ package gpu
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/marge-go/marge/internal/ceil"
 	"github.com/marge-go/marge/tensor"
@@ -160,9 +161,18 @@ type gemmTile struct {
 // The tiles of plain multiplication and those of tensor cores, whose size does not change a bit.
 var (
 	fmaTile   = gemmTile{size: 64, threads: 256}
-	largeTile = gemmTile{name: "_128", size: 128, threads: 256}
 	smallTile = gemmTile{name: "_64", size: 64, threads: 128}
 )
+
+// largeTile returns the large tile of products on tensor cores, named as cores does.
+// 3xTF32 needs more registers, so that its warps have half as many columns.
+func largeTile(cores string) gemmTile {
+	t := gemmTile{name: "_128", size: 128, threads: 128}
+	if cores == "3xtf32" {
+		t.threads = 256
+	}
+	return t
+}
 
 const (
 	tileTerms  = 16  // a tile of a factor has so many terms
@@ -182,16 +192,22 @@ func (b *Backend) multiply(p *product) {
 		b.multiplyCUBLAS(p)
 		return
 	}
-	kernel, tile, onCores := "gemm_fma", fmaTile, p.n >= 8 && p.k >= 8
+	kernel, tile, onCores := "gemm_fma", fmaTile, p.n >= 8 && p.k >= 8 && max(p.lda, p.ldb) <= math.MaxInt32
 	if onCores {
-		tile = largeTile
-		if p.blocks(tile) < fewBlocks {
-			tile = smallTile
-		}
+		tile = p.coreTile(b.cores())
 		kernel = "gemm_" + b.cores() + "_" + transposition(p.transA) + transposition(p.transB) + tile.name
 		tile.shared = p.sharedBytes(tile)
 	}
 	b.launchProduct(p, kernel, tile, p.parts(tile), onCores)
+}
+
+// coreTile returns the tile for tensor cores: the large one, whose factors are read
+// less often, where there are blocks enough, if need be of divided sums.
+func (p *product) coreTile(cores string) gemmTile {
+	if t := largeTile(cores); p.blocks(t)*p.parts(t) >= fewBlocks {
+		return t
+	}
+	return smallTile
 }
 
 // parts returns in how many parts sums are divided: where there are few tiles, in
@@ -216,7 +232,7 @@ func (b *Backend) launchProduct(p *product, kernel string, tile gemmTile, splits
 	}
 	own := []any{flag(p.transA), flag(p.transB)}
 	if onCores {
-		own = []any{p.aligned()}
+		own = []any{p.aligned(partial)}
 	}
 	args := b.productArgs(p, partial, splits)
 	b.launch(kernel, [3]int{splits * p.blocks(tile), 1, 1}, tile.threads, tile.shared, append(args, own...)...)
@@ -242,15 +258,16 @@ func (p *product) blocks(t gemmTile) int {
 	return ceil.Div(p.m, t.size) * ceil.Div(p.n, t.size) * p.count()
 }
 
-// sharedBytes returns how much shared memory tiles of both factors take on tensor cores.
+// sharedBytes returns how much shared memory tiles of both factors take on tensor
+// cores, and then the result.
 func (p *product) sharedBytes(t gemmTile) int {
 	neighbours := func(terms bool) int {
 		if terms {
-			return t.size * (tileTerms + 4)
+			return t.size * tileTerms
 		}
-		return tileTerms * (t.size + 8)
+		return tileTerms * (t.size + 4)
 	}
-	return 4 * gemmStages * (neighbours(!p.transA) + neighbours(p.transB))
+	return 4 * max(gemmStages*(neighbours(!p.transA)+neighbours(p.transB)), t.size*(t.size+8))
 }
 
 // cores returns how products are computed on tensor cores.
@@ -268,8 +285,9 @@ func transposition(t bool) string {
 	return "n"
 }
 
-// aligned returns whether 16 bytes of A (bit 0) and of B (bit 1) can be read at once.
-func (p *product) aligned() int32 {
+// aligned returns whether 16 bytes of A (bit 0), of B (bit 1) and of all that is
+// written and read with it (bit 2) can be accessed at once.
+func (p *product) aligned(partial devptr) int32 {
 	var bits int32
 	ok := func(x devptr, ld int, stride func(d batchDim) int) bool {
 		if x%16 != 0 || ld%4 != 0 {
@@ -289,6 +307,13 @@ func (p *product) aligned() int32 {
 	}
 	if ok(p.b, p.ldb, func(d batchDim) int { return d.b }) {
 		bits |= 2
+	}
+	if partial != 0 {
+		if p.n%4 == 0 {
+			bits |= 4
+		}
+	} else if ok(p.c, p.ldc, func(d batchDim) int { return d.c }) && p.bias%16 == 0 && p.pre%16 == 0 && p.ldpre%4 == 0 {
+		bits |= 4
 	}
 	return bits
 }

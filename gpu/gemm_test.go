@@ -133,9 +133,9 @@ func TestProductKernels(t *testing.T) {
 			for _, cores := range []struct {
 				name string
 				most float64
-			}{{"3xtf32", 2e-7}, {"tf32", 6e-4}, {"bf16", 5e-3}} {
+			}{{"3xtf32", 3e-7}, {"tf32", 6e-4}, {"bf16", 5e-3}} {
 				var before []float32
-				for _, tile := range []gemmTile{smallTile, largeTile} {
+				for _, tile := range []gemmTile{smallTile, largeTile(cores.name)} {
 					kernel := "gemm_" + cores.name + "_" + transposition(transA) + transposition(transB) + tile.name
 					tile.shared = c.p.sharedBytes(tile)
 					got := c.compute(b, kernel, tile, size.splits, true)
@@ -210,6 +210,29 @@ func TestProductOverflow(t *testing.T) {
 				if !math.IsInf(float64(v), 0) && v == v {
 					t.Errorf("%v, %#x: [%d] is %v", precision, bad, i, v)
 				}
+			}
+		}
+	}
+}
+
+// Large tiles are for products with blocks enough, be it of divided sums.
+func TestProductTile(t *testing.T) {
+	for _, c := range []struct {
+		p    product
+		want int
+	}{
+		{product{m: 4096, n: 512, k: 32}, 128},
+		{product{m: 4000, n: 512, k: 32}, 128},
+		{product{m: 2048, n: 512, k: 256}, 64},
+		{product{m: 2048, n: 512, k: 512}, 128},
+		{product{m: 2048, n: 512, k: 1 << 20, rowwise: true}, 64},
+		{product{m: 128, n: 128, k: 1 << 15}, 128},
+		{product{m: 128, n: 128, k: 1 << 14}, 64},
+	} {
+		for cores, threads := range map[string]int{"tf32": 128, "bf16": 128, "3xtf32": 256} {
+			tile := c.p.coreTile(cores)
+			if tile.size != c.want || tile.size == 128 && tile.threads != threads {
+				t.Errorf("%s: %+v has tiles %+v, want size %d", cores, c.p, tile, c.want)
 			}
 		}
 	}

@@ -7,6 +7,7 @@
 
 #define KERNEL extern "C" __attribute__((global)) void
 #define DEVICE static inline __attribute__((device, always_inline))
+#define METHOD inline __attribute__((device, always_inline))
 #define SHARED __attribute__((shared))
 
 // The place of a thread.

@@ -96,18 +96,55 @@ DEVICE void finish(const Product &p, long row, long col, float x) {
   *c = x;
 }
 
-// store writes a tile of sums, which lies in shared memory with rows LD apart.
+// finish writes four neighbours, all of which are aligned to 16 bytes.
+DEVICE void finish(const Product &p, long row, long col, f4 x) {
+  f4 *c = (f4 *)(p.c + row * p.ldc + col);
+#pragma unroll
+  for (int i = 0; i < 4; i++) x.v[i] *= p.alpha;
+  if (p.beta != 0) {
+    f4 old = *c;
+#pragma unroll
+    for (int i = 0; i < 4; i++) x.v[i] = fma(p.beta, old.v[i], x.v[i]);
+  }
+  if (p.bias) {
+    f4 bias = *(const f4 *)(p.bias + col);
+#pragma unroll
+    for (int i = 0; i < 4; i++) x.v[i] += bias.v[i];
+  }
+  if (p.gelu) {
+    if (p.pre) *(f4 *)(p.pre + row * p.ldpre + col) = x;
+#pragma unroll
+    for (int i = 0; i < 4; i++) x.v[i] = gelu_value(x.v[i]);
+  }
+  *c = x;
+}
+
+// store writes a tile of sums, which lies in shared memory with rows LD apart. wide tells that what is written and read
+// with it is aligned to 16 bytes.
 template <int BM, int BN, int LD, int THREADS>
-DEVICE void store(const Product &p, const Part &q, const float *tile, float *partial) {
+DEVICE void store(const Product &p, const Part &q, const float *tile, float *partial, bool wide) {
 #pragma unroll 1
-  for (int i = tid(); i < BM * BN; i += THREADS) {
+  for (int i = tid() * 4; i < BM * BN; i += THREADS * 4) {
     long row = q.m0 + i / BN, col = q.n0 + i % BN;
     if (row >= p.m || col >= p.n) continue;
-    float x = tile[i / BN * LD + i % BN];
-    if (partial) {
-      partial[q.partial + row * p.n + col] = x;
-    } else {
-      finish(p, row, col, x);
+    f4 x = *(const f4 *)(tile + i / BN * LD + i % BN);
+    float *to = partial + q.partial + row * p.n + col;
+    if (wide && col + 4 <= p.n) {
+      if (partial) {
+        *(f4 *)to = x;
+      } else {
+        finish(p, row, col, x);
+      }
+      continue;
+    }
+#pragma unroll 1
+    for (int j = 0; j < 4 && col + j < p.n; j++) {
+      float one = tile[i / BN * LD + i % BN + j];
+      if (partial) {
+        to[j] = one;
+      } else {
+        finish(p, row, col + j, one);
+      }
     }
   }
 }

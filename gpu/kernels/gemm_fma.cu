@@ -44,7 +44,7 @@ KERNEL_OF(THREADS, 2) gemm_fma(PRODUCT, int transA, int transB) {
 #pragma unroll
     for (int j = 0; j < 4; j++) memory[(ty + i) * LD + tx + j] = sum[i][j];
   sync();
-  store<BM, BN, LD, THREADS>(p, q, memory, partial);
+  store<BM, BN, LD, THREADS>(p, q, memory, partial, false);
 }
 
 // gemm_finish adds the partial sums of a product in order.
