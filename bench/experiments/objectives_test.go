@@ -201,7 +201,10 @@ func TestObjectivesErrors(t *testing.T) {
 		"must be positive":              {"-task-steps", "0"},
 		"missing":                       {"-sentences", missing},
 		"-sizes: learning rate of tiny": {"-sizes", "tiny:fast"},
-		"-precision fp8: want":          {"-precision", "fp8"},
+		"-precision fp8: backend cpu":   {"-precision", "fp8"},
+		"-precision tf32: backend cpu":  {"-precision", "tf32"},
+		`unknown backend "tpu"`:         {"-backend", "tpu"},
+		"nothing to measure":            {"-objectives", "", "-random=false"},
 		`option Objective is "bert"`:    {"-objectives", "bert", "-steps", "1", "-size", "micro", "-sizes", "micro"},
 	} {
 		var stdout, stderr bytes.Buffer
