@@ -23,8 +23,9 @@ func TestCUDA(t *testing.T) {
 		}
 	}
 	corpus, out := writeLines(t, "groups.jsonl", docs...), t.TempDir()
-	args := []string{"objectives", "-seeds", "1", "-sizes", "micro", "-objectives", "marge", "-random=false", "-corpus", corpus,
-		"-eval", corpus, "-sentences", corpus, "-mining", corpus, "-probes", "1", "-steps", "2", "-index-every", "2"}
+	args := []string{"objectives", "-seeds", "1", "-sizes", "micro", "-objectives", "marge", "-random=false",
+		"-corpus", corpus, "-eval", corpus, "-sentences", corpus, "-mining", corpus, "-probes", "1",
+		"-steps", "2", "-index-every", "2"}
 	trained := func(args ...string) (training, measured) {
 		t.Helper()
 		testRun(t, out, args...)

@@ -50,7 +50,8 @@ func objectives(flags *flag.FlagSet) func(context.Context, *env) (*report, error
 	for _, o := range marge.Objectives() {
 		names = append(names, string(o))
 	}
-	flags.StringVar(&c.objectives, "objectives", strings.Join(names, ","), "`objectives` to compare, or none of them (\"\")")
+	flags.StringVar(&c.objectives, "objectives", strings.Join(names, ","),
+		"`objectives` to compare, or \"\" for none of them")
 	flags.BoolVar(&c.random, "random", true, "measure models with random weights, too")
 	flags.StringVar(&c.sizes, "sizes", "tiny",
 		"`sizes` of the models, each with its own peak learning rate after a colon, as in tiny,small:5e-4, or that of -lr")

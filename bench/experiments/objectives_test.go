@@ -167,6 +167,26 @@ func TestObjectivesScoresAreKept(t *testing.T) {
 	}
 }
 
+// Models can be measured one by one, in processes of their own.
+func TestObjectivesApart(t *testing.T) {
+	var docs []string
+	for i := range 8 {
+		lang := []string{"en", "de"}[i%2]
+		docs = append(docs, fmt.Sprintf(`{"id":"%d","lang":%q,"group":"%d","text":"text %d"}`, i, lang, i/2, i))
+	}
+	corpus := writeLines(t, "groups.jsonl", docs...)
+	for want, args := range map[string][]string{
+		untrainedName: {"-objectives", ""}, "mlm": {"-objectives", "mlm", "-random=false"},
+	} {
+		out := t.TempDir()
+		testRun(t, out, append([]string{"objectives", "-seeds", "1", "-sizes", "micro", "-corpus", corpus, "-eval", corpus},
+			args...)...)
+		if r := output(t, out, "objectives"); len(r.Rows) != 1 || r.Rows[0][1] != want {
+			t.Errorf("%q: rows %q, want that of %s alone", args, r.Rows, want)
+		}
+	}
+}
+
 // Products in bfloat16 make another training, where the processor has them.
 func TestPrecision(t *testing.T) {
 	out := t.TempDir()
