@@ -34,7 +34,7 @@ func evidence(fs *flag.FlagSet) func(context.Context, *env) (*report, error) {
 			"random - retrieved", "none - retrieved"}}
 		var results []evidenceResult
 		err = e.eachModel(ctx, func(t *trained) error {
-			r.Machine = machineOf(t.model)
+			r.Machine = machineOf(e.backend)
 			h, err := e.heldout(t.model.Tokenizer)
 			if err != nil {
 				return err

@@ -71,7 +71,7 @@ func fromRandom(fs *flag.FlagSet) func(context.Context, *env) (*report, error) {
 		r := &report{Columns: []string{"method", "P@1", "P@5", "MRR", "P@1, mean over pairs"}}
 		var samples []*training
 		err := e.eachModel(ctx, func(t *trained) error {
-			r.Machine = machineOf(t.model)
+			r.Machine = machineOf(e.backend)
 			h, err := e.heldout(t.model.Tokenizer)
 			if err != nil {
 				return err

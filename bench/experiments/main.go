@@ -12,6 +12,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -57,7 +58,7 @@ type env struct {
 	heldoutEvents  int
 	targets        int // of each language, that losses are measured on
 	settings       settings
-	backend        tensor.Backend // nil: the default
+	backend        tensor.Backend
 	log            io.Writer
 
 	key  string // of the data
@@ -134,20 +135,15 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		if err := e.check(); err != nil {
 			return fmt.Errorf("%s: %w", x.name, err)
 		}
-		if e.settings.Precision == precisionBFloat16 {
-			b, err := tensor.NewCPUWith(tensor.CPUOptions{Precision: tensor.BFloat16})
-			if err != nil {
-				return fmt.Errorf("-precision %s: %w", e.settings.Precision, err)
-			}
-			defer b.Close()
-			e.backend = b
+		if err := e.open(); err != nil {
+			return fmt.Errorf("%s: %w", x.name, err)
 		}
 		r, err := do(ctx, e)
 		if err == nil {
 			r.Experiment, r.About = x.name, x.about
 			err = e.write(r, stdout)
 		}
-		if err != nil {
+		if err = errors.Join(err, e.backend.Close()); err != nil {
 			return fmt.Errorf("%s: %w", x.name, err)
 		}
 		return nil
@@ -180,4 +176,13 @@ func (e *env) check() error {
 		return err
 	}
 	return os.MkdirAll(e.out, 0o777)
+}
+
+// open opens the backend. Trainings are named by their settings, so that the precision is
+// that of the settings even where the environment has another.
+func (e *env) open() (err error) {
+	choice := e.settings.Choice
+	choice.Precision = cmp.Or(choice.Precision, "fp32")
+	e.backend, err = choice.Open()
+	return err
 }

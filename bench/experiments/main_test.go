@@ -347,6 +347,15 @@ func TestSettings(t *testing.T) {
 	if got := hash("-minutes", "60", "-pooling", "mean", "-lr", "1e-3", "-per-target=false"); got != "2838c54fc5" {
 		t.Errorf("the hash of 60 minutes with g from the mean is %s: finished trainings would be repeated", got)
 	}
+	if got := hash("-tokens", "2.5M", "-precision", "bf16", "-backend", "cpu", "-tfidf-steps", "800",
+		"-index-every", "700", "-probes", "3"); got != "457ac75173" {
+		t.Errorf("the hash with products in bfloat16 is %s: finished trainings would be repeated", got)
+	}
+	if hash("-precision", "fp32") != hash() || hash("-backend", "cuda") == hash() ||
+		hash("-backend", "cuda", "-precision", "bf16") == hash("-precision", "bf16") ||
+		hash("-backend", "cuda", "-precision", "tf32") == hash("-backend", "cuda") {
+		t.Error("the backend and its precision do not tell trainings apart")
+	}
 	s := defaults()
 	s.Tokens, s.Accumulate = 10_240_000, 2
 	if got := s.updates(0.1, 7); got != 500 {

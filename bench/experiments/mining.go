@@ -41,7 +41,7 @@ func (x *miner) run(ctx context.Context, e *env) (*report, error) {
 	var results []mined
 	var names []string
 	err := e.eachModel(ctx, func(t *trained) error {
-		r.Machine = machineOf(t.model)
+		r.Machine = machineOf(e.backend)
 		h, err := e.heldout(t.model.Tokenizer)
 		if err != nil {
 			return err

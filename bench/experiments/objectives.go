@@ -21,6 +21,7 @@ import (
 // measures all of them alike.
 type contest struct {
 	objectives, sizes string
+	random            bool // measures models with random weights, too
 	tasks             tasks
 }
 
@@ -49,7 +50,9 @@ func objectives(flags *flag.FlagSet) func(context.Context, *env) (*report, error
 	for _, o := range marge.Objectives() {
 		names = append(names, string(o))
 	}
-	flags.StringVar(&c.objectives, "objectives", strings.Join(names, ","), "`objectives` to compare")
+	flags.StringVar(&c.objectives, "objectives", strings.Join(names, ","),
+		"`objectives` to compare, or \"\" for none of them")
+	flags.BoolVar(&c.random, "random", true, "measure models with random weights, too")
 	flags.StringVar(&c.sizes, "sizes", "tiny",
 		"`sizes` of the models, each with its own peak learning rate after a colon, as in tiny,small:5e-4, or that of -lr")
 	c.tasks.flags(flags)
@@ -57,6 +60,12 @@ func objectives(flags *flag.FlagSet) func(context.Context, *env) (*report, error
 }
 
 func (c *contest) run(ctx context.Context, e *env) (*report, error) {
+	var compared []string
+	if c.objectives != "" {
+		compared = strings.Split(c.objectives, ",")
+	} else if !c.random {
+		return nil, errors.New("neither -objectives nor -random: there is nothing to measure")
+	}
 	if err := c.tasks.read(e); err != nil {
 		return nil, err
 	}
@@ -66,10 +75,9 @@ func (c *contest) run(ctx context.Context, e *env) (*report, error) {
 	}
 	var all []*measured
 	var trainings []namedTrain
-	var evaluator machine
 	for _, s := range sizes {
 		for _, seed := range e.seeds {
-			for _, objective := range strings.Split(c.objectives, ",") {
+			for _, objective := range compared {
 				s.Objective = ""
 				if o := marge.Objective(objective); o != marge.MARGE {
 					s.Objective = o
@@ -89,41 +97,43 @@ func (c *contest) run(ctx context.Context, e *env) (*report, error) {
 				r.Objective, r.Size, r.Seed, r.Minutes, r.Tokens = objective, s.Size, seed, t.Seconds/60, t.TargetTokens
 				all, trainings = append(all, r), append(trainings, short(objective, t))
 			}
-			r, m, err := c.random(ctx, e, s, seed)
+			if !c.random {
+				continue
+			}
+			r, err := c.measureRandom(ctx, e, s, seed)
 			if err != nil {
 				return nil, err
 			}
-			evaluator = machineOf(m)
 			all = append(all, r)
 		}
 	}
 	r := c.report(all)
-	r.Machine, r.Trainings, r.Results = evaluator, trainings, all
+	r.Machine, r.Trainings, r.Results = machineOf(e.backend), trainings, all
 	return r, nil
 }
 
-// random measures a model with random weights.
-func (c *contest) random(ctx context.Context, e *env, s settings, seed uint64) (*measured, *marge.Model, error) {
+// measureRandom measures a model with random weights.
+func (c *contest) measureRandom(ctx context.Context, e *env, s settings, seed uint64) (*measured, error) {
 	t, err := e.tokenizer()
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	config, err := s.config(t.VocabSize())
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	config.Seed, config.Backend = seed, e.backend
 	key, err := e.dataKey()
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	hash, err := hashOf(config, s.Precision, key)
+	hash, err := hashOf(config, s.Choice.String(), key)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	dir := filepath.Join(e.out, "random", fmt.Sprintf("%s-%s-seed%d", s.Size, hash, seed))
 	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	load := func() (*marge.Model, error) {
 		m, err := marge.New(config)
@@ -132,16 +142,12 @@ func (c *contest) random(ctx context.Context, e *env, s settings, seed uint64) (
 		}
 		return m, err
 	}
-	m, err := load()
-	if err != nil {
-		return nil, nil, err
-	}
 	r, err := c.measure(ctx, e, dir, load, true)
 	if err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", untrainedName, err)
+		return nil, fmt.Errorf("%s: %w", untrainedName, err)
 	}
 	r.Objective, r.Size, r.Seed = untrainedName, s.Size, seed
-	return r, m, nil
+	return r, nil
 }
 
 // measure measures a model; g tells whether it has one. load gives a new copy of it,

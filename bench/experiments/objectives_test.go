@@ -167,6 +167,26 @@ func TestObjectivesScoresAreKept(t *testing.T) {
 	}
 }
 
+// Models can be measured one by one, in processes of their own.
+func TestObjectivesApart(t *testing.T) {
+	var docs []string
+	for i := range 8 {
+		lang := []string{"en", "de"}[i%2]
+		docs = append(docs, fmt.Sprintf(`{"id":"%d","lang":%q,"group":"%d","text":"text %d"}`, i, lang, i/2, i))
+	}
+	corpus := writeLines(t, "groups.jsonl", docs...)
+	for want, args := range map[string][]string{
+		untrainedName: {"-objectives", ""}, "mlm": {"-objectives", "mlm", "-random=false"},
+	} {
+		out := t.TempDir()
+		testRun(t, out, append([]string{"objectives", "-seeds", "1", "-sizes", "micro", "-corpus", corpus, "-eval", corpus},
+			args...)...)
+		if r := output(t, out, "objectives"); len(r.Rows) != 1 || r.Rows[0][1] != want {
+			t.Errorf("%q: rows %q, want that of %s alone", args, r.Rows, want)
+		}
+	}
+}
+
 // Products in bfloat16 make another training, where the processor has them.
 func TestPrecision(t *testing.T) {
 	out := t.TempDir()
@@ -201,7 +221,10 @@ func TestObjectivesErrors(t *testing.T) {
 		"must be positive":              {"-task-steps", "0"},
 		"missing":                       {"-sentences", missing},
 		"-sizes: learning rate of tiny": {"-sizes", "tiny:fast"},
-		"-precision fp8: want":          {"-precision", "fp8"},
+		"-precision fp8: backend cpu":   {"-precision", "fp8"},
+		"-precision tf32: backend cpu":  {"-precision", "tf32"},
+		`unknown backend "tpu"`:         {"-backend", "tpu"},
+		"nothing to measure":            {"-objectives", "", "-random=false"},
 		`option Objective is "bert"`:    {"-objectives", "bert", "-steps", "1", "-size", "micro", "-sizes", "micro"},
 	} {
 		var stdout, stderr bytes.Buffer

@@ -14,8 +14,8 @@ import (
 	"github.com/marge-go/marge/bench"
 	"github.com/marge-go/marge/internal/jsonx"
 	"github.com/marge-go/marge/internal/osfile"
-	"github.com/marge-go/marge/marge"
 	"github.com/marge-go/marge/marge/eval"
+	"github.com/marge-go/marge/tensor"
 )
 
 // machine is what a result was measured on.
@@ -24,12 +24,17 @@ type machine struct {
 	System  string `json:"system"`
 	CPU     string `json:"cpu"`
 	ISA     string `json:"isa"`
-	Threads int    `json:"threads"`
+	Threads int    `json:"threads"`        // of the processor
+	Card    string `json:"card,omitempty"` // that models computed on; "": the processor
 }
 
-func machineOf(m *marge.Model) machine {
-	return machine{runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH, bench.Machine(), asm.Current().String(),
-		m.Runner().Threads()}
+func machineOf(b tensor.Backend) machine {
+	m := machine{runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH, bench.Machine(), asm.Current().String(),
+		tensor.HostRunner(b).Threads(), ""}
+	if card, ok := b.(interface{ Card() string }); ok {
+		m.Card = card.Card()
+	}
+	return m
 }
 
 // report is the result of an experiment: NAME.json, NAME.md and NAME.png.
@@ -108,7 +113,11 @@ func (r *report) markdown(w io.Writer) error {
 	if len(r.Notes) > 0 {
 		fmt.Fprintf(&b, "\nHow:\n- %s\n", strings.Join(r.Notes, "\n- "))
 	}
-	fmt.Fprintf(&b, "\nEvaluated with %s on %s, %s, %d threads.\n", r.Machine.Go, r.Machine.CPU, r.Machine.ISA,
+	card := ""
+	if r.Machine.Card != "" {
+		card = r.Machine.Card + " and "
+	}
+	fmt.Fprintf(&b, "\nEvaluated with %s on %s%s, %s, %d threads.\n", r.Machine.Go, card, r.Machine.CPU, r.Machine.ISA,
 		r.Machine.Threads)
 	_, err := io.WriteString(w, b.String())
 	return err

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/marge-go/marge/internal/backends"
 	"github.com/marge-go/marge/internal/flags"
 	"github.com/marge-go/marge/marge"
 	"github.com/marge-go/marge/marge/index"
@@ -19,12 +20,12 @@ import (
 // of every result, and its hash names the directory of a training. Fields that
 // are 0 have the meaning of marge.PretrainOptions.
 type settings struct {
-	Size         string  `json:"size"`
-	Vocabulary   int     `json:"vocabulary"`
-	Pooling      string  `json:"pooling"`
-	Dropout      float64 `json:"dropout"`
-	Precision    string  `json:"precision,omitempty"`     // of matrix products: precisionBFloat16, or float32
-	RetrievalDim int     `json:"retrieval_dim,omitempty"` // with pooling max
+	Size       string  `json:"size"`
+	Vocabulary int     `json:"vocabulary"`
+	Pooling    string  `json:"pooling"`
+	Dropout    float64 `json:"dropout"`
+	backends.Choice
+	RetrievalDim int `json:"retrieval_dim,omitempty"` // with pooling max
 
 	Objective marge.Objective `json:"objective,omitempty"` // "": MARGE
 
@@ -67,9 +68,6 @@ type settings struct {
 	Probes int `json:"probes"`
 }
 
-// precisionBFloat16 is settings.Precision where products are of bfloat16 values.
-const precisionBFloat16 = "bf16"
-
 // The values of settings.Shards.
 const (
 	shardsGiven  = "given"  // those of the documents
@@ -93,8 +91,7 @@ func (s *settings) flags(fs *flag.FlagSet) {
 	fs.IntVar(&s.RetrievalDim, "retrieval-dim", s.RetrievalDim,
 		"width of g with -pooling max (otherwise that of the model)")
 	fs.Float64Var(&s.Dropout, "dropout", s.Dropout, "dropout")
-	fs.StringVar(&s.Precision, "precision", "",
-		"how to multiply matrices: fp32 (the default) or bf16, which wants AVX512_BF16")
+	s.Choice.Define(fs)
 	fs.IntVar(&s.Steps, "steps", 0, "updates of a training, which is then repeatable")
 	fs.Var((*flags.Count)(&s.Tokens), "tokens",
 		"target `tokens` of a training, as in 3e6 or 3M, instead of -steps, and repeatable too")
@@ -151,13 +148,7 @@ func (s *settings) check() error {
 	if s.Pooling != marge.PoolMax {
 		s.RetrievalDim = 0 // is not used, and must not name another training
 	}
-	switch s.Precision {
-	case "fp32":
-		s.Precision = "" // the same training
-	case "", precisionBFloat16:
-	default:
-		return fmt.Errorf("-precision %s: want fp32 or bf16", s.Precision)
-	}
+	s.Choice = s.Canonical() // the same training
 	links := s.links()
 	if err := links.Validate(); err != nil {
 		return err

@@ -140,7 +140,7 @@ func (e *env) trainIn(ctx context.Context, dir string, s settings, seed uint64) 
 		return nil, err
 	}
 	r := &training{
-		Seed: seed, Settings: s, Machine: machineOf(m), Parameters: nn.Count(m.Parameters()), Steps: stats.Steps,
+		Seed: seed, Settings: s, Machine: machineOf(e.backend), Parameters: nn.Count(m.Parameters()), Steps: stats.Steps,
 		TargetTokens: stats.TargetTokens, Seconds: stats.Elapsed.Seconds(), Beta: float64(m.Beta()), TrainLoss: stats.Loss,
 		Checkpoint: filepath.Base(stats.Checkpoint),
 	}
@@ -170,7 +170,9 @@ func (e *env) takeWeights(m *marge.Model) error {
 	}
 	for _, p := range m.Parameters() {
 		if from, ok := have[p.Name]; ok && slices.Equal(from.Shape(), p.Shape()) {
-			p.SetFloat32s(from.Float32s())
+			values := make([]float32, from.Len())
+			from.CopyTo(values)
+			p.SetFloat32s(values)
 		} else {
 			fmt.Fprintf(e.log, "%s starts at random: %s has none of its shape\n", p.Name, e.settings.Start)
 		}

@@ -60,7 +60,7 @@ func (t *translator) run(ctx context.Context, e *env) (*report, error) {
 	results := map[langPair][]*translation{}
 	var all []*translation
 	err := e.eachModel(ctx, func(m *trained) error {
-		r.Machine = machineOf(m.model)
+		r.Machine = machineOf(e.backend)
 		h, err := e.heldout(m.model.Tokenizer)
 		if err != nil {
 			return err

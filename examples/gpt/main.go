@@ -21,7 +21,7 @@ import (
 	"time"
 
 	"github.com/marge-go/marge/attention"
-	"github.com/marge-go/marge/examples/internal/program"
+	"github.com/marge-go/marge/internal/backends"
 	"github.com/marge-go/marge/marge/corpus/news"
 	"github.com/marge-go/marge/nn"
 	"github.com/marge-go/marge/nn/optim"
@@ -50,7 +50,7 @@ type options struct {
 	minutes                       float64
 	seed                          uint64
 	write                         string
-	backend                       program.Backend
+	backend                       backends.Choice
 }
 
 // text returns the text to learn from.

@@ -18,7 +18,7 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/marge-go/marge/examples/internal/program"
+	"github.com/marge-go/marge/internal/backends"
 	"github.com/marge-go/marge/internal/jsonx"
 	"github.com/marge-go/marge/internal/osfile"
 	"github.com/marge-go/marge/marge"
@@ -32,7 +32,7 @@ func main() {
 	dir := flag.String("checkpoint", "", "`directory` of the checkpoint (required)")
 	batch := flag.String("batch", "", "JSON `file` with the batch")
 	out := flag.String("out", "", "safetensors `file` to write")
-	var backend program.Backend
+	var backend backends.Choice
 	backend.Define(flag.CommandLine)
 	flag.Parse()
 	b, err := backend.Open()

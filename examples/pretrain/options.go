@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/marge-go/marge/examples/internal/program"
+	"github.com/marge-go/marge/internal/backends"
 	"github.com/marge-go/marge/internal/flags"
 	"github.com/marge-go/marge/marge"
 	"github.com/marge-go/marge/nn/dist"
@@ -50,7 +51,7 @@ type options struct {
 	perTarget   bool
 	dropout     float64
 	tfidf       int
-	backend     program.Backend
+	backend     backends.Choice
 	initFrom    string
 
 	flags         *flag.FlagSet

@@ -35,6 +35,7 @@ import (
 	"github.com/marge-go/marge/examples/internal/pretrained"
 	"github.com/marge-go/marge/examples/internal/program"
 	"github.com/marge-go/marge/examples/internal/retrieval"
+	"github.com/marge-go/marge/internal/backends"
 	"github.com/marge-go/marge/internal/osfile"
 	"github.com/marge-go/marge/marge"
 	"github.com/marge-go/marge/marge/corpus"
@@ -65,7 +66,7 @@ type options struct {
 	chars, layers           int
 	langs                   string
 	seed                    uint64
-	backend                 program.Backend
+	backend                 backends.Choice
 
 	events, heldoutEvents int // generated
 	config                marge.Config

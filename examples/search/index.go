@@ -18,6 +18,7 @@ import (
 
 	"github.com/marge-go/marge/examples/internal/pretrained"
 	"github.com/marge-go/marge/examples/internal/program"
+	"github.com/marge-go/marge/internal/backends"
 	"github.com/marge-go/marge/internal/osfile"
 	"github.com/marge-go/marge/marge"
 	"github.com/marge-go/marge/marge/corpus"
@@ -38,7 +39,7 @@ type indexer struct {
 	vectors    string
 	source     source.Options
 	files      []string
-	backend    program.Backend
+	backend    backends.Choice
 
 	show *program.Display
 	// batchBytes is about how long the documents are that are encoded at once, and

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/marge-go/marge/examples/internal/program"
+	"github.com/marge-go/marge/internal/backends"
 	"github.com/marge-go/marge/marge"
 	"github.com/marge-go/marge/marge/corpus/source"
 )
@@ -78,7 +78,7 @@ func runQuery(ctx context.Context, args []string, in io.Reader, out, messages io
 	f.BoolVar(&r.Rerank, "rerank", false, "order the best passages by how well the query can be reconstructed from each")
 	f.StringVar(&file, "file", "", "`file` with the text to look for (- or nothing: standard input)")
 	f.BoolVar(&asJSON, "json", false, "print one JSON object")
-	var backend program.Backend
+	var backend backends.Choice
 	backend.Define(f)
 	if err := parse(f, args, out); err != nil {
 		return err

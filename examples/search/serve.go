@@ -14,7 +14,7 @@ import (
 
 	"golang.org/x/net/netutil"
 
-	"github.com/marge-go/marge/examples/internal/program"
+	"github.com/marge-go/marge/internal/backends"
 )
 
 // limits bound what clients can make a server do.
@@ -45,7 +45,7 @@ func runServe(ctx context.Context, args []string, _ io.Reader, out, messages io.
 	f.IntVar(&l.concurrent, "concurrent", 2, "requests that are worked on at the same time")
 	f.IntVar(&l.queue, "queue", 32, "requests that wait for that; more are refused")
 	f.DurationVar(&l.timeout, "timeout", time.Minute, "how long a request may wait and take")
-	var backend program.Backend
+	var backend backends.Choice
 	backend.Define(f)
 	if err := parse(f, args, out); err != nil {
 		return err

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/marge-go/marge/examples/internal/program"
+	"github.com/marge-go/marge/internal/backends"
 	"github.com/marge-go/marge/marge/corpus/news"
 	"github.com/marge-go/marge/marge/eval"
 )
@@ -33,7 +34,7 @@ type Options struct {
 	Freeze           bool
 	Scratch          bool
 	Seed             uint64
-	Backend          program.Backend
+	Backend          backends.Choice
 
 	// Events of the generated news to pre-train on, to fine-tune on, and to
 	// evaluate on.

@@ -1,8 +1,9 @@
 //go:build !cuda
 
-package program
+package backends
 
 import (
+	"encoding/json"
 	"flag"
 	"strings"
 	"testing"
@@ -18,7 +19,7 @@ func TestBackend(t *testing.T) {
 		"cuda": "tensor: open backend cuda: built without the tag cuda",
 		"tpu":  `tensor: unknown backend "tpu" (have [cpu cuda]`,
 	} {
-		var b Backend
+		var b Choice
 		f := flag.NewFlagSet("test", flag.ContinueOnError)
 		b.Define(f)
 		var args []string
@@ -34,7 +35,7 @@ func TestBackend(t *testing.T) {
 			t.Errorf("-backend %q: error %v", name, err)
 		}
 	}
-	if opened, err := (&Backend{}).Open(); err != nil || opened.Name() != "cpu" {
+	if opened, err := (Choice{}).Open(); err != nil || opened.Name() != "cpu" {
 		t.Errorf("the zero value: error %v", err)
 	}
 }
@@ -46,17 +47,35 @@ func TestPrecision(t *testing.T) {
 		{"cuda", "tf32", "tensor: open backend cuda: built without the tag cuda"},
 	} {
 		t.Setenv("MARGE_CUDA_PRECISION", "")
-		opened, err := (&Backend{c.backend, c.precision}).Open()
+		opened, err := Choice{c.backend, c.precision}.Open()
 		if c.want == "" && (err != nil || opened.Name() != c.backend) ||
 			c.want != "" && (err == nil || !strings.HasPrefix(err.Error(), c.want)) {
 			t.Errorf("-backend %s -precision %s: error %v", c.backend, c.precision, err)
 		}
 	}
-	opened, err := (&Backend{"cpu", "bf16"}).Open()
+	opened, err := Choice{"cpu", "bf16"}.Open()
 	if asm.BF16() != (err == nil) {
 		t.Fatalf("bf16: error %v", err)
 	}
 	if err == nil && opened.(*tensor.CPU).Precision() != tensor.BFloat16 {
 		t.Errorf("-precision bf16 multiplies %v", opened.(*tensor.CPU).Precision())
+	}
+}
+
+// Results of before there was a backend to choose are found by a form without it.
+func TestCanonical(t *testing.T) {
+	for _, c := range []struct {
+		choice     Choice
+		name, json string
+	}{
+		{Choice{"cpu", "fp32"}, "", "{}"}, {Choice{"cpu", "bf16"}, "bf16", `{"precision":"bf16"}`},
+		{Choice{"cuda", ""}, "cuda", `{"backend":"cuda"}`}, {Choice{"cuda", "fp32"}, "cuda", `{"backend":"cuda"}`},
+		{Choice{"cuda", "tf32"}, "cuda tf32", `{"backend":"cuda","precision":"tf32"}`},
+	} {
+		got := c.choice.Canonical()
+		data, err := json.Marshal(got)
+		if err != nil || got.String() != c.name || string(data) != c.json {
+			t.Errorf("%+v: %q, %s (%v), want %q, %s", c.choice, got, data, err, c.name, c.json)
+		}
 	}
 }
