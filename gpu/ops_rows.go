@@ -45,19 +45,21 @@ func (b *Backend) ScatterAdd(dst, src, rows *tensor.Tensor, scale float32) {
 
 // sortRows returns row numbers in ascending order, and where they stood: equal ones in the order that they had.
 func sortRows(rows []int32) (ids, order []int32) {
-	order = make([]int32, len(rows))
-	ids = slices.Clone(rows)
+	n := len(rows)
+	if n == 0 {
+		return nil, nil
+	}
+	words := make([]int32, 4*n)
+	ids, order = words[:n:n], words[n:2*n:2*n]
+	spareIDs, spare := words[2*n:3*n:3*n], words[3*n:]
+	copy(ids, rows)
 	for i := range order {
 		order[i] = int32(i)
-	}
-	if len(rows) == 0 {
-		return ids, order
 	}
 	// By digits, the least one first.
 	width := bits.Len32(uint32(slices.Max(rows)))
 	digits := ceil.Div(width, 11)
 	var starts [1<<11 + 1]int32
-	spareIDs, spare := make([]int32, len(rows)), make([]int32, len(rows))
 	for digit := range digits {
 		size := ceil.Div(width, digits)
 		shift, mask := digit*size, int32(1)<<size-1
@@ -85,6 +87,7 @@ type sums struct{ targets, starts, ids, order []int32 }
 
 // divideSums returns sums of what equal ids, which ascend, stand for, divided into such of at most so many rows.
 func divideSums(ids []int32, most int) (s sums) {
+	s.targets, s.starts = make([]int32, 0, len(ids)), make([]int32, 0, len(ids)+1)
 	for from := 0; from < len(ids); {
 		to := from + 1
 		for to < len(ids) && ids[to] == ids[from] {
