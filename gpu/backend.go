@@ -9,7 +9,6 @@ import (
 	"runtime"
 	"strconv"
 	"sync"
-	"unsafe"
 
 	"github.com/marge-go/marge/tensor"
 )
@@ -90,24 +89,20 @@ type Backend struct {
 	precision Precision
 	syncEach  bool // wait after every kernel
 
-	mu         sync.Mutex
-	closed     bool
-	broken     *Error // the failure after which the card refuses all work
-	op         string // the method that runs
-	kernel     string // its last kernel
-	leaveFunc  func() // leave, made once
-	functions  map[string]*function
-	loaded     map[string]module
-	slots      [maxParameters]uint64 // parameters of a launch
-	parameters [maxParameters]unsafe.Pointer
+	mu        sync.Mutex
+	closed    bool
+	broken    *Error // the failure after which the card refuses all work
+	op        string // the method that runs
+	kernel    string // its last kernel
+	leaveFunc func() // leave, made once
+	functions map[string]*function
+	loaded    map[string]module
+	slots     [maxParameters]uint64 // parameters of a launch
 
 	cublas *cublas // nil: this package computes all products
 
 	memory
 }
-
-// maxParameters is the greatest number of parameters of a kernel.
-const maxParameters = 48
 
 // New opens a card.
 func New(o Options) (*Backend, error) {
@@ -127,9 +122,6 @@ func New(o Options) (*Backend, error) {
 		memory: memory{card: c, live: map[devptr]int{}, garbage: new(garbage)},
 	}
 	b.leaveFunc = b.leave
-	for i := range b.parameters {
-		b.parameters[i] = unsafe.Pointer(&b.slots[i])
-	}
 	if o.CUBLAS != "" && o.CUBLAS != "off" {
 		if err := b.openCUBLAS(o.CUBLAS); err != nil {
 			return nil, errors.Join(fmt.Errorf("gpu: %w", err), b.Close())

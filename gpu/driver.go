@@ -253,12 +253,16 @@ func (m module) function(name string) *function {
 	return f
 }
 
-// launch starts a kernel, in the order of the stream. Each parameter has 8 bytes.
-func (c *card) launch(f *function, grid [3]int, block, shared int, parameters []unsafe.Pointer) {
+// maxParameters is the greatest number of parameters of a kernel.
+const maxParameters = C.MARGE_CUDA_PARAMETERS
+
+// launch starts a kernel, in the order of the stream, with a number of parameters. It does so in one call of C:
+// cu.LaunchKernel takes five.
+func (c *card) launch(f *function, grid [3]int, block, shared int, slots *[maxParameters]uint64, parameters int) {
 	if shared > f.shared {
 		check(C.cuFuncSetAttribute(f.handle, C.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, C.int(shared)))
 		f.shared = shared
 	}
-	cu.LaunchKernel(cu.Function(uintptr(unsafe.Pointer(f.handle))), grid[0], grid[1], grid[2], block, 1, 1, shared,
-		c.cuStream(), parameters)
+	check(C.marge_cuda_launch(f.handle, C.uint(grid[0]), C.uint(grid[1]), C.uint(grid[2]), C.uint(block), C.uint(shared),
+		c.stream, (*C.ulonglong)(&slots[0]), C.int(parameters)))
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"math"
+	"reflect"
 	"regexp"
 	"sync"
 )
@@ -92,11 +93,12 @@ func (b *Backend) launch(kernel string, grid [3]int, block, shared int, args ...
 		case float32:
 			b.slots[i] = uint64(math.Float32bits(v))
 		default:
-			panic(fmt.Sprintf("gpu: %s: argument %d is a %T", kernel, i, arg))
+			// By its type alone: arguments that fmt might keep would all be allocated.
+			panic(fmt.Sprintf("gpu: %s: argument %d is a %v", kernel, i, reflect.TypeOf(arg)))
 		}
 	}
 	b.kernel = kernel
-	b.card.launch(f, grid, block, shared, b.parameters[:len(args)])
+	b.card.launch(f, grid, block, shared, &b.slots, len(args))
 	if b.syncEach {
 		b.card.synchronize()
 	}

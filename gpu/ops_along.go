@@ -59,12 +59,14 @@ func (b *Backend) ScatterAlong(dst, src, index *tensor.Tensor, axis int, accumul
 	for i := range all {
 		all[i] = known[i*stride]
 	}
-	ids, starts, order := groups(all)
-	first := b.scratch(4 * (len(ids) + len(starts) + len(order)))
-	b.upload(first, slices.Concat(ids, starts, order))
-	second := first + devptr(4*len(ids))
-	b.launch("scatter_groups", [3]int{ceil.Div(lines*len(ids), alongBlock), 1, 1}, alongBlock, 0,
-		b.ptr(dst), b.ptr(src), first, second, second+devptr(4*len(starts)), table, rank, lines, int32(len(ids)),
+	sorted, order := sortRows(all)
+	s := divideSums(sorted, n)
+	words := slices.Concat(s.targets, s.starts, order)
+	first := b.scratch(4 * len(words))
+	b.upload(first, words)
+	second, ids := first+devptr(4*len(s.targets)), len(s.targets)
+	b.launch("scatter_groups", [3]int{ceil.Div(lines*ids, alongBlock), 1, 1}, alongBlock, 0,
+		b.ptr(dst), b.ptr(src), first, second, second+devptr(4*len(s.starts)), table, rank, lines, int32(ids),
 		dst.Strides()[axis], src.Strides()[axis], flag(accumulate))
 }
 

@@ -2,7 +2,10 @@
 
 package gpu
 
-import "github.com/marge-go/marge/tensor"
+import (
+	"github.com/marge-go/marge/internal/ceil"
+	"github.com/marge-go/marge/tensor"
+)
 
 // SoftmaxRows sets each row of y to the softmax of that of x, both contiguous.
 func (b *Backend) SoftmaxRows(y, x *tensor.Tensor) {
@@ -20,12 +23,5 @@ func (b *Backend) SoftmaxRowsBackward(dx, dy, y *tensor.Tensor, accumulate bool)
 		b.dense(dx), b.dense(dy), b.dense(y), int32(cols), flag(accumulate))
 }
 
-// rowThreads returns how many threads work on a row: a few elements each, if it is not
-// long.
-func rowThreads(cols int) int {
-	threads := 32
-	for threads < 256 && threads*4 < cols {
-		threads *= 2
-	}
-	return threads
-}
+// rowThreads returns how many threads work on a row: as many as hold it, up to a whole block.
+func rowThreads(cols int) int { return 32 * max(1, min(32, ceil.Div(cols, 512))) }

@@ -62,23 +62,42 @@ func (b *Backend) AddRows(dst, x *tensor.Tensor, accumulate bool) {
 	b.addRows(b.dense(dst), b.ptr(x), x.Dim(0), x.Dim(1), x.Strides()[0], accumulate)
 }
 
-// rowGroup is the number of rows that the kernels add up in order.
-const rowGroup = 64
+const (
+	sumColumns  = 128       // columns of a block of sum_rows
+	sumThreads  = 512       // of it at most
+	sumRows     = 8         // rows that a warp of it reads at a time
+	sumGroups   = 512       // groups of rows at most: what one block adds up
+	sumFew      = 256       // rows that need no groups
+	cardThreads = 128 << 10 // what keeps a large card busy
+)
 
-// addRows sets dst [d] to the sum of n rows that are ld apart, or adds it: sums of
-// groups of rows, then of groups of these.
+// addRows sets dst [d] to the sum of n rows that are ld apart, or adds it: where there are many, sums of groups of
+// rows, as many as keep a card busy, are added up.
 func (b *Backend) addRows(dst, x devptr, n, d, ld int, accumulate bool) {
-	for n > rowGroup {
-		groups := ceil.Div(n, rowGroup)
+	if n > sumFew {
+		const threads = 256
+		blocks := cardThreads / (threads / 2) / ceil.Div(d, sumColumns)
+		height := threads / 32 * sumRows
+		height *= ceil.Div(n, height*max(1, min(blocks, sumGroups)))
+		groups := ceil.Div(n, height)
 		sums := b.scratch(4 * groups * d)
-		b.sumRows(sums, x, n, d, ld, groups, false)
+		b.launch("sum_rows", [3]int{groups * ceil.Div(d, sumColumns), 1, 1}, threads, 0,
+			sums, devptr(0), x, n, int32(d), ld, height, int32(0))
 		x, n, ld = sums, groups, d
 	}
-	b.sumRows(dst, x, n, d, ld, 1, accumulate)
+	b.addFewRows(dst, 0, x, n, d, ld, flag(accumulate))
 }
 
-func (b *Backend) sumRows(dst, x devptr, n, d, ld, groups int, accumulate bool) {
-	b.launch("sum_rows", columns(groups, d, 256), 256, 0, dst, x, n, int32(d), ld, flag(accumulate))
+// addFewRows adds up n rows and, unless other is 0, the n rows that follow to other. Bits of accumulate say for each
+// whether the sum is added.
+func (b *Backend) addFewRows(dst, other, x devptr, n, d, ld int, accumulate int32) {
+	arrays := 1
+	if other != 0 {
+		arrays = 2
+	}
+	warps := max(1, min(sumThreads/32, ceil.Div(n, sumRows)))
+	b.launch("sum_rows", [3]int{ceil.Div(d, sumColumns), arrays, 1}, 32*warps, 0,
+		dst, other, x, n, int32(d), ld, n, accumulate)
 }
 
 // columns is the grid for rows of d columns, of which a block has some of one row.

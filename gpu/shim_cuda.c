@@ -114,3 +114,10 @@ CUresult marge_cuda_load(CUmodule *module, const void *image, char *log, size_t 
   log[0] = 0;
   return cuModuleLoadDataEx(module, image, 2, options, values);
 }
+
+CUresult marge_cuda_launch(CUfunction function, unsigned x, unsigned y, unsigned z, unsigned threads, unsigned shared,
+                           CUstream stream, unsigned long long *slots, int parameters) {
+  void *addresses[MARGE_CUDA_PARAMETERS];
+  for (int i = 0; i < parameters; i++) addresses[i] = slots + i;
+  return cuLaunchKernel(function, x, y, z, threads, 1, 1, shared, stream, addresses, NULL);
+}

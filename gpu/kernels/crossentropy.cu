@@ -1,66 +1,92 @@
-// The cross-entropy of rows of logits.
-#include "exp.h"
+// The cross-entropy of rows of logits. Blocks of a row have a part of it each, see logits.h.
 #include "logarithm.h"
-#include "matrix.h"
+#include "logits.h"
 
-const int THREADS = 256, WARPS = THREADS / 32;
+const int THREADS = 256;
 
-// all combines a number of each thread to the greatest of them or their sum, the same for all.
-DEVICE double all(double x, bool greatest, double *work) {
-#pragma unroll
-  for (int i = 16; i; i /= 2) {
-    double y = swap(x, i);
-    x = greatest ? (y > x ? y : x) : x + y;
-  }
-  sync();
-  if (lane() == 0) work[warp()] = x;
-  sync();
-  x = work[0];
-#pragma unroll
-  for (int i = 1; i < WARPS; i++) x = greatest ? (work[i] > x ? work[i] : x) : x + work[i];
-  return x;
+template <bool ALIGNED>
+DEVICE void write_part(Part *part, const float *logits, const float *weight, int n, int weighted) {
+  f4 held[HELD];
+  hold<ALIGNED>(held, logits, n);
+  Part s = part_of<ALIGNED>(held, weight, n, weighted);
+  if (tid() == 0) *part = s;
 }
 
-// cross_entropy sets nll[row] to the loss of row bid() of logits [rows, n] for its target, with label smoothing, and,
-// if gradient is set, the logits to the gradient of scale times the loss. If a logit is NaN or +Inf, or all are -Inf,
-// the loss is NaN.
-KERNEL_OF(THREADS, 4) cross_entropy(float *nll, float *logits, const int *targets, long n, float smoothing,
-                                    float scale, int gradient) {
-  SHARED double work[WARPS];
-  logits += bid() * n;
-  long target = targets[bid()];
-  float most = -INFINITY;
-  for (long i = tid(); i < n; i += THREADS) most = max(most, logits[i]);
-  float top = (float)all(most, true, work), own = logits[target], part = 0;
-  double rest = 0;
-  for (long i = tid(); i < n; i += THREADS) {
-    float x = logits[i];
-    part += exp(x - top);
-    if (smoothing != 0) rest += (double)x - top;
+// logit_parts finds what the softmax takes of each of count parts of rows of n logits that are ld apart.
+KERNEL_OF(THREADS, 4) logit_parts(Part *parts, const float *logits, const float *weight, long ld, int n, int count,
+                                  int weighted) {
+  long row = bid() / count;
+  int from = (int)(bid() - row * count) * PART;
+  n = n - from < PART ? n - from : PART;
+  const float *part = logits + row * ld + from, *weights = weight ? weight + from : nullptr;
+  if (aligned(n | ld, logits))
+    write_part<true>(parts + bid(), part, weights, n, weighted);
+  else
+    write_part<false>(parts + bid(), part, weights, n, weighted);
+}
+
+// entropy_of is cross_entropy of a part of n of the columns of a row, to which target is relative.
+template <bool ALIGNED>
+DEVICE void entropy_of(float *nll, float *logits, const Part *parts, int count, long target, int n, long columns,
+                       float smoothing, float scale, int gradient) {
+  bool here = target >= 0 && target < n;
+  f4 held[HELD];
+  Part s;
+  if (gradient || !parts) hold<ALIGNED>(held, logits, n);
+  if (parts) {
+    s = join(parts, count);
+  } else {
+    s = part_of<ALIGNED>(held, nullptr, n, smoothing != 0);
   }
-  double sum = all(part, false, work), log = log_of(sum), loss = log - ((double)own - top);
-  if (smoothing != 0) {
-    double mean = log - all(rest, false, work) / n, s = smoothing;
-    loss = (1 - s) * loss + s * mean;
-  }
-  if (tid() == 0) nll[bid()] = (float)loss;
-  if (!gradient) return;
-  float factor = (float)(scale / sum), uniform = scale * (smoothing / n);
-  sync(); // all have read the target's logit
-  for (long i = tid(); i < n; i += THREADS) {
-    float x = fma(exp(logits[i] - top), factor, -uniform);
-    if (i == target) { // in one rounding: its probability is close to 1 where it matters
-      x = (float)(scale * (exp_of(own - (double)top - log) - (1 - (double)smoothing) - smoothing / (double)n));
+  double own = 0, log = 0, top = s.greatest;
+  if (here) {
+    own = logits[target];
+    log = log_of(s.sum);
+    double loss = log - (own - top);
+    if (smoothing != 0) {
+      double mean = log + (top - s.weighted / (double)columns), part = smoothing;
+      loss = (1 - part) * loss + part * mean;
     }
-    logits[i] = x;
+    if (tid() == 0) *nll = (float)loss;
   }
+  if (!gradient) return;
+  float factor = (float)(scale / s.sum), uniform = scale * (smoothing / columns);
+  sync(); // all have read the target's logit
+#pragma unroll
+  for (int k = 0; k < HELD; k++) {
+    if (!any_at(k, n)) continue;
+#pragma unroll
+    for (int j = 0; j < 4; j++) held[k].v[j] = fma(exp(held[k].v[j] - s.greatest), factor, -uniform);
+    store4<ALIGNED>(logits, quad_at(k), n, held[k]);
+  }
+  // In one rounding: its probability is close to 1 where it matters. The thread is that which set it before.
+  if (here && (target / 4) % threads() == tid()) {
+    logits[target] = (float)(scale * (exp_of(own - top - log) - (1 - (double)smoothing) - smoothing / (double)columns));
+  }
+}
+
+// cross_entropy sets the loss of each row of logits [rows, n] for its target, with label smoothing, and, if gradient is
+// set, the logits to the gradient of scale times the loss. If a logit is NaN or +Inf, or all are -Inf, the loss is NaN.
+// Where a row has several parts, logit_parts has found what the softmax takes of them. A block has a part or, without
+// gradient, that of the target.
+KERNEL_OF(THREADS, 2) cross_entropy(float *nll, float *logits, const int *targets, const Part *parts, int n, int count,
+                                    float smoothing, float scale, int gradient) {
+  long row = gradient ? bid() / count : bid(), target = targets[row];
+  int part = gradient ? (int)(bid() - row * count) : (int)(target / PART), from = part * PART;
+  int columns = n - from < PART ? n - from : PART;
+  float *own = logits + row * n + from;
+  if (parts) parts += row * count;
+  if (aligned(n, logits))
+    entropy_of<true>(nll + row, own, parts, count, target - from, columns, n, smoothing, scale, gradient);
+  else
+    entropy_of<false>(nll + row, own, parts, count, target - from, columns, n, smoothing, scale, gradient);
 }
 
 // cross_entropy_sum sets loss to scale times the sum of the n numbers of nll.
 KERNEL_OF(THREADS, 1) cross_entropy_sum(float *loss, const float *nll, long n, float scale) {
-  SHARED double work[WARPS];
   double x = 0;
+#pragma unroll 4
   for (long i = tid(); i < n; i += THREADS) x += nll[i];
-  x = all(x, false, work);
+  x = block_sum(x);
   if (tid() == 0) *loss = (float)(x * scale);
 }

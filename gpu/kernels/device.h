@@ -6,9 +6,17 @@
 #pragma once
 
 #define KERNEL extern "C" __attribute__((global)) void
+// KERNEL_OF is a kernel for blocks of at most so many threads, of which so many should fit on a multiprocessor: what
+// the compiler divides the registers by.
+#define KERNEL_OF(threads, blocks) extern "C" __attribute__((global, launch_bounds(threads, blocks))) void
 #define DEVICE static inline __attribute__((device, always_inline))
 #define METHOD inline __attribute__((device, always_inline))
 #define SHARED __attribute__((shared))
+
+// f4 is read and written at once.
+struct alignas(16) f4 {
+  float v[4];
+};
 
 // The place of a thread.
 DEVICE int tid() { return __nvvm_read_ptx_sreg_tid_x(); }

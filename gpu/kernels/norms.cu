@@ -1,73 +1,215 @@
 // Layer norm, and division of rows by their lengths. Where not said otherwise a warp
 // has a row, and a block of 256 threads 8 of them.
-#include "device.h"
+#include "quads.h"
+
+constexpr int HELD = 8; // quads of a row that a lane keeps in registers
+
+// quad_at returns the column of quad k of a lane.
+DEVICE int quad_at(int k) { return 4 * lane() + 128 * k; }
+
+// norm_row is layer_norm of a row. What a lane does not keep of it, it reads again.
+template <bool ALIGNED>
+DEVICE void norm_row(float *y, float *mean, float *rstd, const float *x, const float *gamma, const float *beta, int d,
+                     float eps) {
+  f4 held[HELD];
+#pragma unroll
+  for (int k = 0; k < HELD; k++)
+    if (128 * k < d) held[k] = load4<ALIGNED>(x, quad_at(k), d);
+  double sums[4] = {};
+  auto add = [&](const f4 &v) {
+#pragma unroll
+    for (int j = 0; j < 4; j++) sums[j] += v.v[j];
+  };
+#pragma unroll
+  for (int k = 0; k < HELD; k++)
+    if (128 * k < d) add(held[k]);
+  for (int k = HELD; 128 * k < d; k++) add(load4<ALIGNED>(x, quad_at(k), d));
+  double exact = divide(warp_sum((sums[0] + sums[1]) + (sums[2] + sums[3])), (double)d);
+  float m = (float)exact, rounded = (float)(exact - m), squares[4] = {};
+  auto centre = [&](f4 &v, int c) {
+#pragma unroll
+    for (int j = 0; j < 4; j++) {
+      v.v[j] = inside<ALIGNED>(c, j, d) ? v.v[j] - m : 0;
+      squares[j] = fma(v.v[j], v.v[j], squares[j]);
+    }
+  };
+#pragma unroll
+  for (int k = 0; k < HELD; k++)
+    if (128 * k < d) centre(held[k], quad_at(k));
+  for (int k = HELD; 128 * k < d; k++) {
+    f4 v = load4<ALIGNED>(x, quad_at(k), d);
+    centre(v, quad_at(k));
+  }
+  float sum = warp_sum((squares[0] + squares[1]) + (squares[2] + squares[3]));
+  float variance = fma(-rounded, rounded, divide(sum, (float)d));
+  float r = divide(1.f, root((variance > 0 ? variance : 0) + eps));
+  auto store = [&](f4 v, int c) {
+    f4 factor = load4<ALIGNED>(gamma, c, d), shift = load4<ALIGNED>(beta, c, d);
+#pragma unroll
+    for (int j = 0; j < 4; j++) v.v[j] = fma(v.v[j] * r, factor.v[j], shift.v[j]);
+    store4<ALIGNED>(y, c, d, v);
+  };
+#pragma unroll
+  for (int k = 0; k < HELD; k++)
+    if (128 * k < d) store(held[k], quad_at(k));
+  for (int k = HELD; 128 * k < d; k++) {
+    f4 v = load4<ALIGNED>(x, quad_at(k), d);
+#pragma unroll
+    for (int j = 0; j < 4; j++) v.v[j] -= m;
+    store(v, quad_at(k));
+  }
+  if (lane() == 0) *mean = m, *rstd = r;
+}
 
 // y = (x - mean)*rstd*gamma + beta. The variance is about the rounded mean, less the
 // square of what was rounded.
-KERNEL layer_norm(float *y, float *mean, float *rstd, const float *x, const float *gamma, const float *beta, long n,
-                  int d, float eps) {
+KERNEL_OF(256, 3) layer_norm(float *y, float *mean, float *rstd, const float *x, const float *gamma, const float *beta,
+                             long n, int d, float eps) {
   long row = bid() * 8 + warp();
-  if (row < n) {
-    const float *in = x + row * d;
-    float *out = y + row * d;
-    double sum = 0;
-    for (int j = lane(); j < d; j += 32) sum += in[j];
-    double exact = divide(warp_sum(sum), (double)d);
-    float m = (float)exact, rounded = (float)(exact - m), squares = 0;
-    for (int j = lane(); j < d; j += 32) {
-      float v = in[j] - m;
-      squares = fma(v, v, squares);
-    }
-    float variance = fma(-rounded, rounded, divide(warp_sum(squares), (float)d));
-    float r = divide(1.f, root((variance > 0 ? variance : 0) + eps));
-    for (int j = lane(); j < d; j += 32) out[j] = fma((in[j] - m) * r, gamma[j], beta[j]);
-    if (lane() == 0) mean[row] = m, rstd[row] = r;
-  }
+  if (row >= n) return;
+  if (aligned(d, y, x, gamma, beta))
+    norm_row<true>(y + row * d, mean + row, rstd + row, x + row * d, gamma, beta, d, eps);
+  else
+    norm_row<false>(y + row * d, mean + row, rstd + row, x + row * d, gamma, beta, d, eps);
 }
 
-// dx = rstd * (g - mean(g) - xhat*mean(g*xhat)) with xhat = (x - mean)*rstd and
-// g = dy*gamma, or added to it. dx can be dy or x.
-KERNEL layer_norm_backward(float *dx, const float *dy, const float *x, const float *gamma, const float *mean,
-                           const float *rstd, long n, int d, int accumulate) {
-  long row = bid() * 8 + warp();
-  if (row < n) {
-    const float *in = x + row * d, *slope = dy + row * d;
-    float *out = dx + row * d;
-    float m = mean[row], r = rstd[row], inverse = divide(1.f, (float)d);
-    float sum = 0, product = 0;
-    for (int j = lane(); j < d; j += 32) {
-      float g = slope[j] * gamma[j];
-      sum += g;
-      product = fma(g, (in[j] - m) * r, product);
-    }
-    float mean_g = warp_sum(sum) * inverse, mean_gx = warp_sum(product) * inverse;
-    for (int j = lane(); j < d; j += 32) {
-      float v = r * fma(-(in[j] - m) * r, mean_gx, slope[j] * gamma[j] - mean_g);
-      out[j] = accumulate ? out[j] + v : v;
-    }
-  }
-}
+// What a row of the gradient of layer_norm takes: the means of g and of g*xhat, with xhat = (x - mean)*rstd and
+// g = dy*gamma.
+struct Slope {
+  float mean, product;
+};
 
-// Row i of dgamma = the sum of dy*xhat, and of dbeta that of dy, over 64 rows from
-// 64*i on, or added to it; each may be null. A thread has a column, a block 256
-// columns of one row.
-KERNEL layer_norm_sums(float *dgamma, float *dbeta, const float *dy, const float *x, const float *mean,
-                       const float *rstd, long n, int d, int add_gamma, int add_beta) {
-  int blocks = (d + 255) / 256;
-  long row = bid() / blocks;
-  int column = (int)(bid() % blocks) * 256 + tid();
-  if (column >= d) return;
-  long end = (row + 1) * 64 < n ? (row + 1) * 64 : n;
-  float gamma = 0, beta = 0;
+// layer_norm_slopes computes what a row takes where it is too long for the threads of a block.
+KERNEL layer_norm_slopes(Slope *slopes, const float *dy, const float *x, const float *gamma, const float *mean,
+                         const float *rstd, long n, int d) {
+  long row = bid() * 8 + warp();
+  if (row >= n) return;
+  const float *in = x + row * d, *slope = dy + row * d;
+  float m = mean[row], r = rstd[row], inverse = divide(1.f, (float)d);
+  float sum = 0, product = 0;
 #pragma unroll 4
-  for (long i = row * 64; i < end; i++) {
-    float slope = dy[i * d + column];
-    gamma = fma(slope, (x[i * d + column] - mean[i]) * rstd[i], gamma);
-    beta += slope;
+  for (int j = lane(); j < d; j += 32) {
+    float g = slope[j] * gamma[j];
+    sum += g;
+    product = fma(g, (in[j] - m) * r, product);
   }
-  long at = row * d + column;
-  if (dgamma) dgamma[at] = add_gamma ? dgamma[at] + gamma : gamma;
-  if (dbeta) dbeta[at] = add_beta ? dbeta[at] + beta : beta;
+  sum = warp_sum(sum) * inverse;
+  product = warp_sum(product) * inverse;
+  if (lane() == 0) slopes[row] = {sum, product};
+}
+
+constexpr int ROWS = 4; // rows of layer_norm_backward that are on their way at a time
+
+struct Row {
+  f4 normal, g, sum; // xhat, g, and what dx was
+  float rstd;
+};
+
+// slopes_of computes what rows take, of which each thread of the block has four columns. It sums in the order of lanes
+// and warps. Calls take turns with work, so that one barrier is enough.
+DEVICE void slopes_of(Slope (&slopes)[ROWS], const Row (&rows)[ROWS], Slope (*work)[ROWS], int d) {
+  float inverse = divide(1.f, (float)d);
+#pragma unroll
+  for (int k = 0; k < ROWS; k++) {
+    Slope s = {};
+#pragma unroll
+    for (int j = 0; j < 4; j++) {
+      s.mean += rows[k].g.v[j];
+      s.product = fma(rows[k].g.v[j], rows[k].normal.v[j], s.product);
+    }
+    slopes[k] = {warp_sum(s.mean), warp_sum(s.product)};
+    if (lane() == 0) work[warp()][k] = slopes[k];
+  }
+  sync();
+#pragma unroll
+  for (int k = 0; k < ROWS; k++) slopes[k] = work[0][k];
+  for (int w = 1; w < threads() / 32; w++) {
+#pragma unroll
+    for (int k = 0; k < ROWS; k++) {
+      slopes[k].mean += work[w][k].mean;
+      slopes[k].product += work[w][k].product;
+    }
+  }
+#pragma unroll
+  for (int k = 0; k < ROWS; k++) slopes[k] = {slopes[k].mean * inverse, slopes[k].product * inverse};
+}
+
+template <bool ALIGNED>
+DEVICE void norm_rows_backward(float *dx, float *dgamma, float *dbeta, const float *dy, const float *x,
+                               const float *gamma, const float *mean, const float *rstd, const Slope *known,
+                               Slope (*work)[16][ROWS], long from, long to, int d, int accumulate) {
+  int c = 4 * ((int)bid_y() * threads() + tid());
+  f4 scale = load4<ALIGNED>(gamma, c, d), sum_gamma = {}, sum_beta = {};
+  for (long i = from; i < to; i += ROWS) {
+    Row rows[ROWS];
+#pragma unroll
+    for (int k = 0; k < ROWS; k++) {
+      int at = i + k < to ? c : d; // nothing of a row behind the last one
+      rows[k].normal = load4<ALIGNED>(x + (i + k) * d, at, d);
+      rows[k].g = load4<ALIGNED>(dy + (i + k) * d, at, d);
+      if (dx && accumulate & 1) rows[k].sum = load4<ALIGNED>(dx + (i + k) * d, at, d);
+    }
+#pragma unroll
+    for (int k = 0; k < ROWS; k++) {
+      bool row = i + k < to;
+      float m = row ? mean[i + k] : 0;
+      rows[k].rstd = row ? rstd[i + k] : 0;
+#pragma unroll
+      for (int j = 0; j < 4; j++) {
+        float normal = (rows[k].normal.v[j] - m) * rows[k].rstd, slope = rows[k].g.v[j];
+        sum_gamma.v[j] = fma(slope, normal, sum_gamma.v[j]);
+        sum_beta.v[j] += slope;
+        rows[k].normal.v[j] = normal;
+        rows[k].g.v[j] = slope * scale.v[j];
+      }
+    }
+    if (!dx) continue;
+    Slope slopes[ROWS];
+    if (known) {
+#pragma unroll
+      for (int k = 0; k < ROWS; k++) slopes[k] = i + k < to ? known[i + k] : Slope{};
+    } else {
+      slopes_of(slopes, rows, work[(i - from) / ROWS & 1], d);
+    }
+#pragma unroll
+    for (int k = 0; k < ROWS; k++) {
+      f4 out;
+#pragma unroll
+      for (int j = 0; j < 4; j++) {
+        float v = rows[k].rstd * fma(-rows[k].normal.v[j], slopes[k].product, rows[k].g.v[j] - slopes[k].mean);
+        out.v[j] = accumulate & 1 ? rows[k].sum.v[j] + v : v;
+      }
+      if (i + k < to) store4<ALIGNED>(dx + (i + k) * d, c, d, out);
+    }
+  }
+  auto set = [&](float *dst, f4 sum, bool add) {
+    if (!dst) return;
+    if (add) {
+      f4 old = load4<ALIGNED>(dst, c, d);
+#pragma unroll
+      for (int j = 0; j < 4; j++) sum.v[j] += old.v[j];
+    }
+    store4<ALIGNED>(dst, c, d, sum);
+  };
+  set(dgamma, sum_gamma, accumulate & 2);
+  set(dbeta, sum_beta, accumulate & 4);
+}
+
+// layer_norm_backward sets dx = rstd * (g - mean(g) - xhat*mean(g*xhat)), and row i of dgamma to the sum of dy*xhat and
+// of dbeta to that of dy over the rows from height*i on, as many. Bits of accumulate say for each of the three whether
+// it is added. Each may be null; dx can be dy or x. A block has these rows, a thread four columns. Where a row has more
+// than a block of threads, known is what layer_norm_slopes found.
+KERNEL_OF(512, 1) layer_norm_backward(float *dx, float *dgamma, float *dbeta, const float *dy, const float *x,
+                                      const float *gamma, const float *mean, const float *rstd, const Slope *known,
+                                      long n, int d, long height, int accumulate) {
+  SHARED Slope work[2][16][ROWS];
+  long from = bid() * height, to = from + height < n ? from + height : n;
+  if (dgamma) dgamma += bid() * d;
+  if (dbeta) dbeta += bid() * d;
+  if (aligned(d, dx, dgamma, dbeta, dy, x, gamma))
+    norm_rows_backward<true>(dx, dgamma, dbeta, dy, x, gamma, mean, rstd, known, work, from, to, d, accumulate);
+  else
+    norm_rows_backward<false>(dx, dgamma, dbeta, dy, x, gamma, mean, rstd, known, work, from, to, d, accumulate);
 }
 
 // Lengths in this range, and their inverses, are normal float32 numbers. Others are

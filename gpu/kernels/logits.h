@@ -1,0 +1,74 @@
+// The softmax of rows of logits, which several blocks can share: each has a part of the columns, and finds what the
+// softmax takes of it; then each joins what all have found, in order.
+#pragma once
+#include "block.h"
+#include "quads.h"
+
+constexpr int HELD = 8;          // quads that a thread holds
+constexpr int PART = 4 * HELD * 256; // columns of a part; a row of fewer is one, of as many threads as hold it
+
+// Part is what the softmax takes of a part, or of a row: the greatest logit, NaN if one is, and the sum of the
+// exponentials of the logits less it. If that is wanted, weighted is the sum of the logits times the weights of their
+// classes, 1 where there are none, and weight the sum of these.
+struct Part {
+  double sum, weighted, weight;
+  float greatest;
+};
+
+// quad_at returns the column of quad k of a thread.
+DEVICE int quad_at(int k) { return 4 * (tid() + k * threads()); }
+
+// any_at reports whether n columns have quads of number k.
+DEVICE bool any_at(int k, int n) { return 4 * k * threads() < n; }
+
+// hold reads n logits, behind which -Inf stands.
+template <bool ALIGNED> DEVICE void hold(f4 (&held)[HELD], const float *logits, int n) {
+#pragma unroll
+  for (int k = 0; k < HELD; k++)
+    if (any_at(k, n)) held[k] = load4<ALIGNED>(logits, quad_at(k), n, -INFINITY);
+}
+
+// part_of returns what the softmax takes of n logits that the threads of a block hold.
+template <bool ALIGNED>
+DEVICE Part part_of(const f4 (&held)[HELD], const float *weight, int n, bool weighted) {
+  Part s = {0, 0, 0, -INFINITY};
+#pragma unroll
+  for (int k = 0; k < HELD; k++)
+    if (any_at(k, n))
+#pragma unroll
+      for (int j = 0; j < 4; j++) s.greatest = greater(s.greatest, held[k].v[j]);
+  s.greatest = block_max(s.greatest);
+  float base = s.greatest == -INFINITY ? 0 : s.greatest; // a part of nothing has the sum 0
+#pragma unroll
+  for (int k = 0; k < HELD; k++)
+    if (any_at(k, n))
+#pragma unroll
+      for (int j = 0; j < 4; j++) s.sum += (double)exp(held[k].v[j] - base);
+  s.sum = block_sum(s.sum);
+  if (!weighted) return s;
+#pragma unroll
+  for (int k = 0; k < HELD; k++) {
+#pragma unroll
+    for (int j = 0; j < 4; j++) {
+      if (!inside<ALIGNED>(quad_at(k), j, n)) continue;
+      double w = weight ? (double)weight[quad_at(k) + j] : 1;
+      s.weighted += w * (double)held[k].v[j];
+      s.weight += w;
+    }
+  }
+  s.weighted = block_sum(s.weighted);
+  s.weight = block_sum(s.weight);
+  return s;
+}
+
+// join returns what the softmax takes of a row of parts.
+DEVICE Part join(const Part *parts, int count) {
+  Part s = {0, 0, 0, -INFINITY};
+  for (int i = 0; i < count; i++) s.greatest = greater(s.greatest, parts[i].greatest);
+  for (int i = 0; i < count; i++) {
+    s.sum += parts[i].sum * (double)exp(parts[i].greatest - s.greatest);
+    s.weighted += parts[i].weighted;
+    s.weight += parts[i].weight;
+  }
+  return s;
+}
