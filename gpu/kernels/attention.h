@@ -24,6 +24,11 @@ DEVICE bool hides(const Seen &s, int from, int to, int firstKey, int lastKey) {
   return s.causal && (lastKey > from || (s.window && firstKey <= to - s.window));
 }
 
+// unseen reports whether no query of a range sees a key of a range.
+DEVICE bool unseen(const Seen &s, int from, int to, int firstKey, int lastKey) {
+  return s.causal && (firstKey > to || (s.window && lastKey <= from - s.window));
+}
+
 // score returns scale*product plus the bias if the query at a position sees a key, and -Inf otherwise.
 DEVICE float score(const Seen &s, float product, int position, int key, float bias) {
   return bias == -INFINITY || hidden(s, position, key) ? -INFINITY : fma(s.scale, product, bias);

@@ -24,3 +24,19 @@ DEVICE float exp(float x) {
   int half = k >> 1;
   return p * from_bits((unsigned)(half + 127) << 23) * from_bits((unsigned)(k - half + 127) << 23);
 }
+
+// exp_below returns e**x for x <= 0, with a relative error of at most 3e-7, and 0 for x < -87.7. It is defined up to
+// 88.
+DEVICE float exp_below(float x) {
+  x = __nvvm_fmax_nan_f(x, -88.f);
+  float n = fma(x, from_bits(0x3fb8aa3b), 12583039.f); // the last bits are those of the exponent of 2**n
+  float r = fma(n - 12583039.f, from_bits(0xbf317218), x);
+  float p = from_bits(0x3ab52f01);
+  p = fma(p, r, from_bits(0x3c091d64));
+  p = fma(p, r, from_bits(0x3d2aac51));
+  p = fma(p, r, from_bits(0x3e2aaa48));
+  p = fma(p, r, from_bits(0x3efffffe));
+  p = fma(p, r, 1.f);
+  p = fma(p, r, 1.f);
+  return p * from_bits(bits(n) << 23);
+}
