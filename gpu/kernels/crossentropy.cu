@@ -15,14 +15,14 @@ DEVICE void write_part(Part *part, const float *logits, const float *weight, int
 // logit_parts finds what the softmax takes of each of count parts of rows of n logits that are ld apart.
 KERNEL_OF(THREADS, 4) logit_parts(Part *parts, const float *logits, const float *weight, long ld, int n, int count,
                                   int weighted) {
-  long row = bid() / count;
-  int from = (int)(bid() - row * count) * PART;
+  long row = bid();
+  int from = (int)bid_y() * PART;
   n = n - from < PART ? n - from : PART;
   const float *part = logits + row * ld + from, *weights = weight ? weight + from : nullptr;
   if (aligned(n | ld, logits))
-    write_part<true>(parts + bid(), part, weights, n, weighted);
+    write_part<true>(parts + row * count + bid_y(), part, weights, n, weighted);
   else
-    write_part<false>(parts + bid(), part, weights, n, weighted);
+    write_part<false>(parts + row * count + bid_y(), part, weights, n, weighted);
 }
 
 // entropy_of is cross_entropy of a part of n of the columns of a row, to which target is relative.
@@ -71,8 +71,8 @@ DEVICE void entropy_of(float *nll, float *logits, const Part *parts, int count, 
 // gradient, that of the target.
 KERNEL_OF(THREADS, 2) cross_entropy(float *nll, float *logits, const int *targets, const Part *parts, int n, int count,
                                     float smoothing, float scale, int gradient) {
-  long row = gradient ? bid() / count : bid(), target = targets[row];
-  int part = gradient ? (int)(bid() - row * count) : (int)(target / PART), from = part * PART;
+  long row = bid(), target = targets[row];
+  int from = (gradient ? (int)bid_y() : (int)target / PART) * PART;
   int columns = n - from < PART ? n - from : PART;
   float *own = logits + row * n + from;
   if (parts) parts += row * count;

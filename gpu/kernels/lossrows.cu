@@ -88,12 +88,12 @@ DEVICE void gradient_of(float *dlogits, double dloss, const float *logits, const
 //	all = (1-smoothing)*w[target] + smoothing/classes * total
 //
 // where total is the sum of w. A block has one of the count parts of a row.
-KERNEL_OF(THREADS, 3) cross_entropy_rows_backward(float *dlogits, const float *dlosses, const float *logits,
+KERNEL_OF(THREADS, 2) cross_entropy_rows_backward(float *dlogits, const float *dlosses, const float *logits,
                                                   const int *targets, const float *weight, const Part *parts, long dld,
                                                   long ld, int classes, int count, float smoothing, int ignore,
                                                   int accumulate) {
-  long row = bid() / count;
-  int target = targets[row], from = (int)(bid() - row * count) * PART;
+  long row = bid();
+  int target = targets[row], from = (int)bid_y() * PART;
   int n = classes - from < PART ? classes - from : PART;
   float *out = dlogits + row * dld + from;
   if (target != ignore) {
