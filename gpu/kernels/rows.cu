@@ -34,7 +34,8 @@ DEVICE void add_rows(float *dst, float (*parts)[128], const float *x, long from,
 }
 
 // sum_rows sets row i of dst to the sum of the rows of x from height*i on, as many, or adds it: a block has 128 columns
-// of one sum. Blocks of the third dimension do so to other with the n rows that follow. Bits of accumulate are for each.
+// of one sum. Blocks of the third dimension do so to other with the n rows that follow. Bits of accumulate are for
+// each.
 KERNEL_OF(512, 1) sum_rows(float *dst, float *other, const float *x, long n, int d, long ld, long height,
                            int accumulate) {
   SHARED float parts[16][128];
