@@ -25,11 +25,11 @@ func (b *Backend) CrossEntropy(
 		if count > 1 {
 			b.findLogitParts(parts, b.ptr(logits), 0, rows, v, v, count, smoothing != 0)
 		}
-		grid := rows
+		grid := [3]int{rows, 1, 1}
 		if dhidden != nil {
-			grid *= count
+			grid[1] = count
 		}
-		b.launch("cross_entropy", [3]int{grid, 1, 1}, logitThreads(v), 0, b.ptr(nll)+devptr(lo*4), b.ptr(logits),
+		b.launch("cross_entropy", grid, logitThreads(v), 0, b.ptr(nll)+devptr(lo*4), b.ptr(logits),
 			b.ptr(targets)+devptr(lo*4), parts, int32(v), int32(count), smoothing, scale, flag(dhidden != nil))
 		if dhidden != nil {
 			b.multiply(&product{
@@ -74,7 +74,7 @@ func (b *Backend) logitParts(rows, classes int) (parts devptr, count int) {
 
 // findLogitParts finds what the softmax takes of parts and, if weighted, what smoothing takes.
 func (b *Backend) findLogitParts(parts, logits, weight devptr, rows, ld, classes, count int, weighted bool) {
-	b.launch("logit_parts", [3]int{rows * count, 1, 1}, logitThreads(classes), 0,
+	b.launch("logit_parts", [3]int{rows, count, 1}, logitThreads(classes), 0,
 		parts, logits, weight, ld, int32(classes), int32(count), flag(weighted))
 }
 

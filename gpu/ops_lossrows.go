@@ -27,7 +27,7 @@ func (b *Backend) CrossEntropyRowsBackward(
 	defer b.enter("CrossEntropyRowsBackward")()
 	n, classes := b.mustTargets(logits, targets, ignore)
 	parts, count := b.rowParts(logits, weight, smoothing)
-	b.launch("cross_entropy_rows_backward", [3]int{n * count, 1, 1}, logitThreads(classes), 0,
+	b.launch("cross_entropy_rows_backward", [3]int{n, count, 1}, logitThreads(classes), 0,
 		b.ptr(dlogits), b.dense(dlosses), b.ptr(logits), b.dense(targets), b.dense(weight), parts, dlogits.Strides()[0],
 		logits.Strides()[0], int32(classes), int32(count), smoothing, ignore, flag(accumulate))
 }

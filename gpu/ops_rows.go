@@ -22,7 +22,7 @@ func (b *Backend) Gather(dst, table, rows *tensor.Tensor, scale float32, accumul
 }
 
 // scatterChain is how many rows a warp of scatter_add adds up at most.
-const scatterChain = 32
+const scatterChain = 16
 
 // ScatterAdd implements tensor.Backend. The host sorts the rows. What comes to a row of dst is added in order; sums of
 // many rows are divided into sums of a few, which are added up in the same way.
@@ -37,7 +37,7 @@ func (b *Backend) ScatterAdd(dst, src, rows *tensor.Tensor, scale float32) {
 		data := b.scratch(4 * len(words))
 		b.upload(data, words)
 		starts := data + devptr(4*len(s.targets))
-		b.launch("scatter_add", perRow(len(s.targets)*ceil.Div(d, 128)), 256, 0,
+		b.launch("scatter_add", [3]int{ceil.Div(len(s.targets), 8), ceil.Div(d, 128), 1}, 256, 0,
 			to, parts, from, data, starts, starts+devptr(4*len(s.starts)), scale, len(s.targets), int32(d))
 		ids, order, from, scale = s.ids, s.order, parts, 1
 	}

@@ -81,7 +81,7 @@ func (b *Backend) addRows(dst, x devptr, n, d, ld int, accumulate bool) {
 		height *= ceil.Div(n, height*max(1, min(blocks, sumGroups)))
 		groups := ceil.Div(n, height)
 		sums := b.scratch(4 * groups * d)
-		b.launch("sum_rows", [3]int{groups * ceil.Div(d, sumColumns), 1, 1}, threads, 0,
+		b.launch("sum_rows", [3]int{ceil.Div(d, sumColumns), groups, 1}, threads, 0,
 			sums, devptr(0), x, n, int32(d), ld, height, int32(0))
 		x, n, ld = sums, groups, d
 	}
@@ -96,7 +96,7 @@ func (b *Backend) addFewRows(dst, other, x devptr, n, d, ld int, accumulate int3
 		arrays = 2
 	}
 	warps := max(1, min(sumThreads/32, ceil.Div(n, sumRows)))
-	b.launch("sum_rows", [3]int{ceil.Div(d, sumColumns), arrays, 1}, 32*warps, 0,
+	b.launch("sum_rows", [3]int{ceil.Div(d, sumColumns), 1, arrays}, 32*warps, 0,
 		dst, other, x, n, int32(d), ld, n, accumulate)
 }
 

@@ -22,14 +22,25 @@ DEVICE int quad_at(int k) { return 4 * (tid() + k * threads()); }
 DEVICE bool any_at(int k, int n) { return 4 * k * threads() < n; }
 
 // hold reads n logits, behind which -Inf stands.
-template <bool ALIGNED> DEVICE void hold(f4 (&held)[HELD], const float *logits, int n) {
+DEVICE void hold(f4 (&held)[HELD], const float *logits, int n, bool aligned) {
 #pragma unroll
   for (int k = 0; k < HELD; k++)
-    if (any_at(k, n)) held[k] = load4<ALIGNED>(logits, quad_at(k), n, -INFINITY);
+    if (any_at(k, n) && aligned) held[k] = load4<true>(logits, quad_at(k), n, -INFINITY);
+  if (aligned) return;
+#pragma unroll
+  for (int k = 0; k < HELD; k++)
+    if (any_at(k, n)) held[k] = load4<false>(logits, quad_at(k), n, -INFINITY);
+}
+
+// put sets the quad at a column.
+DEVICE void put(float *row, int c, int n, const f4 &x, bool aligned) {
+  if (aligned)
+    store4<true>(row, c, n, x);
+  else
+    store4<false>(row, c, n, x);
 }
 
 // part_of returns what the softmax takes of n logits that the threads of a block hold.
-template <bool ALIGNED>
 DEVICE Part part_of(const f4 (&held)[HELD], const float *weight, int n, bool weighted) {
   Part s = {0, 0, 0, -INFINITY};
 #pragma unroll
@@ -50,7 +61,7 @@ DEVICE Part part_of(const f4 (&held)[HELD], const float *weight, int n, bool wei
   for (int k = 0; k < HELD; k++) {
 #pragma unroll
     for (int j = 0; j < 4; j++) {
-      if (!inside<ALIGNED>(quad_at(k), j, n)) continue;
+      if (quad_at(k) + j >= n) continue;
       double w = weight ? (double)weight[quad_at(k) + j] : 1;
       s.weighted += w * (double)held[k].v[j];
       s.weight += w;

@@ -34,16 +34,16 @@ DEVICE void add_rows(float *dst, float (*parts)[128], const float *x, long from,
 }
 
 // sum_rows sets row i of dst to the sum of the rows of x from height*i on, as many, or adds it: a block has 128 columns
-// of one sum. Blocks of the second dimension do so to other with the n rows that follow. Bits of accumulate are for each.
+// of one sum. Blocks of the third dimension do so to other with the n rows that follow. Bits of accumulate are for
+// each.
 KERNEL_OF(512, 1) sum_rows(float *dst, float *other, const float *x, long n, int d, long ld, long height,
                            int accumulate) {
   SHARED float parts[16][128];
-  int blocks = (d + 127) / 128;
-  long group = bid() / blocks, from = group * height, to = from + height < n ? from + height : n;
-  int column = (int)(bid() % blocks) * 128;
-  x += bid_y() * n * ld;
-  dst = (bid_y() ? other : dst) + group * d;
-  bool add = accumulate >> bid_y() & 1;
+  long from = bid_y() * height, to = from + height < n ? from + height : n;
+  int column = (int)bid() * 128;
+  x += bid_z() * n * ld;
+  dst = (bid_z() ? other : dst) + bid_y() * d;
+  bool add = accumulate >> bid_z() & 1;
   if (aligned(d | ld, x))
     add_rows<true>(dst, parts, x, from, to, column, d, ld, add);
   else
@@ -65,14 +65,18 @@ KERNEL gather(float *dst, const float *table, const int *rows, float factor, lon
 template <bool ALIGNED>
 DEVICE void scatter_rows(float *dst, const float *src, const int *order, int count, float factor, int column, int d,
                          bool fresh) {
-  constexpr int HEIGHT = 8;
+  constexpr int HEIGHT = 4;
   f4 sum = {};
   if (!fresh) sum = load4<ALIGNED>(dst, column, d);
   for (int i = 0; i < count; i += HEIGHT) {
+    int at[HEIGHT];
     f4 rows[HEIGHT];
 #pragma unroll
     for (int k = 0; k < HEIGHT; k++)
-      if (i + k < count) rows[k] = load4<ALIGNED>(src + (long)order[i + k] * d, column, d);
+      if (i + k < count) at[k] = order[i + k];
+#pragma unroll
+    for (int k = 0; k < HEIGHT; k++)
+      if (i + k < count) rows[k] = load4<ALIGNED>(src + (long)at[k] * d, column, d);
 #pragma unroll
     for (int k = 0; k < HEIGHT; k++)
       if (i + k < count)
@@ -86,10 +90,9 @@ DEVICE void scatter_rows(float *dst, const float *src, const int *order, int cou
 // dst or, where that is negative, sets row ~ids[i] of parts to their sum. A warp has 128 columns of one of n sums.
 KERNEL scatter_add(float *dst, float *parts, const float *src, const int *ids, const int *starts, const int *order,
                    float factor, long n, int d) {
-  int blocks = (d + 127) / 128;
-  long work = bid() * 8 + warp(), i = work / blocks;
+  long i = bid() * 8 + warp();
   if (i >= n) return;
-  int column = (int)(work - i * blocks) * 128 + 4 * lane(), id = ids[i], from = starts[i], to = starts[i + 1];
+  int column = (int)bid_y() * 128 + 4 * lane(), id = ids[i], from = starts[i], to = starts[i + 1];
   float *out = id < 0 ? parts + (long)~id * d : dst + (long)id * d;
   if (aligned(d, dst, parts, src))
     scatter_rows<true>(out, src, order + from, to - from, factor, column, d, id < 0);
