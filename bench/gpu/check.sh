@@ -2,13 +2,14 @@
 # Checks and times the CUDA backend on a machine with a card, Python with PyTorch and what prepare.sh has built:
 #
 #     OUT=FOLDER bench/gpu/check.sh
+#     OUT=FOLDER STAGES='machine|tests|step base|peer base' ROUNDS=1 LIMIT=120 bench/gpu/check.sh
 #
-# It takes at most eight minutes. Every stage has a limit of its own and leaves what it found in $OUT/results.json and
+# It takes at most eight minutes, or LIMIT seconds; STAGES, a regular expression, and ROUNDS choose what is done in them. Every stage has a limit of its own and leaves what it found in $OUT/results.json and
 # $OUT/log at once. The end of the output is for RESULTS.md.
 set -u
 cd "$(dirname "$0")/../.."
 out=$(realpath -m "${OUT:?the folder for the results}")
-bin=$PWD/.device peers=$PWD/bench/peers limit=470
+bin=$PWD/.device peers=$PWD/bench/peers limit=${LIMIT:-470}
 mkdir -p "$out"
 : > "$out/log"
 rm -f "$out/results.json"
@@ -17,6 +18,7 @@ rm -f "$out/results.json"
 stage() {
   local name=$1 seconds=$2 start=$SECONDS status
   shift 2
+  [[ $name =~ ^(${STAGES:-.*})$ ]] || return 0
   ((seconds < limit - SECONDS)) || seconds=$((limit - SECONDS))
   if ((seconds < 3)); then
     echo "== $name: no time is left" | tee -a "$out/log"
@@ -85,7 +87,7 @@ if [[ $cublas ]]; then
     "MARGE_CUBLAS=$cublas benchmarks '^BenchmarkGEMM/^(1024x1024x1024|2048x2048x2048|512x4096x1024)\$/backend=cuda/' 20x"
 fi
 stage attention 25 bash -c "benchmarks '^BenchmarkAttention/.*/.*/backend=cuda/(fp32|tf32)' 5x"
-for round in 1 2; do
+for ((round = 0; round < ${ROUNDS:-2}; round++)); do
   for step in 'small 32 128' 'base 16 256' 'paper 4 512'; do
     read -r size documents tokens <<< "$step"
     for precision in 'fp32 highest' 'tf32 high'; do
@@ -97,9 +99,11 @@ for round in 1 2; do
   done
 done
 if [[ $cublas ]]; then
-  for precision in fp32 tf32; do
-    stage "step base/16x256 $precision, cuBLAS" 12 bash -c \
-      "MARGE_CUBLAS=$cublas benchmarks '^BenchmarkStep/base/16x256/backend=cuda/$precision' 10x"
+  for name in small/32x128 base/16x256; do
+    for precision in fp32 tf32; do
+      stage "step $name $precision, cuBLAS" 12 bash -c \
+        "MARGE_CUBLAS=$cublas benchmarks '^BenchmarkStep/$name/backend=cuda/$precision' 10x"
+    done
   done
 fi
 stage 'step base/16x256 bf16' 12 bash -c "benchmarks '^BenchmarkStep/base/16x256/backend=cuda/bf16' 10x"
