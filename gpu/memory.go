@@ -5,6 +5,7 @@ package gpu
 import (
 	"fmt"
 	"hash/maphash"
+	"math/bits"
 	"runtime"
 	"slices"
 	"sync"
@@ -207,11 +208,15 @@ type tableCopy struct {
 	hash  uint64
 	words []int32
 	ptr   devptr
+	bytes int // of the memory
 }
 
-// maxTables is the number of tables that are kept: more than a step of a model has. To
-// make room costs a wait for the card.
+// maxTables is the number of tables that are kept: more than a step of a model has.
 const maxTables = 256
+
+// tableSize is the least memory of a table, in which later ones can stand, too. To free it
+// would cost a wait for the card, for each of a batch of lengths that were not there before.
+const tableSize = 4 << 10
 
 var tableSeed = maphash.MakeSeed()
 
@@ -227,11 +232,19 @@ func (b *Backend) table(words []int32) devptr {
 			return t.ptr
 		}
 	}
+	t := tableCopy{}
 	if len(b.tables) == maxTables {
-		b.retired = append(b.retired, b.tables[0].ptr)
+		t = b.tables[0] // what reads it comes before the copy in the stream
 		b.tables = slices.Delete(b.tables, 0, 1)
 	}
-	t := tableCopy{hash, slices.Clone(words), b.alloc(4 * len(words))}
+	if t.bytes < 4*len(words) {
+		if t.bytes > 0 {
+			b.retired = append(b.retired, t.ptr)
+		}
+		t.bytes = max(tableSize, 1<<bits.Len(uint(4*len(words)-1)))
+		t.ptr = b.alloc(t.bytes)
+	}
+	t.hash, t.words = hash, slices.Clone(words)
 	b.upload(t.ptr, words)
 	b.tables = append(b.tables, t)
 	return t.ptr

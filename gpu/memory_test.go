@@ -61,12 +61,22 @@ func TestTables(t *testing.T) {
 	if len(b.tables) != maxTables {
 		t.Errorf("%d tables are kept", len(b.tables))
 	}
-	for _, want := range [][]int32{{0, 1, 2}, {5, 7}, {2*maxTables - 1, 7}} {
+	if len(b.retired) > 0 || len(b.live) > maxTables {
+		t.Errorf("%d small tables were freed, %d allocations are left", len(b.retired), len(b.live))
+	}
+	long := make([]int32, tableSize/4+1)
+	for i := range long {
+		long[i] = int32(i)
+	}
+	for _, want := range [][]int32{{0, 1, 2}, {5, 7}, {2*maxTables - 1, 7}, long, long[1:], long[2:], {5, 7}} {
 		got := make([]int32, len(want))
 		b.download(got, b.table(want))
 		if !slices.Equal(got, want) {
 			t.Errorf("table %v, want %v", got, want)
 		}
+	}
+	if len(b.retired) != 1 {
+		t.Errorf("%d tables were freed, want one that was too small", len(b.retired))
 	}
 }
 
