@@ -73,12 +73,23 @@ func TestAttentionKernels(t *testing.T) {
 			Heads: 4, QOffsets: []int32{0, 2, 70}, KOffsets: []int32{0, 80, 180}, KLengths: []int32{70, 90}, Causal: true,
 			Window: 20, Dropout: 0.1,
 		}},
+		{64, []float32{0.1, -1, 2, 0.5, inf, 0.3, 0, 1}, tensor.AttentionOptions{ // tiles of one segment and of several
+			Heads: 4, QOffsets: []int32{0, 70, 140}, KOffsets: []int32{0, 70, 134, 140, 210}, Dropout: 0.2,
+		}},
+		{32, []float32{1, 2}, tensor.AttentionOptions{
+			QOffsets: []int32{0, 130}, KOffsets: []int32{0, 64, 130}, Causal: true,
+		}},
+		{32, nil, tensor.AttentionOptions{QOffsets: []int32{0, 40}, KOffsets: []int32{0, 70}, Scale: -0.2}},
+		{64, []float32{1, inf}, tensor.AttentionOptions{QOffsets: []int32{0, 40}, KOffsets: []int32{0, 33, 70}, Scale: -0.1}},
 		{130, []float32{0.1, -1, inf, 0.5}, tensor.AttentionOptions{
 			QOffsets: []int32{0, 33, 35}, KOffsets: []int32{0, 30, 40},
 		}},
 	} {
 		c.o.Heads = max(c.o.Heads, 2) // of keys there are always two
-		c.o.Scale, c.o.Seed, c.o.Stream = float32(1/math.Sqrt(float64(c.width))), 5, 7
+		c.o.Seed, c.o.Stream = 5, 7
+		if c.o.Scale == 0 {
+			c.o.Scale = float32(1 / math.Sqrt(float64(c.width)))
+		}
 		rows, keys := int(c.o.QOffsets[len(c.o.QOffsets)-1]), int(c.o.KOffsets[len(c.o.KOffsets)-1])
 		q, k := normals(rows*c.o.Heads*c.width, 1), normals(keys*2*c.width, 2)
 		want := attentionResults(cpu, q, k, c.bias, c.o)

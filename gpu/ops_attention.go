@@ -221,8 +221,8 @@ func (b *Backend) AttentionBackward(dq, dk, dv, dbias, dout, out, lse, q, k, v, 
 	}
 }
 
-// backwardQueries computes dq and dbias, of which one may be missing. The gradient of a bias is made of partial sums: of
-// each block, or on tensor cores of each warp.
+// backwardQueries computes dq and dbias, of which one may be missing. The gradient of a bias is made of partial sums,
+// of each block, or on tensor cores of each warp.
 func (a *attention) backwardQueries(b *Backend, dq, dbias *tensor.Tensor, known, gradient []any, aligned int32,
 	accumulate, accumulateBias bool) {
 	tiles, first := a.queryTiles(a.tile("_queries"))

@@ -37,7 +37,7 @@ DEVICE void round4(f4 *x) {
 template <int W>
 DEVICE void load(float *to, const float *x, long ld, int rows, bool aligned) {
   const int N = tile_of(W), STEP = THREADS / (W / 4); // rows that all threads copy at once
-  int row = tid() / (W / 4), col = tid() % (W / 4) * 4;
+  int thread = W > 64 ? opaque(tid()) : tid(), row = thread / (W / 4), col = thread % (W / 4) * 4;
   long step = ld * STEP;
   to += row * distance(W) + col;
   const float *from = x + row * ld + col;
@@ -65,13 +65,21 @@ DEVICE void round(float *x) {
 // them as fragments: for every 16 rows and 8 columns four numbers of each lane.
 template <int W, int R>
 DEVICE void hold(float *to, const float *x, long ld, int rows) {
-  int col = tid() % W, four = col % 8 / 4 * 2 + col % 4 / 2; // which of four fragments has the column
-  to += (col / 32 * 4 + four) * 128 + col % 32 / 8 * 4 + col % 2 * 2;
-#pragma unroll 4
-  for (int i = 0; i < R; i += THREADS / W) {
-    int row = tid() / W + i;
-    bool inside = row < rows;
-    copy1(to + row / 16 * 16 * W + row % 8 * 16 + row % 16 / 8, inside ? x + row * ld + col : x, inside);
+  const int STEP = THREADS / W; // rows that all threads copy at once, which divides 8
+  int row = tid() / W, col = tid() % W, four = col % 8 / 4 * 2 + col % 4 / 2; // which of four fragments has the column
+  to += (col / 32 * 4 + four) * 128 + row * 16 + col % 32 / 8 * 4 + col % 2 * 2;
+  const float *from = x + row * ld + col;
+  if (rows >= R) {
+#pragma unroll 1
+    for (int i = 0; i < R; i += 16, to += 16 * W)
+#pragma unroll
+      for (int j = 0; j < 16; j += STEP, from += STEP * ld) copy1(to + j % 8 * 16 + j / 8, from, true);
+  } else {
+#pragma unroll 1
+    for (int i = 0; i < R; i += STEP, from += STEP * ld) {
+      bool inside = row + i < rows;
+      copy1(to + i / 16 * 16 * W + i % 8 * 16 + i % 16 / 8, inside ? from : x, inside);
+    }
   }
 }
 
@@ -250,7 +258,8 @@ DEVICE void output(float *to, long ld, int n, const float (*sum)[W / 8][4], cons
 }
 
 // Scores are kept in units in which their exponentials are cheap: in TF32, of which products have errors of 2**-11, of
-// powers of 2. power returns the exponential of a number that is not above 0 but for rounding.
+// powers of 2, which cards approximate to 2**-22. power returns the exponential of a number that is not above 0 but for
+// rounding.
 template <Mode MODE>
 constexpr float unit = MODE == TF32x3 ? 1.f : 0x1.715476p0f; // 1/ln(2)
 template <Mode MODE>
@@ -272,7 +281,8 @@ struct Bias {
   float value;
 };
 
-// biases_of returns where threads keep theirs, for keys that rise from one on: behind a pair and the biases of its keys.
+// biases_of returns where the thread keeps its own, for keys that rise from one on: behind a pair and the biases of its
+// keys.
 template <int W>
 DEVICE Bias *biases_of(float *pairs, const Seen &s, int query, int key) {
   const int N = tile_of(W);
@@ -362,7 +372,9 @@ DEVICE void attention_mma(float *memory, float *out, long ldout, float *lse, con
   k += tile.key * ldk + kcol;
   v += tile.key * ldv + kcol;
   hold<W, ROWS>(qs, q + tile.row * ldq + head * W, ldq, tile.rows);
-  if (dropped.threshold && tid() < ROWS) drops[tid()] = row_dropout(dropped, opaque((int)head) * rows + tile.row + tid(), keys);
+  if (dropped.threshold && tid() < ROWS) {
+    drops[tid()] = row_dropout(dropped, opaque((int)head) * rows + tile.row + tid(), keys);
+  }
   float sum[M][W / 8][4] = {}, top[M][2], total[M][2] = {};
 #pragma unroll
   for (int m = 0; m < M; m++) top[m][0] = top[m][1] = -INFINITY;

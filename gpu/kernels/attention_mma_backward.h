@@ -214,20 +214,27 @@ DEVICE void attention_keys(float *memory, float *dk, long lddk, int accumulateK,
         });
       }
       // s becomes the weights that were not dropped, and dp the gradients of the scores.
-      each<N, 1>([&](int, int j, int e, int column) {
-        const QueryRow &x = known[column];
-        s[0][j][e] = power<MODE>(fma(l.factor, s[0][j][e], l.shift - x.top * unit<MODE>)) * x.share;
-      });
+      unsigned stays = 0;
       if (dropped.threshold) {
         each<N, 1>([&](int, int j, int e, int column) {
-          bool stays = kept(dropped, drops[column], tile.key + r + e / 2 * 8);
-          if (K) dp[0][j][e] = s[0][j][e] * ((stays ? dp[0][j][e] * dropped.inverse : 0.f) - known[column].d);
-          s[0][j][e] = stays ? s[0][j][e] : 0.f;
+          bool stay = kept(dropped, drops[column], tile.key + r + e / 2 * 8);
+          stays |= (unsigned)stay << (4 * j + e);
+          if (K) dp[0][j][e] = stay ? dp[0][j][e] * dropped.inverse : 0.f;
         });
-      } else if (K) {
-        each<N, 1>([&](int, int j, int e, int column) {
-          dp[0][j][e] = s[0][j][e] * (dp[0][j][e] - known[column].d);
-        });
+      }
+#pragma unroll
+      for (int j = 0; j < N / 8; j++)
+#pragma unroll
+        for (int c = 0; c < 2; c++) {
+          f4 x = *(const f4 *)(known + 8 * j + 2 * (lane() & 3) + c); // top, share, d
+#pragma unroll
+          for (int e = c; e < 4; e += 2) {
+            s[0][j][e] = power<MODE>(fma(l.factor, s[0][j][e], l.shift - x.v[0] * unit<MODE>)) * x.v[1];
+            if (K) dp[0][j][e] = s[0][j][e] * (dp[0][j][e] - x.v[2]);
+          }
+        }
+      if (dropped.threshold) {
+        each<N, 1>([&](int, int j, int e, int) { s[0][j][e] = stays >> (4 * j + e) & 1 ? s[0][j][e] : 0.f; });
       }
       if constexpr (V) {
         if (dv) add<W, 1, MODE, false>(sumV, s, ds);
@@ -257,26 +264,29 @@ DEVICE void attention_keys(float *memory, float *dk, long lddk, int accumulateK,
   }
 }
 
-#define ATTENTION_BACKWARD(name, W, MODE)                                                                        \
-  KERNEL_OF(THREADS, MODE == TF32 && W <= 64 ? 3 : 2) name##_queries_##W(float *dq, long lddq, int accumulate, float *partial, const float *top, \
-                                           const float *share, const float *d, const float *dout, long lddout,    \
-                                           int aligned, OPTIONS) {                                                \
-    alignas(16) extern SHARED float memory[];                                                                         \
-    attention_queries<W, MODE>(memory, dq, lddq, accumulate, partial, {top, share, d}, dout, lddout, q, ldq, k,  \
-                                ldk, v, ldv, group, rows, keys, SEEN_VALUE, DROPPED_VALUE, tiles, aligned); \
-  }                                                                                                               \
-  KERNEL_OF(THREADS, MODE == TF32 && W <= 64 ? 3 : 2) name##_keys_##W(float *dk, long lddk, int accumulateK, float *dv, long lddv,              \
-                                        int accumulateV, const float *top, const float *share, const float *d,    \
-                                        const int *queryOffsets, long querySegments, const float *dout,           \
-                                        long lddout, int aligned, OPTIONS) {                                      \
-    alignas(16) extern SHARED float memory[];                                                                         \
-    if (W <= 64) {                                                                                                \
-      KEYS(W, MODE, W <= 64, W <= 64);                                                                            \
-    } else if (bid_z() == 0) {                                                                                    \
-      KEYS(W, MODE, true, false);                                                                                 \
-    } else {                                                                                                      \
-      KEYS(W, MODE, false, true);                                                                                 \
-    }                                                                                                             \
+// Three blocks on a multiprocessor leave a thread 168 registers.
+constexpr int blocks_of(int W, Mode mode) { return mode == TF32 && W <= 64 ? 3 : 2; }
+
+#define ATTENTION_BACKWARD(name, W, MODE)                                                                            \
+  KERNEL_OF(THREADS, blocks_of(W, MODE))                                                                             \
+  name##_queries_##W(float *dq, long lddq, int accumulate, float *partial, const float *top, const float *share,     \
+                     const float *d, const float *dout, long lddout, int aligned, OPTIONS) {                         \
+    alignas(16) extern SHARED float memory[];                                                                        \
+    attention_queries<W, MODE>(memory, dq, lddq, accumulate, partial, {top, share, d}, dout, lddout, q, ldq, k,      \
+                               ldk, v, ldv, group, rows, keys, SEEN_VALUE, DROPPED_VALUE, tiles, aligned);           \
+  }                                                                                                                  \
+  KERNEL_OF(THREADS, blocks_of(W, MODE))                                                                             \
+  name##_keys_##W(float *dk, long lddk, int accumulateK, float *dv, long lddv, int accumulateV, const float *top,    \
+                  const float *share, const float *d, const int *queryOffsets, long querySegments,                   \
+                  const float *dout, long lddout, int aligned, OPTIONS) {                                            \
+    alignas(16) extern SHARED float memory[];                                                                        \
+    if (W <= 64) {                                                                                                   \
+      KEYS(W, MODE, W <= 64, W <= 64);                                                                               \
+    } else if (bid_z() == 0) {                                                                                       \
+      KEYS(W, MODE, true, false);                                                                                    \
+    } else {                                                                                                         \
+      KEYS(W, MODE, false, true);                                                                                    \
+    }                                                                                                                \
   }
 #define KEYS(W, MODE, K, V)                                                                                        \
   attention_keys<W, MODE, K, V>(memory, dk, lddk, accumulateK, dv, lddv, accumulateV, {top, share, d},             \
