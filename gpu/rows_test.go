@@ -237,3 +237,16 @@ func TestSortRows(t *testing.T) {
 		}
 	}
 }
+
+// A row of more parts than a warp has lanes.
+func TestCrossEntropyManyParts(t *testing.T) {
+	b := open(t)
+	const classes = 33*logitPart + 5
+	logits := random(13, classes)
+	like(t, "loss", b, 1e-6, func(b tensor.Backend) [][]float32 {
+		x, target := tensor.FromSlice(b, logits, 1, classes), tensor.FromSlice(b, []int32{classes - 1}, 1)
+		loss, count := tensor.New(b, tensor.Float32, 1), tensor.New(b, tensor.Float32, 1)
+		b.CrossEntropyRows(loss, count, x, target, nil, 0.1, -1)
+		return [][]float32{values(loss), values(count)}
+	})
+}

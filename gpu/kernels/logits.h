@@ -72,14 +72,15 @@ DEVICE Part part_of(const f4 (&held)[HELD], const float *weight, int n, bool wei
   return s;
 }
 
-// join returns what the softmax takes of a row of parts.
+// join returns what the softmax takes of a row of parts. Each warp does so by itself.
 DEVICE Part join(const Part *parts, int count) {
   Part s = {0, 0, 0, -INFINITY};
-  for (int i = 0; i < count; i++) s.greatest = greater(s.greatest, parts[i].greatest);
-  for (int i = 0; i < count; i++) {
+  for (int i = lane(); i < count; i += 32) s.greatest = greater(s.greatest, parts[i].greatest);
+  for (int mask = 16; mask > 0; mask /= 2) s.greatest = greater(s.greatest, swap(s.greatest, mask));
+  for (int i = lane(); i < count; i += 32) {
     s.sum += parts[i].sum * (double)exp(parts[i].greatest - s.greatest);
     s.weighted += parts[i].weighted;
     s.weight += parts[i].weight;
   }
-  return s;
+  return {warp_sum(s.sum), warp_sum(s.weighted), warp_sum(s.weight), s.greatest};
 }
