@@ -12,9 +12,9 @@
 //
 // # State
 //
-// The kernels have run in an emulated driver only, which executes their PTX on the
-// processor, and not yet on hardware. The emulator checks bounds and races of what
-// the tests compute; it says nothing about speed.
+// The tests pass on an H100, and, without a card, on an emulated driver, which
+// executes the kernels' PTX on the processor and checks bounds and races.
+// bench/gpu/RESULTS.md has times beside PyTorch's.
 //
 // # Building
 //
