@@ -16,9 +16,9 @@ struct Factor {
   static const int LD = TRANS ? R + 4 : BK, SIZE = TRANS ? BK * LD : R * LD, COPIES = R * BK / 4 / THREADS;
   // The thread copies four numbers from (row, term) on, and others STEP rows or, if TRANS is set, terms behind.
   static const int STEP = TRANS ? THREADS / (R / 4) : THREADS / 4;
-  const float *next;   // what the thread copies first of the next tile
+  const float *next;       // what the thread copies first of the next tile
   int ld, row, term, left; // left: rows of the matrix from row on
-  bool aligned, whole; // whole: the matrix has all rows of the tile, and four neighbours can be copied at once
+  bool aligned, whole;     // whole: the matrix has all rows of the tile, and four neighbours can be copied at once
 
   METHOD Factor(long ld, int row0, long rows, bool aligned) : ld((int)ld), aligned(aligned) {
     row = TRANS ? tid() % (R / 4) * 4 : tid() / 4;

@@ -13,8 +13,8 @@ struct Fragment {
   unsigned high[R], low[MODE == TF32x3 ? R : 1];
 };
 
-// tf32 rounds to the 11 bits of precision that tensor cores read: it adds half of the last bit, and they cut off what is
-// below. NaN of ones alone, for which that runs over, stay as they are. cvt.rna takes three instructions.
+// tf32 rounds to the 11 bits of precision that tensor cores read: it adds half of the last bit, and they cut off what
+// is below. NaN of ones alone, for which that runs over, stay as they are. cvt.rna takes three instructions.
 DEVICE unsigned tf32(float x) {
   int before = (int)bits(x), sum = (int)(bits(x) + 0x1000u);
   unsigned larger = (unsigned)(sum > before ? sum : before); // runs over if x is positive
