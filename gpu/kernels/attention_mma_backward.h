@@ -265,17 +265,17 @@ DEVICE void attention_keys(float *memory, float *dk, long lddk, int accumulateK,
 }
 
 // Three blocks on a multiprocessor leave a thread 168 registers.
-constexpr int blocks_of(int W, Mode mode) { return mode == TF32 && W <= 64 ? 3 : 2; }
+constexpr int blocks_of(int W, bool few) { return W > 64 || few ? 2 : 3; }
 
 #define ATTENTION_BACKWARD(name, W, MODE)                                                                            \
-  KERNEL_OF(THREADS, blocks_of(W, MODE))                                                                             \
+  KERNEL_OF(THREADS, blocks_of(W, false))                                                                            \
   name##_queries_##W(float *dq, long lddq, int accumulate, float *partial, const float *top, const float *share,     \
                      const float *d, const float *dout, long lddout, int aligned, OPTIONS) {                         \
     alignas(16) extern SHARED float memory[];                                                                        \
     attention_queries<W, MODE>(memory, dq, lddq, accumulate, partial, {top, share, d}, dout, lddout, q, ldq, k,      \
                                ldk, v, ldv, group, rows, keys, SEEN_VALUE, DROPPED_VALUE, tiles, aligned);           \
   }                                                                                                                  \
-  KERNEL_OF(THREADS, blocks_of(W, MODE))                                                                             \
+  KERNEL_OF(THREADS, blocks_of(W, MODE == TF32x3 && W == 64))                                                        \
   name##_keys_##W(float *dk, long lddk, int accumulateK, float *dv, long lddv, int accumulateV, const float *top,    \
                   const float *share, const float *d, const int *queryOffsets, long querySegments,                   \
                   const float *dout, long lddout, int aligned, OPTIONS) {                                            \
