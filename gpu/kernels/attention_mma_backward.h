@@ -36,15 +36,9 @@ DEVICE void write(WarpBiasSums &b, const Seen &seen) {
   b.end = b.segment < seen.segments ? seen.offsets[b.segment + 1] : 0x7fffffff;
 }
 
-// write_before writes the sums of all segments that have ended before a key.
-DEVICE void write_before(WarpBiasSums &b, const Seen &seen, int key) {
-  while (b.end <= key && b.segment < seen.segments) write(b, seen);
-}
-
 // add_scores adds the gradients of the N keys from one on. Of keys that do not exist they are 0.
 template <int N>
 DEVICE void add_scores(WarpBiasSums &b, const Seen &seen, const float (*s)[4], int key) {
-  write_before(b, seen, key);
   int from = key;
   for (; b.end < key + N && b.segment < seen.segments; write(b, seen)) {
     each<N, 1>([&](int, int j, int e, int column) {
@@ -53,7 +47,11 @@ DEVICE void add_scores(WarpBiasSums &b, const Seen &seen, const float (*s)[4], i
     });
     from = b.end;
   }
-  each<N, 1>([&](int, int j, int e, int column) { b.sum[e / 2] += key + column >= from ? s[j][e] : 0.f; });
+  if (from <= key) {
+    each<N, 1>([&](int, int j, int e, int) { b.sum[e / 2] += s[j][e]; });
+  } else {
+    each<N, 1>([&](int, int j, int e, int column) { b.sum[e / 2] += key + column >= from ? s[j][e] : 0.f; });
+  }
 }
 
 template <int W, Mode MODE>
