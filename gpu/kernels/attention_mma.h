@@ -152,7 +152,7 @@ DEVICE void products(float (*s)[tile_of(W) / 8][4], const float *x, const float 
     for (int j = 0; j < N / 8; j++)
 #pragma unroll
       for (int e = 0; e < 4; e++) s[m][j][e] = 0;
-#pragma unroll MODE == TF32x3 ? 1 : 4
+#pragma unroll MODE == TF32x3 ? 2 : 4
   for (int c = 0; c < W; c += 16) {
     Fragment<4, MODE> a[2][M];
 #pragma unroll
@@ -460,7 +460,8 @@ DEVICE void attention_mma(float *memory, float *out, long ldout, float *lse, con
 
 // Queries of wide heads are 64 a block, others 128.
 #define ATTENTION(name, W, MODE)                                                                                    \
-  KERNEL_OF(THREADS, MODE == TF32 ? 3 : 2) name##_##W(float *out, long ldout, float *lse, int aligned, OPTIONS) {   \
+  KERNEL_OF(THREADS, MODE == TF32 || W > 64 ? 3 : 2)                                                                \
+  name##_##W(float *out, long ldout, float *lse, int aligned, OPTIONS) {                                            \
     alignas(16) extern SHARED float memory[];                                                                       \
     attention_mma<W, W <= 64 ? 2 : 1, MODE>(memory, out, ldout, lse, q, ldq, k, ldk, v, ldv, group, rows, keys,     \
                                             SEEN_VALUE, DROPPED_VALUE, tiles, aligned);                    \

@@ -36,15 +36,9 @@ DEVICE void write(WarpBiasSums &b, const Seen &seen) {
   b.end = b.segment < seen.segments ? seen.offsets[b.segment + 1] : 0x7fffffff;
 }
 
-// write_before writes the sums of all segments that have ended before a key.
-DEVICE void write_before(WarpBiasSums &b, const Seen &seen, int key) {
-  while (b.end <= key && b.segment < seen.segments) write(b, seen);
-}
-
 // add_scores adds the gradients of the N keys from one on. Of keys that do not exist they are 0.
 template <int N>
 DEVICE void add_scores(WarpBiasSums &b, const Seen &seen, const float (*s)[4], int key) {
-  write_before(b, seen, key);
   int from = key;
   for (; b.end < key + N && b.segment < seen.segments; write(b, seen)) {
     each<N, 1>([&](int, int j, int e, int column) {
@@ -53,7 +47,11 @@ DEVICE void add_scores(WarpBiasSums &b, const Seen &seen, const float (*s)[4], i
     });
     from = b.end;
   }
-  each<N, 1>([&](int, int j, int e, int column) { b.sum[e / 2] += key + column >= from ? s[j][e] : 0.f; });
+  if (from <= key) {
+    each<N, 1>([&](int, int j, int e, int) { b.sum[e / 2] += s[j][e]; });
+  } else {
+    each<N, 1>([&](int, int j, int e, int column) { b.sum[e / 2] += key + column >= from ? s[j][e] : 0.f; });
+  }
 }
 
 template <int W, Mode MODE>
@@ -265,17 +263,17 @@ DEVICE void attention_keys(float *memory, float *dk, long lddk, int accumulateK,
 }
 
 // Three blocks on a multiprocessor leave a thread 168 registers.
-constexpr int blocks_of(int W, Mode mode) { return mode == TF32 && W <= 64 ? 3 : 2; }
+constexpr int blocks_of(int W, bool few) { return W > 64 || few ? 2 : 3; }
 
 #define ATTENTION_BACKWARD(name, W, MODE)                                                                            \
-  KERNEL_OF(THREADS, blocks_of(W, MODE))                                                                             \
+  KERNEL_OF(THREADS, blocks_of(W, false))                                                                            \
   name##_queries_##W(float *dq, long lddq, int accumulate, float *partial, const float *top, const float *share,     \
                      const float *d, const float *dout, long lddout, int aligned, OPTIONS) {                         \
     alignas(16) extern SHARED float memory[];                                                                        \
     attention_queries<W, MODE>(memory, dq, lddq, accumulate, partial, {top, share, d}, dout, lddout, q, ldq, k,      \
                                ldk, v, ldv, group, rows, keys, SEEN_VALUE, DROPPED_VALUE, tiles, aligned);           \
   }                                                                                                                  \
-  KERNEL_OF(THREADS, blocks_of(W, MODE))                                                                             \
+  KERNEL_OF(THREADS, blocks_of(W, MODE == TF32x3 && W == 64))                                                        \
   name##_keys_##W(float *dk, long lddk, int accumulateK, float *dv, long lddv, int accumulateV, const float *top,    \
                   const float *share, const float *d, const int *queryOffsets, long querySegments,                   \
                   const float *dout, long lddout, int aligned, OPTIONS) {                                            \
