@@ -40,7 +40,7 @@
 //	MARGE_LIBCUDA          path of the driver's library, libcuda.so.1
 //
 // Tensors are float32 in every precision. The same seed gives the same bits on
-// every card, in the same precision: no sum depends on the order in which threads
+// cards of one kind, in the same precision: no sum depends on the order in which threads
 // run, nor on how many a card has. With cuBLAS bits are those of its version and of
 // the card, which is why it is not used unless asked for.
 //
