@@ -290,7 +290,7 @@ func transposition(t bool) string {
 func (p *product) aligned(partial devptr) int32 {
 	var bits int32
 	ok := func(x devptr, ld int, stride func(d batchDim) int) bool {
-		if x%16 != 0 || ld%4 != 0 {
+		if !isAligned(x, ld) {
 			return false
 		}
 		for _, dims := range [2][]batchDim{p.kept, p.summed} {

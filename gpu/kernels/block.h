@@ -29,3 +29,9 @@ DEVICE float block_max(float v) {
   for (int i = 1; i < threads() / 32; i++) v = greater(v, parts[i]);
   return v;
 }
+
+// quad_at returns the column of quad k of a thread of a block that shares a row.
+DEVICE int quad_at(int k) { return 4 * (tid() + k * threads()); }
+
+// any_at reports whether n columns have quads of number k.
+DEVICE bool any_at(int k, int n) { return 4 * k * threads() < n; }

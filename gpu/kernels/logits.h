@@ -15,12 +15,6 @@ struct Part {
   float greatest;
 };
 
-// quad_at returns the column of quad k of a thread.
-DEVICE int quad_at(int k) { return 4 * (tid() + k * threads()); }
-
-// any_at reports whether n columns have quads of number k.
-DEVICE bool any_at(int k, int n) { return 4 * k * threads() < n; }
-
 // hold reads n logits, behind which -Inf stands.
 DEVICE void hold(f4 (&held)[HELD], const float *logits, int n, bool aligned) {
 #pragma unroll

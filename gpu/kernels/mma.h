@@ -60,12 +60,9 @@ DEVICE void mma_bf16(float *d, const unsigned *a, const unsigned *b) {
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 }
 
+// mma for TF32 and TF32x3.
 template <Mode MODE>
 DEVICE void mma(float *d, const Fragment<4, MODE> &a, const Fragment<2, MODE> &b) {
-  if constexpr (MODE == BF16) {
-    mma_bf16(d, a.high, b.high);
-    return;
-  }
   if constexpr (MODE == TF32x3) { // the small ones first
     mma(d, a.low, b.high);
     mma(d, a.high, b.low);
@@ -73,16 +70,26 @@ DEVICE void mma(float *d, const Fragment<4, MODE> &a, const Fragment<2, MODE> &b
   mma(d, a.high, b.high);
 }
 
+// place_of returns an address in shared memory as copies take it.
+DEVICE unsigned place_of(float *to) {
+  return (unsigned)(unsigned long)(__attribute__((address_space(3))) float *)to;
+}
+
+// copy1 begins to copy a number to shared memory, or 0.
+DEVICE void copy1(float *to, const float *from, bool inside) {
+  asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;" ::"r"(place_of(to)), "l"(from), "r"(inside ? 4 : 0)
+               : "memory");
+}
+
 // copy4 begins to copy four numbers to shared memory, aligned to 16 bytes.
 DEVICE void copy4(float *to, const float *from) {
-  unsigned place = (unsigned)(unsigned long)(__attribute__((address_space(3))) float *)to;
-  asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(place), "l"(from) : "memory");
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(place_of(to)), "l"(from) : "memory");
 }
 
 // copy4 begins to copy the first n of four numbers to shared memory, and zeros for the others. Numbers that are
 // aligned to 16 bytes can be copied at once.
 DEVICE void copy4(float *to, const float *from, int n, bool aligned) {
-  unsigned place = (unsigned)(unsigned long)(__attribute__((address_space(3))) float *)to;
+  unsigned place = place_of(to);
   if (aligned) {
     asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(place), "l"(from), "r"(4 * n) : "memory");
     return;
@@ -99,10 +106,4 @@ DEVICE void commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
 template <int LAST>
 DEVICE void wait() {
   asm volatile("cp.async.wait_group %0;" ::"n"(LAST) : "memory");
-}
-
-// copy1 begins to copy a number to shared memory, or 0.
-DEVICE void copy1(float *to, const float *from, bool inside) {
-  unsigned place = (unsigned)(unsigned long)(__attribute__((address_space(3))) float *)to;
-  asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;" ::"r"(place), "l"(from), "r"(inside ? 4 : 0) : "memory");
 }

@@ -4,12 +4,6 @@
 
 constexpr int HELD = 4; // quads that a thread holds
 
-// quad_at returns the column of quad k of a thread.
-DEVICE int quad_at(int k) { return 4 * (tid() + k * threads()); }
-
-// any_at reports whether a row has quads of number k.
-DEVICE bool any_at(int k, int cols) { return 4 * k * threads() < cols; }
-
 template <bool ALIGNED> DEVICE void softmax_row(float *y, const float *x, int cols) {
   f4 held[HELD];
 #pragma unroll
