@@ -290,6 +290,11 @@ func FuzzWiki(f *testing.F) {
 func FuzzWikiPage(f *testing.F) {
 	f.Add("<title>A</title><id>1</id><revision><text>a &lt;b&gt; &#65;&#x42; &amp;\r\n</text></revision>")
 	f.Add("<id>1</id><revision><text></text><text>&amp;</text></revision><text>a</text>")
+	f.Add("<id>1</id><revision></revision><text>a</text>")
+	f.Add("<id>1</id><revision><text a='b'>a</text><x></x></revision><revision></revision>")
+	f.Add("<id>1</id><revision><!--<text>&x;</text>--></revision>")
+	f.Add("<id>1</id><revision><texts>a</text></revision>")
+	f.Add("<id>1</id><revision><text>\ue000text\ue000</text></revision>")
 	f.Fuzz(func(t *testing.T, page string) {
 		p, err := parsePage([]byte(page))
 		q, want := parseWholePage([]byte(page))

@@ -103,24 +103,23 @@ type wikiRevision struct {
 func (p *wikiPage) last() *wikiRevision { return &p.Revisions[len(p.Revisions)-1] }
 
 // parsePage parses what is between <page> and </page>. The text is most of it,
-// and has neither elements nor comments: it is taken out before.
-func parsePage(page []byte) (p wikiPage, err error) {
+// and has neither elements nor comments: it is taken out before, where it is
+// the text that encoding/xml would take.
+func parsePage(page []byte) (wikiPage, error) {
+	// It stands for the text. A page that has it itself is parsed whole.
+	const mark = "\ue000text\ue000"
 	begin, end := bytes.Index(page, []byte("<text")), bytes.LastIndex(page, []byte("</text>"))
-	if begin >= 0 && begin < end {
-		tag := bytes.IndexByte(page[begin:end], '>')
-		text := page[begin+tag+1 : end]
-		simple := !bytes.ContainsAny(text, "<>") && bytes.Count(page, []byte("<revision>")) == 1
-		if tag > 0 && page[begin+tag-1] != '/' && simple {
-			decoded, err := unescape(text)
-			if err != nil {
-				return p, err
+	if begin >= 0 && begin < end && !bytes.Contains(page, []byte(mark)) {
+		start := begin + bytes.IndexByte(page[begin:], '>') + 1
+		if start <= end && page[start-2] != '/' && !bytes.ContainsAny(page[start:end], "<>") {
+			rest := make([]byte, 0, len(page)-(end-start)+len(mark)+16)
+			rest = append(append(append(rest, page[:start]...), mark...), page[end:]...)
+			p, err := parseWholePage(rest)
+			if err == nil && len(p.Revisions) > 0 && p.last().Text == mark {
+				if p.last().Text, err = unescape(page[start:end]); err == nil {
+					return p, nil
+				}
 			}
-			rest := make([]byte, 0, len(page)-len(text)+16)
-			rest = append(append(rest, page[:begin+tag+1]...), page[end:]...)
-			if p, err = parseWholePage(rest); err == nil && len(p.Revisions) > 0 {
-				p.last().Text = decoded
-			}
-			return p, err
 		}
 	}
 	return parseWholePage(page)
