@@ -45,9 +45,10 @@ type AttentionArgs struct {
 	Dropout                      float32
 	Seed, Counter, CounterStride uint64
 
-	// BF16 rounds the operands of all products to bfloat16, as [GemmArgs] does: Scale*Q, K,
-	// V and the weights before they are divided by their sum; backward, Q, DOut, P and dS.
-	// All else is float32.
+	// BF16 rounds the operands of all products to bfloat16, as [GemmArgs] does: Q before
+	// and after it is multiplied by Scale, K, V and the weights before they are divided by
+	// their sum; backward, Q, DOut, P and dS. All else is float32: that Q, K and V are
+	// rounded already changes nothing.
 	BF16 bool
 }
 
@@ -132,6 +133,7 @@ type attentionBlock struct {
 	rowsQBuf           []float32
 	rowsDOutBuf        []float32
 	scaled             []float32 // queries times Scale, of attention_bf16.go
+	halves             []uint16  // a query, of attention_bf16.go
 	out                []float32 // rows of whole panels: the output; backward, the unscaled gradient of the queries
 	bias               []float32 // [key segments, lanes]
 	dbias              []float32 // [key segments, lanes]

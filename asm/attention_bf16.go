@@ -26,7 +26,15 @@ func (t *attention) operandsBF16(backward bool) {
 func (t *attention) beginBF16(b *attentionBlock) {
 	q := t.Q[b.first*t.LDQ:]
 	grow(&b.scaled, b.rows*t.Width)
-	attentionAdd(b.scaled, t.Width, q, t.LDQ, b.rows, t.Width, t.Scale, false)
+	if len(b.halves) < t.Width {
+		b.halves = make([]uint16, t.Width)
+	}
+	for i := range b.rows {
+		row := b.scaled[i*t.Width : (i+1)*t.Width]
+		ToBF16(b.halves[:t.Width], q[i*t.LDQ:i*t.LDQ+t.Width])
+		FromBF16(row, b.halves[:t.Width])
+		Scale(row, t.Scale, row)
+	}
 	b.q = t.lanesBF16(&b.qBuf, b.scaled, t.Width)
 	if t.DK != nil {
 		b.rowsQ, b.ldq = t.zipped(&b.rowsQBuf, q, t.LDQ, b.rows)

@@ -85,6 +85,9 @@ func attentionReference(a *AttentionArgs, g *AttentionGradients) (
 	operand := func(x []float32, n, ld int, factor float32) []float64 {
 		y := rows(x, n, ld)
 		for i := range y {
+			if a.BF16 {
+				y[i] = float64(bf16Of(roundBF16(float32(y[i]))))
+			}
 			if y[i] = float64(float32(y[i]) * factor); a.BF16 {
 				y[i] = float64(bf16Of(roundBF16(float32(y[i]))))
 			}

@@ -56,7 +56,10 @@ func (a *MultiHead) Self(tp *tensor.Tape, x *tensor.Tensor, offsets []int32, cau
 	rotate := a.rotation(tp, offsets, nil)
 	k, v := rotate(a.K.Forward(tp, x)), a.V.Forward(tp, x)
 	o := tensor.AttentionOptions{QOffsets: offsets, KOffsets: offsets, Causal: causal, Window: a.Window}
-	return a.attend(tp, rotate(a.Q.Forward(tp, x)), k, v, nil, o)
+	y := a.attend(tp, rotate(a.Q.Forward(tp, x)), k, v, nil, o)
+	tp.Compress(k)
+	tp.Compress(v)
+	return y
 }
 
 // rotation returns what rotates queries and keys of packed documents, of which
@@ -103,11 +106,16 @@ func (a *MultiHead) Cross(
 	return a.attend(tp, a.Q.Forward(tp, x), z.K, z.V, bias, o)
 }
 
-// attend completes the options with what does not depend on the kind of attention.
+// attend completes the options with what does not depend on the kind of attention. It
+// takes the memory of q.
 func (a *MultiHead) attend(tp *tensor.Tape, q, k, v, bias *tensor.Tensor, o tensor.AttentionOptions) *tensor.Tensor {
 	o.Heads, o.Dropout = a.Heads, a.Dropout
 	o.Scale = float32(1 / math.Sqrt(float64(q.Dim(1)/a.Heads)))
-	return a.Out.Forward(tp, tp.Attention(q, k, v, bias, o))
+	heads := tp.Attention(q, k, v, bias, o)
+	tp.Compress(q)
+	y := a.Out.Forward(tp, heads)
+	tp.Compress(heads)
+	return y
 }
 
 // Parameters implements nn.Layer: q_proj, k_proj, v_proj, out_proj.

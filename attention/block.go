@@ -90,7 +90,9 @@ func (t *TransformerBlock) forward(
 		return t.Norm2.Forward(tp, tp.AddDropout(x, t.FFN.Forward(tp, x), t.Dropout))
 	}
 	x = tp.AddDropout(x, attend(t.Norm1.Forward(tp, x)), t.Dropout)
-	return tp.AddDropout(x, t.FFN.Forward(tp, t.Norm2.Forward(tp, x)), t.Dropout)
+	y := tp.AddDropout(x, t.FFN.Forward(tp, t.Norm2.Forward(tp, x)), t.Dropout)
+	tp.Forget(x)
+	return y
 }
 
 // Parameters implements nn.Layer: norm1, self_attn, norm2, mlp.

@@ -18,6 +18,7 @@ func BenchmarkOps(b *testing.B)       { section(b, "ops") }
 func BenchmarkTopK(b *testing.B)      { section(b, "topk") }
 func BenchmarkMatMul(b *testing.B)    { section(b, "matmul") }
 func BenchmarkLanguage(b *testing.B)  { section(b, "gpt") }
+func BenchmarkBF16(b *testing.B)      { section(b, "bf16") }
 
 var ceiling, bandwidth = cached(Ceiling), cached(Bandwidth)
 

@@ -60,7 +60,7 @@ func startStep(s *Spec, backend tensor.Backend) (run func(), err error) {
 		seed++
 		nn.ZeroGrad(params)
 		tape.Reset(tensor.Training, seed)
-		tape.Backward(m.Forward(tape, &batch, 0).Loss)
+		tape.BackwardEach(func(*tensor.Tensor) {}, m.Forward(tape, &batch, 0).Loss) // as Pretrain does
 		norm, err := optim.GradNorm(params)
 		if err != nil {
 			panic(fmt.Sprintf("bench: step %d of %s: %v", seed, s.Kind, err))

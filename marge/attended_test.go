@@ -21,7 +21,6 @@ func TestEvidenceAttention(t *testing.T) {
 	}
 
 	tp := m.tape()
-	_, biasTensor, z := m.evidence(tp, b, false)
 	in := packDecoder(tp, b)
 	read := func(x interface {
 		Len() int
@@ -31,7 +30,6 @@ func TestEvidenceAttention(t *testing.T) {
 		x.CopyTo(out)
 		return out
 	}
-	bias := read(biasTensor)
 	x := m.embed(tp, &m.decoder.embedder, in)
 	for _, l := range m.decoder.base {
 		x = l.forward(tp, x, in.offsets, true)
@@ -39,6 +37,8 @@ func TestEvidenceAttention(t *testing.T) {
 	d, heads := m.Config.DModel, m.Config.DecoderAttentionHeads
 	for target := range b.Targets {
 		lo, hi := int(in.offsets[target]), int(in.offsets[target+1])
+		_, biasTensor, z := m.evidence(tp, b, false)
+		bias := read(biasTensor)
 		mass, entropy, n := make([]float64, len(b.Evidence)), 0.0, 0.0
 		x := x
 		for i, l := range m.decoder.layers {

@@ -127,9 +127,7 @@ func (m *Model) embed(tp *tensor.Tape, e *embedder, p packed) *tensor.Tensor {
 // Config.RetrievalPooling says.
 func (m *Model) retrieval(tp *tensor.Tape, docs packed) (x, g *tensor.Tensor) {
 	x = m.embed(tp, &m.encoder.embedder, docs)
-	for _, l := range m.encoder.layers[:m.Config.RetrievalLayers] {
-		x = l.forward(tp, x, docs.offsets, false)
-	}
+	x = through(tp, m.encoder.layers[:m.Config.RetrievalLayers], x, docs.offsets, false)
 	var pooled *tensor.Tensor
 	switch m.Config.RetrievalPooling {
 	case PoolMean:
@@ -144,19 +142,24 @@ func (m *Model) retrieval(tp *tensor.Tape, docs packed) (x, g *tensor.Tensor) {
 
 // encode takes the output of retrieval through the rest of the encoder.
 func (m *Model) encode(tp *tensor.Tape, x *tensor.Tensor, offsets []int32) *tensor.Tensor {
-	for _, l := range m.encoder.layers[m.Config.RetrievalLayers:] {
-		x = l.forward(tp, x, offsets, false)
-	}
+	x = through(tp, m.encoder.layers[m.Config.RetrievalLayers:], x, offsets, false)
 	return m.encoder.norm.Forward(tp, x)
 }
 
 // read returns the encoder's output for packed documents, [tokens, d].
 func (m *Model) read(tp *tensor.Tape, docs packed) *tensor.Tensor {
-	x := m.embed(tp, &m.encoder.embedder, docs)
-	for _, l := range m.encoder.layers {
-		x = l.forward(tp, x, docs.offsets, false)
-	}
+	x := through(tp, m.encoder.layers, m.embed(tp, &m.encoder.embedder, docs), docs.offsets, false)
 	return m.encoder.norm.Forward(tp, x)
+}
+
+// through takes x through layers, and takes the memory of what enters them.
+func through(tp *tensor.Tape, layers []*encoderLayer, x *tensor.Tensor, offsets []int32, causal bool) *tensor.Tensor {
+	for _, l := range layers {
+		y := l.forward(tp, x, offsets, causal)
+		tp.Forget(x)
+		x = y
+	}
+	return x
 }
 
 // project returns the evidence as each decoder layer sees it.
@@ -171,15 +174,14 @@ func (m *Model) project(tp *tensor.Tape, z *tensor.Tensor, offsets []int32) []at
 // decode returns the decoder's last hidden states [tokens, d] for packed
 // inputs that start with a language token. bias [documents, evidence] is
 // added to the attention scores. attended, if not nil, is told of the attention
-// of every layer.
+// of every layer. The memory of the evidence is taken: nothing can read it afterwards.
 func (m *Model) decode(tp *tensor.Tape, in packed, z []attention.Evidence, bias *tensor.Tensor,
 	attended *attendedSums) *tensor.Tensor {
-	x := m.embed(tp, &m.decoder.embedder, in)
-	for _, l := range m.decoder.base {
-		x = l.forward(tp, x, in.offsets, true)
-	}
+	x := through(tp, m.decoder.base, m.embed(tp, &m.decoder.embedder, in), in.offsets, true)
 	for i, l := range m.decoder.layers {
-		x = l.forward(tp, x, in.offsets, z[i], bias, attended)
+		y := l.forward(tp, x, in.offsets, z[i], bias, attended)
+		tp.Forget(x)
+		x = y
 	}
 	return m.decoder.norm.Forward(tp, x)
 }

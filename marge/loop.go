@@ -193,6 +193,7 @@ func newLoop(m *Model, params []nn.Parameter, o *loopOptions, phases ...phase) *
 // run trains from where the loop is to the end. An error leaves a checkpoint
 // unless there is nothing new to save or the parameters are at fault.
 func (l *loop) run(ctx context.Context) error {
+	defer l.tape.Reset(tensor.Inference, 0) // which takes gradients back
 	// An earlier run may have been stopped while it was measuring.
 	if err := l.measure(ctx); err != nil {
 		return fmt.Errorf("stopped after step %d: %w", l.step, err)
@@ -295,13 +296,23 @@ func (l *loop) gradients(ctx context.Context, o objective, batches []*Batch) err
 		return err
 	}
 	if last != nil {
-		l.tape.Backward(last)
+		l.backward(last)
 	}
 	for i := range l.params {
 		l.sum.finish(i)
 	}
 	l.readLosses()
 	return nil
+}
+
+// backward computes the gradients of the last batch. If it is the only one they take the
+// place of its activations, until the next Reset.
+func (l *loop) backward(last *tensor.Tensor) {
+	if l.o.Replicas == 1 && l.o.Accumulate == 1 {
+		l.tape.BackwardEach(func(*tensor.Tensor) {}, last)
+	} else {
+		l.tape.Backward(last)
+	}
 }
 
 func (l *loop) gradNorm() (float64, error) { return optim.GradNorm(l.params) }

@@ -16,6 +16,9 @@ type TrainingSize struct {
 	// A batch has so many evidence documents and as many targets, of so many tokens with
 	// <s> and </s>.
 	Documents, Tokens int
+	// Precision is that of the backend: with BFloat16 the processor keeps most
+	// activations at half the size.
+	Precision tensor.DType
 	// An update is made of Replicas times Accumulate batches on Ranks ranks, see
 	// PretrainOptions.
 	Ranks, Replicas, Accumulate int
@@ -27,8 +30,8 @@ type TrainingSize struct {
 type TrainingMemory struct {
 	Parameters int64
 	Moments    int64 // this rank's part
-	// Gradients are those that stay: all of them where a rank makes several batches,
-	// else those of the output layer, which are made together with the loss.
+	// Gradients are those that stay: all of them where a rank makes several batches of an
+	// update, else those of the output layer, which are made together with the loss.
 	Gradients int64
 	Replicas  int64 // sums of gradients, where a rank makes several replicas
 	// Tape is for activations. When Backward has gone through them their memory is used
@@ -64,7 +67,7 @@ func MemoryOf(s TrainingSize) (mem TrainingMemory, err error) {
 	if s.Tokens < 3 || s.Tokens > s.Config.MaxPositionEmbeddings {
 		return mem, fmt.Errorf("memory: documents of %d tokens, want 3 to %d", s.Tokens, s.Config.MaxPositionEmbeddings)
 	}
-	b := dry.New()
+	b := &dry.Backend{Precision: s.Precision}
 	s.Config.Backend = b
 	m, err := build(s.Config)
 	if err != nil {
@@ -91,8 +94,10 @@ func MemoryOf(s TrainingSize) (mem TrainingMemory, err error) {
 		tp.Reset(tensor.Training, 0)
 		return (&reconstruction{m: m}).loss(tp, batch).sum
 	}
-	if s.Ranks == 1 || each > 1 || s.Accumulate > 1 {
+	if each > 1 || s.Accumulate > 1 {
 		tp.Backward(loss())
+	} else if s.Ranks == 1 {
+		tp.BackwardEach(func(*tensor.Tensor) {}, loss())
 	}
 	if s.Ranks > 1 {
 		part.dryUpdate(tp, loss())

@@ -33,6 +33,8 @@ func TestMemoryOf(t *testing.T) {
 		{Documents: 1, Tokens: 50, Ranks: 2, Replicas: 2, Accumulate: 2},
 		{Documents: 1, Tokens: 40, Ranks: 2, Replicas: 8},
 		{Documents: 2, Tokens: 30, Ranks: 3},
+		{Documents: 2, Tokens: 30, Precision: tensor.BFloat16},
+		{Documents: 1, Tokens: 40, Precision: tensor.BFloat16, Ranks: 2},
 	} {
 		s.Config = c
 		want, err := MemoryOf(s)
@@ -41,7 +43,11 @@ func TestMemoryOf(t *testing.T) {
 		}
 		s.Ranks, s.Replicas, s.Accumulate = max(s.Ranks, 1), max(s.Replicas, s.Ranks, 1), max(s.Accumulate, 1)
 		errs := disttest.Run(s.Ranks, dist.Options{}, nil, func(g *dist.Group) error {
-			cpu := &countingCPU{CPU: tensor.NewCPU(1)}
+			multiplies, err := tensor.NewCPUWith(tensor.CPUOptions{Threads: 1, Precision: s.Precision, Slow: true})
+			if err != nil {
+				return err
+			}
+			cpu := &countingCPU{CPU: multiplies}
 			defer cpu.Close()
 			own := c
 			own.Backend = cpu

@@ -259,11 +259,19 @@ func (l *encoderLayer) selfAttend(tp *tensor.Tape, x *tensor.Tensor, offsets []i
 	return tp.AddDropout(x, y, l.dropout)
 }
 
+// feedForward takes the memory of x.
 func (l *encoderLayer) feedForward(tp *tensor.Tape, x *tensor.Tensor) *tensor.Tensor {
 	h := l.ffnNorm.Forward(tp, x)
 	y := l.ffn.Forward(tp, h)
 	tp.Recompute(h)
-	return tp.AddDropout(x, y, l.dropout)
+	return addTo(tp, x, y, l.dropout)
+}
+
+// addTo returns x plus y after dropout, and takes the memory of both.
+func addTo(tp *tensor.Tape, x, y *tensor.Tensor, dropout float32) *tensor.Tensor {
+	sum := tp.AddDropout(x, y, dropout)
+	tp.Forget(x)
+	return sum
 }
 
 // Parameters implements nn.Layer.
@@ -301,12 +309,15 @@ func (l *decoderLayer) forward(tp *tensor.Tape, x *tensor.Tensor, offsets []int3
 	return l.feedForward(tp, l.crossAttend(tp, x, offsets, z, bias))
 }
 
+// crossAttend takes the memory of x and of the evidence.
 func (l *decoderLayer) crossAttend(tp *tensor.Tape, x *tensor.Tensor, offsets []int32, z attention.Evidence,
 	bias *tensor.Tensor) *tensor.Tensor {
 	h := l.crossNorm.Forward(tp, x)
 	y := l.cross.Cross(tp, h, offsets, z, bias)
 	tp.Recompute(h)
-	return tp.AddDropout(x, y, l.dropout)
+	tp.Compress(z.K)
+	tp.Compress(z.V)
+	return addTo(tp, x, y, l.dropout)
 }
 
 // Parameters implements nn.Layer.

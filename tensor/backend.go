@@ -15,7 +15,8 @@ import (
 // A backend may also have the methods SumSquaresAll and AdamWAll, see the
 // functions of those names, Runner, see HostRunner, NewInt8Storage, see
 // Tensor.Quantize, and, all or none, SwiGLU, SwiGLUBackward, RMSNorm,
-// RMSNormBackward and Rotate, as [CPU] has them. When its
+// RMSNormBackward and Rotate, as [CPU] has them; or else Compresses, Compress, Expand,
+// CompressGELU, ExpandGELU and ExpandGELUBackward, see Tape.Compress. When its
 // device fails, a method panics with a [*BackendError].
 type Backend interface {
 	// Name is the name under which the backend is registered.

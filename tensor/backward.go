@@ -64,10 +64,7 @@ func (tp *Tape) backward() {
 			r.out.grad = nil
 		}
 		tp.complete(i)
-		if r.out.record == i+1 && r.out.use&useRecomputed != 0 && r.out.store != nil && r.out.use&useAliased == 0 {
-			tp.release(r.out) // nothing reads it any more
-			r.out.store = nil
-		}
+		tp.drop(i)
 	}
 }
 

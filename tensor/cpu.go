@@ -36,8 +36,9 @@ type CPUOptions struct {
 	// the operands of Gemm, of what consists of it, and of the products of attention are
 	// rounded to bfloat16, which has 8 bits of precision, and sums are float32, see
 	// asm.GemmArgs and asm.AttentionArgs; it is up to twice as fast where the processor has
-	// the instruction, see CPU.Warning. All else is float32: storage, attention of single
-	// queries in generation, norms, softmax, losses and updates of parameters.
+	// the instruction, see CPU.Warning. What tapes keep for the backward pass of feed-forward
+	// networks, and by Tape.Compress, is rounded, too. All else is float32: storage, attention
+	// of single queries in generation, norms, softmax, losses and updates of parameters.
 	Precision DType
 	// Slow allows a Precision that the processor, or the instruction set in use, has no
 	// instruction for. Products of matrices have the same bits there.

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+
+	"github.com/marge-go/marge/internal/ceil"
 )
 
 var exprAdd = binaryExpr("add", func(a, b Value) Value { return a.Add(b) })
@@ -169,7 +171,7 @@ func (tp *Tape) Linear(x, w, b *Tensor) *Tensor {
 	tp.read("linear", x, w, b)
 	tp.mustFitLinear("linear", x, w, b)
 	x, b = tp.features(x), tp.dense(b)
-	out := tp.linear(x, w, b, nil)
+	out := tp.linear(x, w, b, GemmOptions{})
 	out.use = useTemporary
 	if tp.result(out, x, w, b) {
 		r := tp.push()
@@ -183,11 +185,7 @@ func (tp *Tape) LinearGELU(x, w, b *Tensor) *Tensor {
 	tp.read("lineargelu", x, w, b)
 	tp.mustFitLinear("lineargelu", x, w, b)
 	x, b = tp.features(x), tp.dense(b)
-	var pre *Tensor
-	if tp.recording {
-		pre = tp.New(x.Rows(), w.shape[0])
-	}
-	out := tp.linear(x, w, b, &pre)
+	out, pre := tp.linearGELU(x, w, b)
 	if tp.result(out, x, w, b) {
 		r := tp.push()
 		r.backward, r.out, r.in, r.saved[0] = linearGELUBackward, out, [MaxExprInputs]*Tensor{x, w, b}, pre
@@ -205,16 +203,46 @@ func (tp *Tape) mustFitLinear(op string, x, w, b *Tensor) {
 	}
 }
 
-// linear computes x W^T + b, with GELU if pre is not nil. If *pre is not nil,
-// it receives the value before GELU.
-func (tp *Tape) linear(x, w, b *Tensor, pre **Tensor) *Tensor {
-	o := GemmOptions{TransB: true, Alpha: 1, Bias: b, GELU: pre != nil}
-	if pre != nil {
-		o.PreActivation = *pre
-	}
+// linear computes act(x W^T + b), of which o has the activation.
+func (tp *Tape) linear(x, w, b *Tensor, o GemmOptions) *Tensor {
+	o.TransB, o.Alpha, o.Bias = true, 1, b
 	out := tp.newRows(x, w.shape[0])
 	tp.product(tp.matrix(out), tp.matrix(x), w, o)
 	return out
+}
+
+// linearGELU computes GELU(x W^T + b). What it also returns for the backward pass, if
+// the tape records, is the value before GELU, as pairs of Compress if the backend
+// compresses.
+func (tp *Tape) linearGELU(x, w, b *Tensor) (out, pre *Tensor) {
+	if c := tp.compressor(); c != nil && tp.recording {
+		out = tp.linear(x, w, b, GemmOptions{})
+		pre = tp.New(ceil.Div(out.Len(), 2))
+		c.CompressGELU(out, pre)
+		return out, pre
+	}
+	if tp.recording {
+		pre = tp.New(x.Rows(), w.shape[0])
+	}
+	return tp.linear(x, w, b, GemmOptions{GELU: true, PreActivation: pre}), pre
+}
+
+// geluAgain sets h to GELU of what linearGELU kept.
+func (tp *Tape) geluAgain(h, pre *Tensor) {
+	if c := tp.compressor(); c != nil {
+		c.ExpandGELU(h, pre)
+	} else {
+		tp.backend.GELU(h, pre)
+	}
+}
+
+// geluGradient multiplies dy by the derivative of GELU at what linearGELU kept.
+func (tp *Tape) geluGradient(dy, pre *Tensor) {
+	if c := tp.compressor(); c != nil {
+		c.ExpandGELUBackward(dy, pre)
+	} else {
+		tp.backend.GELUBackward(dy, dy, pre, false)
+	}
 }
 
 // FeedForward returns GELU(x W1^T + b1) W2^T + b2 for x [..., in], W1 [ffn, in],
@@ -228,12 +256,8 @@ func (tp *Tape) FeedForward(x, w1, b1, w2, b2 *Tensor) *Tensor {
 		mustShape("feedforward", "second bias", b2, Float32, w2.shape[0])
 	}
 	x, b1, b2 = tp.features(x), tp.dense(b1), tp.dense(b2)
-	var pre *Tensor
-	if tp.recording {
-		pre = tp.New(x.Rows(), w1.shape[0])
-	}
-	h := tp.linear(x, w1, b1, &pre)
-	out := tp.linear(h, w2, b2, nil)
+	h, pre := tp.linearGELU(x, w1, b1)
+	out := tp.linear(h, w2, b2, GemmOptions{})
 	out.use = useTemporary
 	tp.release(h)
 	if tp.result(out, x, w1, b1, w2, b2) {
@@ -246,12 +270,12 @@ func (tp *Tape) FeedForward(x, w1, b1, w2, b2 *Tensor) *Tensor {
 
 func feedForwardBackward(tp *Tape, r *record) {
 	dy, pre, w2, b2 := tp.matrix(r.out.grad), r.saved[0], r.saved[1], r.saved[2]
-	h := tp.New(pre.Shape()...)
-	tp.backend.GELU(h, pre)
+	h := tp.New(dy.shape[0], w2.shape[1])
+	tp.geluAgain(h, pre)
 	tp.productGradient(w2, dy, h, true, false)
 	tp.addRows(b2, dy)
 	tp.product(h, dy, w2, GemmOptions{Alpha: 1})
-	tp.backend.GELUBackward(h, h, pre, false)
+	tp.geluGradient(h, pre)
 	tp.linearGradients(r, h)
 	tp.release(h)
 	tp.release(pre)
@@ -262,7 +286,7 @@ func linearBackward(tp *Tape, r *record) { tp.linearGradients(r, r.out.grad) }
 func linearGELUBackward(tp *Tape, r *record) {
 	// Nothing else reads the gradient of the output: overwrite it.
 	dy := tp.matrix(r.out.grad)
-	tp.backend.GELUBackward(dy, dy, r.saved[0], false)
+	tp.geluGradient(dy, r.saved[0])
 	tp.linearGradients(r, dy)
 }
 

@@ -20,9 +20,14 @@ func (tp *Tape) Recompute(y *Tensor) {
 	}
 }
 
-// recompute computes t again if Recompute freed its memory.
+// recompute makes t again if Recompute or Compress freed its memory.
 func (tp *Tape) recompute(t *Tensor) {
-	if t == nil || t.store != nil || t.use&useRecomputed == 0 {
+	if t == nil || t.store != nil || t.use&(useRecomputed|useForgotten) == 0 {
+		return
+	}
+	if t.packed != nil {
+		t.store, t.offset = tp.floats.alloc(t.Len())
+		tp.compressor().Expand(t, t.packed)
 		return
 	}
 	r := &tp.records[t.record-1]

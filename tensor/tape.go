@@ -262,7 +262,7 @@ func (tp *Tape) mustUse(op string, x *Tensor) {
 	switch {
 	case tp.spent && !tp.applying:
 		panic(op + ": after Backward the tape needs a Reset")
-	case x.use&(useOverwritten|useRecomputed) != 0 && (x.store == nil || !tp.applying):
+	case x.use&(useOverwritten|useRecomputed|useForgotten) != 0 && (x.store == nil || !tp.applying):
 		panic(fmt.Sprintf("%s: %v was given to %s", op, x, x.use.taker()))
 	case x.tape != nil && x.tape != tp && x.requiresGrad && tp.differentiates():
 		panic(fmt.Sprintf("%s: %v is a result of another tape, where gradients do not reach it", op, x))

@@ -98,8 +98,9 @@ type Tensor struct {
 
 	// Of results of a tape:
 	tape       *Tape
-	generation uint32 // of the tape when it made the tensor
-	record     int    // 1 + the number of the record that can compute the tensor again
+	generation uint32  // of the tape when it made the tensor
+	record     int     // 1 + the number of the record that made it, if Recompute, Forget or Compress may take its memory
+	packed     *Tensor // what Compress keeps of it, or nil
 	use        use
 }
 
@@ -114,6 +115,7 @@ const (
 	useComputable                  // Recompute may free it: LayerNorm made it
 	useOverwritten                 // an operation in place took it
 	useRecomputed                  // Recompute took it
+	useForgotten                   // Forget or Compress took it
 )
 
 // New returns a tensor of zeros that does not belong to a tape. Only [Tensor.Quantize]
@@ -343,8 +345,11 @@ func (t *Tensor) mustLive(op string) {
 
 // taker returns what took a tensor's memory.
 func (u use) taker() string {
-	if u&useRecomputed != 0 {
+	switch {
+	case u&useRecomputed != 0:
 		return "Recompute"
+	case u&useForgotten != 0:
+		return "Forget or Compress"
 	}
 	return "an operation in place"
 }

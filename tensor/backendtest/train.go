@@ -55,9 +55,13 @@ func (m *toy) loss(tp *tensor.Tape) *tensor.Tensor {
 	x := tp.AddGather(tp.Gather(p["table"], ids, 4), p["positions"], positions, 1)
 	x = tp.Dropout(tp.LayerNorm(x, p["gamma"], p["beta"], 1e-5), toyDropout)
 	h := tp.LayerNorm(x, p["gamma"], p["beta"], 1e-5)
-	y := tp.Attention(tp.Linear(h, p["q"], p["bias"]), tp.Linear(h, p["k"], nil), tp.Linear(h, p["v"], p["bias"]), nil, o)
-	y = tp.Linear(y, p["out"], p["bias"])
+	q, k, v := tp.Linear(h, p["q"], p["bias"]), tp.Linear(h, p["k"], nil), tp.Linear(h, p["v"], p["bias"])
+	heads := tp.Attention(q, k, v, nil, o)
+	y := tp.Linear(heads, p["out"], p["bias"])
 	tp.Recompute(h)
+	for _, read := range []*tensor.Tensor{q, k, v, heads} {
+		tp.Compress(read)
+	}
 	x = tp.AddDropout(x, y, toyDropout)
 	h = tp.LayerNorm(x, p["gamma"], p["beta"], 1e-5)
 	y = tp.FeedForward(h, p["w1"], p["b1"], p["w2"], p["b2"])

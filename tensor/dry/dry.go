@@ -11,6 +11,10 @@ import (
 // Backend counts the bytes that the tensors of a program would take. All results are
 // zero.
 type Backend struct {
+	// Precision is how a backend multiplies that this one stands for, see
+	// tensor.CPUOptions.
+	Precision tensor.DType
+
 	bytes atomic.Int64
 }
 
@@ -39,7 +43,10 @@ func (b *Backend) Download(dst []float32, _ *tensor.Tensor) { clear(dst) }
 // SumSquares implements tensor.Backend.
 func (b *Backend) SumSquares(*tensor.Tensor) float64 { return 0 }
 
-// The other operations of tensor.Backend do nothing.
+// Compresses tells a tape to keep activations as [tensor.CPU] does.
+func (b *Backend) Compresses() bool { return b.Precision == tensor.BFloat16 }
+
+// The other operations of tensor.Backend, and those on what is compressed, do nothing.
 
 func (b *Backend) Upload(*tensor.Tensor, []float32, []int32)                             {}
 func (b *Backend) Map(*tensor.Tensor, *tensor.Expr, []*tensor.Tensor, bool)              {}
@@ -60,6 +67,11 @@ func (b *Backend) AddRows(_, _ *tensor.Tensor, _ bool)                          
 func (b *Backend) Gemm(_, _, _ *tensor.Tensor, _ tensor.GemmOptions)                     {}
 func (b *Backend) GELU(_, _ *tensor.Tensor)                                              {}
 func (b *Backend) GELUBackward(_, _, _ *tensor.Tensor, _ bool)                           {}
+func (b *Backend) Compress(_, _ *tensor.Tensor)                                          {}
+func (b *Backend) Expand(_, _ *tensor.Tensor)                                            {}
+func (b *Backend) CompressGELU(_, _ *tensor.Tensor)                                      {}
+func (b *Backend) ExpandGELU(_, _ *tensor.Tensor)                                        {}
+func (b *Backend) ExpandGELUBackward(_, _ *tensor.Tensor)                                {}
 func (b *Backend) LayerNorm(_, _, _, _, _, _ *tensor.Tensor, _ float32)                  {}
 func (b *Backend) LayerNormBackward(_, _, _, _, _, _, _, _ *tensor.Tensor, _ [3]bool)    {}
 func (b *Backend) Dropout(_, _ *tensor.Tensor, _ float32, _, _ uint64)                   {}
