@@ -18,6 +18,9 @@ func TestHandover(t *testing.T) {
 	for tries := 0; seconds == 0 && tries < 10; tries++ { // other programs have the cores
 		seconds = Handover()
 	}
+	if seconds == 0 {
+		t.Skip("two threads never had a core each")
+	}
 	if !(seconds > 0 && seconds < 1) {
 		t.Errorf("a cache line takes %v s", seconds)
 	}
