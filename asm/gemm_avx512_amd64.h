@@ -83,8 +83,8 @@
 // products of a row. Each of the first n
 // steps prefetches a row of C, to which the kernel adds at the end: all rows at once
 // would fill the queue of cache misses, and loads of A would wait. For the same
-// reason it prefetches only two other cache lines every 12 steps.
-#define TILE(n, ROWS, MULADD) \
+// reason it prefetches only two other cache lines EVERY steps.
+#define TILE(n, ROWS, MULADD, EVERY) \
 	MOVQ ldc+24(FP), LDC \
 	MOVQ acs+64(FP), ACOL \
 	MOVQ brs+96(FP), BROW \
@@ -129,20 +129,20 @@ fetch: \
 	TESTQ AX, AX \
 	JZ loop \
 slot: \
-	SUBQ $12, K \
+	SUBQ $EVERY, K \
 	JLT rest \
 	MOVQ fetch_pair+168(FP), STEPS \
 	PREFETCHT1 (AX) \
 	PREFETCHT1 (AX)(STEPS*1) \
 	ADDQ fetch_slot+176(FP), AX \
-	MOVQ $12, STEPS \
+	MOVQ $EVERY, STEPS \
 	PCALIGN $64 \
 steps: \
 	STEP(ROWS, MULADD, STEPS) \
 	JNZ steps \
 	JMP slot \
 rest: \
-	ADDQ $12, K \
+	ADDQ $EVERY, K \
 	JZ summed \
 	PCALIGN $64 \
 loop: \

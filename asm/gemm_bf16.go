@@ -1,7 +1,5 @@
 package asm
 
-import "github.com/marge-go/marge/internal/ceil"
-
 // A product of bfloat16 values is a Gemm whose operands are rounded while they are
 // packed, two of them to a word: values 2k and 2k+1 of a row of op(A), or of a column
 // of op(B), in the lower and the upper half of the bits of a float32. Where K is odd
@@ -11,35 +9,41 @@ import "github.com/marge-go/marge/internal/ceil"
 // bfloat16 values. Without it Gemm computes the same bits slowly.
 func BF16() bool { return isa == AVX512 && hasBF16 }
 
-// packTilesBF16 packs products k0 to k1 of rows i0 to i1 of op(A): those of A^T tile by
-// tile as packTiles does, others row by row.
-func (t *gemmTask) packTilesBF16(dst, a []float32, i0, i1, k0, k1 int) {
+// packTileBF16 packs products k0 to k1 of rows i0 to i1 of op(A), a tile: as packTiles
+// does if A is transposed, otherwise row by row.
+func (t *gemmTask) packTileBF16(dst, a []float32, i0, i1, k0, k1 int) {
 	first, last, depth := 2*k0, min(2*k1, t.values), k1-k0
-	if !t.TransA {
-		for i := i0; i < i1; i++ {
-			gemmPairs(dst[(i-i0)*depth:][:depth], a[i*t.LDA+first:i*t.LDA+last])
-		}
+	if t.TransA {
+		gemmZip(dst, i1-i0, a[first*t.LDA+i0:], t.LDA, i1-i0, last-first)
 		return
 	}
-	for tile := range ceil.Div(i1-i0, t.mr) {
-		from, to := t.tile(i1-i0, tile)
-		gemmZip(dst[from*depth:], to-from, a[first*t.LDA+i0+from:], t.LDA, to-from, last-first)
+	for i := i0; i < i1; i++ {
+		gemmPairs(dst[(i-i0)*depth:][:depth], a[i*t.LDA+first:i*t.LDA+last])
 	}
 }
 
-// packPanelBF16 is packPanel for bfloat16; rows is a buffer.
-func (t *gemmTask) packPanelBF16(dst, rows, b []float32, k0, k1, j int) {
+// packPanelsBF16 is packPanel for bfloat16 and the panels of columns g0 to g1; rows is a
+// buffer.
+func (t *gemmTask) packPanelsBF16(dst, rows, b []float32, k0, k1, g0, g1 int) {
 	nr, first, last, depth := t.kern.nr, 2*k0, min(2*k1, t.values), k1-k0
-	cols := min(nr, t.N-j)
-	if cols < nr {
-		clear(dst[:depth*nr])
-	}
+	whole := (g1 - g0) / nr
 	if !t.TransB {
-		gemmZip(dst, nr, b[first*t.LDB+j:], t.LDB, cols, last-first)
-		return
+		gemmZipPanels(dst, nr*depth, b[first*t.LDB+g0:], t.LDB, nr, whole, last-first)
 	}
-	for i := range cols {
-		gemmPairs(rows[i*depth:(i+1)*depth], b[(j+i)*t.LDB+first:(j+i)*t.LDB+last])
+	for j := g0; j < g1; j += nr {
+		panel, cols := dst[(j-g0)*depth:], min(nr, g1-j)
+		if cols < nr {
+			clear(panel[:depth*nr])
+		}
+		if !t.TransB {
+			if cols < nr {
+				gemmZip(panel, nr, b[first*t.LDB+j:], t.LDB, cols, last-first)
+			}
+			continue
+		}
+		for i := range cols {
+			gemmPairs(rows[i*depth:(i+1)*depth], b[(j+i)*t.LDB+first:(j+i)*t.LDB+last])
+		}
+		t.kern.transpose(panel, nr, rows, depth, cols, depth)
 	}
-	t.kern.transpose(dst, nr, rows, depth, cols, depth)
 }

@@ -78,17 +78,21 @@ func gemm14x32avx512bf16(c []float32, ldc int, a []float32, ars, acs int, b []fl
 //go:noescape
 func gemmPairsAVX512BF16(dst, src []float32, count int)
 
-// gemmZipAVX512BF16 makes pairs of two rows each of src, of which it reads 2*count;
-// cols is 1 to 16.
+// gemmZipAVX512BF16 makes pairs of two rows each of src, of which it reads 2*count, and
+// there vectors of 1 to 16 columns one after the other. Where they go changes by step
+// after each vector with an even number and by next after each with an odd one:
 //
 //	for k := range count {
-//		for j := range cols {
-//			dst[k*width+j] = pair(src[2*k*ld+j], src[(2*k+1)*ld+j])
+//		for v := range vectors {
+//			at := k*width + (v+1)/2*step + v/2*next
+//			for j := range cols {
+//				dst[at+j] = pair(src[2*k*ld+v*cols+j], src[(2*k+1)*ld+v*cols+j])
+//			}
 //		}
 //	}
 //
 //go:noescape
-func gemmZipAVX512BF16(dst []float32, width int, src []float32, ld, cols, count int)
+func gemmZipAVX512BF16(dst []float32, width, step, next int, src []float32, ld, cols, vectors, count int)
 
 var gemmAVX512BF16 = gemmKernels{
 	mr: 14, nr: 32, kc: 384, group: 8,
@@ -132,16 +136,31 @@ func gemmPairs(dst, src []float32) {
 
 // gemmZip is gemmZipGeneric.
 func gemmZip(dst []float32, width int, src []float32, ld, cols, rows int) {
-	whole := rows / 2
-	if !(isa == AVX512 && hasBF16) || whole == 0 {
-		gemmZipGeneric(dst, width, src, ld, cols, rows)
-		return
+	pairs, whole := rows/2, cols/16
+	if !(isa == AVX512 && hasBF16) {
+		pairs = 0
 	}
-	for j := 0; j < cols; j += 16 {
-		gemmZipAVX512BF16(dst[j:], width, src[j:], ld, min(cols-j, 16), whole)
+	if pairs > 0 && whole > 0 {
+		gemmZipAVX512BF16(dst, width, 16, 16, src, ld, 16, whole, pairs)
 	}
-	if rows%2 != 0 {
-		gemmZipGeneric(dst[whole*width:], width, src[2*whole*ld:], ld, cols, 1)
+	if j := whole * 16; pairs > 0 && j < cols {
+		gemmZipAVX512BF16(dst[j:], width, 0, 0, src[j:], ld, cols-j, 1, pairs)
+	}
+	if 2*pairs < rows {
+		gemmZipGeneric(dst[pairs*width:], width, src[2*pairs*ld:], ld, cols, rows-2*pairs)
+	}
+}
+
+// gemmZipPanels is gemmZip of panels of cols columns that lie side by side in src, into
+// panels pitch values apart. It reads src row by row, which memory is made for.
+func gemmZipPanels(dst []float32, pitch int, src []float32, ld, cols, panels, rows int) {
+	pairs := 0
+	if isa == AVX512 && hasBF16 && cols == 32 && panels > 0 && rows > 1 {
+		pairs = rows / 2
+		gemmZipAVX512BF16(dst, cols, 16, pitch-16, src, ld, 16, 2*panels, pairs)
+	}
+	for p := 0; p < panels && 2*pairs < rows; p++ {
+		gemmZipGeneric(dst[p*pitch+pairs*cols:], cols, src[2*pairs*ld+p*cols:], ld, cols, rows-2*pairs)
 	}
 }
 

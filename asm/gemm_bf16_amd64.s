@@ -36,72 +36,72 @@
 // func gemm1x32avx512bf16(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int,
 //	bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 TEXT ·gemm1x32avx512bf16(SB), NOSPLIT, $0-192
-	TILE(1, ROWS1, DOTADD)
+	TILE(1, ROWS1, DOTADD, 8)
 
 // func gemm2x32avx512bf16(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int,
 //	bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 TEXT ·gemm2x32avx512bf16(SB), NOSPLIT, $0-192
-	TILE(2, ROWS2, DOTADD)
+	TILE(2, ROWS2, DOTADD, 8)
 
 // func gemm3x32avx512bf16(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int,
 //	bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 TEXT ·gemm3x32avx512bf16(SB), NOSPLIT, $0-192
-	TILE(3, ROWS3, DOTADD)
+	TILE(3, ROWS3, DOTADD, 8)
 
 // func gemm4x32avx512bf16(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int,
 //	bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 TEXT ·gemm4x32avx512bf16(SB), NOSPLIT, $0-192
-	TILE(4, ROWS4, DOTADD)
+	TILE(4, ROWS4, DOTADD, 8)
 
 // func gemm5x32avx512bf16(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int,
 //	bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 TEXT ·gemm5x32avx512bf16(SB), NOSPLIT, $0-192
-	TILE(5, ROWS5, DOTADD)
+	TILE(5, ROWS5, DOTADD, 8)
 
 // func gemm6x32avx512bf16(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int,
 //	bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 TEXT ·gemm6x32avx512bf16(SB), NOSPLIT, $0-192
-	TILE(6, ROWS6, DOTADD)
+	TILE(6, ROWS6, DOTADD, 8)
 
 // func gemm7x32avx512bf16(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int,
 //	bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 TEXT ·gemm7x32avx512bf16(SB), NOSPLIT, $0-192
-	TILE(7, ROWS7, DOTADD)
+	TILE(7, ROWS7, DOTADD, 8)
 
 // func gemm8x32avx512bf16(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int,
 //	bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 TEXT ·gemm8x32avx512bf16(SB), NOSPLIT, $0-192
-	TILE(8, ROWS8, DOTADD)
+	TILE(8, ROWS8, DOTADD, 8)
 
 // func gemm9x32avx512bf16(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int,
 //	bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 TEXT ·gemm9x32avx512bf16(SB), NOSPLIT, $0-192
-	TILE(9, ROWS9, DOTADD)
+	TILE(9, ROWS9, DOTADD, 8)
 
 // func gemm10x32avx512bf16(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int,
 //	bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 TEXT ·gemm10x32avx512bf16(SB), NOSPLIT, $0-192
-	TILE(10, ROWS10, DOTADD)
+	TILE(10, ROWS10, DOTADD, 8)
 
 // func gemm11x32avx512bf16(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int,
 //	bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 TEXT ·gemm11x32avx512bf16(SB), NOSPLIT, $0-192
-	TILE(11, ROWS11, DOTADD)
+	TILE(11, ROWS11, DOTADD, 8)
 
 // func gemm12x32avx512bf16(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int,
 //	bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 TEXT ·gemm12x32avx512bf16(SB), NOSPLIT, $0-192
-	TILE(12, ROWS12, DOTADD)
+	TILE(12, ROWS12, DOTADD, 8)
 
 // func gemm13x32avx512bf16(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int,
 //	bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 TEXT ·gemm13x32avx512bf16(SB), NOSPLIT, $0-192
-	TILE(13, ROWS13, DOTADD)
+	TILE(13, ROWS13, DOTADD, 8)
 
 // func gemm14x32avx512bf16(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int,
 //	bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 TEXT ·gemm14x32avx512bf16(SB), NOSPLIT, $0-192
-	TILE(14, ROWS14, DOTADD)
+	TILE(14, ROWS14, DOTADD, 8)
 
 // func gemmPairsAVX512BF16(dst, src []float32, count int)
 TEXT ·gemmPairsAVX512BF16(SB), NOSPLIT, $0-56
@@ -120,34 +120,59 @@ pairs:
 	VZEROUPPER
 	RET
 
-// func gemmZipAVX512BF16(dst []float32, width int, src []float32, ld, cols, count int)
-TEXT ·gemmZipAVX512BF16(SB), NOSPLIT, $0-80
+// Words of a vector of two rows of 16, in pairs of one of each.
+DATA gemmZipOrder<>+0(SB)/8, $0x0011000100100000
+DATA gemmZipOrder<>+8(SB)/8, $0x0013000300120002
+DATA gemmZipOrder<>+16(SB)/8, $0x0015000500140004
+DATA gemmZipOrder<>+24(SB)/8, $0x0017000700160006
+DATA gemmZipOrder<>+32(SB)/8, $0x0019000900180008
+DATA gemmZipOrder<>+40(SB)/8, $0x001b000b001a000a
+DATA gemmZipOrder<>+48(SB)/8, $0x001d000d001c000c
+DATA gemmZipOrder<>+56(SB)/8, $0x001f000f001e000e
+GLOBL gemmZipOrder<>(SB), RODATA|NOPTR, $64
+
+// func gemmZipAVX512BF16(dst []float32, width, step, next int, src []float32, ld, cols, vectors, count int)
+TEXT ·gemmZipAVX512BF16(SB), NOSPLIT, $0-104
 	MOVQ dst_base+0(FP), DI
 	MOVQ width+24(FP), DX
-	MOVQ src_base+32(FP), SI
-	MOVQ ld+56(FP), R9
-	MOVQ cols+64(FP), CX
+	MOVQ step+32(FP), R10
+	MOVQ next+40(FP), R11
+	MOVQ src_base+48(FP), SI
+	MOVQ ld+72(FP), R9
+	MOVQ cols+80(FP), CX
+	MOVQ vectors+88(FP), R12
+	MOVQ count+96(FP), R13
+	VMOVDQU64 gemmZipOrder<>(SB), Z4
 	MOVQ $-1, R8
 	SHLQ CX, R8
 	NOTQ R8
 	KMOVW R8, K1
-	MOVQ count+72(FP), CX
 	SHLQ $2, DX
+	SHLQ $2, R10
+	SHLQ $2, R11
 	SHLQ $2, R9
+	SHLQ $2, CX
+rows:
+	MOVQ DI, AX
+	MOVQ SI, BX
+	MOVQ R10, R14
+	MOVQ R11, R15
+	MOVQ R12, R8
 zip:
-	VMOVUPS.Z (SI), K1, Z0
-	VMOVUPS.Z (SI)(R9*1), K1, Z1
-	VCVTNEPS2BF16_Z0_Y2
-	VCVTNEPS2BF16_Z1_Y3
-	VPMOVZXWD Y2, Z2
-	VPMOVZXWD Y3, Z3
-	VPSLLD $16, Z3, Z3
-	VPORD Z3, Z2, Z2
-	VMOVDQU32 Z2, K1, (DI)
+	VMOVUPS.Z (BX), K1, Z0
+	VMOVUPS.Z (BX)(R9*1), K1, Z1
+	VCVTNE2PS2BF16_Z0_Z1_Z2
+	VPERMW Z2, Z4, Z2
+	VMOVDQU32 Z2, K1, (AX)
+	ADDQ CX, BX
+	ADDQ R14, AX
+	XCHGQ R14, R15
+	DECQ R8
+	JNZ zip
 	LEAQ (SI)(R9*2), SI
 	ADDQ DX, DI
-	DECQ CX
-	JNZ zip
+	DECQ R13
+	JNZ rows
 	VZEROUPPER
 	RET
 

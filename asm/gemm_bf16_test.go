@@ -1,6 +1,7 @@
 package asm
 
 import (
+	"fmt"
 	"math"
 	"math/big"
 	"math/rand/v2"
@@ -151,6 +152,52 @@ func checkBF16(t *testing.T, c gemmCase, run Runner, g *GemmArgs) {
 			t.Fatalf("%v: C changed at %d, between its rows", c, i)
 		}
 	}
+}
+
+// Packing is what its specification says, and writes nothing else.
+func TestBF16Packing(t *testing.T) {
+	forEachISA(t, func(t *testing.T) {
+		rng := rand.New(rand.NewPCG(97, 98))
+		equal := func(name string, got, want []float32) {
+			t.Helper()
+			for i := range want {
+				if math.Float32bits(got[i]) != math.Float32bits(want[i]) {
+					t.Fatalf("%s: element %d is %x, want %x", name, i, math.Float32bits(got[i]), math.Float32bits(want[i]))
+				}
+			}
+		}
+		for _, rows := range []int{0, 1, 2, 3, 16, 65} {
+			for _, cols := range []int{1, 4, 13, 14, 15, 16, 17, 31, 32, 33, 64, 70} {
+				panels, ld, width := 3, 3*cols+2, cols+3
+				src := randomFloats(rng, (rows+1)*ld)
+				for i := range src {
+					if i%7 == 0 {
+						src[i] *= 0x1p-127
+					}
+				}
+				n := rows/2 + rows%2
+				got, want := randomFloats(rng, n*width+1), make([]float32, n*width+1)
+				copy(want, got)
+				gemmZip(got, width, src, ld, cols, rows)
+				gemmZipGeneric(want, width, src, ld, cols, rows)
+				equal(fmt.Sprintf("%d rows of %d", rows, cols), got, want)
+
+				pitch := n*cols + 5
+				got = randomFloats(rng, panels*pitch+1)
+				want = slices.Clone(got)
+				gemmZipPanels(got, pitch, src, ld, cols, panels, rows)
+				for p := range panels {
+					gemmZipGeneric(want[p*pitch:], cols, src[p*cols:], ld, cols, rows)
+				}
+				equal(fmt.Sprintf("%d rows of %d panels of %d", rows, panels, cols), got, want)
+			}
+			src := randomFloats(rng, rows)
+			got, want := make([]float32, rows), make([]float32, rows)
+			gemmPairs(got, src)
+			gemmPairsGeneric(want, src)
+			equal(fmt.Sprintf("pairs of %d", rows), got, want)
+		}
+	})
 }
 
 // Every instruction set gives the bits of the specification, at all edges.

@@ -62,6 +62,7 @@ type gemmTask struct {
 	perPart bool // parts are problems of the batch, not rectangles of C
 	parts   int
 	values  int  // products of bfloat16 values, of which K is the number of pairs
+	each    int  // values in a product: 1, or 2 in a pair
 	thin    bool // see gemm_thin.go
 	small   bool // see gemm_small.go
 	packA   bool

@@ -40,7 +40,6 @@ func (t *gemmTask) multiplySlab(w *gemmWork, p gemmProblem, r0, r1 int, slab gem
 		for kb := slab.kb0; kb < slab.kb1; kb++ {
 			s := gemmStep{gemmSlab: slab, kept: kept, i0: r0 + from*mr, i1: min(r0+to*mr, r1), kb: kb, packB: !kept || rb == 0}
 			switch {
-			case t.BF16: // packing reads in order
 			case kb+1 < slab.kb1:
 				k, _ := t.block(kb + 1)
 				s.nextA = t.atA(p.a, s.i0, k)
@@ -58,6 +57,7 @@ func (t *gemmTask) multiplySlab(w *gemmWork, p gemmProblem, r0, r1 int, slab gem
 
 // atA returns A, starting at row i of op(A) and product k.
 func (t *gemmTask) atA(a []float32, i, k int) []float32 {
+	k *= t.each
 	if t.TransA {
 		return a[k*t.LDA+i:]
 	}
@@ -66,6 +66,7 @@ func (t *gemmTask) atA(a []float32, i, k int) []float32 {
 
 // atB returns B, starting at product k and column j of op(B).
 func (t *gemmTask) atB(b []float32, k, j int) []float32 {
+	k *= t.each
 	if t.TransB {
 		return b[j*t.LDB+k:]
 	}
@@ -74,17 +75,14 @@ func (t *gemmTask) atB(b []float32, k, j int) []float32 {
 
 // multiplyRows carries out a step of at most t.rows rows. While it multiplies a
 // tile of A it prefetches the next one, and at the end the next rows of B. If A is
-// packed, it packs first.
+// packed, it packs first, tiles of bfloat16 values one by one.
 func (t *gemmTask) multiplyRows(w *gemmWork, p gemmProblem, s *gemmStep) {
 	kern, i0, n1 := t.kern, s.i0, s.n1
 	k0, k1 := t.block(s.kb)
 	depth, last := k1-k0, s.kb == t.kblocks-1
 	tiles := ceil.Div(s.i1-i0, t.mr)
 	sums := p.sums()
-	switch {
-	case t.BF16:
-		t.packTilesBF16(w.a, p.a, i0, s.i1, k0, k1)
-	case t.packA:
+	if t.packA && !t.BF16 {
 		t.packTiles(w.a, p.a, i0, s.i1, k0, k1)
 	}
 	beta := t.Beta
@@ -101,17 +99,22 @@ func (t *gemmTask) multiplyRows(w *gemmWork, p gemmProblem, s *gemmStep) {
 		}
 		if s.packB {
 			t.packGroup(w, panels, p.b, k0, k1, g0, g1)
-			if g1 < n1 && !t.BF16 {
+			if g1 < n1 {
 				nextB = t.atB(p.b, k0, g1)
 			}
 		}
 		for tile := range tiles {
 			from, to := t.tile(s.i1-i0, tile)
+			if t.BF16 && g0 == s.n0 {
+				t.packTileBF16(w.a[from*depth:], p.a, i0+from, i0+to, k0, k1)
+			}
 			var a []float32
 			ars, acs := t.LDA, 1
 			switch {
 			case t.BF16 && !t.TransA:
 				a, ars = w.a[from*depth:], depth
+			case t.BF16:
+				a, ars, acs = w.a[from*depth:], 1, to-from
 			case t.packA:
 				a, ars, acs = w.a[from*depth:], 1, to-from
 			default:
@@ -120,21 +123,24 @@ func (t *gemmTask) multiplyRows(w *gemmWork, p gemmProblem, s *gemmStep) {
 					ars, acs = acs, ars
 				}
 			}
-			nextA := s.nextA
-			if tile+1 < tiles && !t.BF16 {
+			nextA, byTile := s.nextA, t.BF16 || !t.packA
+			if tile+1 < tiles {
 				nextA = t.atA(p.a, i0+to, k0)
 			}
+			if t.BF16 && (g0 != s.n0 || tile+1 == tiles) && (g1 != n1 || tile+1 < tiles) {
+				nextA = nil // it is packed
+			}
 			var fetch gemmFetch
-			width := ceil.Div(g1-g0, kern.nr)
+			width, values := ceil.Div(g1-g0, kern.nr), depth*t.each
 			switch strip := tile - max(tiles-gemmStrip, 0); {
 			case nextB != nil && strip >= 0:
-				fetch = fetchStrip(nextB, t.LDB, t.TransB, strip, kern.group*kern.nr, width, depth)
+				fetch = fetchStrip(nextB, t.LDB, t.TransB, strip, kern.group*kern.nr, width, values)
 			case !t.TransA:
-				fetch = fetchStrip(nextA, t.LDA, true, 0, t.mr, width, depth)
-			case !t.packA && len(nextA) >= t.mr: // the line of the last value of a tile
-				fetch = fetchStrip(nextA[t.mr-1:], t.LDA, false, 0, t.mr, width, depth)
-			case t.packA && g1 == n1 && (s.i1-i0)*depth <= gemmFetched:
-				fetch = fetchStrip(s.nextA, t.LDA, false, tile, s.i1-i0, width, depth)
+				fetch = fetchStrip(nextA, t.LDA, true, 0, t.mr, width, values)
+			case byTile && len(nextA) >= t.mr: // the line of the last value of a tile
+				fetch = fetchStrip(nextA[t.mr-1:], t.LDA, false, 0, t.mr, width, values)
+			case !byTile && g1 == n1 && (s.i1-i0)*depth <= gemmFetched:
+				fetch = fetchStrip(s.nextA, t.LDA, false, tile, s.i1-i0, width, values)
 			}
 			for j, end := g0, g1; j < g1; j, end = end, g1 {
 				b, brs, bps := panels[(j-g0)*depth:], kern.nr, kern.nr*depth
@@ -167,7 +173,7 @@ func (t *gemmTask) tile(n, tile int) (from, to int) {
 }
 
 // gemmFetch tells a kernel what to prefetch into the second-level cache: after
-// every 12 products the cache lines of two values, first at and at+pair, then those
+// every 12 products, or 8 pairs of bfloat16 values, the cache lines of two values, first at and at+pair, then those
 // slot further, and so on. For the next tile of the row it starts at at+panel. A
 // nil at means nothing.
 type gemmFetch struct {

@@ -14,12 +14,14 @@ func (t *gemmTask) place(s *gemmStep, k0, k1, j int) int {
 // packGroup packs the panels of columns g0 to g1. If B is multiplied in place, it
 // packs only panels that b does not hold whole.
 func (t *gemmTask) packGroup(w *gemmWork, dst, b []float32, k0, k1, g0, g1 int) {
+	if t.BF16 {
+		t.packPanelsBF16(dst, w.rows, b, k0, k1, g0, g1)
+		return
+	}
 	nr := t.kern.nr
 	for j := g0; j < g1; j += nr {
-		if panel := dst[(j-g0)*(k1-k0):]; t.BF16 {
-			t.packPanelBF16(panel, w.rows, b, k0, k1, j)
-		} else if t.packB || g1-j < nr {
-			t.packPanel(panel, b, k0, k1, j)
+		if t.packB || g1-j < nr {
+			t.packPanel(dst[(j-g0)*(k1-k0):], b, k0, k1, j)
 		}
 	}
 }

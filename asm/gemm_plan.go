@@ -38,10 +38,10 @@ const gemmPartWork = 1 << 18
 // plan decides how t is blocked and divided. It does not affect the order of
 // additions, which depends on K and the kernels only.
 func (t *gemmTask) plan(threads int) {
-	t.kern = gemmKernelsOf(isa)
+	t.kern, t.each = gemmKernelsOf(isa), 1
 	if t.BF16 {
 		t.kern = bf16Kernels()
-		t.values, t.K = t.K, ceil.Div(t.K, 2)
+		t.values, t.K, t.each = t.K, ceil.Div(t.K, 2), 2
 	}
 	k := t.kern
 	t.kblocks = ceil.Div(t.K, k.kc)

@@ -26,7 +26,7 @@ var portableBits = map[string]uint32{
 	"Gemm of three rows":    0xc30cb781,
 	"Gemm":                  0x4a6d18b1,
 	"Attention":             0xd66dd5c1,
-	"Attention of bfloat16": 0x60bd7a7c,
+	"Attention of bfloat16": 0x848e37a5,
 }
 
 // portableInput returns numbers with all bits of their fractions in use.
