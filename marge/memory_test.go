@@ -90,7 +90,7 @@ func TestMemoryOf(t *testing.T) {
 }
 
 // A rank of eight has room for Paper in 8 GiB, with batches of 1,024 tokens, and in
-// 8.25 GiB with those of the paper, in half of what one alone takes.
+// 8.25 GiB with those of the paper.
 func TestPaperOnEightRanks(t *testing.T) {
 	for _, c := range []struct {
 		size  TrainingSize
