@@ -123,12 +123,12 @@ func (t *gemmTask) multiplyRows(w *gemmWork, p gemmProblem, s *gemmStep) {
 					ars, acs = acs, ars
 				}
 			}
-			nextA, byTile := s.nextA, t.BF16 || !t.packA
+			nextA, packed, byTile := s.nextA, t.BF16 && g1 < n1, t.BF16 || !t.packA
 			if tile+1 < tiles {
-				nextA = t.atA(p.a, i0+to, k0)
+				nextA, packed = t.atA(p.a, i0+to, k0), t.BF16 && g0 > s.n0
 			}
-			if t.BF16 && (g0 != s.n0 || tile+1 == tiles) && (g1 != n1 || tile+1 < tiles) {
-				nextA = nil // it is packed
+			if packed {
+				nextA = nil
 			}
 			var fetch gemmFetch
 			width, values := ceil.Div(g1-g0, kern.nr), depth*t.each
