@@ -9,7 +9,8 @@ import (
 )
 
 // A program is a random sequence of operations on a tape. It runs twice: with
-// operations in place and Recompute, and with plain ones that keep everything.
+// operations in place, Recompute, Forget and Compress, and with plain ones that keep
+// everything.
 // Both must compute the same.
 type program struct {
 	b      *CPU
@@ -58,7 +59,7 @@ func newProgram(threads int) *program {
 type node struct {
 	t            *Tensor
 	norm, viewed bool // it is a result of LayerNorm; views were taken
-	gone         bool // an operation in place or Recompute took it
+	gone         bool // an operation in place, Recompute, Forget or Compress took it
 }
 
 // run runs the program of a seed, and returns its loss and gradients; log, if not nil, is told the operations.
@@ -93,7 +94,7 @@ func (p *program) run(seed uint64, mode Mode, saving bool, log *[]string) (loss 
 		return i, a, j, b
 	}
 	for range 4 + rng.IntN(25) {
-		switch rng.IntN(14) {
+		switch rng.IntN(16) {
 		case 0, 1:
 			i, a := pick()
 			add(&node{t: tp.Linear(a.t, p.params[pW], p.params[pB])}, "linear", i)
@@ -158,6 +159,22 @@ func (p *program) run(seed uint64, mode Mode, saving bool, log *[]string) (loss 
 			} else {
 				add(&node{t: tp.Dropout(a.t, 0.1)}, "dropout", i)
 			}
+		case 14, 15:
+			i, a := pick()
+			forget, name := tp.Forget, "forget "
+			if rng.IntN(2) == 0 {
+				forget, name = tp.Compress, "compress "
+			}
+			if i < 2 { // parameters stay
+				continue
+			}
+			if log != nil {
+				*log = append(*log, fmt.Sprint(name, i))
+			}
+			if saving {
+				forget(a.t)
+			}
+			a.gone = true
 		}
 	}
 	cross := func() *Tensor {
