@@ -33,8 +33,8 @@ func (tp *Tape) compressor() compressor {
 }
 
 // Forget frees the memory of y, a result of this tape that neither an operation nor the
-// host will read any more: at once or, if the tape records, when the backward pass has
-// gone through the operation that made y. Views, and results of which views were taken,
+// host will read any more: at once or, if the tape has recorded, when the backward pass
+// has gone through the operation that made y. Views, and results of which views were taken,
 // stay as they are.
 func (tp *Tape) Forget(y *Tensor) { tp.forget("forget", y, nil) }
 
@@ -54,7 +54,7 @@ func (tp *Tape) forget(op string, y *Tensor, c compressor) {
 		return
 	}
 	y.use |= useForgotten
-	if tp.recording {
+	if tp.recording || len(tp.records) > 0 { // in NoGrad, y may be of before
 		for i := len(tp.records) - 1; i >= 0 && y.record == 0; i-- {
 			if tp.records[i].out == y {
 				y.record = i + 1
@@ -74,7 +74,7 @@ func (tp *Tape) forget(op string, y *Tensor, c compressor) {
 // took it, and what the backward pass made of it again: nothing reads it any more.
 func (tp *Tape) drop(record int) {
 	y := tp.records[record].out
-	if y.record != record+1 || y.use&(useRecomputed|useForgotten) == 0 || y.use&useAliased != 0 {
+	if y.use&(useRecomputed|useForgotten) == 0 || y.use&useAliased != 0 {
 		return
 	}
 	tp.release(y.packed)

@@ -150,6 +150,32 @@ func TestCompressGivesMemoryBack(t *testing.T) {
 	}
 }
 
+// What NoGrad forgets may be what operations outside recorded.
+func TestForgetInNoGrad(t *testing.T) {
+	for _, b := range []*CPU{NewCPU(1), newBF16(t, 1)} {
+		defer b.Close()
+		w := Randn(b, 1, 8, 8)
+		w.SetRequiresGrad(true)
+		run := func(give func(tp *Tape, y *Tensor)) []float32 {
+			w.ZeroGrad()
+			tp := NewTape(b)
+			tp.Poison()
+			tp.Reset(Gradient, 0)
+			y := tp.Linear(Randn(b, 2, 6, 8), w, nil)
+			z := tp.Linear(y, w, nil)
+			tp.NoGrad(func() { give(tp, y) })
+			tp.Backward(tp.Sum(tp.Mul(z, tp.Scale(0.5, Randn(b, 3, 6, 8))), false))
+			return slices.Clone(w.Grad().Float32s())
+		}
+		want := run(func(*Tape, *Tensor) {})
+		for i, give := range []func(tp *Tape, y *Tensor){(*Tape).Forget, (*Tape).Compress} {
+			if got := run(give); !slices.Equal(got, want) {
+				t.Errorf("%v, case %d: another gradient", b.Precision(), i)
+			}
+		}
+	}
+}
+
 func TestCompressPanics(t *testing.T) {
 	for _, mode := range []Mode{Inference, Training} {
 		tp, x, h, y := recomputing(mode)
