@@ -321,3 +321,19 @@ func TestGemmBF16StaysInside(t *testing.T) {
 		}
 	})
 }
+
+func FuzzGemmBF16(f *testing.F) {
+	f.Add(uint8(15), uint8(33), uint16(800), uint16(0), uint64(1))
+	f.Add(uint8(28), uint8(64), uint16(64), uint16(0xffff), uint64(2))
+	f.Add(uint8(20), uint8(1), uint16(3), uint16(0x0a5a), uint64(3))
+	f.Fuzz(func(t *testing.T, m, n uint8, k, bits uint16, seed uint64) {
+		bit := func(i int) bool { return bits>>i&1 == 1 }
+		c := gemmCase{
+			m: int(m % 48), n: int(n % 70), k: int(k % 900), transA: bit(0), transB: bit(1), bias: bit(2), alpha: 1,
+			beta: float32(bits >> 5 & 1), pad: int(bits >> 7 & 7), batch: int(bits >> 10 & 3),
+		}
+		forEachISA(t, func(t *testing.T) {
+			checkBF16(t, c, threads(1+bits>>12&3), c.args(rand.New(rand.NewPCG(seed, 0)), onHeap))
+		})
+	})
+}
