@@ -82,15 +82,16 @@ func attentionReference(a *AttentionArgs, g *AttentionGradients) (
 		}
 		return y
 	}
+	round := func(x float32) float32 {
+		if a.BF16 {
+			return bf16Of(roundBF16(x))
+		}
+		return x
+	}
 	operand := func(x []float32, n, ld int, factor float32) []float64 {
 		y := rows(x, n, ld)
 		for i := range y {
-			if a.BF16 {
-				y[i] = float64(bf16Of(roundBF16(float32(y[i]))))
-			}
-			if y[i] = float64(float32(y[i]) * factor); a.BF16 {
-				y[i] = float64(bf16Of(roundBF16(float32(y[i]))))
-			}
+			y[i] = float64(round(round(float32(y[i])) * factor))
 		}
 		return y
 	}

@@ -83,8 +83,8 @@
 // products of a row. Each of the first n
 // steps prefetches a row of C, to which the kernel adds at the end: all rows at once
 // would fill the queue of cache misses, and loads of A would wait. For the same
-// reason it prefetches only two other cache lines EVERY steps.
-#define TILE(n, ROWS, MULADD, EVERY) \
+// reason it prefetches only two other cache lines every so many steps as EVERY says.
+#define TILE(n, ROWS, MULADD) \
 	MOVQ ldc+24(FP), LDC \
 	MOVQ acs+64(FP), ACOL \
 	MOVQ brs+96(FP), BROW \

@@ -26,24 +26,22 @@ func (t *gemmTask) packTileBF16(dst, a []float32, i0, i1, k0, k1 int) {
 // buffer.
 func (t *gemmTask) packPanelsBF16(dst, rows, b []float32, k0, k1, g0, g1 int) {
 	nr, first, last, depth := t.kern.nr, 2*k0, min(2*k1, t.values), k1-k0
-	whole := (g1 - g0) / nr
+	j := g0 + (g1-g0)/nr*nr // where a panel begins that is narrower
+	if j < g1 {
+		clear(dst[(j-g0)*depth:][:depth*nr])
+	}
 	if !t.TransB {
-		gemmZipPanels(dst, nr*depth, b[first*t.LDB+g0:], t.LDB, nr, whole, last-first)
+		gemmZipPanels(dst, nr*depth, b[first*t.LDB+g0:], t.LDB, nr, (j-g0)/nr, last-first)
+		if j < g1 {
+			gemmZip(dst[(j-g0)*depth:], nr, b[first*t.LDB+j:], t.LDB, g1-j, last-first)
+		}
+		return
 	}
 	for j := g0; j < g1; j += nr {
-		panel, cols := dst[(j-g0)*depth:], min(nr, g1-j)
-		if cols < nr {
-			clear(panel[:depth*nr])
-		}
-		if !t.TransB {
-			if cols < nr {
-				gemmZip(panel, nr, b[first*t.LDB+j:], t.LDB, cols, last-first)
-			}
-			continue
-		}
+		cols := min(nr, g1-j)
 		for i := range cols {
 			gemmPairs(rows[i*depth:(i+1)*depth], b[(j+i)*t.LDB+first:(j+i)*t.LDB+last])
 		}
-		t.kern.transpose(panel, nr, rows, depth, cols, depth)
+		t.kern.transpose(dst[(j-g0)*depth:], nr, rows, depth, cols, depth)
 	}
 }

@@ -118,7 +118,7 @@ var gemmAVX512BF16 = gemmKernels{
 
 // bf16Kernels returns the kernels for bfloat16.
 func bf16Kernels() *gemmKernels {
-	if isa == AVX512 && hasBF16 {
+	if BF16() {
 		return &gemmAVX512BF16
 	}
 	return &gemmGenericBF16
@@ -127,7 +127,7 @@ func bf16Kernels() *gemmKernels {
 // gemmPairs is gemmPairsGeneric.
 func gemmPairs(dst, src []float32) {
 	n := 0
-	if isa == AVX512 && hasBF16 && len(src) >= 32 {
+	if BF16() && len(src) >= 32 {
 		n = len(src) / 32 * 16
 		gemmPairsAVX512BF16(dst, src, n)
 	}
@@ -136,9 +136,9 @@ func gemmPairs(dst, src []float32) {
 
 // gemmZip is gemmZipGeneric.
 func gemmZip(dst []float32, width int, src []float32, ld, cols, rows int) {
-	pairs, whole := rows/2, cols/16
-	if !(isa == AVX512 && hasBF16) {
-		pairs = 0
+	pairs, whole := 0, cols/16
+	if BF16() {
+		pairs = rows / 2
 	}
 	if pairs > 0 && whole > 0 {
 		gemmZipAVX512BF16(dst, width, 16, 16, src, ld, 16, whole, pairs)
@@ -155,7 +155,7 @@ func gemmZip(dst []float32, width int, src []float32, ld, cols, rows int) {
 // panels pitch values apart. It reads src row by row, which memory is made for.
 func gemmZipPanels(dst []float32, pitch int, src []float32, ld, cols, panels, rows int) {
 	pairs := 0
-	if isa == AVX512 && hasBF16 && cols == 32 && panels > 0 && rows > 1 {
+	if BF16() && cols == 32 && panels > 0 && rows > 1 {
 		pairs = rows / 2
 		gemmZipAVX512BF16(dst, cols, 16, pitch-16, src, ld, 16, 2*panels, pairs)
 	}

@@ -3,6 +3,8 @@
 #include "textflag.h"
 #include "gemm_avx512_amd64.h"
 
+#define EVERY 8
+
 // The GEMM micro-kernels for pairs of bfloat16 values, and their packing. Go's
 // assembler lacks the instructions of AVX512_BF16, so their bytes are written down;
 // see Intel's manual, volume 2, sections 2.7.1 (EVEX) and 5 (VDPBF16PS and the
@@ -36,72 +38,72 @@
 // func gemm1x32avx512bf16(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int,
 //	bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 TEXT ·gemm1x32avx512bf16(SB), NOSPLIT, $0-192
-	TILE(1, ROWS1, DOTADD, 8)
+	TILE(1, ROWS1, DOTADD)
 
 // func gemm2x32avx512bf16(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int,
 //	bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 TEXT ·gemm2x32avx512bf16(SB), NOSPLIT, $0-192
-	TILE(2, ROWS2, DOTADD, 8)
+	TILE(2, ROWS2, DOTADD)
 
 // func gemm3x32avx512bf16(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int,
 //	bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 TEXT ·gemm3x32avx512bf16(SB), NOSPLIT, $0-192
-	TILE(3, ROWS3, DOTADD, 8)
+	TILE(3, ROWS3, DOTADD)
 
 // func gemm4x32avx512bf16(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int,
 //	bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 TEXT ·gemm4x32avx512bf16(SB), NOSPLIT, $0-192
-	TILE(4, ROWS4, DOTADD, 8)
+	TILE(4, ROWS4, DOTADD)
 
 // func gemm5x32avx512bf16(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int,
 //	bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 TEXT ·gemm5x32avx512bf16(SB), NOSPLIT, $0-192
-	TILE(5, ROWS5, DOTADD, 8)
+	TILE(5, ROWS5, DOTADD)
 
 // func gemm6x32avx512bf16(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int,
 //	bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 TEXT ·gemm6x32avx512bf16(SB), NOSPLIT, $0-192
-	TILE(6, ROWS6, DOTADD, 8)
+	TILE(6, ROWS6, DOTADD)
 
 // func gemm7x32avx512bf16(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int,
 //	bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 TEXT ·gemm7x32avx512bf16(SB), NOSPLIT, $0-192
-	TILE(7, ROWS7, DOTADD, 8)
+	TILE(7, ROWS7, DOTADD)
 
 // func gemm8x32avx512bf16(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int,
 //	bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 TEXT ·gemm8x32avx512bf16(SB), NOSPLIT, $0-192
-	TILE(8, ROWS8, DOTADD, 8)
+	TILE(8, ROWS8, DOTADD)
 
 // func gemm9x32avx512bf16(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int,
 //	bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 TEXT ·gemm9x32avx512bf16(SB), NOSPLIT, $0-192
-	TILE(9, ROWS9, DOTADD, 8)
+	TILE(9, ROWS9, DOTADD)
 
 // func gemm10x32avx512bf16(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int,
 //	bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 TEXT ·gemm10x32avx512bf16(SB), NOSPLIT, $0-192
-	TILE(10, ROWS10, DOTADD, 8)
+	TILE(10, ROWS10, DOTADD)
 
 // func gemm11x32avx512bf16(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int,
 //	bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 TEXT ·gemm11x32avx512bf16(SB), NOSPLIT, $0-192
-	TILE(11, ROWS11, DOTADD, 8)
+	TILE(11, ROWS11, DOTADD)
 
 // func gemm12x32avx512bf16(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int,
 //	bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 TEXT ·gemm12x32avx512bf16(SB), NOSPLIT, $0-192
-	TILE(12, ROWS12, DOTADD, 8)
+	TILE(12, ROWS12, DOTADD)
 
 // func gemm13x32avx512bf16(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int,
 //	bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 TEXT ·gemm13x32avx512bf16(SB), NOSPLIT, $0-192
-	TILE(13, ROWS13, DOTADD, 8)
+	TILE(13, ROWS13, DOTADD)
 
 // func gemm14x32avx512bf16(c []float32, ldc int, a []float32, ars, acs int, b []float32, brs, bps, k int,
 //	bias []float32, alpha, beta float32, cols int, fetch gemmFetch)
 TEXT ·gemm14x32avx512bf16(SB), NOSPLIT, $0-192
-	TILE(14, ROWS14, DOTADD, 8)
+	TILE(14, ROWS14, DOTADD)
 
 // func gemmPairsAVX512BF16(dst, src []float32, count int)
 TEXT ·gemmPairsAVX512BF16(SB), NOSPLIT, $0-56

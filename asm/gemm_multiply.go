@@ -113,8 +113,6 @@ func (t *gemmTask) multiplyRows(w *gemmWork, p gemmProblem, s *gemmStep) {
 			switch {
 			case t.BF16 && !t.TransA:
 				a, ars = w.a[from*depth:], depth
-			case t.BF16:
-				a, ars, acs = w.a[from*depth:], 1, to-from
 			case t.packA:
 				a, ars, acs = w.a[from*depth:], 1, to-from
 			default:
@@ -173,9 +171,9 @@ func (t *gemmTask) tile(n, tile int) (from, to int) {
 }
 
 // gemmFetch tells a kernel what to prefetch into the second-level cache: after
-// every 12 products, or 8 pairs of bfloat16 values, the cache lines of two values, first at and at+pair, then those
-// slot further, and so on. For the next tile of the row it starts at at+panel. A
-// nil at means nothing.
+// every 12 products, or 8 pairs of bfloat16 values, the cache lines of two values,
+// first at and at+pair, then those slot further, and so on. For the next tile of the
+// row it starts at at+panel. A nil at means nothing.
 type gemmFetch struct {
 	at                *float32
 	pair, slot, panel int

@@ -67,7 +67,8 @@ func MemoryOf(s TrainingSize) (mem TrainingMemory, err error) {
 	if s.Tokens < 3 || s.Tokens > s.Config.MaxPositionEmbeddings {
 		return mem, fmt.Errorf("memory: documents of %d tokens, want 3 to %d", s.Tokens, s.Config.MaxPositionEmbeddings)
 	}
-	b := &dry.Backend{Precision: s.Precision}
+	b := dry.New()
+	b.Precision = s.Precision
 	s.Config.Backend = b
 	m, err := build(s.Config)
 	if err != nil {

@@ -54,7 +54,7 @@ func (tp *Tape) forget(op string, y *Tensor, c compressor) {
 		return
 	}
 	y.use |= useForgotten
-	if tp.recording || len(tp.records) > 0 { // in NoGrad, y may be of before
+	if len(tp.records) > 0 { // also in NoGrad: y may be of before
 		for i := len(tp.records) - 1; i >= 0 && y.record == 0; i-- {
 			if tp.records[i].out == y {
 				y.record = i + 1

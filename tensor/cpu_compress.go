@@ -15,15 +15,26 @@ type compressArgs struct {
 	c      *CPU
 	floats []float32
 	halves []uint16 // the memory of pairs
+	step   func(a *compressArgs, lo, hi int)
 }
 
 var compressions spans[compressArgs]
 
-// compressed runs fn on x and packed, which has x as pairs.
-func (c *CPU) compressed(x, packed *Tensor, fn func(a *compressArgs, lo, hi int)) {
+// compressed runs step on parts of x and of packed, which has x as pairs.
+func (c *CPU) compressed(x, packed *Tensor, step func(a *compressArgs, lo, hi int)) {
 	pairs := packed.Float32s()
 	halves := unsafe.Slice((*uint16)(unsafe.Pointer(unsafe.SliceData(pairs))), 2*len(pairs))[:x.Len()]
-	compressions.run(c.pool, x.Len(), elementGrain, compressArgs{c, x.Float32s(), halves}, fn)
+	compressions.run(c.pool, x.Len(), elementGrain, compressArgs{c, x.Float32s(), halves, step}, bySteps)
+}
+
+// compressStep is how many values a step takes: what its first pass leaves in the
+// first-level cache the second one finds there.
+const compressStep = 1 << 11
+
+func bySteps(a *compressArgs, lo, hi int) {
+	for ; lo < hi; lo += compressStep {
+		a.step(a, lo, min(lo+compressStep, hi))
+	}
 }
 
 // Compress rounds the contiguous x to bfloat16, two values for each element of dst.
@@ -39,39 +50,25 @@ func expand(a *compressArgs, lo, hi int) { asm.FromBF16(a.floats[lo:hi], a.halve
 // CompressGELU sets packed to what Compress makes of x, and x to GELU(x).
 func (c *CPU) CompressGELU(x, packed *Tensor) { c.compressed(x, packed, compressGELU) }
 
-// gelusAtOnce is how many values of GELU are computed at a time: those of one tensor
-// stay in the first-level cache between two passes.
-const gelusAtOnce = 1 << 11
-
 func compressGELU(a *compressArgs, lo, hi int) {
-	for ; lo < hi; lo += gelusAtOnce {
-		end := min(lo+gelusAtOnce, hi)
-		compress(a, lo, end)
-		asm.GELU(a.floats[lo:end], a.floats[lo:end])
-	}
+	compress(a, lo, hi)
+	asm.GELU(a.floats[lo:hi], a.floats[lo:hi])
 }
 
 // ExpandGELU sets dst to GELU of what was compressed.
 func (c *CPU) ExpandGELU(dst, packed *Tensor) { c.compressed(dst, packed, expandGELU) }
 
 func expandGELU(a *compressArgs, lo, hi int) {
-	for ; lo < hi; lo += gelusAtOnce {
-		end := min(lo+gelusAtOnce, hi)
-		expand(a, lo, end)
-		asm.GELU(a.floats[lo:end], a.floats[lo:end])
-	}
+	expand(a, lo, hi)
+	asm.GELU(a.floats[lo:hi], a.floats[lo:hi])
 }
 
 // ExpandGELUBackward multiplies dy by the derivative of GELU at what was compressed.
 func (c *CPU) ExpandGELUBackward(dy, packed *Tensor) { c.compressed(dy, packed, expandGELUBackward) }
 
 func expandGELUBackward(a *compressArgs, lo, hi int) {
-	x := a.c.scratch.get(gelusAtOnce)
-	for ; lo < hi; lo += gelusAtOnce {
-		end := min(lo+gelusAtOnce, hi)
-		pre := x.data[:end-lo]
-		asm.FromBF16(pre, a.halves[lo:end])
-		asm.GELUBackward(a.floats[lo:end], a.floats[lo:end], pre, false)
-	}
+	x := a.c.scratch.get(hi - lo)
+	asm.FromBF16(x.data, a.halves[lo:hi])
+	asm.GELUBackward(a.floats[lo:hi], a.floats[lo:hi], x.data, false)
 	a.c.scratch.put(x)
 }

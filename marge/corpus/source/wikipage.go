@@ -102,27 +102,35 @@ type wikiRevision struct {
 
 func (p *wikiPage) last() *wikiRevision { return &p.Revisions[len(p.Revisions)-1] }
 
-// parsePage parses what is between <page> and </page>. The text is most of it,
-// and has neither elements nor comments: it is taken out before, where it is
-// the text that encoding/xml would take.
+// parsePage parses what is between <page> and </page>.
 func parsePage(page []byte) (wikiPage, error) {
-	// It stands for the text. A page that has it itself is parsed whole.
-	const mark = "\ue000text\ue000"
-	begin, end := bytes.Index(page, []byte("<text")), bytes.LastIndex(page, []byte("</text>"))
-	if begin >= 0 && begin < end && !bytes.Contains(page, []byte(mark)) {
-		start := begin + bytes.IndexByte(page[begin:], '>') + 1
-		if start <= end && page[start-2] != '/' && !bytes.ContainsAny(page[start:end], "<>") {
-			rest := make([]byte, 0, len(page)-(end-start)+len(mark)+16)
-			rest = append(append(append(rest, page[:start]...), mark...), page[end:]...)
-			p, err := parseWholePage(rest)
-			if err == nil && len(p.Revisions) > 0 && p.last().Text == mark {
-				if p.last().Text, err = unescape(page[start:end]); err == nil {
-					return p, nil
-				}
-			}
-		}
+	if p, ok := parseAround(page); ok {
+		return p, nil
 	}
 	return parseWholePage(page)
+}
+
+// parseAround parses a page without its text, which is most of it and has neither
+// elements nor comments: that is taken out before. It reports whether it was the text
+// that encoding/xml would take.
+func parseAround(page []byte) (p wikiPage, ok bool) {
+	const mark = "\ue000text\ue000" // stands for the text
+	begin, end := bytes.Index(page, []byte("<text")), bytes.LastIndex(page, []byte("</text>"))
+	if begin < 0 || begin >= end || bytes.Contains(page, []byte(mark)) {
+		return p, false
+	}
+	start := begin + bytes.IndexByte(page[begin:], '>') + 1
+	if start > end || page[start-2] == '/' || bytes.ContainsAny(page[start:end], "<>") {
+		return p, false
+	}
+	rest := make([]byte, 0, len(page)-(end-start)+len(mark))
+	rest = append(append(append(rest, page[:start]...), mark...), page[end:]...)
+	p, err := parseWholePage(rest)
+	if err != nil || len(p.Revisions) == 0 || p.last().Text != mark {
+		return p, false
+	}
+	p.last().Text, err = unescape(page[start:end])
+	return p, err == nil
 }
 
 func parseWholePage(page []byte) (p wikiPage, err error) {
